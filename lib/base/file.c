@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The only module that writes files. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err)
+{
+    bool in = !strcmp(path, "-");
+    const char *name = in ? "standard input" : path;
+    int fd = in ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    char chunk[65536];
+    ssize_t n;
+
+    if (fd < 0)
+        return ml_err_errno(err, ML_LOCAL, "cannot open '%s'", name);
+    while ((n = read(fd, chunk, sizeof chunk)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            ml_err_errno(err, ML_LOCAL, "cannot read '%s'", name);
+            break;
+        }
+        ml_buf_add(out, chunk, (size_t)n);
+        if (out->full) {
+            ml_err_set(err, ML_LOCAL, "'%s' is larger than %zu bytes", name, out->max);
+            n = -1;
+            break;
+        }
+    }
+    if (!in)
+        close(fd);
+    return n < 0 ? -1 : 0;
+}
+
+int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err *err)
+{
+    const char *s = p;
+
+    while (n > 0) {
+        ssize_t w = write(fd, s, n);
+
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0)
+            return ml_err_errno(err, ML_LOCAL, "cannot write '%s'", name);
+        s += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct ml_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    int dirlen = slash ? (int)(slash - path + 1) : 0;
+
+    *f = (struct ml_outfile)ML_OUTFILE_INIT;
+    f->path = ml_strdup(path);
+    f->tmp = ml_format("%.*s.%s.XXXXXX.tmp", dirlen, path, path + dirlen);
+    f->fd = mkostemps(f->tmp, 4, O_CLOEXEC);
+    if (f->fd < 0 || fchmod(f->fd, mode) < 0) {
+        ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
+        if (f->fd < 0) {
+            free(f->tmp);
+            f->tmp = NULL;
+        }
+        ml_outfile_abort(f);
+        return -1;
+    }
+    return 0;
+}
+
+int ml_outfile_write(struct ml_outfile *f, const void *p, size_t n, struct ml_err *err)
+{
+    return ml_fd_write(f->fd, p, n, f->path, err);
+}
+
+static int sync_parent(const char *path, struct ml_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? ml_strndup(path, (size_t)(slash - path) + (slash == path)) : ml_strdup(".");
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = 0;
+
+    /* EINVAL: a file system that cannot sync a directory has nothing to lose by it */
+    if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
+        rc = ml_err_errno(err, ML_LOCAL, "cannot sync '%s'", dir);
+    if (fd >= 0)
+        close(fd);
+    free(dir);
+    return rc;
+}
+
+int ml_outfile_commit_as(struct ml_outfile *f, const char *path, struct ml_err *err)
+{
+    int fd = f->fd;
+
+    if (fsync(fd) < 0)
+        goto fail;
+    f->fd = -1;
+    if (close(fd) < 0 || rename(f->tmp, path) < 0)
+        goto fail;
+    free(f->tmp);
+    f->tmp = NULL;
+    if (sync_parent(path, err) < 0)
+        return -1;
+    ml_outfile_abort(f);
+    return 0;
+fail:
+    return ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
+}
+
+int ml_outfile_commit(struct ml_outfile *f, struct ml_err *err)
+{
+    return ml_outfile_commit_as(f, f->path, err);
+}
+
+void ml_outfile_abort(struct ml_outfile *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    if (f->tmp)
+        unlink(f->tmp);
+    free(f->tmp);
+    free(f->path);
+    *f = (struct ml_outfile)ML_OUTFILE_INIT;
+}
+
+int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct ml_err *err)
+{
+    struct ml_outfile f;
+    int rc = -1;
+
+    if (ml_outfile_open(&f, path, mode, err) < 0)
+        return -1;
+    if (ml_outfile_write(&f, p, n, err) == 0)
+        rc = ml_outfile_commit(&f, err);
+    ml_outfile_abort(&f);
+    return rc;
+}
+
+int ml_mkdirs(const char *path, struct ml_err *err)
+{
+    char *p = ml_strdup(path);
+    struct stat st;
+    int rc = 0;
+
+    for (char *s = p + 1; rc == 0; s++) {
+        char c = *s;
+
+        if (c != '/' && c != '\0')
+            continue;
+        *s = '\0';
+        if (mkdir(p, 0777) < 0 && (errno != EEXIST || stat(p, &st) < 0 || !S_ISDIR(st.st_mode)))
+            rc = ml_err_errno(err, ML_LOCAL, "cannot make directory '%s'", p);
+        *s = c;
+        if (c == '\0')
+            break;
+    }
+    free(p);
+    return rc;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+int ml_remove_all(const char *path, struct ml_err *err)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0 && errno == ENOENT)
+        return 0;
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        return ml_err_errno(err, ML_LOCAL, "cannot remove '%s'", path);
+    return 0;
+}
+
+char *ml_path_join(const char *a, const char *b)
+{
+    size_t n = strlen(a);
+
+    if (b[0] == '/' || n == 0)
+        return ml_strdup(b);
+    return ml_format("%s%s%s", a, a[n - 1] == '/' ? "" : "/", b);
+}

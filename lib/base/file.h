@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Files: reading with a limit, and the one way to write: temporary file beside the target, fsync, checked close, rename. */
+#ifndef ML_BASE_FILE_H
+#define ML_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+/* Reads a whole file ("-" is standard input) into `out`; more than out->max bytes is ML_LOCAL. */
+int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err);
+
+/* A file being written. Until ml_outfile_commit nothing is visible under its name; ml_outfile_abort (always safe, also after
+ * commit) removes what was written. A killed process leaves at most a ".<name>.XXXXXX.tmp" beside it. */
+struct ml_outfile {
+    int fd;
+    char *path, *tmp;
+};
+
+#define ML_OUTFILE_INIT                                                                                                \
+    {                                                                                                                  \
+        .fd = -1                                                                                                       \
+    }
+
+int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct ml_err *err);
+int ml_outfile_write(struct ml_outfile *f, const void *p, size_t n, struct ml_err *err);
+int ml_outfile_commit(struct ml_outfile *f, struct ml_err *err);
+int ml_outfile_commit_as(struct ml_outfile *f, const char *path, struct ml_err *err); /* name known only now; same file system */
+void ml_outfile_abort(struct ml_outfile *f);
+
+/* All of the above in one: the bytes become the file, atomically. */
+int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct ml_err *err);
+
+/* Writes all n bytes to a descriptor; `name` is for the message. */
+int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err *err);
+
+/* Makes a directory and its missing parents (mode 0777 & ~umask); an existing directory is fine. */
+int ml_mkdirs(const char *path, struct ml_err *err);
+
+/* Removes a file or a directory with all below it; no such path is fine. Never follows a symbolic link. */
+int ml_remove_all(const char *path, struct ml_err *err);
+
+/* "a/b", owned; an absolute `b` stays as it is. */
+char *ml_path_join(const char *a, const char *b);
+
+#endif

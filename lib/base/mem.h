@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Memory: allocation that doesn't fail (out of memory ends the program with 3), and growing buffers with a maximum. */
+#ifndef ML_BASE_MEM_H
+#define ML_BASE_MEM_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+void *ml_malloc(size_t n);
+void *ml_calloc(size_t count, size_t size); /* zeroed; count * size is checked */
+void *ml_realloc(void *p, size_t n);
+char *ml_strdup(const char *s);
+char *ml_strndup(const char *s, size_t n); /* n bytes and a NUL */
+char *ml_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Makes room for `need` elements of `size` bytes: `*cap` grows by half. Returns the (moved) array. */
+void *ml_grow(void *p, size_t *cap, size_t need, size_t size);
+
+/* A byte buffer. `data` is NUL-terminated behind `len` once anything was added (NULL before). Adding beyond `max` sets `full`
+ * and drops the rest, so that a loop of additions needs one check at its end. */
+struct ml_buf {
+    char *data;
+    size_t len, cap, max;
+    bool full;
+};
+
+#define ML_BUF_MAX ((size_t)1 << 30)
+#define ML_BUF_INIT                                                                                                    \
+    {                                                                                                                  \
+        .max = ML_BUF_MAX                                                                                              \
+    }
+
+void ml_buf_init(struct ml_buf *b, size_t max);
+void ml_buf_release(struct ml_buf *b);
+void ml_buf_reset(struct ml_buf *b); /* len = 0, keeps the memory */
+void ml_buf_add(struct ml_buf *b, const void *p, size_t n);
+void ml_buf_adds(struct ml_buf *b, const char *s);
+void ml_buf_addc(struct ml_buf *b, char c);
+void ml_buf_addf(struct ml_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ml_buf_vaddf(struct ml_buf *b, const char *fmt, va_list ap);
+const char *ml_buf_str(const struct ml_buf *b); /* "" when empty; borrowed */
+char *ml_buf_detach(struct ml_buf *b);          /* owned, never NULL; the buffer is empty again */
+
+/* A list of strings. */
+struct ml_strs {
+    char **v;
+    size_t n, cap;
+};
+
+void ml_strs_add(struct ml_strs *l, const char *s); /* copies */
+bool ml_strs_has(const struct ml_strs *l, const char *s);
+void ml_strs_release(struct ml_strs *l);
+
+#endif

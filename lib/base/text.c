@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* UTF-8 and numbers as text. */
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t ml_utf8_len(const char *str, size_t n)
+{
+    const unsigned char *s = (const unsigned char *)str;
+    size_t len;
+
+    if (n == 0)
+        return 0;
+    if (s[0] < 0x80)
+        return 1;
+    len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || n < len)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return len;
+}
+
+size_t ml_utf8_check(const char *s, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n) {
+        size_t len = ml_utf8_len(s + i, n - i);
+
+        if (len == 0)
+            return i;
+        i += len;
+    }
+    return n;
+}
+
+size_t ml_double_format(double x, char out[32])
+{
+    for (int digits = 15;; digits++) {
+        int n = snprintf(out, 32, "%.*g", digits, x);
+
+        if (digits == 17 || strtod(out, NULL) == x)
+            return (size_t)n;
+    }
+}
+
+bool ml_double_parse(const char *s, size_t n, double *out)
+{
+    char tmp[64], *copy = tmp, *end;
+    bool ok;
+
+    if (n == 0 || strspn(s, "+-.0123456789eE") < n)
+        return false;
+    if (n >= sizeof tmp)
+        copy = malloc(n + 1);
+    if (!copy)
+        return false;
+    memcpy(copy, s, n);
+    copy[n] = '\0';
+    *out = strtod(copy, &end);
+    ok = end == copy + n && strpbrk(copy, "0123456789");
+    if (copy != tmp)
+        free(copy);
+    return ok;
+}
+
+bool ml_int_parse(const char *s, int64_t *out)
+{
+    char *end;
+
+    if (!*s || strspn(s, "+-0123456789") != strlen(s))
+        return false;
+    errno = 0;
+    *out = strtoll(s, &end, 10);
+    return !errno && !*end;
+}
+
+const char *ml_size_format(uint64_t bytes, char out[16])
+{
+    static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+    double x = (double)bytes;
+    size_t u = 0;
+
+    while (x >= 999.5 && u < 6) {
+        x /= 1000;
+        u++;
+    }
+    snprintf(out, 16, "%.*f %s", u == 0 || x >= 99.95 ? 0 : x >= 9.995 ? 1 : 2, x, units[u]);
+    return out;
+}
+
+void ml_text_harmless(char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            *s = '?';
+}

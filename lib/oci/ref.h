@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* References: "host[:port]/path[:tag][@digest]" in a registry, or "oci:DIR[:TAG][@digest]" in an OCI image layout on disk. */
+#ifndef ML_OCI_REF_H
+#define ML_OCI_REF_H
+
+#include <stdbool.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+
+struct ml_ref {
+    bool layout;             /* oci:DIR */
+    char *place;             /* the layout's directory, or the registry's host[:port]; owned */
+    char *path;              /* the repository's path below the host; NULL for a layout; owned */
+    char *tag;               /* NULL when none was given (no default is invented here); owned */
+    struct ml_digest digest; /* s[0] == 0 when none was given */
+};
+
+/* Grammar: distribution-spec v1.1.1, "Pulling manifests" (name and tag), image-spec descriptor.md (digest). ML_USAGE when malformed. A first
+ * component without '.' or ':' that isn't "localhost" is refused with a hint (there is no default registry). */
+int ml_ref_parse(const char *s, struct ml_ref *out, struct ml_err *err);
+void ml_ref_release(struct ml_ref *r);
+
+/* The reference as text, owned; `with` chooses what follows the repository: ML_REF_NONE, the tag, or the digest (as far as it has them). */
+enum ml_ref_part { ML_REF_NONE, ML_REF_TAG, ML_REF_DIGEST, ML_REF_ALL };
+char *ml_ref_format(const struct ml_ref *r, enum ml_ref_part with);
+
+bool ml_ref_same_repo(const struct ml_ref *a, const struct ml_ref *b);
+
+/* Whether s is a valid tag: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}. */
+bool ml_tag_valid(const char *s);
+
+#endif
