@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Percentile bootstrap (Efron & Tibshirani 1993, An Introduction to the Bootstrap, 13.3) of rows, or of groups where
+ * rows come in groups. Multinomial counts up to 10^4 units, Poisson(1) counts above (Chamandy et al. 2012). Random
+ * numbers are Philox 4x32-10 keyed by (seed, replicate, block of rows), so that results depend on nothing but the seed.
+ */
+#ifndef ML_STATS_BOOTSTRAP_H
+#define ML_STATS_BOOTSTRAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ml_boot {
+    bool force;         /* also where a linearised interval exists */
+    uint64_t seed;      /* 0 by default */
+    size_t replicates;  /* 0: max(2000, 200 comparisons) */
+    size_t comparisons; /* k: how many tests the correction is over */
+};
+
+/* Counts of one replicate: how often each of n units was drawn. */
+void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts);
+
+size_t ml_boot_replicates(const struct ml_boot *b); /* b NULL: the default */
+
+/* Percentile interval of n values (sorted in place): type 7 quantiles at (1-confidence)/2 and its complement. n >= 1.
+ */
+void ml_boot_interval(double *values, size_t n, double confidence, double *low, double *high);
+
+/* Two-sided p of n replicates of a difference: 2 min(1 + #<=0, 1 + #>=0) / (n + 1), at most 1 (Davison & Hinkley
+ * 1997, 4.2.5). */
+double ml_boot_p(const double *values, size_t n);
+
+#endif

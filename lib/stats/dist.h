@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Distribution functions; the one place that talks to GSL. */
+#ifndef ML_STATS_DIST_H
+#define ML_STATS_DIST_H
+
+#include <stdint.h>
+
+double ml_normal_cdf(double x);
+double ml_normal_quantile(double p);  /* 0 < p < 1 */
+double ml_normal_two_sided(double z); /* P(|Z| >= |z|), at least 1e-300 */
+
+double ml_t_quantile(double p, double df);  /* 0 < p < 1, df > 0; normal for infinite df */
+double ml_t_two_sided(double t, double df); /* P(|T| >= |t|), at least 1e-300 */
+
+double ml_binomial_pmf(uint64_t k, uint64_t n, double p);
+double ml_binomial_cdf(uint64_t k, uint64_t n, double p); /* P(X <= k) */
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Intervals and tests in closed form (or one root away from it). */
+#ifndef ML_STATS_INTERVAL_H
+#define ML_STATS_INTERVAL_H
+
+#include <stddef.h>
+
+/* z is the normal quantile of the two-sided confidence (1.96 for .95) throughout. */
+
+/* Score interval of a proportion p of n trials; n needn't be whole (an effective number). Wilson 1927, JASA 22, 209. */
+void ml_wilson(double p, double n, double z, double *low, double *high);
+
+/* Interval of an AUC from m positives and n negatives. Newcombe 2006, Statist. Med. 25, 559, method 5: |theta - auc| =
+ * z sqrt(V(theta)), V = theta (1-theta) (1 + N ((1-theta)/(2-theta) + theta/(1+theta))) / (m n), N = (m+n)/2 - 1. */
+void ml_newcombe5(double auc, double m, double n, double z, double *low, double *high);
+
+/* Score interval of the difference (fixed - broken)/n of paired proportions. Tango 1998, Statist. Med. 17, 891, section
+ * 2: (fixed - broken - n D) / sqrt(n (2 q(D) + D (1 - D))) = +-z, q(D) the larger root of 2n q^2 + B q + C = 0. */
+void ml_tango(size_t n, size_t fixed, size_t broken, double z, double *low, double *high);
+
+/* Mid-p of McNemar's exact conditional test. Fagerland, Lydersen & Laake 2013, BMC Med. Res. Methodol. 13:91: twice
+ * P(X < k) + P(X = k)/2, k the smaller, X ~ Bin(fixed + broken, 1/2); 1 when both are 0. At least 1e-300. */
+double ml_mcnemar_midp(size_t fixed, size_t broken);
+
+/* value +- q se, and the same on the logit (value in (0, 1)): logit v +- q se / (v (1 - v)). */
+void ml_interval_linear(double value, double se, double q, double *low, double *high);
+void ml_interval_logit(double value, double se, double q, double *low, double *high);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A model measured on a sample: values, influences, standard errors and intervals of the metrics.
+ *
+ * Values follow scikit-learn 1.2.1 (zero_division 0), with these differences, each with a reason: precision, recall, F1
+ * and average precision without a positive label, AUC of one class, R2 below 2 rows, log loss and Brier score of scores
+ * that are no probabilities have no value. One-vs-rest AUC is the mean over the classes present; rows of weight 0 are
+ * no rows.
+ *
+ * The standard error is the linearised one (infinitesimal jackknife: Jaeckel 1972; Efron 1982, The Jackknife, ch. 6;
+ * clusters: Binder 1983, Int. Stat. Rev. 51, 279): se^2 = G/(G-1) sum_g (sum_{i in g} w_i psi_i)^2 / W^2, with the
+ * influence psi_i = W dM/dw_i. */
+#ifndef ML_STATS_MEASURE_H
+#define ML_STATS_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stats/bootstrap.h"
+#include "stats/metric.h"
+#include "stats/sample.h"
+
+struct ml_measure;
+
+/* Prepares a sample for measuring; what metrics share (class counts, order of the scores) is computed when first asked
+ * for and kept. `rows` selects a slice (copied); NULL: all rows, and the sample must outlive the measure. Weights that
+ * are all alike and groups of one row each are the same as none. */
+struct ml_measure *ml_measure_new(const struct ml_sample *s, const uint32_t *rows, size_t n_rows);
+void ml_measure_free(struct ml_measure *m); /* NULL is fine */
+
+/* Rows (of positive weight) and groups (0: ungrouped) that are measured. */
+size_t ml_measure_rows(const struct ml_measure *m);
+size_t ml_measure_groups(const struct ml_measure *m);
+/* Kish's effective number of rows (sum w)^2 / sum w^2 (Kish 1965, Survey Sampling, 11.7); the rows themselves without
+ * weights. */
+double ml_measure_kish(const struct ml_measure *m);
+
+/* A value. Without `ok` there is none and `reason` (static text) says why. All numbers are finite. */
+struct ml_value {
+    bool ok;
+    const char *reason;
+    double value;
+    size_t n;        /* rows in the metric's denominator; AUC: the smaller class */
+    int32_t classes; /* roc_auc of several classes: how many were averaged; else 0 */
+    size_t clipped;  /* log_loss: probabilities that were 0 or 1 (nearer than 2^-52) */
+};
+
+void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *out);
+
+/* The influences psi_i, one a row of ml_measure_rows; sum w_i psi_i = 0. False when the metric has no value or no
+ * influence function (then psi isn't touched). */
+bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double *psi);
+
+/* A value with its interval. `has_se` and `has_interval` say what exists; `interval_reason` why not. */
+struct ml_estimate {
+    struct ml_value v;
+    bool has_se, has_interval;
+    double se, low, high;
+    const char *interval; /* "wilson", "logit", "logit-delong", "newcombe", "linear", "bootstrap"; NULL without one */
+    const char *interval_reason; /* static text; NULL with one */
+    size_t undefined;            /* bootstrap: replicates dropped */
+};
+
+/* `boot` NULL: the bootstrap only where there is no other way, with its defaults. Given with `force`: everywhere. */
+void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
+    const struct ml_boot *boot, struct ml_estimate *out);
+
+#endif

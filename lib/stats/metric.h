@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The table of metrics: scikit-learn's names, what each is for, which way is better, and how its interval is made. */
+#ifndef ML_STATS_METRIC_H
+#define ML_STATS_METRIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "stats/sample.h"
+
+enum ml_metric_id {
+    ML_METRIC_ACCURACY,
+    ML_METRIC_BALANCED_ACCURACY,
+    ML_METRIC_PRECISION,
+    ML_METRIC_RECALL,
+    ML_METRIC_F1,
+    ML_METRIC_MCC,
+    ML_METRIC_TOP_K,
+    ML_METRIC_ROC_AUC,
+    ML_METRIC_AVERAGE_PRECISION,
+    ML_METRIC_LOG_LOSS,
+    ML_METRIC_BRIER,
+    ML_METRIC_MAE,
+    ML_METRIC_MSE,
+    ML_METRIC_RMSE,
+    ML_METRIC_R2,
+    ML_METRIC_MEDIAN_AE,
+};
+
+enum ml_average {
+    ML_AVERAGE_NONE,
+    ML_AVERAGE_BINARY,
+    ML_AVERAGE_MICRO,
+    ML_AVERAGE_MACRO,
+    ML_AVERAGE_WEIGHTED,
+};
+
+/* What a metric reads beside the labels. */
+enum ml_need {
+    ML_NEED_PRED = 1,   /* predicted classes */
+    ML_NEED_SCORE = 2,  /* scores; any real numbers */
+    ML_NEED_PROBA = 4,  /* scores that are probabilities */
+    ML_NEED_NUMBER = 8, /* regression */
+};
+
+/* How the interval of one model's value is made, and what stands in where the variance is 0. */
+enum ml_scale {
+    ML_SCALE_PROPORTION, /* Wilson; weighted or grouped with n* */
+    ML_SCALE_LOGIT,      /* Student t on the logit */
+    ML_SCALE_AUC,        /* logit DeLong; Newcombe's method 5 where the variance is 0 or a class has under 30 rows */
+    ML_SCALE_LINEAR,     /* Student t on the metric itself */
+    ML_SCALE_BOOTSTRAP,  /* no influence function: percentile bootstrap */
+};
+
+enum ml_fallback {
+    ML_FALLBACK_NONE,     /* null with a reason */
+    ML_FALLBACK_JACCARD,  /* F1 = 2J/(1+J), Wilson for J = TP/(TP+FP+FN) */
+    ML_FALLBACK_SMALLEST, /* at 0 or 1: Wilson for the smallest class, whose share of the mean is 1/K */
+    ML_FALLBACK_ROWS,     /* at 0 or 1: Wilson over the rows of the denominator */
+    ML_FALLBACK_NEWCOMBE, /* Newcombe's method 5 */
+};
+
+struct ml_metric {
+    const char *name; /* "f1_macro" */
+    enum ml_metric_id id;
+    enum ml_average average;
+    int k;     /* top_k_accuracy: k */
+    int tasks; /* mask of enum ml_task */
+    enum ml_need need;
+    int direction;    /* +1: higher is better, -1: lower is */
+    double low, high; /* range; +-INFINITY where there is none */
+    enum ml_scale scale;
+    enum ml_fallback fallback;
+};
+
+/* The rows of the table, in the order in which people read them. */
+size_t ml_metric_count(void);
+const struct ml_metric *ml_metric_at(size_t i); /* never freed */
+
+/* NULL when the name isn't known; names are exact. */
+const struct ml_metric *ml_metric_find(const char *name);
+
+/* The metric lies in [-1, 1], so that margins below 3/n_m say nothing (rule 2 of the verdicts). */
+bool ml_metric_bounded(const struct ml_metric *m);
+
+#endif

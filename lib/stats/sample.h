@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Columns of an evaluation: what was true and what a model said, as plain arrays. */
+#ifndef ML_STATS_SAMPLE_H
+#define ML_STATS_SAMPLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum ml_task {
+    ML_TASK_BINARY = 1,
+    ML_TASK_MULTICLASS = 2,
+    ML_TASK_REGRESSION = 4,
+};
+
+/* Borrowed arrays of n rows each. Numbers are finite and weights >= 0: whoever reads them has refused the rest. */
+struct ml_sample {
+    enum ml_task task;
+    size_t n;             /* at most UINT32_MAX */
+    int32_t classes;      /* classification: K; a class is an index in 0..K-1 */
+    int32_t positive;     /* binary: the positive class (K is 2, or 1 when only one class was seen) */
+    const int32_t *label; /* classification */
+    const int32_t *pred;  /* classification: the predicted class; NULL when there is none */
+    const double
+        *score; /* binary: n scores of the positive class; multiclass: n x K, row by row; NULL when there are none */
+    const double *truth;    /* regression */
+    const double *estimate; /* regression: what the model said */
+    const double *weight;   /* importance weights, scale-free; NULL: all alike */
+    const uint32_t *group;  /* clusters of rows, any ids in 0..groups-1; NULL: each row its own */
+    uint32_t groups;
+};
+
+/* A sample that owns its arrays. */
+struct ml_sample_copy {
+    struct ml_sample s;
+    void *memory;
+};
+
+/* Gathers rows[0..n_rows-1] of `s` (a slice, in any order, repeats allowed); groups are numbered anew, so that only
+ * those present count. The classes stay those of `s`. */
+void ml_sample_take(const struct ml_sample *s, const uint32_t *rows, size_t n_rows, struct ml_sample_copy *out);
+void ml_sample_release(struct ml_sample_copy *c);
+
+/* Confusion counts (unweighted): out[true * K + predicted], K*K numbers, set here. Needs labels and predictions. */
+void ml_sample_confusion(const struct ml_sample *s, uint64_t *out);
+
+#endif
