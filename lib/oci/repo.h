@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "oci/ref.h"
 
 #define ML_MT_INDEX        "application/vnd.oci.image.index.v1+json"
@@ -36,16 +37,6 @@ struct ml_manifest {
 };
 
 void ml_manifest_release(struct ml_manifest *m);
-
-/* Takes the bytes of a blob as they come, in order. Returns 0, or -1 with err set to stop. */
-typedef int ml_sink_fn(void *ctx, const void *p, size_t n, struct ml_err *err);
-
-/* Where the bytes of a blob come from: `read` gives up to n bytes from offset `off` (0 at the end, -1 with err set). Offsets may be asked for again
- * (a retry starts over), so the source must be able to go back. */
-struct ml_source {
-    int64_t (*read)(void *ctx, uint64_t off, void *p, size_t n, struct ml_err *err);
-    void *ctx;
-};
 
 struct ml_repo; /* an open repository */
 

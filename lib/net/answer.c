@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What an HTTP answer means: headers, errors in words, pages that lead to the next. */
+#include "net/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "data/json.h"
+#include "net/url.h"
+
+const char *ml_http_header(const struct ml_http_res *res, const char *name, size_t nth)
+{
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < res->headers.n; i++) {
+        const char *line = res->headers.v[i];
+
+        if (strncmp(line, name, n) || line[n] != ':' || nth--)
+            continue;
+        return line + n + 1 + strspn(line + n + 1, " \t");
+    }
+    return NULL;
+}
+
+static bool is_html(const struct ml_http_res *res)
+{
+    const char *type = ml_http_header(res, "content-type", 0), *body = ml_buf_str(&res->body);
+
+    body += strspn(body, " \t\r\n");
+    return (type && !strncasecmp(type, "text/html", 9)) || !strncasecmp(body, "<!doctype html", 14) ||
+           !strncasecmp(body, "<html", 5);
+}
+
+/* The server's own words, where it speaks JSON: {"errors": [{"code", "message"}]} (registries), {"message"} and
+ * {"error", "error_description"} (GitLab, OAuth). */
+static void add_server_words(const struct ml_http_res *res, struct ml_buf *out)
+{
+    cJSON *v = res->body.len ? ml_json_parse(res->body.data, res->body.len, "answer", NULL) : NULL;
+    const cJSON *first = cJSON_GetArrayItem(ml_json_get(v, "errors"), 0), *message = ml_json_get(v, "message");
+    const char *s, *code = first ? ml_json_str(first, "code") : NULL;
+
+    if (first) {
+        s = ml_json_str(first, "message");
+        ml_buf_addf(out, ": %s%s%s", code ? code : "", code && s ? ": " : "", s ? s : "");
+    } else if (cJSON_IsString(message)) {
+        ml_buf_addf(out, ": %s", message->valuestring);
+    } else if (message) {
+        ml_buf_adds(out, ": ");
+        ml_json_print(message, false, out);
+    } else if ((s = ml_json_str(v, "error_description")) || (s = ml_json_str(v, "error"))) {
+        ml_buf_addf(out, ": %s", s);
+    }
+    cJSON_Delete(v);
+}
+
+static const char *meaning(int status)
+{
+    switch (status) {
+    case 400:
+        return "bad request";
+    case 401:
+        return "not authenticated";
+    case 403:
+        return "forbidden";
+    case 404:
+        return "not found";
+    case 408:
+    case 504:
+        return "timed out";
+    case 409:
+        return "conflict";
+    case 413:
+        return "too large for the server";
+    case 429:
+        return "too many requests";
+    case 500:
+        return "internal error of the server";
+    case 502:
+    case 503:
+        return "not available";
+    default:
+        return status / 100 == 3 ? "unexpected redirect" : status / 100 == 2 ? "unexpected answer" : "refused";
+    }
+}
+
+int ml_http_fail(const struct ml_http_req *req, const struct ml_http_res *res, struct ml_err *err)
+{
+    bool later = res->status == 408 || res->status == 429 || res->status >= 500;
+    const char *retry = ml_http_header(res, "retry-after", 0), *correlation = ml_http_header(res, "x-request-id", 0);
+    char *public = ml_url_public(res->url ? res->url : req->url);
+    struct ml_buf b;
+
+    ml_buf_init(&b, 600);
+    ml_buf_addf(&b, "%s %s '%s' with %s (%d)", req->what ? req->what : "the server", later ? "answers" : "refuses",
+        public, meaning(res->status), res->status);
+    if (is_html(res))
+        ml_buf_adds(&b, ": a web page, not an API: is the address right, or a proxy in the way?");
+    else
+        add_server_words(res, &b);
+    if (later && res->attempts > 1)
+        ml_buf_addf(&b, ", after %d attempts", res->attempts);
+    if (later && retry)
+        ml_buf_addf(&b, "; it asks to wait %.32s", retry);
+    if (res->status >= 500 && correlation)
+        ml_buf_addf(&b, "; its request id is %.64s", correlation);
+    if ((res->status == 401 || res->status == 403) && req->needs)
+        ml_buf_addf(&b, "; this needs %s", req->needs);
+    ml_err_set(err, later ? ML_UNREACHABLE : ML_REFUSED, "%s", ml_buf_str(&b));
+    if (err)
+        ml_text_harmless(err->msg);
+    ml_buf_release(&b);
+    free(public);
+    return -1;
+}
+
+int ml_http_expect(const struct ml_http_req *req, const struct ml_http_res *res, int status, struct ml_err *err)
+{
+    if (status ? res->status == status : res->status / 100 == 2)
+        return 0;
+    return ml_http_fail(req, res, err);
+}
+
+int ml_http_api(const struct ml_http_req *req, const struct ml_http_res *res, struct ml_err *err)
+{
+    char *public;
+
+    if (!is_html(res))
+        return 0;
+    public = ml_url_public(res->url ? res->url : req->url);
+    ml_err_set(err, ML_REFUSED,
+        "'%s' answers with a web page where %s should be: is the address right, or a login or proxy in the way?",
+        public, req->what ? req->what : "an API");
+    free(public);
+    return -1;
+}
+
+/* `rel` among the parameters of one link-value; RFC 8288 lets it be a list of words in quotes. */
+static bool says_next(const char *params, size_t n)
+{
+    char *s = ml_strndup(params, n), *rel = strcasestr(s, "rel=");
+    bool yes = false;
+
+    if (rel) {
+        rel += 4 + (rel[4] == '"');
+        rel[strcspn(rel, "\";,")] = 0;
+        yes = !strcasecmp(rel, "next");
+    }
+    free(s);
+    return yes;
+}
+
+char *ml_http_next(const struct ml_http_res *res)
+{
+    const char *v;
+
+    for (size_t i = 0; (v = ml_http_header(res, "link", i)); i++) {
+        while ((v = strchr(v, '<'))) {
+            const char *end = strchr(v, '>');
+            size_t params;
+            char *target, *full = NULL;
+
+            if (!end)
+                break;
+            params = strcspn(end + 1, "<");
+            if (says_next(end + 1, params)) {
+                target = ml_strndup(v + 1, (size_t)(end - v - 1));
+                full = res->url ? ml_url_resolve(res->url, target, NULL) : NULL;
+                free(target);
+                if (full && ml_url_same_origin(full, res->url))
+                    return full;
+                free(full);
+                return NULL;
+            }
+            v = end + 1 + params;
+        }
+    }
+    return NULL;
+}
+
+char *ml_http_basic(const char *user, const char *password)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *pair = ml_format("%s:%s", user, password);
+    const unsigned char *p = (const unsigned char *)pair;
+    size_t n = strlen(pair);
+    struct ml_buf b = ML_BUF_INIT;
+
+    ml_buf_adds(&b, "Authorization: Basic ");
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned v = (unsigned)p[i] << 16 | (i + 1 < n ? (unsigned)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
+
+        ml_buf_addc(&b, digits[v >> 18]);
+        ml_buf_addc(&b, digits[v >> 12 & 63]);
+        ml_buf_addc(&b, i + 1 < n ? digits[v >> 6 & 63] : '=');
+        ml_buf_addc(&b, i + 2 < n ? digits[v & 63] : '=');
+    }
+    free(pair);
+    return ml_buf_detach(&b);
+}
+
+bool ml_http_plain_ok(const char *host, int port)
+{
+    const char *list = getenv("ML_HTTP_HOSTS");
+    bool found = false;
+
+    if (ml_host_loopback(host))
+        return true;
+    while (list && *list && !found) {
+        size_t n = strcspn(list, ", ");
+        char *entry = ml_strndup(list, n), *with_port = ml_format("%s:%d", host, port);
+
+        found = !strcasecmp(entry, host) || !strcasecmp(entry, with_port);
+        free(entry);
+        free(with_port);
+        list += n + strspn(list + n, ", ");
+    }
+    return found;
+}
