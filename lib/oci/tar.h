@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Writing tars whose bytes depend on nothing but names, contents, symbolic links and the owner's x bit: a layer's
+ * digest must be the same on any machine, for any user, and for any version of any library. ustar (POSIX.1-1988), with
+ * a pax header (POSIX.1-2001) only where ustar cannot say it: over 8 GiB, long or non-ASCII names, large ids. */
+#ifndef ML_OCI_TAR_H
+#define ML_OCI_TAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "oci/repo.h"
+
+enum ml_tar_type {
+    ML_TAR_FILE = '0',
+    ML_TAR_HARDLINK = '1',
+    ML_TAR_SYMLINK = '2',
+    ML_TAR_DIR = '5',
+    ML_TAR_OTHER = '?'
+};
+
+/* One header. `path` has no slash at its ends and is UTF-8; `link` is a symbolic link's target. */
+struct ml_tar_entry {
+    const char *path, *link;
+    enum ml_tar_type type;
+    unsigned mode;
+    uint64_t uid, gid, size;
+    int64_t mtime;
+};
+
+/* Writes the header of `e`; after a file's header its e->size bytes follow, and then ml_tar_pad. ml_tar_end writes what
+ * ends a tar. */
+int ml_tar_header(const struct ml_tar_entry *e, ml_sink_fn *sink, void *ctx, struct ml_err *err);
+int ml_tar_pad(uint64_t size, ml_sink_fn *sink, void *ctx, struct ml_err *err);
+int ml_tar_end(ml_sink_fn *sink, void *ctx, struct ml_err *err);
+
+/* A directory with all below it, or a single file, as it was when it was scanned. */
+struct ml_tree_entry {
+    char *path; /* below the source; a single file has its last name; owned */
+    char *link; /* of a symbolic link; owned */
+    enum ml_tar_type type;
+    bool exec;
+    uint64_t size;
+    uint64_t dev, ino;
+    int64_t mtime[2], ctime[2]; /* seconds and nanoseconds: what tells that it changed */
+};
+
+struct ml_tree {
+    char *src;
+    bool single;             /* the source is a file */
+    struct ml_tree_entry *v; /* in byte order of the path, so that a directory stands before what it holds */
+    size_t n, cap;
+    uint64_t size;            /* bytes in files */
+    struct ml_tree_entry top; /* the source directory itself (path "") */
+};
+
+/* ML_LOCAL: cannot be read; a name that isn't UTF-8 or starts with ".wh." (a layer would take it for a deletion); a
+ * socket, a device, a fifo. Symbolic links are not followed, except when `src` itself is one. Hard links count as files
+ * of their own. */
+int ml_tree_scan(const char *src, struct ml_tree *out, struct ml_err *err);
+void ml_tree_release(struct ml_tree *t);
+
+/* Where an entry of a tree goes in a layer: another path, and for a directory the mode and owner that the base has. */
+struct ml_tar_item {
+    char *path;
+    ptrdiff_t
+        entry; /* index into the tree, or -1: a directory that only leads to others, or (`whiteout`) an empty file */
+    bool whiteout;
+    unsigned mode;     /* of directories; files are 0644 or 0755 */
+    uint64_t uid, gid; /* of directories; the rest is 0:0 */
+};
+
+/* The whole tar. What changed since the scan is ML_INTEGRITY. */
+int ml_tree_write(const struct ml_tree *t, const struct ml_tar_item *items, size_t n, int64_t epoch, ml_sink_fn *sink,
+    void *ctx, struct ml_err *err);
+
+/* The tree digest (evaluation.model in ml-card(5)): the SHA-256 of the layer tar of `src` rooted at "/", with time 0.
+ * `size` (may be NULL): bytes in files. */
+int ml_tree_digest(const char *src, struct ml_digest *out, uint64_t *size, struct ml_err *err);
+int ml_tree_digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err);
+
+#endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A directory on disk as a tar: scanned first, then read, with a check that it stayed what it was. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "oci/tar.h"
+
+#define CHUNK        ((size_t)256 << 10) /* stays in the cache between reading, hashing and writing */
+#define LINK_LEN_MAX 65536
+
+static void fill(struct ml_tree_entry *e, const struct stat *st)
+{
+    e->type = S_ISDIR(st->st_mode)   ? ML_TAR_DIR
+              : S_ISREG(st->st_mode) ? ML_TAR_FILE
+              : S_ISLNK(st->st_mode) ? ML_TAR_SYMLINK
+                                     : ML_TAR_OTHER;
+    e->exec = S_ISREG(st->st_mode) && (st->st_mode & S_IXUSR);
+    e->size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
+    e->dev = st->st_dev;
+    e->ino = st->st_ino;
+    e->mtime[0] = st->st_mtim.tv_sec;
+    e->mtime[1] = st->st_mtim.tv_nsec;
+    e->ctime[0] = st->st_ctim.tv_sec;
+    e->ctime[1] = st->st_ctim.tv_nsec;
+}
+
+/* An entry's path on disk, owned. */
+static char *disk_path(const struct ml_tree *t, const struct ml_tree_entry *e)
+{
+    return t->single || !e->path[0] ? ml_strdup(t->src) : ml_format("%s/%s", t->src, e->path);
+}
+
+static int read_link(const char *path, size_t size, char **out, struct ml_err *err)
+{
+    char *text;
+    ssize_t n;
+
+    if (size == 0 || size > LINK_LEN_MAX) /* some file systems don't tell */
+        size = LINK_LEN_MAX;
+    text = ml_malloc(size + 1);
+    n = readlink(path, text, size + 1);
+    if (n < 0 || (size_t)n > size) {
+        free(text);
+        return n < 0 ? ml_err_errno(err, ML_LOCAL, "cannot read the link '%s'", path)
+                     : ml_err_set(err, ML_INTEGRITY, "'%s' changed while it was being read", path);
+    }
+    text[n] = '\0';
+    *out = text;
+    return 0;
+}
+
+static int check_name(const char *path, const char *name, struct ml_err *err)
+{
+    size_t n = strlen(name);
+
+    if (ml_utf8_check(name, n) != n)
+        return ml_err_set(err, ML_LOCAL, "'%s': the name is not UTF-8, rename it", path);
+    if (!strncmp(name, ".wh.", 4))
+        return ml_err_set(
+            err, ML_LOCAL, "'%s': in a layer a name that starts with '.wh.' deletes a file, rename it", path);
+    return 0;
+}
+
+/* Adds the entry `path` (below the source) with the state `st`. */
+static int add_entry(struct ml_tree *t, const char *path, const struct stat *st, struct ml_err *err)
+{
+    struct ml_tree_entry e = { .path = ml_strdup(path) };
+    const char *name = strrchr(path, '/');
+    char *disk = disk_path(t, &e);
+    int rc = -1;
+
+    fill(&e, st);
+    if (check_name(disk, name ? name + 1 : path, err) < 0)
+        goto out;
+    if (e.type == ML_TAR_OTHER) {
+        ml_err_set(err, ML_LOCAL, "'%s' is a %s, which a layer cannot hold", disk,
+            S_ISSOCK(st->st_mode)   ? "socket"
+            : S_ISFIFO(st->st_mode) ? "fifo"
+                                    : "device");
+        goto out;
+    }
+    if (e.type == ML_TAR_SYMLINK) {
+        if (read_link(disk, (size_t)st->st_size, &e.link, err) < 0)
+            goto out;
+        if (ml_utf8_check(e.link, strlen(e.link)) != strlen(e.link)) {
+            ml_err_set(err, ML_LOCAL, "'%s': the link's target is not UTF-8", disk);
+            goto out;
+        }
+    }
+    t->v = ml_grow(t->v, &t->cap, t->n + 1, sizeof *t->v);
+    t->v[t->n++] = e;
+    t->size += e.size;
+    rc = 0;
+out:
+    if (rc < 0) {
+        free(e.path);
+        free(e.link);
+    }
+    free(disk);
+    return rc;
+}
+
+/* Adds what the directory `e` (copied, for the list moves) holds. */
+static int scan_dir(struct ml_tree *t, const struct ml_tree_entry *e, struct ml_err *err)
+{
+    char *dir = disk_path(t, e), *parent = ml_strdup(e->path);
+    DIR *d = opendir(dir);
+    struct dirent *de;
+    int rc = -1;
+
+    if (!d) {
+        ml_err_errno(err, ML_LOCAL, "cannot open '%s'", dir);
+        goto out;
+    }
+    while (errno = 0, (de = readdir(d))) {
+        struct stat st;
+        char *path;
+        int added;
+
+        if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
+            continue;
+        if (fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+            ml_err_errno(err, errno == ENOENT ? ML_INTEGRITY : ML_LOCAL, "cannot look at '%s/%s'", dir, de->d_name);
+            goto out;
+        }
+        path = parent[0] ? ml_format("%s/%s", parent, de->d_name) : ml_strdup(de->d_name);
+        added = add_entry(t, path, &st, err);
+        free(path);
+        if (added < 0)
+            goto out;
+    }
+    if (errno != 0)
+        ml_err_errno(err, ML_LOCAL, "cannot read '%s'", dir);
+    else
+        rc = 0;
+out:
+    if (d)
+        closedir(d);
+    free(parent);
+    free(dir);
+    return rc;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct ml_tree_entry *)a)->path, ((const struct ml_tree_entry *)b)->path);
+}
+
+int ml_tree_scan(const char *src, struct ml_tree *out, struct ml_err *err)
+{
+    struct ml_tree *t = out;
+    struct stat st;
+    size_t n = strlen(src);
+
+    *t = (struct ml_tree){ 0 };
+    while (n > 1 && src[n - 1] == '/')
+        n--;
+    t->src = ml_strndup(src, n);
+    t->top.path = ml_strdup("");
+    if (stat(src, &st) < 0) {
+        ml_err_errno(err, ML_LOCAL, "cannot open '%s'", src);
+        goto fail;
+    }
+    fill(&t->top, &st);
+    t->single = !S_ISDIR(st.st_mode);
+    if (t->single) {
+        const char *slash = strrchr(t->src, '/');
+
+        if (add_entry(t, slash ? slash + 1 : t->src, &st, err) < 0)
+            goto fail;
+        return 0;
+    }
+    if (scan_dir(t, &t->top, err) < 0)
+        goto fail;
+    for (size_t i = 0; i < t->n; i++) {
+        struct ml_tree_entry e = t->v[i];
+
+        if (e.type == ML_TAR_DIR && scan_dir(t, &e, err) < 0)
+            goto fail;
+    }
+    qsort(t->v, t->n, sizeof *t->v, by_path);
+    return 0;
+fail:
+    ml_tree_release(t);
+    return -1;
+}
+
+void ml_tree_release(struct ml_tree *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        free(t->v[i].path);
+        free(t->v[i].link);
+    }
+    free(t->v);
+    free(t->src);
+    free(t->top.path);
+    *t = (struct ml_tree){ 0 };
+}
+
+/* Whether the file is still the one that was scanned. */
+static bool same(const struct ml_tree_entry *e, const struct stat *st)
+{
+    struct ml_tree_entry now = { 0 };
+
+    fill(&now, st);
+    return now.type == e->type && now.exec == e->exec && now.size == e->size && now.dev == e->dev &&
+           now.ino == e->ino && now.mtime[0] == e->mtime[0] && now.mtime[1] == e->mtime[1] &&
+           now.ctime[0] == e->ctime[0] && now.ctime[1] == e->ctime[1];
+}
+
+static int changed(const char *path, struct ml_err *err)
+{
+    return ml_err_set(err, ML_INTEGRITY, "'%s' changed while it was being read", path);
+}
+
+/* Exactly e->size bytes, and nothing behind them. */
+static int copy_bytes(int fd, const char *path, const struct ml_tree_entry *e, char *chunk, ml_sink_fn *sink, void *ctx,
+    struct ml_err *err)
+{
+    uint64_t left = e->size;
+
+    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    for (;;) {
+        ssize_t n = read(fd, chunk, CHUNK);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ml_err_errno(err, ML_LOCAL, "cannot read '%s'", path);
+        if ((uint64_t)n > left || (n == 0 && left > 0))
+            return changed(path, err);
+        if (n == 0)
+            return 0;
+        left -= (uint64_t)n;
+        if (sink(ctx, chunk, (size_t)n, err) < 0)
+            return -1;
+    }
+}
+
+static int write_file(const struct ml_tree *t, const struct ml_tree_entry *e, char *chunk, ml_sink_fn *sink, void *ctx,
+    struct ml_err *err)
+{
+    char *path = disk_path(t, e);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (t->single ? 0 : O_NOFOLLOW));
+    struct stat st;
+    int rc = -1;
+
+    if (fd < 0)
+        ml_err_errno(err, errno == ENOENT || errno == ELOOP ? ML_INTEGRITY : ML_LOCAL, "cannot open '%s'", path);
+    else if (fstat(fd, &st) < 0)
+        ml_err_errno(err, ML_LOCAL, "cannot look at '%s'", path);
+    else if (!same(e, &st))
+        changed(path, err);
+    else if (copy_bytes(fd, path, e, chunk, sink, ctx, err) == 0)
+        rc = fstat(fd, &st) == 0 && same(e, &st) ? 0 : changed(path, err);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return rc;
+}
+
+static int write_item(const struct ml_tree *t, const struct ml_tar_item *it, int64_t epoch, char *chunk,
+    ml_sink_fn *sink, void *ctx, struct ml_err *err)
+{
+    struct ml_tar_entry h = { .path = it->path, .type = it->whiteout ? ML_TAR_FILE : ML_TAR_DIR, .mtime = epoch };
+    const struct ml_tree_entry *e = it->entry < 0 ? NULL : &t->v[it->entry];
+
+    if (e) {
+        h.type = e->type;
+        h.link = e->link;
+        h.size = e->size;
+    }
+    h.mode = h.type == ML_TAR_SYMLINK ? 0777 : h.type == ML_TAR_DIR ? it->mode : e && e->exec ? 0755 : 0644;
+    if (h.type == ML_TAR_DIR) {
+        h.uid = it->uid;
+        h.gid = it->gid;
+    }
+    if (ml_tar_header(&h, sink, ctx, err) < 0)
+        return -1;
+    if (!e || e->type != ML_TAR_FILE)
+        return 0;
+    if (write_file(t, e, chunk, sink, ctx, err) < 0)
+        return -1;
+    return ml_tar_pad(e->size, sink, ctx, err);
+}
+
+/* Files were checked while they were read; here the rest: nothing came, went, or became another link. */
+static int check_rest(const struct ml_tree *t, const struct ml_tree_entry *e, struct ml_err *err)
+{
+    char *path = disk_path(t, e);
+    struct stat st;
+    int rc = 0;
+
+    if ((e == &t->top ? stat(path, &st) : lstat(path, &st)) < 0 || !same(e, &st))
+        rc = changed(path, err);
+    free(path);
+    return rc;
+}
+
+int ml_tree_write(const struct ml_tree *t, const struct ml_tar_item *items, size_t n, int64_t epoch, ml_sink_fn *sink,
+    void *ctx, struct ml_err *err)
+{
+    char *chunk = ml_malloc(CHUNK);
+    int rc = -1;
+
+    for (size_t i = 0; i < n; i++)
+        if (write_item(t, &items[i], epoch, chunk, sink, ctx, err) < 0)
+            goto out;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->v[i].type != ML_TAR_FILE && check_rest(t, &t->v[i], err) < 0)
+            goto out;
+    if (!t->single && check_rest(t, &t->top, err) < 0)
+        goto out;
+    rc = ml_tar_end(sink, ctx, err);
+out:
+    free(chunk);
+    return rc;
+}
+
+static int hash_sink(void *ctx, const void *p, size_t n, struct ml_err *err)
+{
+    (void)err;
+    ml_hasher_add(ctx, p, n);
+    return 0;
+}
+
+int ml_tree_digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err)
+{
+    struct ml_tar_item *items = ml_calloc(t->n + 1, sizeof *items);
+    struct ml_hasher *h = ml_hasher_new();
+    int rc;
+
+    for (size_t i = 0; i < t->n; i++)
+        items[i] = (struct ml_tar_item){ .path = t->v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
+    rc = ml_tree_write(t, items, t->n, 0, hash_sink, h, err);
+    if (rc == 0)
+        ml_hasher_end(h, out);
+    ml_hasher_free(h);
+    free(items);
+    return rc;
+}
+
+int ml_tree_digest(const char *src, struct ml_digest *out, uint64_t *size, struct ml_err *err)
+{
+    struct ml_tree t;
+    int rc;
+
+    if (ml_tree_scan(src, &t, err) < 0)
+        return -1;
+    rc = ml_tree_digest_of(&t, out, err);
+    if (size)
+        *size = t.size;
+    ml_tree_release(&t);
+    return rc;
+}

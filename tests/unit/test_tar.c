@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The tar writer: what it writes, and that nothing but content decides it. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "oci/tar.h"
+
+static char dir[] = "/tmp/test_tar.XXXXXX";
+
+static int add(void *ctx, const void *p, size_t n, struct ml_err *err)
+{
+    (void)err;
+    ml_buf_add(ctx, p, n);
+    return 0;
+}
+
+static void put(const char *path, const char *text, mode_t mode)
+{
+    struct ml_err err = ML_ERR_INIT;
+
+    assert_int_equal(ml_file_write(path, text, strlen(text), mode, &err), 0);
+}
+
+static int enter(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) && chdir(dir) == 0 ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+    struct ml_err err = ML_ERR_INIT;
+
+    (void)state;
+    return chdir("/") < 0 ? -1 : ml_remove_all(dir, &err);
+}
+
+static int fresh(void **state)
+{
+    struct ml_err err = ML_ERR_INIT;
+
+    (void)state;
+    return ml_remove_all("t", &err) < 0 ? -1 : mkdir("t", 0755);
+}
+
+/* The header of one entry as text, for a look at its fields. */
+static void header(struct ml_buf *out, const struct ml_tar_entry *e)
+{
+    struct ml_err err = ML_ERR_INIT;
+
+    assert_int_equal(ml_tar_header(e, add, out, &err), 0);
+    assert_int_equal(out->len % 512, 0);
+}
+
+static void plain_names_need_no_pax(void **state)
+{
+    struct ml_buf b = ML_BUF_INIT;
+    struct ml_tar_entry e = { .path = "app/model/a.bin", .type = ML_TAR_FILE, .mode = 0644, .size = 5 };
+
+    (void)state;
+    header(&b, &e);
+    assert_int_equal(b.len, 512);
+    assert_string_equal(b.data, "app/model/a.bin");
+    assert_string_equal(b.data + 100, "0000644");
+    assert_string_equal(b.data + 124, "00000000005");
+    assert_string_equal(b.data + 136, "00000000000");
+    assert_int_equal(b.data[156], '0');
+    assert_memory_equal(b.data + 257, "ustar\00000", 8);
+    assert_int_equal(b.data[265], 0); /* no user */
+    assert_int_equal(b.data[297], 0); /* no group */
+    ml_buf_release(&b);
+}
+
+static void directories_end_in_a_slash(void **state)
+{
+    struct ml_buf b = ML_BUF_INIT;
+    struct ml_tar_entry e = { .path = "app", .type = ML_TAR_DIR, .mode = 01777, .uid = 7, .gid = 8 };
+
+    (void)state;
+    header(&b, &e);
+    assert_string_equal(b.data, "app/");
+    assert_string_equal(b.data + 100, "0001777");
+    assert_string_equal(b.data + 108, "0000007");
+    assert_string_equal(b.data + 116, "0000010");
+    ml_buf_release(&b);
+}
+
+static void long_names_are_split_then_pax(void **state)
+{
+    struct ml_buf b = ML_BUF_INIT;
+    char path[400];
+    struct ml_tar_entry e = { .path = path, .type = ML_TAR_FILE, .mode = 0644 };
+
+    (void)state;
+    memset(path, 'a', sizeof path);
+    path[150] = '/';
+    path[250] = '\0';
+    header(&b, &e); /* 150 in the prefix, 99 in the name */
+    assert_int_equal(b.len, 512);
+    assert_int_equal(strnlen(b.data, 100), 99);
+    assert_int_equal(strnlen(b.data + 345, 155), 150);
+    ml_buf_reset(&b);
+    path[250] = 'a';
+    path[252] = '\0'; /* 101 in the name: too long */
+    header(&b, &e);
+    assert_int_equal(b.len, 3 * 512);
+    assert_int_equal(b.data[156], 'x');
+    assert_memory_equal(b.data + 512, "262 path=aaa", 12);
+    ml_buf_release(&b);
+}
+
+static void a_long_name_of_a_hundred_bytes_fits(void **state)
+{
+    struct ml_buf b = ML_BUF_INIT;
+    char path[101];
+    struct ml_tar_entry e = { .path = path, .type = ML_TAR_FILE, .mode = 0644 };
+
+    (void)state;
+    memset(path, 'b', 100);
+    path[100] = '\0';
+    header(&b, &e);
+    assert_int_equal(b.len, 512);
+    assert_int_equal(b.data[99], 'b');
+    assert_string_equal(b.data + 100, "0000644");
+    ml_buf_release(&b);
+}
+
+static void what_ustar_cannot_say_goes_to_pax(void **state)
+{
+    struct ml_buf b = ML_BUF_INIT;
+    struct ml_tar_entry e = {
+        .path = "m\xc3\xa3o", .type = ML_TAR_FILE, .mode = 0644, .size = (uint64_t)8 << 30, .mtime = -1
+    };
+
+    (void)state;
+    header(&b, &e);
+    assert_int_equal(b.len, 3 * 512);
+    assert_string_equal(b.data + 512, "13 path=m\xc3\xa3o\n19 size=8589934592\n12 mtime=-1\n");
+    assert_string_equal(b.data + 1024, "m__o");
+    ml_buf_reset(&b);
+    e = (struct ml_tar_entry){ .path = "m", .type = ML_TAR_FILE, .mode = 0644, .size = ((uint64_t)8 << 30) - 1 };
+    header(&b, &e);
+    assert_int_equal(b.len, 512);
+    ml_buf_release(&b);
+}
+
+static void tree_digest_is_that_of_the_tar(void **state)
+{
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_buf b = ML_BUF_INIT;
+    struct ml_digest got, want;
+    uint64_t size = 0;
+    struct ml_tar_entry e[] = {
+        { .path = "a", .type = ML_TAR_DIR, .mode = 0755 },
+        { .path = "a.x", .type = ML_TAR_FILE, .mode = 0755, .size = 3 },
+        { .path = "a/b", .type = ML_TAR_FILE, .mode = 0644, .size = 2 },
+        { .path = "l", .type = ML_TAR_SYMLINK, .mode = 0777, .link = "a/b" },
+    };
+    const char *text[] = { NULL, "xyz", "hi", NULL };
+
+    (void)state;
+    mkdir("t/a", 0700);
+    put("t/a/b", "hi", 0600);
+    put("t/a.x", "xyz", 0711);
+    assert_int_equal(symlink("a/b", "t/l"), 0);
+    for (size_t i = 0; i < 4; i++) {
+        header(&b, &e[i]);
+        if (text[i]) {
+            ml_buf_adds(&b, text[i]);
+            ml_tar_pad(e[i].size, add, &b, &err);
+        }
+    }
+    ml_tar_end(add, &b, &err);
+    ml_digest_bytes(b.data, b.len, &want);
+    assert_int_equal(ml_tree_digest("t/", &got, &size, &err), 0);
+    assert_string_equal(got.s, want.s);
+    assert_int_equal(size, 5);
+    ml_buf_release(&b);
+}
+
+static void times_modes_and_links_change_nothing(void **state)
+{
+    struct ml_err err = ML_ERR_INIT;
+    struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 2 } };
+    struct ml_digest a, b, c;
+
+    (void)state;
+    put("t/one", "1", 0644);
+    put("t/two", "1", 0644);
+    assert_int_equal(ml_tree_digest("t", &a, NULL, &err), 0);
+    assert_int_equal(utimensat(AT_FDCWD, "t/one", old, 0), 0);
+    assert_int_equal(chmod("t/one", 0666), 0);
+    assert_int_equal(unlink("t/two"), 0);
+    assert_int_equal(link("t/one", "t/two"), 0);
+    assert_int_equal(ml_tree_digest("t", &b, NULL, &err), 0);
+    assert_string_equal(a.s, b.s);
+    assert_int_equal(chmod("t/one", 0744), 0);
+    assert_int_equal(ml_tree_digest("t", &c, NULL, &err), 0);
+    assert_string_not_equal(a.s, c.s);
+}
+
+static void refused(const char *what)
+{
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_digest d;
+
+    assert_int_equal(ml_tree_digest("t", &d, NULL, &err), -1);
+    assert_int_equal(err.code, ML_LOCAL);
+    assert_non_null(strstr(err.msg, what));
+}
+
+static void refuses_what_a_layer_cannot_hold(void **state)
+{
+    (void)state;
+    put("t/.wh.x", "", 0644);
+    refused(".wh.");
+    unlink("t/.wh.x");
+    mkfifo("t/f", 0644);
+    refused("fifo");
+    unlink("t/f");
+    put("t/\xff", "", 0644);
+    refused("UTF-8");
+    unlink("t/\xff");
+    assert_int_equal(symlink("\xfe", "t/l"), 0);
+    refused("UTF-8");
+}
+
+static int touch_sink(void *ctx, const void *p, size_t n, struct ml_err *err)
+{
+    (void)p, (void)n, (void)err;
+    if (ctx)
+        put(ctx, "changed", 0644);
+    return 0;
+}
+
+/* Something is written to `path` between the scan and the end. */
+static int write_while(char *path, struct ml_err *err)
+{
+    struct ml_tree t;
+    struct ml_tar_item items[4];
+    int rc;
+
+    assert_int_equal(ml_tree_scan("t", &t, err), 0);
+    for (size_t i = 0; i < t.n; i++)
+        items[i] = (struct ml_tar_item){ .path = t.v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
+    rc = ml_tree_write(&t, items, t.n, 0, touch_sink, path, err);
+    ml_tree_release(&t);
+    return rc;
+}
+
+static void a_source_that_changes_is_noticed(void **state)
+{
+    struct ml_err err = ML_ERR_INIT;
+
+    (void)state;
+    put("t/one", "1", 0644);
+    mkdir("t/two", 0755);
+    assert_int_equal(write_while(NULL, &err), 0);
+    assert_int_equal(write_while("t/one", &err), -1);
+    assert_int_equal(err.code, ML_INTEGRITY);
+    assert_int_equal(write_while("t/two/new", &err), -1);
+    assert_int_equal(err.code, ML_INTEGRITY);
+    assert_int_equal(write_while("t/new", &err), -1);
+    assert_int_equal(err.code, ML_INTEGRITY);
+}
+
+static void a_file_stands_for_itself(void **state)
+{
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_digest a, b;
+
+    (void)state;
+    put("t/one", "1", 0644);
+    put("two", "1", 0644);
+    assert_int_equal(rename("two", "one"), 0);
+    assert_int_equal(ml_tree_digest("one", &a, NULL, &err), 0);
+    assert_int_equal(ml_tree_digest("t", &b, NULL, &err), 0);
+    assert_string_equal(a.s, b.s);
+    assert_int_equal(ml_tree_digest("none", &a, NULL, &err), -1);
+    assert_int_equal(err.code, ML_LOCAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_names_need_no_pax),
+        cmocka_unit_test(directories_end_in_a_slash),
+        cmocka_unit_test(long_names_are_split_then_pax),
+        cmocka_unit_test(a_long_name_of_a_hundred_bytes_fits),
+        cmocka_unit_test(what_ustar_cannot_say_goes_to_pax),
+        cmocka_unit_test_setup(tree_digest_is_that_of_the_tar, fresh),
+        cmocka_unit_test_setup(times_modes_and_links_change_nothing, fresh),
+        cmocka_unit_test_setup(refuses_what_a_layer_cannot_hold, fresh),
+        cmocka_unit_test_setup(a_source_that_changes_is_noticed, fresh),
+        cmocka_unit_test_setup(a_file_stands_for_itself, fresh),
+    };
+
+    return cmocka_run_group_tests(tests, enter, leave);
+}
