@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* References: "host[:port]/path[:tag][@digest]" in a registry, or "oci:DIR[:TAG][@digest]" in an OCI image layout on disk. */
+/* References: "host[:port]/path[:tag][@digest]" in a registry, or "oci:DIR[:TAG][@digest]" in an OCI image layout on
+ * disk. */
 #ifndef ML_OCI_REF_H
 #define ML_OCI_REF_H
 
@@ -16,12 +17,15 @@ struct ml_ref {
     struct ml_digest digest; /* s[0] == 0 when none was given */
 };
 
-/* Grammar: distribution-spec v1.1.1, "Pulling manifests" (name and tag), image-spec descriptor.md (digest). ML_USAGE when malformed. A first
- * component without '.' or ':' that isn't "localhost" is refused with a hint (there is no default registry). */
+/* Grammar: distribution-spec v1.1.1, "Pulling manifests" (name and tag), image-spec descriptor.md (digest). ML_USAGE
+ * when malformed. A first component without '.' or ':' that isn't "localhost" is refused with a hint (there is no
+ * default registry). */
 int ml_ref_parse(const char *s, struct ml_ref *out, struct ml_err *err);
 void ml_ref_release(struct ml_ref *r);
+void ml_ref_copy(struct ml_ref *to, const struct ml_ref *from); /* `to` holds nothing before */
 
-/* The reference as text, owned; `with` chooses what follows the repository: ML_REF_NONE, the tag, or the digest (as far as it has them). */
+/* The reference as text, owned; `with` chooses what follows the repository: ML_REF_NONE, the tag, or the digest (as far
+ * as it has them). */
 enum ml_ref_part { ML_REF_NONE, ML_REF_TAG, ML_REF_DIGEST, ML_REF_ALL };
 char *ml_ref_format(const struct ml_ref *r, enum ml_ref_part with);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A repository of manifests and blobs, in a registry (registry.c) or in an OCI image layout on disk (layout.c): one interface, so that every tool
- * works with either. Digests are verified on every read and write here; callers get verified bytes or an error (ML_INTEGRITY). */
+/* A repository of manifests and blobs, in a registry (registry.c) or in an OCI image layout on disk (layout.c): one
+ * interface, so that every tool works with either. Digests are verified on every read and write here; callers get
+ * verified bytes or an error (ML_INTEGRITY). */
 #ifndef ML_OCI_REPO_H
 #define ML_OCI_REPO_H
 
@@ -14,13 +15,13 @@
 #include "base/stream.h"
 #include "oci/ref.h"
 
-#define ML_MT_INDEX        "application/vnd.oci.image.index.v1+json"
-#define ML_MT_MANIFEST     "application/vnd.oci.image.manifest.v1+json"
-#define ML_MT_CONFIG       "application/vnd.oci.image.config.v1+json"
-#define ML_MT_LAYER        "application/vnd.oci.image.layer.v1.tar"
-#define ML_MT_DOCKER_LIST  "application/vnd.docker.distribution.manifest.list.v2+json"
-#define ML_MT_DOCKER       "application/vnd.docker.distribution.manifest.v2+json"
-#define ML_MANIFEST_MAX    ((size_t)4 << 20) /* distribution-spec: registries take at least 4 MiB */
+#define ML_MT_INDEX       "application/vnd.oci.image.index.v1+json"
+#define ML_MT_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
+#define ML_MT_CONFIG      "application/vnd.oci.image.config.v1+json"
+#define ML_MT_LAYER       "application/vnd.oci.image.layer.v1.tar"
+#define ML_MT_DOCKER_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
+#define ML_MT_DOCKER      "application/vnd.docker.distribution.manifest.v2+json"
+#define ML_MANIFEST_MAX   ((size_t)4 << 20) /* distribution-spec: registries take at least 4 MiB */
 
 struct ml_desc {
     char *media_type; /* owned; NULL where unknown */
@@ -41,21 +42,27 @@ void ml_manifest_release(struct ml_manifest *m);
 struct ml_repo; /* an open repository */
 
 struct ml_repo_ops {
-    /* Manifest by tag or digest: 0, 1 when there is none (the repository itself missing included), -1. HEAD fills only desc. */
+    /* Manifest by tag or digest: 0, 1 when there is none (the repository itself missing included), -1. HEAD fills only
+     * desc. */
     int (*manifest_head)(struct ml_repo *r, const char *tag_or_digest, struct ml_desc *out, struct ml_err *err);
     int (*manifest_get)(struct ml_repo *r, const char *tag_or_digest, struct ml_manifest *out, struct ml_err *err);
     /* Stores bytes under `tag`, or by their digest alone when tag is NULL. Replaces what the tag named. */
-    int (*manifest_put)(struct ml_repo *r, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err);
+    int (*manifest_put)(
+        struct ml_repo *r, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err);
     /* Is it there: 0 yes, 1 no, -1. */
     int (*blob_has)(struct ml_repo *r, const struct ml_digest *d, struct ml_err *err);
-    /* Streams a blob from offset `off` (0: digest and size verified at the end; else the caller verifies) to sink. 1 when there is none.
-     * `size` limits what is taken when off is 0; for a range, `len` bytes are wanted (0: to the end). */
-    int (*blob_get)(struct ml_repo *r, const struct ml_desc *d, uint64_t off, uint64_t len, ml_sink_fn *sink, void *ctx, struct ml_err *err);
+    /* Streams a blob from offset `off` (0: digest and size verified at the end; else the caller verifies) to sink. 1
+     * when there is none. `size` limits what is taken when off is 0; for a range, `len` bytes are wanted (0: to the
+     * end). */
+    int (*blob_get)(struct ml_repo *r, const struct ml_desc *d, uint64_t off, uint64_t len, ml_sink_fn *sink, void *ctx,
+        struct ml_err *err);
     /* Stores a blob; 0 also when it was there already. ML_INTEGRITY when the source's bytes aren't d. */
     int (*blob_put)(struct ml_repo *r, const struct ml_desc *d, const struct ml_source *src, struct ml_err *err);
-    /* Makes a blob of another repository of the same registry (or layout) appear here without moving bytes: 0 done, 1 not possible, -1. */
+    /* Makes a blob of another repository of the same registry (or layout) appear here without moving bytes: 0 done, 1
+     * not possible, -1. */
     int (*blob_mount)(struct ml_repo *r, const struct ml_digest *d, const struct ml_repo *from, struct ml_err *err);
-    /* All tags that start with `prefix`, in byte order, reading no more pages than needed. A missing repository has none. */
+    /* All tags that start with `prefix`, in byte order, reading no more pages than needed. A missing repository has
+     * none. */
     int (*tags)(struct ml_repo *r, const char *prefix, struct ml_strs *out, struct ml_err *err);
     void (*close)(struct ml_repo *r);
 };
@@ -63,10 +70,14 @@ struct ml_repo_ops {
 struct ml_repo {
     const struct ml_repo_ops *ops;
     struct ml_ref ref; /* place and path only */
+    /* Set between open and the first call, if at all: gets a line a request (-v), never a secret. */
+    void (*log)(void *ctx, const char *line);
+    void *log_ctx;
 };
 
-/* Opens the repository that `ref` names (its tag and digest play no part). `write`: it will be written to (asks the registry for push; creates a layout that
- * isn't there). Reading a layout that isn't there: ML_LOCAL. Nothing goes over the network before the first call. */
+/* Opens the repository that `ref` names (its tag and digest play no part). `write`: it will be written to (asks the
+ * registry for push; creates a layout that isn't there). Reading a layout that isn't there: ML_LOCAL. Nothing goes over
+ * the network before the first call. */
 int ml_repo_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err);
 void ml_repo_close(struct ml_repo *r); /* NULL is fine */
 
@@ -79,7 +90,8 @@ int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out,
 /* A small blob (config, card) as a whole, at most max bytes: 0, 1, -1. */
 int ml_repo_blob_load(struct ml_repo *r, const struct ml_desc *d, size_t max, struct ml_buf *out, struct ml_err *err);
 /* Stores bytes as a blob and fills its descriptor (media_type is copied). */
-int ml_repo_blob_store(struct ml_repo *r, const char *media_type, const void *p, size_t n, struct ml_desc *out, struct ml_err *err);
+int ml_repo_blob_store(
+    struct ml_repo *r, const char *media_type, const void *p, size_t n, struct ml_desc *out, struct ml_err *err);
 /* What ref's tag or digest names there: 0, 1, -1. A ref with both must agree (ML_INTEGRITY). */
 int ml_repo_resolve(struct ml_repo *r, const struct ml_ref *ref, struct ml_manifest *out, struct ml_err *err);
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Copying an image between repositories, byte for byte: blobs first, the manifest last, nothing sent that is there
+ * already. */
+#ifndef ML_OCI_COPY_H
+#define ML_OCI_COPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "oci/repo.h"
+
+struct ml_copy {
+    struct ml_repo *from, *to;
+    const struct ml_repo *const
+        *bases; /* repositories that may have blobs to mount, beside `from`; NULL-terminated, may be NULL */
+    /* what it came to, in bytes */
+    uint64_t pushed, mounted, present;
+};
+
+/* Makes the manifest or index `m` (of from) with everything below it appear in `to`, stored by its digest; tags are the
+ * caller's. A manifest that is there already is taken to be whole: registries refuse manifests whose blobs they don't
+ * have. */
+int ml_copy_image(struct ml_copy *c, const struct ml_manifest *m, struct ml_err *err);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What is the same for every kind of repository. */
+#include "oci/repo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void ml_desc_release(struct ml_desc *d)
+{
+    free(d->media_type);
+    memset(d, 0, sizeof *d);
+}
+
+void ml_manifest_release(struct ml_manifest *m)
+{
+    ml_desc_release(&m->desc);
+    ml_buf_release(&m->raw);
+}
+
+int ml_repo_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err)
+{
+    *out = NULL;
+    return ref->layout ? ml_layout_open(ref, write, out, err) : ml_registry_open(ref, write, out, err);
+}
+
+void ml_repo_close(struct ml_repo *r)
+{
+    if (r)
+        r->ops->close(r);
+}
+
+static int to_buffer(void *ctx, const void *p, size_t n, struct ml_err *err)
+{
+    struct ml_buf *b = ctx;
+
+    ml_buf_add(b, p, n);
+    return b->full ? ml_err_set(err, ML_LOCAL, "over %zu bytes long", b->max) : 0;
+}
+
+int ml_repo_blob_load(struct ml_repo *r, const struct ml_desc *d, size_t max, struct ml_buf *out, struct ml_err *err)
+{
+    ml_buf_init(out, max);
+    if (d->size > max)
+        return ml_err_set(err, ML_LOCAL, "blob %s: %llu bytes are more than the %zu it may have", d->digest.s,
+            (unsigned long long)d->size, max);
+    return r->ops->blob_get(r, d, 0, 0, to_buffer, out, err);
+}
+
+struct bytes {
+    const char *p;
+    size_t n;
+};
+
+static int64_t from_bytes(void *ctx, uint64_t off, void *p, size_t n, struct ml_err *err)
+{
+    const struct bytes *b = ctx;
+
+    (void)err;
+    if (off >= b->n)
+        return 0;
+    if (n > b->n - (size_t)off)
+        n = b->n - (size_t)off;
+    memcpy(p, b->p + off, n);
+    return (int64_t)n;
+}
+
+int ml_repo_blob_store(
+    struct ml_repo *r, const char *media_type, const void *p, size_t n, struct ml_desc *out, struct ml_err *err)
+{
+    struct bytes b = { p, n };
+    struct ml_source src = { from_bytes, &b };
+
+    out->media_type = ml_strdup(media_type);
+    out->size = n;
+    ml_digest_bytes(p, n, &out->digest);
+    return r->ops->blob_put(r, out, &src, err);
+}
+
+int ml_repo_resolve(struct ml_repo *r, const struct ml_ref *ref, struct ml_manifest *out, struct ml_err *err)
+{
+    const char *what = ref->tag ? ref->tag : ref->digest.s;
+    int rv;
+
+    if (!*what) {
+        char *s = ml_ref_format(ref, ML_REF_ALL);
+
+        ml_err_set(err, ML_USAGE, "'%s': neither a tag nor a digest", s);
+        free(s);
+        return -1;
+    }
+    rv = r->ops->manifest_get(r, what, out, err);
+    if (!rv && ref->tag && ref->digest.s[0] && !ml_digest_eq(&ref->digest, &out->desc.digest)) {
+        rv = ml_err_set(err, ML_INTEGRITY, "tag '%s' names %s, not %s", ref->tag, out->desc.digest.s, ref->digest.s);
+        ml_manifest_release(out);
+    }
+    return rv;
+}
