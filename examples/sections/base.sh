@@ -5,14 +5,13 @@
 # packages and Python; that is built once and kept in the user's cache.
 set -eu
 
-mirror="${SECTIONS_MIRROR:-http://deb.debian.org/debian}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/sections"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 if [ ! -e "$cache/debian/index.json" ]; then
   mkdir -p "$cache"
-  mmdebstrap --quiet --variant=essential --include=python3 bookworm "$work/debian.tar" "$mirror"
+  mmdebstrap --quiet --variant=essential --include=python3 bookworm "$work/debian.tar" ${SECTIONS_MIRROR:-}
   umoci init --layout "$work/debian"
   umoci new --image "$work/debian:bookworm-python3"
   umoci raw add-layer --image "$work/debian:bookworm-python3" "$work/debian.tar"

@@ -31,15 +31,12 @@ def apt(command, where):
         "APT::Architecture": "amd64",  # the same rows on every machine
         "APT::Architectures": "amd64",
         "APT::Sandbox::User": "",
-        "Acquire::Languages": "pt_BR",
         "Acquire::Retries": "3",
         "Dir::State": where,
         "Dir::State::status": "/dev/null",
         "Dir::Cache": where,
         "Dir::Etc::sourcelist": f"{where}/sources.list",
         "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::Etc::main": "/dev/null",
-        "Dir::Etc::parts": "/dev/null",
     }
     flags = [flag for key, value in options.items() for flag in ("-o", f"{key}={value}")]
     return subprocess.run(["apt-get", *flags, *command], check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -65,10 +62,13 @@ def fetch(where):
     os.makedirs(os.path.join(lists, "lists", "partial"), exist_ok=True)
     os.makedirs(os.path.join(lists, "archives", "partial"), exist_ok=True)
     with open(os.path.join(lists, "sources.list"), "w") as f:
-        f.write(f"deb [signed-by={KEYRING}] {MIRROR} {SUITE} main\n")
+        f.write(f"deb [signed-by={KEYRING} lang=pt_BR target=Packages,Translations] {MIRROR} {SUITE} main\n")
     apt(["update", "-qq"], lists)
     found = apt(["indextargets", "--format", "$(CREATED_BY) $(FILENAME)"], lists)
     files = dict(line.split(" ", 1) for line in found.splitlines())
+    path = os.path.join(where, "descriptions.jsonl")
+    if os.path.exists(path) and os.path.getctime(path) > max(os.path.getctime(f) for f in [__file__, *files.values()]):
+        return path
     texts = {s["Description-md5"]: s["Description-pt_BR"] for s in stanzas(files["Translations"]) if "Description-pt_BR" in s}
     rows = []
     for s in stanzas(files["Packages"]):
@@ -77,7 +77,6 @@ def fetch(where):
             tags = s.get("Tag", "").replace("\n", " ").split(", ")
             roles = [tag[6:] for tag in tags if tag.startswith("role::")]
             rows.append({"id": s["Package"], "section": s["Section"], "role": roles[0] if len(roles) == 1 else None, "text": text})
-    path = os.path.join(where, "descriptions.jsonl")
     with open(path + ".new", "w") as f:
         for row in sorted(rows, key=lambda row: row["id"]):
             f.write(json.dumps(row, ensure_ascii=False) + "\n")
