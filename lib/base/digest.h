@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* SHA-256 digests in the OCI notation "sha256:<64 lower-case hex digits>" (image-spec v1.1, descriptor.md, "Digests"). */
+/* SHA-256 digests in the OCI notation "sha256:<64 lower-case hex digits>" (image-spec v1.1, descriptor.md, "Digests").
+ */
 #ifndef ML_BASE_DIGEST_H
 #define ML_BASE_DIGEST_H
 
@@ -9,8 +10,8 @@
 
 #include "base/err.h"
 
-#define ML_DIGEST_LEN 71                    /* "sha256:" and 64 digits */
-#define ML_DIGEST_HEX(d) ((d)->s + 7)       /* the 64 digits */
+#define ML_DIGEST_LEN    71           /* "sha256:" and 64 digits */
+#define ML_DIGEST_HEX(d) ((d)->s + 7) /* the 64 digits */
 
 struct ml_digest {
     char s[ML_DIGEST_LEN + 1]; /* "" while unknown */
@@ -26,7 +27,7 @@ void ml_hasher_end(struct ml_hasher *h, struct ml_digest *out); /* then reset, s
 
 void ml_digest_bytes(const void *p, size_t n, struct ml_digest *out);
 int ml_digest_file(const char *path, struct ml_digest *out, uint64_t *size, struct ml_err *err); /* size may be NULL */
-bool ml_digest_valid(const char *s); /* exactly the notation above */
+bool ml_digest_valid(const char *s);                                           /* exactly the notation above */
 int ml_digest_parse(const char *s, struct ml_digest *out, struct ml_err *err); /* ML_LOCAL when malformed */
 bool ml_digest_eq(const struct ml_digest *a, const struct ml_digest *b);
 

@@ -61,9 +61,18 @@ int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct 
 {
     const char *slash = strrchr(path, '/');
     int dirlen = slash ? (int)(slash - path + 1) : 0;
+    struct stat st;
 
     *f = (struct ml_outfile)ML_OUTFILE_INIT;
     f->path = ml_strdup(path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* a pipe or a device is written to, not replaced */
+        f->fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (f->fd >= 0)
+            return 0;
+        ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
+        ml_outfile_abort(f);
+        return -1;
+    }
     f->tmp = ml_format("%.*s.%s.XXXXXX.tmp", dirlen, path, path + dirlen);
     f->fd = mkostemps(f->tmp, 4, O_CLOEXEC);
     if (f->fd < 0 || fchmod(f->fd, mode) < 0) {
@@ -103,11 +112,15 @@ int ml_outfile_commit_as(struct ml_outfile *f, const char *path, struct ml_err *
 {
     int fd = f->fd;
 
-    if (fsync(fd) < 0)
+    if (f->tmp && fsync(fd) < 0)
         goto fail;
     f->fd = -1;
-    if (close(fd) < 0 || rename(f->tmp, path) < 0)
+    if (close(fd) < 0 || (f->tmp && rename(f->tmp, path) < 0))
         goto fail;
+    if (!f->tmp) {
+        ml_outfile_abort(f);
+        return 0;
+    }
     free(f->tmp);
     f->tmp = NULL;
     if (sync_parent(path, err) < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Files: reading with a limit, and the one way to write: temporary file beside the target, fsync, checked close, rename. */
+/* Files: reading with a limit, and the one way to write: temporary file beside the target, fsync, checked close,
+ * rename. */
 #ifndef ML_BASE_FILE_H
 #define ML_BASE_FILE_H
 
@@ -13,8 +14,8 @@
 /* Reads a whole file ("-" is standard input) into `out`; more than out->max bytes is ML_LOCAL. */
 int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err);
 
-/* A file being written. Until ml_outfile_commit nothing is visible under its name; ml_outfile_abort (always safe, also after
- * commit) removes what was written. A killed process leaves at most a ".<name>.XXXXXX.tmp" beside it. */
+/* A file being written. Until ml_outfile_commit nothing is visible under its name; ml_outfile_abort (always safe, also
+ * after commit) removes what was written. A killed process leaves at most a ".<name>.XXXXXX.tmp" beside it. */
 struct ml_outfile {
     int fd;
     char *path, *tmp;
@@ -28,7 +29,8 @@ struct ml_outfile {
 int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct ml_err *err);
 int ml_outfile_write(struct ml_outfile *f, const void *p, size_t n, struct ml_err *err);
 int ml_outfile_commit(struct ml_outfile *f, struct ml_err *err);
-int ml_outfile_commit_as(struct ml_outfile *f, const char *path, struct ml_err *err); /* name known only now; same file system */
+int ml_outfile_commit_as(
+    struct ml_outfile *f, const char *path, struct ml_err *err); /* name known only now; same file system */
 void ml_outfile_abort(struct ml_outfile *f);
 
 /* All of the above in one: the bytes become the file, atomically. */

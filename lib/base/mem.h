@@ -19,8 +19,8 @@ char *ml_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Makes room for `need` elements of `size` bytes: `*cap` grows by half. Returns the (moved) array. */
 void *ml_grow(void *p, size_t *cap, size_t need, size_t size);
 
-/* A byte buffer. `data` is NUL-terminated behind `len` once anything was added (NULL before). Adding beyond `max` sets `full`
- * and drops the rest, so that a loop of additions needs one check at its end. */
+/* A byte buffer. `data` is NUL-terminated behind `len` once anything was added (NULL before). Adding beyond `max` sets
+ * `full` and drops the rest, so that a loop of additions needs one check at its end. */
 struct ml_buf {
     char *data;
     size_t len, cap, max;

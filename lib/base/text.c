@@ -57,8 +57,11 @@ bool ml_double_parse(const char *s, size_t n, double *out)
     char tmp[64], *copy = tmp, *end;
     bool ok;
 
-    if (n == 0 || strspn(s, "+-.0123456789eE") < n)
+    if (n == 0)
         return false;
+    for (size_t i = 0; i < n; i++)
+        if (!strchr("+-.0123456789eE", s[i]) || !s[i])
+            return false;
     if (n >= sizeof tmp)
         copy = malloc(n + 1);
     if (!copy)

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Length of the valid UTF-8 sequence at s (1 to 4; RFC 3629: no overlongs, no surrogates), 0 when invalid or cut off. */
+/* Length of the valid UTF-8 sequence at s (1 to 4; RFC 3629: no overlongs, no surrogates), 0 when invalid or cut off.
+ */
 size_t ml_utf8_len(const char *s, size_t n);
 
 /* Offset of the first byte that isn't valid UTF-8, or n. */

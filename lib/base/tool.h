@@ -19,8 +19,8 @@ enum ml_opt_kind {
     ML_OPT_NUM,  /* double */
 };
 
-/* One row of a tool's table; the table ends with a row whose name is NULL. A value lands in the field at `offset` of the tool's
- * configuration struct, which starts zeroed or with the tool's defaults. */
+/* One row of a tool's table; the table ends with a row whose name is NULL. A value lands in the field at `offset` of
+ * the tool's configuration struct, which starts zeroed or with the tool's defaults. */
 struct ml_opt {
     char letter;      /* 0: none */
     const char *name; /* without the dashes */
@@ -32,41 +32,43 @@ struct ml_opt {
 
 /* What the person who calls the tool may always say. The first member of every tool's configuration struct. */
 struct ml_common {
-    const char *card;     /* --card: a card to go on with */
-    const char *out;      /* -o: where the document goes instead of standard output */
-    bool quiet, verbose;  /* -q, -v */
-    struct ml_strs args;  /* the operands, in order */
-    const char *name;     /* the tool's name */
+    const char *card;    /* --card: a card to go on with */
+    const char *out;     /* -o: where the document goes instead of standard output */
+    bool quiet, verbose; /* -q, -v */
+    struct ml_strs args; /* the operands, in order */
+    const char *name;    /* the tool's name */
 };
 
 #define ML_OPT_ROW(letter, name, kind, cfg, field, arg, help)                                                          \
     {                                                                                                                  \
         letter, name, kind, offsetof(cfg, field), arg, help                                                            \
     }
-#define ML_OPT_CARD(cfg) ML_OPT_ROW(0, "card", ML_OPT_STR, cfg, common.card, "FILE", "go on with this card ('-': standard input)")
+#define ML_OPT_CARD(cfg)                                                                                               \
+    ML_OPT_ROW(0, "card", ML_OPT_STR, cfg, common.card, "FILE", "go on with this card ('-': standard input)")
 #define ML_OPT_OUT(cfg)                                                                                                \
     ML_OPT_ROW('o', "output", ML_OPT_STR, cfg, common.out, "FILE", "write the document here, atomically, not to stdout")
-#define ML_OPT_QUIET(cfg) ML_OPT_ROW('q', "quiet", ML_OPT_FLAG, cfg, common.quiet, NULL, "no summary on stderr")
+#define ML_OPT_QUIET(cfg)   ML_OPT_ROW('q', "quiet", ML_OPT_FLAG, cfg, common.quiet, NULL, "no summary on stderr")
 #define ML_OPT_VERBOSE(cfg) ML_OPT_ROW('v', "verbose", ML_OPT_FLAG, cfg, common.verbose, NULL, "say more on stderr")
 #define ML_OPT_END                                                                                                     \
     {                                                                                                                  \
         0, NULL, ML_OPT_FLAG, 0, NULL, NULL                                                                            \
     }
 
-/* A tool. `synopsis` lines (newline between them) follow the name in the usage; `examples` are at least two lines. -h/--help and
- * -V/--version are added to every table. */
+/* A tool. `synopsis` lines (newline between them) follow the name in the usage; `examples` are at least two lines.
+ * -h/--help and -V/--version are added to every table. */
 struct ml_cmd {
     const char *name;     /* "ml-gate" */
     const char *summary;  /* one line, as in the manual's NAME section */
     const char *synopsis; /* "[options] POLICY.yml" */
     const struct ml_opt *opts;
-    const char *examples; /* lines, each a command */
+    const char *examples;   /* lines, each a command */
     int min_args, max_args; /* operands; max_args -1: any number */
 };
 
-/* Does the whole of main: parses (options and operands may be mixed, "--" ends options, -h and -V answer at once), calls
- * run(cfg, err), checks that standard output took everything, prints the error if there is one and returns the exit code.
- * run returns 0, 1 (the answer is no; its document has been written) or -1 with err set. `cfg` starts with a struct ml_common. */
+/* Does the whole of main: parses (options and operands may be mixed, "--" ends options, -h and -V answer at once),
+ * calls run(cfg, err), checks that standard output took everything, prints the error if there is one and returns the
+ * exit code. run returns 0, 1 (the answer is no; its document has been written) or -1 with err set. `cfg` starts with a
+ * struct ml_common. */
 int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int (*run)(void *cfg, struct ml_err *err));
 
 /* Writes the tool's document, to -o FILE or to standard output; a final newline is added where it lacks. */
@@ -81,8 +83,8 @@ void ml_tool_detail(const struct ml_common *c, const char *fmt, ...) __attribute
 /* A warning on stderr, also with -q: "ml-x: warning: ...". */
 void ml_tool_warn(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* "NAME=VALUE" (or with another separator) split at the first separator: name is owned, value borrowed from s. No separator or an
- * empty name: ML_USAGE, naming `what`. */
+/* "NAME=VALUE" (or with another separator) split at the first separator: name is owned, value borrowed from s. No
+ * separator or an empty name: ML_USAGE, naming `what`. */
 int ml_tool_pair(const char *s, char sep, const char *what, char **name, const char **value, struct ml_err *err);
 
 #endif
