@@ -244,7 +244,7 @@ static int touch_sink(void *ctx, const void *p, size_t n, struct ml_err *err)
 }
 
 /* Something is written to `path` between the scan and the end. */
-static int write_while(char *path, struct ml_err *err)
+static int write_while(const char *path, struct ml_err *err)
 {
     struct ml_tree t;
     struct ml_tar_item items[4];
@@ -253,7 +253,7 @@ static int write_while(char *path, struct ml_err *err)
     assert_int_equal(ml_tree_scan("t", &t, err), 0);
     for (size_t i = 0; i < t.n; i++)
         items[i] = (struct ml_tar_item){ .path = t.v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
-    rc = ml_tree_write(&t, items, t.n, 0, touch_sink, path, err);
+    rc = ml_tree_write(&t, items, t.n, 0, touch_sink, (void *)path, err);
     ml_tree_release(&t);
     return rc;
 }
