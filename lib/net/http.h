@@ -94,6 +94,11 @@ void ml_http_res_release(struct ml_http_res *res);
  * error of the sink or source. */
 int ml_http_send(struct ml_http *h, const struct ml_http_req *req, struct ml_http_res *res, struct ml_err *err);
 
+/* Before attempt n + 1 of something that its caller repeats (n from 0): waits as long as an answer's Retry-After or a
+ * growing, jittered pause says. `waited` sums up (0 at first). False, at once, when it has been tried often enough or
+ * the wait would be too long. */
+bool ml_http_pause(struct ml_http *h, const struct ml_http_res *res, int n, double *waited);
+
 /* 0 when the status is `status` (0: any 2xx), else ml_http_fail. */
 int ml_http_expect(const struct ml_http_req *req, const struct ml_http_res *res, int status, struct ml_err *err);
 

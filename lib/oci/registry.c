@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A repository in a registry: requests, manifests and tags. */
+#include "oci/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "data/json.h"
+#include "net/url.h"
+
+#define TAGS_MAX  ((size_t)64 << 20) /* one page; old registries send all tags at once */
+#define TAGS_PAGE "1000"
+
+static const char *const manifest_types[] = { ML_MT_MANIFEST, ML_MT_INDEX, ML_MT_DOCKER, ML_MT_DOCKER_LIST };
+
+static struct ml_registry *self(struct ml_repo *r)
+{
+    return (struct ml_registry *)r;
+}
+
+static int connect_first(struct ml_registry *r, struct ml_err *err)
+{
+    struct ml_http_conf conf = { .log = r->base.log, .log_ctx = r->base.log_ctx };
+
+    return r->http ? 0 : ml_http_new(&conf, &r->http, err);
+}
+
+int ml_registry_send(
+    struct ml_registry *r, struct ml_http_req *req, const char *scope, struct ml_http_res *res, struct ml_err *err)
+{
+    const char *header;
+    int rv;
+
+    if (!scope)
+        scope = r->scope;
+    req->what = "the registry";
+    if (connect_first(r, err) || ml_auth_header(r->auth, r->http, scope, &header, err))
+        return -1;
+    req->credential = header;
+    if (ml_http_send(r->http, req, res, err))
+        return -1;
+    if (res->status != 401)
+        return 0;
+    rv = ml_auth_challenged(r->auth, r->http, scope, res, &header, err);
+    if (rv)
+        return rv < 0 ? -1 : 0;
+    req->credential = header;
+    return ml_http_send(r->http, req, res, err);
+}
+
+int ml_registry_fail(
+    struct ml_registry *r, const struct ml_http_req *req, const struct ml_http_res *res, struct ml_err *err)
+{
+    struct ml_http_req named = *req;
+    char *needs = ml_format("the scope '%s'; it was asked for by %s (GitLab: role %s)", r->scope, ml_auth_who(r->auth),
+        r->write ? "Developer, or a token with read_registry and write_registry; a job's own token writes to its own "
+                   "project only"
+                 : "Reporter, or a token with read_registry");
+
+    named.needs = needs;
+    ml_http_fail(&named, res, err);
+    free(needs);
+    return -1;
+}
+
+/* ---- manifests ---- */
+
+static struct ml_strs accept_header(void)
+{
+    struct ml_strs l = { 0 };
+    struct ml_buf b = ML_BUF_INIT;
+
+    ml_buf_adds(&b, "Accept: ");
+    for (size_t i = 0; i < sizeof manifest_types / sizeof *manifest_types; i++)
+        ml_buf_addf(&b, "%s%s", i ? ", " : "", manifest_types[i]);
+    ml_strs_add(&l, b.data);
+    ml_buf_release(&b);
+    return l;
+}
+
+static bool known_type(const char *type)
+{
+    for (size_t i = 0; i < sizeof manifest_types / sizeof *manifest_types; i++)
+        if (!strcmp(type, manifest_types[i]))
+            return true;
+    return false;
+}
+
+static char *content_type(const struct ml_http_res *res)
+{
+    const char *type = ml_http_header(res, "content-type", 0);
+
+    return type ? ml_strndup(type, strcspn(type, "; \t")) : NULL;
+}
+
+/* Asks for a manifest. 1: the registry says that there is none; a web page that says 404 isn't a registry's answer. */
+static int ask_manifest(
+    struct ml_registry *r, const char *method, const char *what, struct ml_http_res *res, struct ml_err *err)
+{
+    struct ml_http_req req = ML_HTTP_REQ_INIT;
+    struct ml_strs headers = accept_header();
+    char *url = ml_format("%s/manifests/%s", r->root, what);
+    int rv;
+
+    req.method = method;
+    req.url = url;
+    req.headers = &headers;
+    req.max = ML_MANIFEST_MAX;
+    rv = ml_registry_send(r, &req, NULL, res, err);
+    if (!rv && (res->status == 200 || res->status == 404))
+        rv = ml_http_api(&req, res, err);
+    if (!rv && res->status == 404)
+        rv = 1;
+    else if (!rv && res->status != 200)
+        rv = ml_registry_fail(r, &req, res, err);
+    ml_strs_release(&headers);
+    free(url);
+    return rv;
+}
+
+static int check_digest(const char *asked, const struct ml_digest *d, const struct ml_http_res *res, struct ml_err *err)
+{
+    const char *said = ml_http_header(res, "docker-content-digest", 0);
+
+    if (ml_digest_valid(asked) && strcmp(asked, d->s))
+        return ml_err_set(err, ML_INTEGRITY, "the registry's manifest %s has the digest %s", asked, d->s);
+    if (said && ml_digest_valid(said) && strcmp(said, d->s))
+        return ml_err_set(
+            err, ML_INTEGRITY, "the registry says that manifest '%s' is %s, but it sent %s", asked, said, d->s);
+    return 0;
+}
+
+static int manifest_get(struct ml_repo *repo, const char *what, struct ml_manifest *out, struct ml_err *err)
+{
+    struct ml_http_res res = ML_HTTP_RES_INIT;
+    int rv = ask_manifest(self(repo), "GET", what, &res, err);
+
+    memset(out, 0, sizeof *out);
+    if (rv)
+        goto out;
+    out->desc.size = res.body.len;
+    ml_digest_bytes(ml_buf_str(&res.body), res.body.len, &out->desc.digest);
+    rv = check_digest(what, &out->desc.digest, &res, err);
+    if (rv)
+        goto out;
+    out->desc.media_type = content_type(&res);
+    if (!out->desc.media_type || !known_type(out->desc.media_type)) {
+        cJSON *doc = ml_json_parse(ml_buf_str(&res.body), res.body.len, "manifest", err);
+        const char *type = ml_json_str(doc, "mediaType");
+
+        rv = type && known_type(type)
+                 ? 0
+                 : ml_err_set(err, ML_REFUSED, "what the registry has as '%s' isn't an image's manifest", what);
+        free(out->desc.media_type);
+        out->desc.media_type = type && !rv ? ml_strdup(type) : NULL;
+        cJSON_Delete(doc);
+    }
+    out->raw = res.body;
+    memset(&res.body, 0, sizeof res.body);
+out:
+    if (rv)
+        ml_manifest_release(out);
+    ml_http_res_release(&res);
+    return rv;
+}
+
+static int manifest_head(struct ml_repo *repo, const char *what, struct ml_desc *out, struct ml_err *err)
+{
+    struct ml_http_res res = ML_HTTP_RES_INIT;
+    const char *digest, *size;
+    int64_t n;
+    int rv = ask_manifest(self(repo), "HEAD", what, &res, err);
+
+    memset(out, 0, sizeof *out);
+    if (rv)
+        goto out;
+    digest = ml_http_header(&res, "docker-content-digest", 0);
+    size = ml_http_header(&res, "content-length", 0);
+    out->media_type = content_type(&res);
+    if (digest && ml_digest_valid(digest) && size && ml_int_parse(size, &n) && n > 0 && out->media_type &&
+        known_type(out->media_type)) {
+        ml_digest_parse(digest, &out->digest, NULL);
+        out->size = (uint64_t)n;
+        rv = check_digest(what, &out->digest, &res, err);
+    } else { /* the headers are the registry's choice: the manifest itself tells */
+        struct ml_manifest m;
+
+        ml_desc_release(out);
+        rv = manifest_get(repo, what, &m, err);
+        if (!rv) {
+            *out = m.desc;
+            memset(&m.desc, 0, sizeof m.desc);
+            ml_manifest_release(&m);
+        }
+    }
+out:
+    if (rv)
+        ml_desc_release(out);
+    ml_http_res_release(&res);
+    return rv;
+}
+
+static int manifest_put(
+    struct ml_repo *repo, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err)
+{
+    struct ml_registry *r = self(repo);
+    struct ml_http_req req = ML_HTTP_REQ_INIT;
+    struct ml_http_res res = ML_HTTP_RES_INIT;
+    struct ml_strs headers = { 0 };
+    struct ml_digest d;
+    char *type = ml_format("Content-Type: %s", media_type), *url;
+    int rv;
+
+    ml_digest_bytes(p, n, &d);
+    url = ml_format("%s/manifests/%s", r->root, tag ? tag : d.s);
+    ml_strs_add(&headers, type);
+    req.method = "PUT";
+    req.url = url;
+    req.headers = &headers;
+    req.body = p;
+    req.body_len = n;
+    rv = ml_registry_send(r, &req, NULL, &res, err);
+    if (!rv && res.status != 201)
+        rv = ml_registry_fail(r, &req, &res, err);
+    if (!rv)
+        rv = check_digest(d.s, &d, &res, err);
+    ml_http_res_release(&res);
+    ml_strs_release(&headers);
+    free(type);
+    free(url);
+    return rv;
+}
+
+/* ---- tags ---- */
+
+struct tag_list {
+    const char *prefix;
+    struct ml_strs *out;
+    struct ml_buf last; /* the newest tag seen */
+    bool sorted;        /* all of them so far came in byte order */
+    bool done;
+};
+
+/* Registries list tags in some order, most in byte order: then nothing follows behind the first that is beyond the
+ * prefix. A database that sorts as people do may mix others in, so the order is watched. */
+static void take_tags(struct tag_list *l, const cJSON *page)
+{
+    size_t n = strlen(l->prefix);
+    const cJSON *tag;
+
+    cJSON_ArrayForEach(tag, ml_json_get(page, "tags"))
+    {
+        const char *s = cJSON_IsString(tag) ? tag->valuestring : NULL;
+
+        if (!s || !ml_tag_valid(s))
+            continue;
+        if (l->last.len && strcmp(l->last.data, s) >= 0)
+            l->sorted = false;
+        ml_buf_reset(&l->last);
+        ml_buf_adds(&l->last, s);
+        if (!strncmp(s, l->prefix, n))
+            ml_strs_add(l->out, s);
+        else if (strncmp(s, l->prefix, n) > 0 && l->sorted)
+            l->done = true;
+    }
+}
+
+static int one_page(struct ml_registry *r, struct tag_list *l, char **url, struct ml_err *err)
+{
+    struct ml_http_req req = ML_HTTP_REQ_INIT;
+    struct ml_http_res res = ML_HTTP_RES_INIT;
+    cJSON *page = NULL;
+    char *next = NULL;
+    int rv;
+
+    req.url = *url;
+    req.max = TAGS_MAX;
+    rv = ml_registry_send(r, &req, NULL, &res, err);
+    if (!rv && (res.status == 200 || res.status == 404))
+        rv = ml_http_api(&req, &res, err);
+    if (rv || res.status == 404)
+        goto out;
+    if (res.status != 200) {
+        rv = ml_registry_fail(r, &req, &res, err);
+        goto out;
+    }
+    page = ml_json_parse(ml_buf_str(&res.body), res.body.len, "the registry's list of tags", err);
+    if (!page || !cJSON_IsObject(page)) {
+        rv = ml_err_set(err, ML_REFUSED, "the registry's list of tags isn't one");
+        goto out;
+    }
+    take_tags(l, page);
+    next = l->done ? NULL : ml_http_next(&res);
+    if (next && !strcmp(next, *url)) {
+        free(next);
+        next = NULL;
+    }
+out:
+    cJSON_Delete(page);
+    ml_http_res_release(&res);
+    free(*url);
+    *url = next;
+    return rv;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void sort_unique(struct ml_strs *l)
+{
+    size_t kept = 0;
+
+    if (l->n)
+        qsort(l->v, l->n, sizeof *l->v, compare);
+    for (size_t i = 0; i < l->n; i++) {
+        if (kept && !strcmp(l->v[kept - 1], l->v[i]))
+            free(l->v[i]);
+        else
+            l->v[kept++] = l->v[i];
+    }
+    l->n = kept;
+}
+
+static int tags(struct ml_repo *repo, const char *prefix, struct ml_strs *out, struct ml_err *err)
+{
+    struct ml_registry *r = self(repo);
+    struct tag_list l = { .prefix = prefix, .out = out, .last = ML_BUF_INIT, .sorted = true };
+    struct ml_buf first = ML_BUF_INIT;
+    char *url;
+    int rv = 0;
+
+    memset(out, 0, sizeof *out);
+    ml_buf_addf(&first, "%s/tags/list?n=" TAGS_PAGE, r->root);
+    if (strlen(prefix) > 1) { /* `last` is exclusive: one letter less, and the prefix itself is still behind it */
+        char *last = ml_strndup(prefix, strlen(prefix) - 1);
+
+        ml_url_query(&first, "last", last);
+        free(last);
+    }
+    url = ml_buf_detach(&first);
+    for (int pages = 0; url && !rv; pages++) {
+        if (pages == 10000)
+            rv = ml_err_set(err, ML_REFUSED, "the registry's list of tags has no end");
+        else
+            rv = one_page(r, &l, &url, err);
+    }
+    free(url);
+    ml_buf_release(&l.last);
+    if (rv)
+        ml_strs_release(out);
+    else
+        sort_unique(out);
+    return rv;
+}
+
+/* ---- open and close ---- */
+
+static void registry_close(struct ml_repo *repo)
+{
+    struct ml_registry *r = self(repo);
+
+    ml_http_free(r->http);
+    ml_auth_free(r->auth);
+    ml_ref_release(&r->base.ref);
+    ml_strs_release(&r->unmountable);
+    free(r->root);
+    free(r->scope);
+    free(r);
+}
+
+static const struct ml_repo_ops ops = {
+    .manifest_head = manifest_head,
+    .manifest_get = manifest_get,
+    .manifest_put = manifest_put,
+    .blob_has = ml_registry_blob_has,
+    .blob_get = ml_registry_blob_get,
+    .blob_put = ml_registry_blob_put,
+    .blob_mount = ml_registry_blob_mount,
+    .tags = tags,
+    .close = registry_close,
+};
+
+int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err)
+{
+    struct ml_registry *r;
+    struct ml_url u;
+    const char *host = ref->place;
+    char *probe;
+    bool tls;
+
+    if (!strcmp(host, "docker.io") || !strcmp(host, "index.docker.io"))
+        host = "registry-1.docker.io"; /* the name that people use isn't the machine that answers */
+    probe = ml_format("https://%s/", host);
+    if (ml_url_parse(probe, &u, err)) {
+        free(probe);
+        return -1;
+    }
+    tls = !ml_http_plain_ok(u.host, u.port);
+    ml_url_release(&u);
+    free(probe);
+    r = ml_calloc(1, sizeof *r);
+    r->base.ops = &ops;
+    r->base.ref.place = ml_strdup(ref->place);
+    r->base.ref.path = ml_strdup(ref->path);
+    r->write = write;
+    r->root = ml_format("%s://%s/v2/%s", tls ? "https" : "http", host, ref->path);
+    r->scope = ml_format("repository:%s:%s", ref->path, write ? "pull,push" : "pull");
+    r->auth = ml_auth_new(strcmp(host, ref->place) ? "index.docker.io" : host, ref->path, tls);
+    *out = &r->base;
+    return 0;
+}
