@@ -41,12 +41,14 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 .PHONY: all tests check check-long demo bench fuzz valgrind lint format format-check check-headers install uninstall \
 	tools-tree image distcheck clean deps help golden
 
-all: deps-build $(TOOLS)
-
-# What is missing is installed only where the build can't go on without it.
-.PHONY: deps-build
-deps-build:
-	$(if $(HAVE),,$(Q)tests/deps build && $(MAKE) all)
+ifneq ($(HAVE),)
+all: $(TOOLS)
+else
+# The flags are found out when make reads this file, so what is missing is installed first and make starts anew.
+all:
+	$(Q)tests/deps build
+	$(Q)$(MAKE) $@
+endif
 
 help:
 	@echo "make [all]       the tools, in $(B)/bin"
@@ -91,7 +93,12 @@ $(HELPERS): $(B)/%: $(B)/%.o $(B)/libmlci.a
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(B)/%.d) $(UNIT_SRC:%.c=$(B)/%.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(HELPER_SRC:%.c=$(B)/%.d)
 
+ifneq ($(HAVE),)
 tests: all $(UNIT) $(FUZZ) $(HELPERS)
+else
+tests: all
+	$(Q)$(MAKE) $@
+endif
 
 deps:
 	$(Q)tests/deps build check demo
