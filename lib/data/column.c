@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Columns that find out what they are. */
+#include "data/column.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+void ml_column_release(struct ml_column *c)
+{
+    ml_intern_release(&c->dict);
+    free(c->value);
+    free(c->line);
+    free(c->code);
+    free(c->dense);
+    *c = (struct ml_column){ 0 };
+}
+
+bool ml_column_number(const char *s, size_t len, double *out)
+{
+    size_t at = len > 0 && s[0] == '-', digits = 0;
+    if (len > 64 || at == len || ((s[at] < '0' || s[at] > '9') && s[at] != '.'))
+        return false;
+    if (s[at] == '0' && at + 1 < len && s[at + 1] >= '0' && s[at + 1] <= '9')
+        return false;
+    while (at + digits < len && s[at + digits] >= '0' && s[at + digits] <= '9')
+        digits++;
+    if (at + digits == len && digits <= 15) {
+        double x = 0;
+        for (size_t i = at; i < len; i++)
+            x = x * 10 + (s[i] - '0');
+        *out = at > 0 && x > 0 ? -x : x;
+        return true;
+    }
+    if (at + digits == len || !ml_double_parse(s, len, out))
+        return false;
+    if (*out == 0)
+        *out = 0;
+    return true;
+}
+
+bool ml_column_not_finite(const char *s, size_t len)
+{
+    if (len > 0 && (s[0] == '-' || s[0] == '+')) {
+        s++;
+        len--;
+    }
+    return (len == 3 && (strncasecmp(s, "nan", 3) == 0 || strncasecmp(s, "inf", 3) == 0)) ||
+           (len == 8 && strncasecmp(s, "infinity", 8) == 0);
+}
+
+struct ml_cell ml_column_canonical(struct ml_cell cell)
+{
+    if (cell.len == 4 && strncasecmp(cell.s, "true", 4) == 0)
+        cell.s = "true";
+    else if (cell.len == 5 && strncasecmp(cell.s, "false", 5) == 0)
+        cell.s = "false";
+    return cell;
+}
+
+static void make_dense(struct ml_column *c)
+{
+    c->dense = ml_malloc(c->cap * sizeof *c->dense);
+    for (size_t i = 0; i < c->n; i++)
+        c->dense[i] = c->value[c->code[i]];
+    free(c->code);
+    c->code = NULL;
+    ml_intern_release(&c->dict);
+}
+
+static int add_dense(struct ml_column *c, struct ml_cell cell)
+{
+    double x;
+    if (!ml_column_number(cell.s, cell.len, &x))
+        return -1;
+    c->dense = ml_grow(c->dense, &c->cap, c->n + 1, sizeof *c->dense);
+    c->dense[c->n++] = x;
+    return 0;
+}
+
+int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line)
+{
+    if (c->dense != NULL)
+        return add_dense(c, cell);
+    size_t known = c->dict.n;
+    uint32_t code = ml_intern_put(&c->dict, cell.s, cell.len);
+    if (code == known) {
+        c->value = ml_grow(c->value, &c->value_cap, known + 1, sizeof *c->value);
+        c->line = ml_grow(c->line, &c->line_cap, known + 1, sizeof *c->line);
+        c->line[code] = line;
+        if (!ml_column_number(cell.s, cell.len, &c->value[code])) {
+            c->value[code] = NAN;
+            c->text = true;
+        }
+    }
+    c->code = ml_grow(c->code, &c->cap, c->n + 1, sizeof *c->code);
+    c->code[c->n++] = code;
+    if (!c->text && c->dict.n > ML_COLUMN_DISTINCT)
+        make_dense(c);
+    return 0;
+}
+
+size_t ml_column_distinct(const struct ml_column *c)
+{
+    return c->dense != NULL ? SIZE_MAX : c->dict.n;
+}
+
+double ml_column_at(const struct ml_column *c, size_t row)
+{
+    return c->dense != NULL ? c->dense[row] : c->value[c->code[row]];
+}
+
+void ml_column_take(struct ml_column *c, const uint32_t *rows, size_t n)
+{
+    size_t cap = n > 0 ? n : 1;
+    if (c->dense != NULL) {
+        double *d = ml_malloc(cap * sizeof *d);
+        for (size_t i = 0; i < n; i++)
+            d[i] = c->dense[rows[i]];
+        free(c->dense);
+        c->dense = d;
+    } else if (c->code != NULL) {
+        uint32_t *d = ml_malloc(cap * sizeof *d);
+        for (size_t i = 0; i < n; i++)
+            d[i] = c->code[rows[i]];
+        free(c->code);
+        c->code = d;
+    } else {
+        return;
+    }
+    c->cap = cap;
+    c->n = n;
+}

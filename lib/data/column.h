@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A column of values that may be classes or numbers, which only its last row tells: texts are interned, and a column of
+ * many distinct numbers turns into plain doubles on the way. */
+#ifndef ML_DATA_COLUMN_H
+#define ML_DATA_COLUMN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "data/intern.h"
+#include "data/table.h"
+
+#define ML_COLUMN_DISTINCT ((size_t)1 << 16) /* distinct numbers beyond which a numeric column is kept as doubles */
+
+/* Starts zeroed. */
+struct ml_column {
+    size_t n;
+    bool text;             /* some value isn't a plain number */
+    struct ml_intern dict; /* distinct texts; "True", "FALSE" and so on are "true" and "false" */
+    double *value;         /* of each text when it is a plain number, else NaN */
+    uint64_t *line;        /* on which it first stood */
+    size_t value_cap, line_cap;
+    uint32_t *code; /* one a row, index into dict; NULL once dense */
+    double *dense;  /* one a row, instead of codes */
+    size_t cap;
+};
+
+void ml_column_release(struct ml_column *c);
+
+/* A plain number is a decimal number without a leading zero ("007" is a text) and, where it is whole, of at most 15
+ * digits (longer ones are ids that a double cannot tell apart). -0 becomes 0. */
+bool ml_column_number(const char *s, size_t len, double *out);
+
+/* Whether a text means that a number is missing or infinite: "nan", "inf", "infinity" with any sign, in any case. */
+bool ml_column_not_finite(const char *s, size_t len);
+
+/* "true" and "false" for any spelling of them in upper and lower case, else the cell itself. */
+struct ml_cell ml_column_canonical(struct ml_cell cell);
+
+/* Adds a row; `canonical` cells only. Returns -1 when the column holds too many distinct numbers to become one of texts
+ * now; then nothing was added. */
+int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line);
+
+/* How many distinct values there are, as far as it is known: dense columns answer SIZE_MAX. */
+size_t ml_column_distinct(const struct ml_column *c);
+
+/* The number in a row of a column that isn't text. */
+double ml_column_at(const struct ml_column *c, size_t row);
+
+/* Keeps rows[0..n-1], in that order. */
+void ml_column_take(struct ml_column *c, const uint32_t *rows, size_t n);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A dictionary: every distinct text gets a number, counted from 0 in the order in which the texts came. */
+#ifndef ML_DATA_INTERN_H
+#define ML_DATA_INTERN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ML_INTERN_MAX ((size_t)1 << 31)
+
+struct ml_intern_entry {
+    size_t off; /* in the arena */
+    uint32_t len;
+    uint32_t hash;
+};
+
+/* Starts zeroed. The texts lie one behind the other, each with a NUL. */
+struct ml_intern {
+    char *arena;
+    size_t used, arena_cap;
+    struct ml_intern_entry *entries;
+    size_t n, entries_cap;
+    uint32_t *slots; /* number + 1, or 0 */
+    size_t slots_n;  /* a power of two, or 0 */
+};
+
+void ml_intern_release(struct ml_intern *d);
+
+/* The number of a text, which is added when it is new. */
+uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len);
+
+/* The number of a text, or -1. */
+int64_t ml_intern_find(const struct ml_intern *d, const char *s, size_t len);
+
+/* The text with a number; borrowed until the next put. */
+const char *ml_intern_text(const struct ml_intern *d, uint32_t i);
+
+#endif

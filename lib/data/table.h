@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Tables: CSV (RFC 4180), TSV and JSON Lines, read row by row in bounded memory; which of them a file is, its content
+ * says. */
+#ifndef ML_DATA_TABLE_H
+#define ML_DATA_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#define ML_TABLE_ROW_MAX     ((size_t)16 << 20) /* bytes of one row */
+#define ML_TABLE_COLUMNS_MAX ((size_t)16384)
+
+/* One value of a row: text after unquoting, untrimmed, not NUL-terminated. `s` is NULL where a JSON object lacks the
+ * key or has null. */
+struct ml_cell {
+    const char *s;
+    size_t len;
+};
+
+struct ml_table; /* an open table */
+
+/* Opens a file ("-": standard input) and reads its header. A first character '{' means JSON Lines, one object a line:
+ * the keys of the first object are the columns, nested objects are flattened to "a.b", arrays stay JSON text, and
+ * Python's NaN and Infinity pass as text. Anything else is CSV: the delimiter is the one of tab, comma and semicolon
+ * that the header holds most of; quotes as in RFC 4180 (a quote inside an unquoted field is text), LF or CRLF, a UTF-8
+ * byte order mark and blank lines are skipped. ML_LOCAL with line and column: nothing in the file, duplicate column
+ * names, invalid UTF-8, a NUL. */
+int ml_table_open(const char *path, struct ml_table **out, struct ml_err *err);
+
+/* The same from bytes, which have to outlive the table; `name` is how messages call them. */
+int ml_table_open_bytes(const void *p, size_t n, const char *name, struct ml_table **out, struct ml_err *err);
+
+void ml_table_close(struct ml_table *t); /* NULL is fine */
+
+const char *ml_table_name(const struct ml_table *t);
+const struct ml_strs *ml_table_columns(const struct ml_table *t);
+int ml_table_column(const struct ml_table *t, const char *name); /* its index, or -1 */
+bool ml_table_is_json(const struct ml_table *t);
+
+/* The next row: 0 and one cell a column, valid until the next call; 1 at the end; -1. A row with more or fewer fields
+ * than the header, an unclosed quote or text behind a closing one, and what isn't a JSON object are ML_LOCAL, naming
+ * line and column. */
+int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_err *err);
+
+/* Line on which the row last read starts, from 1. */
+uint64_t ml_table_line(const struct ml_table *t);
+
+/* After the end was reached: digest and size of the bytes read. */
+void ml_table_digest(const struct ml_table *t, struct ml_digest *digest, uint64_t *size);
+
+#endif

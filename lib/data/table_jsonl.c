@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Rows of JSON Lines: one RFC 8259 object a line, read without building a tree. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "data/table_priv.h"
+
+#define DEPTH 128
+
+/* The line being parsed. Strings are decoded in place: the decoded form is never longer. */
+struct scan {
+    struct ml_table *t;
+    char *start, *p, *end; /* *end is a line feed, so that looking at one more byte is safe */
+    bool header;
+    bool keep; /* inside an array, whose text stays as it is */
+    int depth;
+    struct ml_err *err;
+};
+
+static int fail(struct scan *s, const char *why)
+{
+    return ml_err_set(s->err, ML_LOCAL, "'%s': line %llu, byte %zu: %s", s->t->name, (unsigned long long)s->t->line,
+        (size_t)(s->p - s->start) + 1, why);
+}
+
+static void blanks(struct scan *s)
+{
+    while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\r'))
+        s->p++;
+}
+
+static int hex4(const char *p, const char *end, unsigned *out)
+{
+    unsigned v = 0;
+    if (end - p < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i];
+        unsigned d = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                     : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+                     : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+                                            : 16;
+        if (d == 16)
+            return -1;
+        v = v << 4 | d;
+    }
+    *out = v;
+    return 0;
+}
+
+static char *put_utf8(char *to, unsigned c)
+{
+    if (c < 0x80) {
+        *to++ = (char)c;
+    } else if (c < 0x800) {
+        *to++ = (char)(0xc0 | c >> 6);
+        *to++ = (char)(0x80 | (c & 63));
+    } else if (c < 0x10000) {
+        *to++ = (char)(0xe0 | c >> 12);
+        *to++ = (char)(0x80 | (c >> 6 & 63));
+        *to++ = (char)(0x80 | (c & 63));
+    } else {
+        *to++ = (char)(0xf0 | c >> 18);
+        *to++ = (char)(0x80 | (c >> 12 & 63));
+        *to++ = (char)(0x80 | (c >> 6 & 63));
+        *to++ = (char)(0x80 | (c & 63));
+    }
+    return to;
+}
+
+/* A \u escape whose four digits are at s->p; pairs of surrogates are one character. */
+static int unicode_escape(struct scan *s, char **to)
+{
+    unsigned c, low;
+    if (hex4(s->p, s->end, &c) < 0)
+        return fail(s, "\\u needs four hexadecimal digits");
+    if (c == 0)
+        return fail(s, "a NUL in a string");
+    if (c >= 0xd800 && c < 0xe000) {
+        bool pair = c < 0xdc00 && s->end - s->p >= 10 && s->p[4] == '\\' && s->p[5] == 'u' &&
+                    hex4(s->p + 6, s->end, &low) == 0 && low >= 0xdc00 && low < 0xe000;
+        if (!pair)
+            return fail(s, "half a surrogate pair");
+        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+        s->p += 6;
+    }
+    s->p += 4;
+    if (!s->keep)
+        *to = put_utf8(*to, c);
+    return 0;
+}
+
+static int escape(struct scan *s, char **to)
+{
+    static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+    char c = *s->p;
+    if (c == 'u') {
+        s->p++;
+        return unicode_escape(s, to);
+    }
+    const char *f = c != '\0' ? strchr(from, c) : NULL;
+    if (f == NULL || s->p >= s->end)
+        return fail(s, "unknown escape in a string");
+    if (!s->keep)
+        *(*to)++ = into[f - from];
+    s->p++;
+    return 0;
+}
+
+/* The string whose opening quote is at s->p. */
+static int string(struct scan *s, struct ml_cell *out)
+{
+    char *begin = ++s->p, *to = begin;
+    for (;;) {
+        char *run = s->p;
+        while (*s->p != '"' && *s->p != '\\' && (unsigned char)*s->p >= 0x20)
+            s->p++;
+        if (to != run && !s->keep)
+            memmove(to, run, (size_t)(s->p - run));
+        to += s->p - run;
+        if (s->p >= s->end)
+            return fail(s, "the string isn't closed on its line");
+        if (*s->p == '"')
+            break;
+        if (*s->p != '\\')
+            return fail(s, "a control character in a string");
+        s->p++;
+        if (escape(s, &to) < 0)
+            return -1;
+    }
+    s->p++;
+    *out = (struct ml_cell){ begin, (size_t)(to - begin) };
+    return 0;
+}
+
+static bool digits(struct scan *s)
+{
+    char *from = s->p;
+    while (*s->p >= '0' && *s->p <= '9')
+        s->p++;
+    return s->p > from;
+}
+
+static bool word(struct scan *s, const char *w)
+{
+    size_t n = strlen(w);
+    if ((size_t)(s->end - s->p) < n || memcmp(s->p, w, n) != 0)
+        return false;
+    s->p += n;
+    return true;
+}
+
+/* A number, or one of the words that stand for themselves. */
+static int scalar(struct scan *s, struct ml_cell *out)
+{
+    char *from = s->p;
+    bool ok;
+    if (word(s, "null")) {
+        *out = (struct ml_cell){ NULL, 0 };
+        return 0;
+    }
+    if (word(s, "true") || word(s, "false") || word(s, "NaN") || word(s, "Infinity") || word(s, "-Infinity")) {
+        *out = (struct ml_cell){ from, (size_t)(s->p - from) };
+        return 0;
+    }
+    if (*s->p == '-')
+        s->p++;
+    ok = *s->p == '0' ? (s->p++, true) : digits(s);
+    if (ok && *s->p == '.') {
+        s->p++;
+        ok = digits(s);
+    }
+    if (ok && (*s->p == 'e' || *s->p == 'E')) {
+        s->p++;
+        if (*s->p == '+' || *s->p == '-')
+            s->p++;
+        ok = digits(s);
+    }
+    if (!ok)
+        return fail(s,
+            s->p >= s->end ? "the line ends inside a value; JSON Lines holds one object a line" : "not a JSON value");
+    *out = (struct ml_cell){ from, (size_t)(s->p - from) };
+    return 0;
+}
+
+static int skip_value(struct scan *s);
+
+/* `[...]` or `{...}` without looking at what it says. */
+static int skip_container(struct scan *s)
+{
+    char close = *s->p == '[' ? ']' : '}';
+    struct ml_cell key;
+    if (++s->depth > DEPTH)
+        return fail(s, "nested too deeply");
+    s->p++;
+    blanks(s);
+    bool more = *s->p != close;
+    while (more) {
+        blanks(s);
+        if (close == '}') {
+            if (*s->p != '"')
+                return fail(s, "a key in quotes expected");
+            if (string(s, &key) < 0)
+                return -1;
+            blanks(s);
+            if (*s->p++ != ':')
+                return s->p--, fail(s, "':' expected");
+        }
+        if (skip_value(s) < 0)
+            return -1;
+        blanks(s);
+        more = *s->p == ',';
+        s->p += more;
+    }
+    if (*s->p != close)
+        return fail(s, "',' or a closing bracket expected");
+    s->p++;
+    s->depth--;
+    return 0;
+}
+
+static int skip_value(struct scan *s)
+{
+    struct ml_cell c;
+    blanks(s);
+    if (*s->p == '[' || *s->p == '{')
+        return skip_container(s);
+    return *s->p == '"' ? string(s, &c) : scalar(s, &c);
+}
+
+/* Puts a value under the name in t->path. Keys mostly come in the order of the first object. */
+static int store(struct scan *s, const struct ml_cell *c, bool *seen)
+{
+    struct ml_table *t = s->t;
+    const char *name = ml_buf_str(&t->path);
+    size_t len = t->path.len;
+    if (s->header) {
+        size_t n = t->columns.n;
+        if (ml_table_add_column(t, name, len, s->err) < 0)
+            return -1;
+        t->cells = ml_grow(t->cells, &t->cells_cap, n + 1, sizeof *t->cells);
+        t->cells[n] = *c;
+        return 0;
+    }
+    size_t i = t->expect;
+    if (i >= t->columns.n || strcmp(t->columns.v[i], name) != 0) {
+        int found = ml_table_find_column(t, name, len);
+        if (found < 0)
+            return 0;
+        i = (size_t)found;
+    }
+    t->expect = i + 1;
+    if (seen[i])
+        return fail(s, "a key that stands twice in its object");
+    seen[i] = true;
+    t->cells[i] = *c;
+    return 0;
+}
+
+/* The members of the object at s->p, each under `path` + its key. */
+static int object(struct scan *s, bool *seen)
+{
+    struct ml_buf *path = &s->t->path;
+    size_t base = path->len;
+    struct ml_cell key, value;
+    if (++s->depth > DEPTH)
+        return fail(s, "nested too deeply");
+    s->p++;
+    blanks(s);
+    bool more = *s->p != '}';
+    while (more) {
+        blanks(s);
+        if (*s->p != '"')
+            return fail(s, s->p >= s->end ? "the object doesn't end on its line; JSON Lines holds one object a line"
+                                          : "a key in quotes expected");
+        if (string(s, &key) < 0)
+            return -1;
+        ml_buf_add(path, key.s, key.len);
+        blanks(s);
+        if (*s->p != ':')
+            return fail(s, "':' expected");
+        s->p++;
+        blanks(s);
+        char *from = s->p;
+        if (*s->p == '{') {
+            ml_buf_addc(path, '.');
+            if (object(s, seen) < 0)
+                return -1;
+        } else {
+            s->keep = *from == '[';
+            int rc = s->keep ? skip_container(s) : *from == '"' ? string(s, &value) : scalar(s, &value);
+            if (s->keep)
+                value = (struct ml_cell){ from, (size_t)(s->p - from) };
+            s->keep = false;
+            if (rc < 0 || store(s, &value, seen) < 0)
+                return -1;
+        }
+        path->len = base;
+        if (path->data != NULL)
+            path->data[base] = '\0';
+        blanks(s);
+        more = *s->p == ',';
+        s->p += more;
+    }
+    if (*s->p != '}')
+        return fail(s, s->p >= s->end ? "the object doesn't end on its line; JSON Lines holds one object a line"
+                                      : "',' or '}' expected");
+    s->p++;
+    s->depth--;
+    return 0;
+}
+
+static int parse_line(struct ml_table *t, char *start, char *end, bool header, struct ml_err *err)
+{
+    struct scan s = { .t = t, .start = start, .p = start, .end = end, .header = header, .err = err };
+    bool *seen = NULL;
+    blanks(&s);
+    if (*s.p != '{')
+        return fail(&s, "a JSON object expected");
+    ml_buf_reset(&t->path);
+    t->expect = 0;
+    if (!header) {
+        seen = t->escaped = ml_grow(t->escaped, &t->escaped_cap, t->columns.n + 1, sizeof *t->escaped);
+        memset(seen, 0, t->columns.n);
+        memset(t->cells, 0, t->columns.n * sizeof *t->cells);
+    }
+    if (object(&s, seen) < 0)
+        return -1;
+    blanks(&s);
+    return s.p == end ? 0 : fail(&s, "text behind the object");
+}
+
+int ml_jsonl_row(struct ml_table *t, bool header, struct ml_err *err)
+{
+    for (;;) {
+        char *start = t->buf + t->pos;
+        char *nl = memchr(start, '\n', t->end - t->pos);
+        if (nl == NULL && !t->eof) {
+            if (ml_table_fill(t, err) < 0)
+                return -1;
+            continue;
+        }
+        if (t->pos == t->end)
+            return 1;
+        char *end = nl != NULL ? nl : t->buf + t->end;
+        t->line = t->next_line++;
+        t->pos = (size_t)(end - t->buf) + (nl != NULL);
+        char *p = start;
+        while (p < end && (*p == ' ' || *p == '\t' || *p == '\r'))
+            p++;
+        if (p == end)
+            continue;
+        if (ml_table_check_text(t, start, (size_t)(end - start), err) < 0)
+            return -1;
+        return parse_line(t, start, end, header, err);
+    }
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What table.c shares with the parsers of CSV and JSON Lines; nobody else includes it. */
+#ifndef ML_DATA_TABLE_PRIV_H
+#define ML_DATA_TABLE_PRIV_H
+
+#include "data/table.h"
+
+struct ml_table {
+    char *name;
+    int fd; /* -1: from bytes */
+    const char *bytes;
+    size_t bytes_left;
+    struct ml_hasher *hasher;
+    struct ml_digest digest;
+    uint64_t size;
+
+    char *buf; /* cap + 1 bytes: a line feed always stands at buf[end] */
+    size_t cap, pos, end;
+    bool eof;
+    bool plain; /* everything in the buffer is ASCII without NUL */
+    uint64_t line, next_line;
+
+    bool json;
+    char delim;
+    bool stop[256]; /* ends an unquoted run: delimiter, line feed */
+    struct ml_strs columns;
+    size_t *sorted; /* column indices in byte order of their names */
+    struct ml_cell *cells;
+    size_t cells_cap;
+    bool *escaped; /* cells that still hold doubled quotes */
+    size_t escaped_cap;
+    struct ml_buf path; /* of the JSON key being read */
+    size_t expect;      /* the column that the next JSON key most likely is */
+    bool first;         /* the header row of a JSON file has been parsed and is still to be given out */
+};
+
+/* Reads more behind what is there, from `pos` on; grows the buffer when that fills it. ML_LOCAL beyond
+ * ML_TABLE_ROW_MAX. */
+int ml_table_fill(struct ml_table *t, struct ml_err *err);
+
+/* Bytes p[0..n) of the row on line `line` are valid UTF-8 without NUL. */
+int ml_table_check_text(const struct ml_table *t, const char *p, size_t n, struct ml_err *err);
+
+int ml_table_add_column(struct ml_table *t, const char *s, size_t len, struct ml_err *err);
+int ml_table_find_column(const struct ml_table *t, const char *s, size_t len); /* needs `sorted` */
+
+/* Give the next row's cells in t->cells: 0, 1 at the end, -1. csv: `*n` is the number of fields. json: `header` adds
+ * columns instead of looking them up. */
+int ml_csv_row(struct ml_table *t, size_t *n, struct ml_err *err);
+int ml_jsonl_row(struct ml_table *t, bool header, struct ml_err *err);
+
+#endif

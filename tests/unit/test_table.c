@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Tables: what RFC 4180 and JSON Lines allow, and what is refused with its place. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "data/table.h"
+
+/* Header and rows as "a|b;1|2;", null as "~"; an error as its message. */
+static char *dump(const char *text, size_t len)
+{
+    struct ml_table *t;
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_buf b = ML_BUF_INIT;
+    const struct ml_cell *cells;
+    int rc;
+
+    if (ml_table_open_bytes(text, len, "f", &t, &err) < 0)
+        return ml_strdup(err.msg);
+    const struct ml_strs *l = ml_table_columns(t);
+    for (size_t i = 0; i < l->n; i++)
+        ml_buf_addf(&b, "%s%s", i > 0 ? "|" : "", l->v[i]);
+    ml_buf_addc(&b, ';');
+    while ((rc = ml_table_next(t, &cells, &err)) == 0) {
+        for (size_t i = 0; i < l->n; i++) {
+            if (i > 0)
+                ml_buf_addc(&b, '|');
+            if (cells[i].s != NULL)
+                ml_buf_add(&b, cells[i].s, cells[i].len);
+            else
+                ml_buf_addc(&b, '~');
+        }
+        ml_buf_addc(&b, ';');
+    }
+    if (rc < 0) {
+        ml_buf_reset(&b);
+        ml_buf_adds(&b, err.msg);
+    }
+    ml_table_close(t);
+    return ml_buf_detach(&b);
+}
+
+static void expect(const char *text, const char *wanted)
+{
+    char *got = dump(text, strlen(text));
+    assert_string_equal(got, wanted);
+    free(got);
+}
+
+static void refuses(const char *text, const char *why)
+{
+    char *got = dump(text, strlen(text));
+    if (strstr(got, why) == NULL)
+        fail_msg("'%s' gave '%s', not '%s'", text, got, why);
+    free(got);
+}
+
+static void reads_csv(void **state)
+{
+    (void)state;
+    expect("a,b\n1,2\n", "a|b;1|2;");
+    expect("a,b\r\n1,2\r\n3,\r\n", "a|b;1|2;3|;");
+    expect("a,b\n1,2", "a|b;1|2;");
+    expect("a,b\n1,", "a|b;1|;");
+    expect("\xef\xbb\xbf"
+           "a,b\n1,2\n",
+        "a|b;1|2;");
+    expect("\xef\xbb\xbf\"a\",b\n1,2\n", "a|b;1|2;");
+    expect("a,b\n\n1,2\n\r\n\n", "a|b;1|2;");
+    expect("a,b\n\"x,y\",\"he said \"\"no\"\"\"\n", "a|b;x,y|he said \"no\";");
+    expect("a,b\n\"two\nlines\",\"\"\r\n\"\",x\n", "a|b;two\nlines|;|x;");
+    expect("a,b\n5\" disk,b\"c\n", "a|b;5\" disk|b\"c;");
+    expect("a\n\"\"\nx\n", "a;;x;");
+    expect("a,b\n\"x\",\"y\"", "a|b;x|y;");
+    expect("a,b\n\"x\",\"y\"\r", "a|b;x|y;");
+    expect("a\n\"\"\"\"\n", "a;\";");
+    expect("a,b\nx\ry,2\n", "a|b;x\ry|2;");
+    expect("a\n\xc3\xa9\n", "a;\xc3\xa9;");
+    expect(",a,\n0,1,2\n", "|a|;0|1|2;");
+}
+
+static void finds_the_delimiter(void **state)
+{
+    (void)state;
+    expect("a\tb\n1,5\t2\n", "a|b;1,5|2;");
+    expect("a;b;c\n1,5;2;3\n", "a|b|c;1,5|2|3;");
+    expect("\"a;b;c\",d\n1,2\n", "a;b;c|d;1|2;");
+    expect("\"x\ny;;\",d\n1,2\n", "x\ny;;|d;1|2;");
+    expect("a\n1\n", "a;1;");
+}
+
+static void refuses_csv(void **state)
+{
+    (void)state;
+    refuses("", "'f': the file is empty");
+    refuses("\n \r\n", "'f': the file is empty");
+    refuses("\xef\xbb\xbf", "the file is empty");
+    refuses("a,b\n1,2,3\n", "line 2: 3 fields, but the header has 2");
+    refuses("a,b\n\"x\ny\",2\n1\n", "line 4: 1 field, but the header has 2");
+    refuses("a,b\n1,2\n\"x,2\n", "line 3, field 1: the quote isn't closed");
+    refuses("a,b\n\"x\n\"y,2\n", "line 3, field 1: text behind the closing quote");
+    refuses("a,b,a\n", "line 1: two columns are called 'a'");
+    refuses("a,b\nx\xff,2\n", "line 2, byte 2: invalid UTF-8");
+    refuses("a,b\n1,\"x\ny\xc0\x80\"\n", "line 3, byte 2: invalid UTF-8");
+    refuses("a\xe9,b\n", "line 1, byte 2: invalid UTF-8");
+    refuses("[{\"a\":1}]", "a JSON array");
+
+    char *got = dump("a\nx\0y\n", 6);
+    assert_string_equal(got, "'f': line 2, byte 2: a NUL byte; is this a text file in UTF-8?");
+    free(got);
+}
+
+static void reads_json_lines(void **state)
+{
+    (void)state;
+    expect("{\"a\":1,\"b\":\"x\"}\n{\"b\":null,\"a\":-0.5e3}\n", "a|b;1|x;-0.5e3|~;");
+    expect("\xef\xbb\xbf\n{\"a\": true}\r\n\n{\"a\": \"\\u00e9\\n\\ud83d\\ude00\\/\"}",
+        "a;true;\xc3\xa9\n\xf0\x9f\x98\x80/;");
+    expect("{\"a\":1}\n{\"c\":[1,{\"d\":\"\\\"]\"}],\"a\":2}\n{}\n", "a;1;2;~;");
+    expect("{\"s\":{\"x\":1,\"y\":{\"z\":2}},\"t\":3}\n{\"t\":4,\"s\":{\"x\":5}}\n", "s.x|s.y.z|t;1|2|3;5|~|4;");
+    expect("{\"a\":[1,\"\\u0041\"],\"b\":2}\n", "a|b;[1,\"\\u0041\"]|2;");
+    expect("{\"a\":NaN}\n{\"a\":-Infinity}\n", "a;NaN;-Infinity;");
+    expect("{\"a\":\"\"}\n", "a;;");
+}
+
+static void refuses_json_lines(void **state)
+{
+    (void)state;
+    refuses("{\"a\":1,\"a\":2}\n", "line 1: two columns are called 'a'");
+    refuses("{\"a\":1}\n{\"a\":2,\"a\":3}\n", "line 2, byte 13: a key that stands twice");
+    refuses("{\n\"a\":1}\n", "line 1, byte 2: the object doesn't end on its line");
+    refuses("{\"a\":1}\n[1]\n", "line 2, byte 1: a JSON object expected");
+    refuses("{\"a\":1} x\n", "line 1, byte 9: text behind the object");
+    refuses("{\"a\":01}\n", "line 1, byte 7: ',' or '}' expected");
+    refuses("{\"a\":+1}\n", "line 1, byte 6: not a JSON value");
+    refuses("{\"a\":\"x}\n", "the string isn't closed on its line");
+    refuses("{\"a\":\"\\q\"}\n", "unknown escape");
+    refuses("{\"a\":\"\\ud800\"}\n", "half a surrogate pair");
+    refuses("{\"a\":\"\\u0000\"}\n", "a NUL in a string");
+    refuses("{\"a\":\"\t\"}\n", "a control character");
+    refuses("{\"a\":\"\xff\"}\n", "line 1, byte 7: invalid UTF-8");
+    refuses("{\"a\":1,}\n", "a key in quotes expected");
+    refuses("{\"a\":[1,2}\n", "',' or a closing bracket expected");
+}
+
+static void refuses_depth(void **state)
+{
+    struct ml_buf b = ML_BUF_INIT;
+
+    (void)state;
+    ml_buf_adds(&b, "{\"a\":");
+    for (int i = 0; i < 1000000; i++)
+        ml_buf_addc(&b, '[');
+    refuses(ml_buf_str(&b), "nested too deeply");
+    ml_buf_reset(&b);
+    for (int i = 0; i < 100000; i++)
+        ml_buf_adds(&b, "{\"a\":");
+    refuses(ml_buf_str(&b), "nested too deeply");
+    ml_buf_release(&b);
+}
+
+/* Rows lie across the ends of the buffer in every way, and single fields are larger than it. */
+static void crosses_buffers(void **state)
+{
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        struct ml_buf b = ML_BUF_INIT;
+        struct ml_table *t;
+        const struct ml_cell *cells;
+        size_t rows = 40000, big = 2000000;
+
+        ml_buf_adds(&b, json ? "" : "i,t\n");
+        for (size_t i = 0; i < rows; i++) {
+            ml_buf_addf(&b, json ? "{\"i\":%zu,\"t\":\"" : "%zu,\"", i);
+            if (i % 20000 == 7)
+                for (size_t k = 0; k < big; k++)
+                    ml_buf_addc(&b, 'z');
+            else
+                ml_buf_addf(&b, json ? "\\\"x%zu\\n" : "\"\"x%zu\n", i % 97);
+            ml_buf_adds(&b, json ? "\"}\r\n" : "\"\r\n");
+        }
+        assert_int_equal(ml_table_open_bytes(b.data, b.len, "f", &t, NULL), 0);
+        for (size_t i = 0; i < rows; i++) {
+            char text[40];
+            struct ml_err err = ML_ERR_INIT;
+            if (ml_table_next(t, &cells, &err) != 0)
+                fail_msg("row %zu: %s", i, err.msg);
+            snprintf(text, sizeof text, "%zu", i);
+            assert_int_equal(cells[0].len, strlen(text));
+            assert_memory_equal(cells[0].s, text, cells[0].len);
+            if (i % 20000 == 7) {
+                assert_int_equal(cells[1].len, big);
+            } else {
+                snprintf(text, sizeof text, "\"x%zu\n", i % 97);
+                assert_int_equal(cells[1].len, strlen(text));
+                assert_memory_equal(cells[1].s, text, cells[1].len);
+            }
+        }
+        assert_int_equal(ml_table_next(t, &cells, NULL), 1);
+        struct ml_digest want, got;
+        uint64_t size;
+        ml_digest_bytes(b.data, b.len, &want);
+        ml_table_digest(t, &got, &size);
+        assert_string_equal(got.s, want.s);
+        assert_int_equal(size, b.len);
+        ml_table_close(t);
+        ml_buf_release(&b);
+    }
+}
+
+static void refuses_endless_rows(void **state)
+{
+    struct ml_buf b = ML_BUF_INIT;
+
+    (void)state;
+    ml_buf_adds(&b, "a,b\n1,\"");
+    for (size_t i = 0; i < ML_TABLE_ROW_MAX + 100; i++)
+        ml_buf_addc(&b, i % 50 == 0 ? '\n' : 'x');
+    refuses(ml_buf_str(&b), "line 2: the row is longer than 16 MiB");
+    ml_buf_release(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_csv),
+        cmocka_unit_test(finds_the_delimiter),
+        cmocka_unit_test(refuses_csv),
+        cmocka_unit_test(reads_json_lines),
+        cmocka_unit_test(refuses_json_lines),
+        cmocka_unit_test(refuses_depth),
+        cmocka_unit_test(crosses_buffers),
+        cmocka_unit_test(refuses_endless_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
