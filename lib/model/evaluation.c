@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Measures predictions and writes down what came out. */
+#include "model/evaluation.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct ml_slice *)a)->name, ((const struct ml_slice *)b)->name);
+}
+
+/* The rows of each value, one value behind the other (a counting sort). */
+static void divide(const struct ml_division *d, size_t n, struct ml_slices *out)
+{
+    size_t k = d->names.n;
+    size_t *start = ml_calloc(k + 2, sizeof *start);
+    uint32_t *rows = ml_malloc((n + 1) * sizeof *rows);
+    for (size_t i = 0; i < n; i++)
+        start[d->of[i] + 2]++;
+    for (size_t i = 2; i < k + 2; i++)
+        start[i] += start[i - 1];
+    for (size_t i = 0; i < n; i++)
+        rows[start[d->of[i] + 1]++] = (uint32_t)i;
+    for (size_t i = 0; i < k; i++) {
+        if (start[i + 1] == start[i])
+            continue;
+        out->v = ml_grow(out->v, &out->cap, out->n + 1, sizeof *out->v);
+        out->v[out->n++] =
+            (struct ml_slice){ ml_intern_text(&d->names, (uint32_t)i), rows + start[i], start[i + 1] - start[i] };
+    }
+    out->rows[out->n_rows++] = rows;
+    free(start);
+}
+
+int ml_slices_find(const struct ml_predictions *p, struct ml_slices *out, struct ml_err *err)
+{
+    size_t total = 0, kept = 0;
+    out->rows = ml_calloc(p->n_slices + 1, sizeof *out->rows);
+    for (size_t i = 0; i < p->n_slices; i++) {
+        const struct ml_division *d = &p->slices[i];
+        if (d->of == NULL)
+            continue;
+        total += d->names.n;
+        if (total > ML_SLICES_MAX)
+            return ml_err_set(err, ML_USAGE, "'%s': over %zu slices (one is '%s'); slice by columns of few values",
+                p->name, ML_SLICES_MAX, ml_intern_text(&d->names, 0));
+        divide(d, p->n, out);
+    }
+    qsort(out->v, out->n, out->n > 0 ? sizeof *out->v : 1, by_name);
+    for (size_t i = 0; i < out->n; i++)
+        if (i == 0 || strcmp(out->v[i].name, out->v[kept - 1].name) != 0)
+            out->v[kept++] = out->v[i];
+    out->n = kept;
+    return 0;
+}
+
+void ml_slices_release(struct ml_slices *s)
+{
+    for (size_t i = 0; i < s->n_rows; i++)
+        free(s->rows[i]);
+    free(s->rows);
+    free(s->v);
+    *s = (struct ml_slices){ 0 };
+}
+
+bool ml_metric_applies(const struct ml_metric *m, const struct ml_sample *s)
+{
+    if ((m->tasks & (int)s->task) == 0)
+        return false;
+    if (m->need & ML_NEED_PRED && s->pred == NULL)
+        return false;
+    return !(m->need & (ML_NEED_SCORE | ML_NEED_PROBA)) || s->score != NULL;
+}
+
+const char *ml_metric_direction(const struct ml_metric *m)
+{
+    return m->direction > 0 ? "higher" : "lower";
+}
+
+static cJSON *estimate_json(const struct ml_metric *m, const struct ml_estimate *e)
+{
+    cJSON *o = cJSON_CreateObject();
+    ml_json_set_num(o, "value", e->v.ok ? e->v.value : NAN);
+    ml_json_set_num(o, "low", e->has_interval ? e->low : NAN);
+    ml_json_set_num(o, "high", e->has_interval ? e->high : NAN);
+    ml_json_set_num(o, "se", e->has_se ? e->se : NAN);
+    ml_json_set_int(o, "n", (int64_t)e->v.n);
+    ml_json_set_str(o, "direction", ml_metric_direction(m));
+    ml_json_set_str(o, "interval", e->has_interval ? e->interval : NULL);
+    if (!e->v.ok || !e->has_interval)
+        ml_json_set_str(o, "reason", !e->v.ok ? e->v.reason : e->interval_reason);
+    if (e->v.ok && e->v.classes > 0)
+        ml_json_set_int(o, "classes", e->v.classes);
+    if (e->v.ok && m->id == ML_METRIC_LOG_LOSS)
+        ml_json_set_int(o, "clipped", (int64_t)e->v.clipped);
+    if (e->undefined > 0)
+        ml_json_set_int(o, "undefined", (int64_t)e->undefined);
+    return o;
+}
+
+/* Adds `metrics` of all rows (slice NULL) or of a slice. */
+static void add_metrics(
+    cJSON *to, const struct ml_sample *s, const struct ml_slice *slice, const struct ml_evaluation_opts *o)
+{
+    struct ml_measure *m = ml_measure_new(s, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0);
+    struct ml_boot boot = { .seed = o->seed };
+    cJSON *metrics = ml_json_set_object(to, "metrics");
+    for (size_t i = 0; i < ml_metric_count(); i++) {
+        const struct ml_metric *metric = ml_metric_at(i);
+        struct ml_estimate e = { 0 };
+        if (!ml_metric_applies(metric, s))
+            continue;
+        ml_measure_estimate(m, metric, o->confidence, &boot, &e);
+        ml_json_set(metrics, metric->name, estimate_json(metric, &e));
+    }
+    ml_measure_free(m);
+}
+
+static void add_classes(cJSON *to, const struct ml_subject *s, const struct ml_sample *sample)
+{
+    if (s->task == ML_TASK_REGRESSION) {
+        ml_json_set(to, "classes", NULL);
+        return;
+    }
+    uint64_t *count = ml_calloc(s->classes.n + 1, sizeof *count);
+    cJSON *classes = ml_json_set_object(to, "classes");
+    for (size_t i = 0; i < sample->n; i++)
+        count[sample->label[i]]++;
+    /* Not ml_json_set: names are distinct, and there may be thousands. */
+    for (size_t i = 0; i < s->classes.n; i++)
+        cJSON_AddItemToObject(classes, s->classes.v[i], cJSON_CreateNumber((double)count[i]));
+    free(count);
+}
+
+static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml_sample *sample)
+{
+    size_t k = s->classes.n;
+    if (sample->pred == NULL || s->task == ML_TASK_REGRESSION)
+        return;
+    if (k > ML_CONFUSION_MAX) {
+        char why[80];
+        snprintf(why, sizeof why, "%zu classes; at most %zu are shown", k, ML_CONFUSION_MAX);
+        ml_json_set(to, "confusion", NULL);
+        ml_json_set_str(to, "confusion_reason", why);
+        return;
+    }
+    uint64_t *counts = ml_malloc((k * k + 1) * sizeof *counts);
+    ml_sample_confusion(sample, counts);
+    cJSON *o = ml_json_set_object(to, "confusion");
+    cJSON *labels = ml_json_set_array(o, "labels"), *rows = ml_json_set_array(o, "counts");
+    for (size_t i = 0; i < k; i++) {
+        cJSON *row = cJSON_CreateArray();
+        cJSON_AddItemToArray(labels, cJSON_CreateString(s->classes.v[i]));
+        for (size_t j = 0; j < k; j++)
+            cJSON_AddItemToArray(row, cJSON_CreateNumber((double)counts[i * k + j]));
+        cJSON_AddItemToArray(rows, row);
+    }
+    free(counts);
+}
+
+static const char *task_name(enum ml_task task)
+{
+    return task == ML_TASK_BINARY ? "binary" : task == ML_TASK_MULTICLASS ? "multiclass" : "regression";
+}
+
+static void add_description(cJSON *e, const struct ml_predictions *p, const struct ml_subject *s,
+    const struct ml_sample *sample, const struct ml_evaluation_opts *o)
+{
+    ml_json_set_str(e, "task", task_name(s->task));
+    ml_json_set_int(e, "rows", (int64_t)p->n);
+    ml_json_set_str(e, "data", p->data.s);
+    ml_json_set_str(e, "ids", p->ids.s);
+    ml_json_set_num(e, "confidence", o->confidence);
+    add_classes(e, s, sample);
+    ml_json_set_str(e, "positive", s->positive >= 0 ? s->classes.v[s->positive] : NULL);
+    ml_json_set_num(e, "threshold", s->thresholded ? s->threshold : NAN);
+    ml_json_set(e, "weights", NULL);
+    if (p->weight != NULL) {
+        struct ml_measure *m = ml_measure_new(sample, NULL, 0);
+        cJSON *w = ml_json_set_object(e, "weights");
+        ml_json_set_str(w, "column", o->weight);
+        ml_json_set_num(w, "effective_rows", ml_measure_kish(m));
+        ml_measure_free(m);
+    }
+    ml_json_set(e, "groups", NULL);
+    if (p->group.of != NULL)
+        ml_json_set_int(e, "groups", (int64_t)p->group.names.n);
+    ml_json_set_int(e, "seed", (int64_t)o->seed);
+    cJSON *predictions = ml_json_set_object(e, "predictions");
+    ml_json_set_str(predictions, "digest", p->digest.s);
+    ml_json_set_int(predictions, "size", (int64_t)p->size);
+}
+
+int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject *s, const struct ml_answers *a,
+    const struct ml_evaluation_opts *o, cJSON **out, struct ml_err *err)
+{
+    struct ml_slices slices = { 0 };
+    int rc = ml_slices_find(p, &slices, err);
+    *out = NULL;
+    if (rc == 0) {
+        cJSON *e = *out = cJSON_CreateObject();
+        add_description(e, p, s, &a->s, o);
+        add_metrics(e, &a->s, NULL, o);
+        cJSON *by_slice = ml_json_set_object(e, "slices");
+        for (size_t i = 0; i < slices.n; i++) {
+            cJSON *one = cJSON_CreateObject();
+            ml_json_set_int(one, "rows", (int64_t)slices.v[i].n);
+            add_metrics(one, &a->s, &slices.v[i], o);
+            cJSON_AddItemToObject(by_slice, slices.v[i].name, one);
+        }
+        add_confusion(e, s, &a->s);
+    }
+    ml_slices_release(&slices);
+    return rc;
+}
+
+int ml_show_digits(double value, double half_width)
+{
+    double scale = half_width > 0 ? half_width : fabs(value) * 1e-3;
+    if (!(scale > 0))
+        return 3;
+    int digits = 1 - (int)floor(log10(scale));
+    return digits < 0 ? 0 : digits > 12 ? 12 : digits;
+}
+
+void ml_evaluation_show(const cJSON *metric, struct ml_shown *out)
+{
+    double value, low, high;
+    *out = (struct ml_shown){ "-", "-", "-" };
+    if (!ml_json_num(metric, "value", &value))
+        return;
+    bool interval = ml_json_num(metric, "low", &low) && ml_json_num(metric, "high", &high);
+    int digits = ml_show_digits(value, interval ? (high - low) / 2 : 0);
+    snprintf(out->value, sizeof out->value, "%.*f", digits, value);
+    if (interval) {
+        snprintf(out->low, sizeof out->low, "%.*f", digits, low);
+        snprintf(out->high, sizeof out->high, "%.*f", digits, high);
+    }
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Predictions: one row a thing that was scored, with what was true and what the model said, read from a table into
+ * columns. */
+#ifndef ML_MODEL_PREDICTIONS_H
+#define ML_MODEL_PREDICTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/tool.h"
+#include "data/column.h"
+#include "data/rowhash.h"
+#include "data/table.h"
+#include "stats/sample.h"
+
+/* Which column is what: options that ml-eval and ml-compare share. NULL: the default name where the file has it. Starts
+ * with ML_COLUMNS_INIT. */
+struct ml_columns {
+    const char *task; /* auto, binary, multiclass, regression */
+    const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
+    double threshold;      /* NaN: not given */
+    struct ml_strs slices; /* "a", or "a,b" for the combinations of their values */
+};
+
+#define ML_COLUMNS_INIT                                                                                                \
+    {                                                                                                                  \
+        .threshold = __builtin_nan("")                                                                                 \
+    }
+
+/* Their rows in a tool's option table; `cfg` is its struct, `cols` the name of the struct ml_columns in it. */
+#define ML_COLUMNS_OPTS(cfg, cols)                                                                                     \
+    ML_OPT_ROW(0, "task", ML_OPT_STR, cfg, cols.task, "TASK", "auto, binary, multiclass or regression [auto]"),        \
+        ML_OPT_ROW(0, "id", ML_OPT_STR, cfg, cols.id, "C", "column that names the row [id, else the row's number]"),   \
+        ML_OPT_ROW(0, "label", ML_OPT_STR, cfg, cols.label, "C", "column with the truth [label]"),                     \
+        ML_OPT_ROW(0, "prediction", ML_OPT_STR, cfg, cols.prediction, "C", "column with the answer [prediction]"),     \
+        ML_OPT_ROW(                                                                                                    \
+            0, "score", ML_OPT_STR, cfg, cols.score, "C", "column with the score of the positive class [score]"),      \
+        ML_OPT_ROW(0, "scores", ML_OPT_STR, cfg, cols.scores, "PREFIX", "columns PREFIX<class> with a score each"),    \
+        ML_OPT_ROW(0, "positive", ML_OPT_STR, cfg, cols.positive, "V", "the positive class [1 or true]"),              \
+        ML_OPT_ROW(0, "threshold", ML_OPT_NUM, cfg, cols.threshold, "X", "a score from here on is positive [0.5]"),    \
+        ML_OPT_ROW(0, "weight", ML_OPT_STR, cfg, cols.weight, "C", "column with importance weights"),                  \
+        ML_OPT_ROW(0, "group", ML_OPT_STR, cfg, cols.group, "C", "column that says which rows belong together"),       \
+        ML_OPT_ROW(0, "slice", ML_OPT_LIST, cfg, cols.slices, "C",                                                     \
+            "measure each value of column C too; C,D: each combination")
+
+/* A column whose values divide the rows: groups, or one slicing. */
+struct ml_division {
+    struct ml_intern names;
+    uint32_t *of; /* one a row; NULL where the file has no such column */
+    size_t cap;
+};
+
+/* Starts zeroed. */
+struct ml_predictions {
+    char *name; /* as messages call the file */
+    size_t n;
+    struct ml_digest digest; /* of the file's bytes */
+    uint64_t size;
+    struct ml_digest data, ids; /* identity of the rows, with and without labels */
+    bool has_id;                /* ids are the file's; else row numbers from 1 */
+    struct ml_hash128 *key;     /* of each id */
+    char *id_text;              /* ids one behind the other, with a NUL each; NULL unless kept */
+    size_t *id_at, id_used, id_cap, id_at_cap, key_cap;
+    struct ml_column label, prediction; /* prediction.n is 0 without one */
+    double *score;                      /* n x score_columns, row by row; NULL without scores */
+    size_t score_columns, score_cap;
+    struct ml_strs score_names; /* --scores: the classes, in the columns' order */
+    bool score_asked;           /* --score was given */
+    double *weight;             /* NULL without */
+    size_t weight_cap;
+    struct ml_division group;
+    struct ml_division *slices; /* one a slicing in struct ml_columns */
+    size_t n_slices;
+};
+
+/* What ml_predictions_read may be asked beside the columns. */
+enum ml_predictions_flag {
+    ML_PREDICTIONS_IDS = 1,     /* keep the ids' text */
+    ML_PREDICTIONS_LENIENT = 2, /* weights, groups and slices may be missing: they are the other file's */
+};
+
+/* Reads the whole table. ML_LOCAL, with file, line and column: a column that was named isn't there, no label, neither
+ * prediction nor score, no rows, an empty id or label, a duplicate id, a number that is missing or infinite, a negative
+ * weight. Memory: 16 bytes a row and 4 to 8 for each column that is used, ids' text when kept. */
+int ml_predictions_read(
+    struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err);
+void ml_predictions_release(struct ml_predictions *p);
+
+/* Keeps rows[0..n-1], in that order (digests stay those of the whole file). */
+void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n);
+
+/* The id of a row: borrowed, or written to `buf` when ids are row numbers. "" when they weren't kept. */
+const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char buf[24]);
+
+/* What one or two models' predictions (of the same rows) are about: task and classes. Starts zeroed. */
+struct ml_subject {
+    enum ml_task task;
+    struct ml_strs classes; /* names, numbers in order or texts in byte order */
+    int32_t positive;       /* binary: index; else -1 */
+    bool thresholded;       /* predictions come from scores */
+    double threshold;
+};
+
+/* What a model said, by the subject's classes. Starts zeroed. */
+struct ml_answers {
+    struct ml_sample s; /* borrows from here and from the predictions */
+    int32_t *label, *pred;
+    double *score, *truth, *estimate;
+    bool score_ignored; /* a column `score` is there but says nothing without a positive class */
+};
+
+/* Decides the task and gives both (b may be NULL) their classes. ML_USAGE: the task can't be told, or the positive
+ * class; ML_LOCAL: no prediction is among the labels, a score is missing for a class. */
+int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,
+    const struct ml_predictions *b, struct ml_answers *out_a, struct ml_answers *out_b, struct ml_err *err);
+void ml_subject_release(struct ml_subject *s);
+void ml_answers_release(struct ml_answers *a);
+
+#endif

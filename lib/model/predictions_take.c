@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What happens to predictions after they were read: rows are picked, ids looked up, memory given back. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/predictions.h"
+
+static void release_division(struct ml_division *d)
+{
+    ml_intern_release(&d->names);
+    free(d->of);
+}
+
+void ml_predictions_release(struct ml_predictions *p)
+{
+    ml_column_release(&p->label);
+    ml_column_release(&p->prediction);
+    ml_strs_release(&p->score_names);
+    release_division(&p->group);
+    for (size_t i = 0; p->slices != NULL && i < p->n_slices; i++)
+        release_division(&p->slices[i]);
+    free(p->slices);
+    free(p->name);
+    free(p->key);
+    free(p->id_text);
+    free(p->id_at);
+    free(p->score);
+    free(p->weight);
+    *p = (struct ml_predictions){ 0 };
+}
+
+/* A new array of the picked elements instead of the old one; NULL stays NULL. */
+static void *take(void *from, size_t size, const uint32_t *rows, size_t n)
+{
+    if (from == NULL)
+        return NULL;
+    char *to = ml_malloc(n * size + 1);
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * size, (char *)from + rows[i] * size, size);
+    free(from);
+    return to;
+}
+
+void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n)
+{
+    ml_column_take(&p->label, rows, n);
+    ml_column_take(&p->prediction, rows, n);
+    p->key = take(p->key, sizeof *p->key, rows, n);
+    p->id_at = take(p->id_at, sizeof *p->id_at, rows, n);
+    p->score = take(p->score, p->score_columns * sizeof *p->score, rows, n);
+    p->weight = take(p->weight, sizeof *p->weight, rows, n);
+    p->group.of = take(p->group.of, sizeof *p->group.of, rows, n);
+    for (size_t i = 0; i < p->n_slices; i++)
+        p->slices[i].of = take(p->slices[i].of, sizeof *p->slices[i].of, rows, n);
+    p->n = n;
+}
+
+const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char buf[24])
+{
+    if (p->id_at != NULL)
+        return p->id_text + p->id_at[row];
+    buf[0] = '\0';
+    if (!p->has_id)
+        snprintf(buf, 24, "%zu", row + 1);
+    return buf;
+}

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What predictions are about: the task, the classes in their order, and each row's class. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "model/predictions.h"
+
+/* Classes while they are collected from all columns: numbers in order, or texts in byte order. */
+struct classes {
+    bool text;
+    double *number;
+    const char **name;
+    size_t n, cap;
+};
+
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add_number(struct classes *k, double x)
+{
+    k->number = ml_grow(k->number, &k->cap, k->n + 1, sizeof *k->number);
+    k->number[k->n++] = x;
+}
+
+static void add_name(struct classes *k, const char *s)
+{
+    k->name = ml_grow(k->name, &k->cap, k->n + 1, sizeof *k->name);
+    k->name[k->n++] = s;
+}
+
+static void sort_classes(struct classes *k)
+{
+    size_t kept = 0;
+    if (k->n == 0)
+        return;
+    if (k->text)
+        qsort(k->name, k->n, sizeof *k->name, by_name);
+    else
+        qsort(k->number, k->n, sizeof *k->number, by_number);
+    for (size_t i = 1; i < k->n; i++) {
+        if (k->text ? strcmp(k->name[i], k->name[kept]) == 0 : k->number[i] == k->number[kept])
+            continue;
+        kept++;
+        if (k->text)
+            k->name[kept] = k->name[i];
+        else
+            k->number[kept] = k->number[i];
+    }
+    k->n = kept + 1;
+}
+
+static void add_column(struct classes *k, const struct ml_column *c)
+{
+    for (size_t i = 0; c->dense == NULL && i < c->dict.n; i++) {
+        if (k->text)
+            add_name(k, ml_intern_text(&c->dict, (uint32_t)i));
+        else
+            add_number(k, c->value[i]);
+    }
+    for (size_t i = 0; c->dense != NULL && i < c->n; i++)
+        add_number(k, c->dense[i]);
+    sort_classes(k);
+}
+
+static int32_t find_number(const struct classes *k, double x)
+{
+    const double *at = bsearch(&x, k->number, k->n, sizeof *k->number, by_number);
+    return at != NULL ? (int32_t)(at - k->number) : -1;
+}
+
+/* The class that a text names, or -1. */
+static int32_t find_class(const struct classes *k, const char *s)
+{
+    struct ml_cell cell = ml_column_canonical((struct ml_cell){ s, strlen(s) });
+    double x;
+    if (k->n == 0)
+        return -1;
+    if (!k->text)
+        return ml_column_number(cell.s, cell.len, &x) ? find_number(k, x) : -1;
+    const char **at = bsearch(&cell.s, k->name, k->n, sizeof *k->name, by_name);
+    return at != NULL ? (int32_t)(at - k->name) : -1;
+}
+
+/* Each row's class. */
+static int32_t *map_column(const struct classes *k, const struct ml_column *c)
+{
+    int32_t *out = ml_malloc((c->n + 1) * sizeof *out);
+    if (c->dense != NULL) {
+        for (size_t i = 0; i < c->n; i++)
+            out[i] = find_number(k, c->dense[i]);
+        return out;
+    }
+    int32_t *map = ml_malloc((c->dict.n + 1) * sizeof *map);
+    for (size_t i = 0; i < c->dict.n; i++)
+        map[i] = k->text ? find_class(k, ml_intern_text(&c->dict, (uint32_t)i)) : find_number(k, c->value[i]);
+    for (size_t i = 0; i < c->n; i++)
+        out[i] = map[c->code[i]];
+    free(map);
+    return out;
+}
+
+/* One call of ml_subject_settle. */
+struct settling {
+    struct ml_subject *s;
+    const struct ml_columns *c;
+    const struct ml_predictions *p[2];
+    size_t n; /* 1 or 2 */
+    struct classes labels, all;
+    char *added; /* name of a class that no row has */
+    struct ml_err *err;
+};
+
+static bool all_numbers(const struct settling *st)
+{
+    bool numbers = true;
+    double x;
+    for (size_t i = 0; i < st->n; i++) {
+        const struct ml_predictions *p = st->p[i];
+        numbers = numbers && !p->label.text && (p->prediction.n == 0 || !p->prediction.text);
+        for (size_t k = 0; k < p->score_names.n; k++)
+            numbers = numbers && ml_column_number(p->score_names.v[k], strlen(p->score_names.v[k]), &x);
+    }
+    return numbers;
+}
+
+static void collect_classes(struct settling *st)
+{
+    st->labels.text = st->all.text = !all_numbers(st);
+    for (size_t i = 0; i < st->n; i++) {
+        const struct ml_predictions *p = st->p[i];
+        add_column(&st->labels, &p->label);
+        add_column(&st->all, &p->label);
+        add_column(&st->all, &p->prediction);
+        for (size_t k = 0; k < p->score_names.n; k++) {
+            struct ml_cell name =
+                ml_column_canonical((struct ml_cell){ p->score_names.v[k], strlen(p->score_names.v[k]) });
+            double x = 0;
+            if (st->all.text)
+                add_name(&st->all, name.s);
+            else if (ml_column_number(name.s, name.len, &x))
+                add_number(&st->all, x);
+        }
+        sort_classes(&st->all);
+    }
+}
+
+static const char *class_name(const struct classes *k, size_t i, char buf[32])
+{
+    if (k->text)
+        return k->name[i];
+    buf[ml_double_format(k->number[i], buf)] = '\0';
+    return buf;
+}
+
+/* Whether all classes are among a and b. */
+static bool among(const struct classes *k, const char *a, const char *b)
+{
+    char buf[32];
+    for (size_t i = 0; i < k->n; i++) {
+        const char *s = class_name(k, i, buf);
+        if (strcmp(s, a) != 0 && strcmp(s, b) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The positive class where nobody says which; NULL when there is none. */
+static const char *usual_positive(const struct classes *k)
+{
+    return among(k, "0", "1") || among(k, "-1", "1") ? "1" : among(k, "false", "true") ? "true" : NULL;
+}
+
+/* A predicted class that no label has is worth a note only, but when all are like that the columns don't belong
+ * together. */
+static int check_predictions(struct settling *st)
+{
+    for (size_t i = 0; i < st->n; i++) {
+        const struct ml_column *c = &st->p[i]->prediction;
+        char buf[32];
+        bool any = c->n == 0;
+        if (c->dense != NULL && !st->labels.text)
+            for (size_t r = 0; !any && r < c->n; r++)
+                any = find_number(&st->labels, c->dense[r]) >= 0;
+        for (size_t k = 0; c->dense == NULL && !any && k < c->dict.n; k++)
+            any = find_class(&st->labels, ml_intern_text(&c->dict, (uint32_t)k)) >= 0;
+        if (!any)
+            return ml_err_set(st->err, ML_LOCAL,
+                "'%s': no prediction is among the labels (a prediction: '%s', a label: '%s')", st->p[i]->name,
+                c->dense != NULL ? "a number" : ml_intern_text(&c->dict, 0), class_name(&st->labels, 0, buf));
+    }
+    return 0;
+}
+
+static bool has_prediction(const struct settling *st)
+{
+    return st->p[0]->prediction.n > 0 && (st->n == 1 || st->p[1]->prediction.n > 0);
+}
+
+/* Whether a predicted number is neither a label nor whole: then it is hardly a class. */
+static bool stray_numbers(const struct settling *st)
+{
+    for (size_t i = 0; !st->all.text && i < st->all.n; i++)
+        if (st->all.number[i] != floor(st->all.number[i]) && find_number(&st->labels, st->all.number[i]) < 0)
+            return true;
+    return false;
+}
+
+static int decide_task(struct settling *st)
+{
+    const struct ml_columns *c = st->c;
+    const char *task = c->task != NULL ? c->task : "auto";
+    struct ml_subject *s = st->s;
+    bool by_class = st->p[0]->score_names.n > 0;
+    if (strcmp(task, "binary") != 0 && strcmp(task, "multiclass") != 0 && strcmp(task, "regression") != 0 &&
+        strcmp(task, "auto") != 0)
+        return ml_err_set(st->err, ML_USAGE, "--task '%s': auto, binary, multiclass or regression", task);
+    s->task = ML_TASK_REGRESSION;
+    if (strcmp(task, "regression") == 0)
+        return 0;
+    collect_classes(st);
+    if (strcmp(task, "auto") == 0 && !by_class && stray_numbers(st))
+        return ml_err_set(st->err, ML_USAGE,
+            "'%s': the predictions are numbers between the labels: if they are scores say --score, else --task "
+            "regression",
+            st->p[0]->name);
+    if (strcmp(task, "auto") == 0 && !st->labels.text && st->labels.n > 2 && !by_class)
+        return ml_err_set(st->err, ML_USAGE,
+            "'%s': the labels are numbers with more than two values: say --task multiclass or --task regression",
+            st->p[0]->name);
+    const char *positive = c->positive != NULL ? c->positive : usual_positive(&st->all);
+    bool binary = st->all.n <= 2 && positive != NULL;
+    if (strcmp(task, "multiclass") == 0 && c->positive != NULL)
+        return ml_err_set(st->err, ML_USAGE, "--positive is for two classes, not for --task multiclass");
+    if ((c->positive != NULL || strcmp(task, "binary") == 0) && st->all.n > 2)
+        return ml_err_set(st->err, ML_USAGE, "'%s': %s, but the labels and predictions hold %zu classes",
+            st->p[0]->name, c->positive != NULL ? "--positive is for two classes" : "--task binary", st->all.n);
+    if (strcmp(task, "binary") == 0 && !binary)
+        return ml_err_set(st->err, ML_USAGE, "'%s': which class is positive? say it with --positive", st->p[0]->name);
+    s->task = binary && strcmp(task, "multiclass") != 0 ? ML_TASK_BINARY : ML_TASK_MULTICLASS;
+    if (s->task == ML_TASK_MULTICLASS && !by_class && st->p[0]->score != NULL &&
+        (st->p[0]->score_asked || !has_prediction(st)))
+        return ml_err_set(st->err, ML_USAGE,
+            "'%s': a score is of one class: say which with --positive, or give all with --scores", st->p[0]->name);
+    return 0;
+}
+
+/* Two classes need two names, also where the rows show one or none of them. */
+static int add_missing_class(struct settling *st, const char *positive)
+{
+    struct classes *k = &st->all;
+    double x = 0;
+    char buf[32];
+    if (find_class(k, positive) >= 0) {
+        if (k->n > 1)
+            return 0;
+        if (k->text)
+            add_name(k, st->added = strcmp(positive, "true") == 0 ? ml_strdup("false") : ml_format("not %s", positive));
+        else
+            add_number(k, k->number[0] == 0);
+    } else if (k->n > 1) {
+        return ml_err_set(
+            st->err, ML_USAGE, "--positive '%s' is none of the classes; one is '%s'", positive, class_name(k, 0, buf));
+    } else if (k->text) {
+        add_name(k, positive);
+    } else if (ml_column_number(positive, strlen(positive), &x)) {
+        add_number(k, x);
+    } else {
+        return ml_err_set(st->err, ML_USAGE, "--positive '%s': the classes are numbers", positive);
+    }
+    sort_classes(k);
+    return 0;
+}
+
+static int number_classes(struct settling *st)
+{
+    struct ml_subject *s = st->s;
+    const char *positive = st->c->positive != NULL ? st->c->positive : usual_positive(&st->all);
+    char buf[32];
+    if (s->task == ML_TASK_BINARY) {
+        if (add_missing_class(st, positive) < 0)
+            return -1;
+        s->positive = find_class(&st->all, positive);
+    }
+    for (size_t i = 0; i < st->all.n; i++)
+        ml_strs_add(&s->classes, class_name(&st->all, i, buf));
+    return 0;
+}
+
+/* The scores of --scores in the order of the classes: all of them, or of the positive one. */
+static int order_scores(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
+{
+    size_t k = st->all.n, columns = p->score_names.n, n = p->n;
+    int32_t *from = ml_malloc((k + 1) * sizeof *from);
+    int rc = 0;
+    for (size_t i = 0; i < k; i++)
+        from[i] = -1;
+    for (size_t i = 0; i < columns; i++) {
+        int32_t at = find_class(&st->all, p->score_names.v[i]);
+        if (at >= 0)
+            from[at] = (int32_t)i;
+    }
+    bool binary = st->s->task == ML_TASK_BINARY;
+    size_t first = binary ? (size_t)st->s->positive : 0, count = binary ? 1 : k;
+    for (size_t i = first; rc == 0 && i < first + count; i++)
+        if (from[i] < 0)
+            rc = ml_err_set(st->err, ML_LOCAL, "'%s': no column '%s%s' with the scores of that class", p->name,
+                st->c->scores, st->s->classes.v[i]);
+    if (rc == 0) {
+        a->score = ml_malloc((n * count + 1) * sizeof *a->score);
+        for (size_t r = 0; r < n; r++)
+            for (size_t i = 0; i < count; i++)
+                a->score[r * count + i] = p->score[r * columns + (size_t)from[first + i]];
+        a->s.score = a->score;
+    }
+    free(from);
+    return rc;
+}
+
+static int predict_binary(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
+{
+    struct ml_subject *s = st->s;
+    bool given = !isnan(st->c->threshold);
+    int32_t positive = s->positive, other = 1 - positive;
+    s->threshold = given ? st->c->threshold : 0.5;
+    s->thresholded = true;
+    for (size_t i = 0; !given && i < p->n; i++)
+        if (a->s.score[i] < 0 || a->s.score[i] > 1)
+            return ml_err_set(st->err, ML_USAGE,
+                "'%s': row %zu has the score %g: outside 0..1 --threshold is needed to tell the classes apart", p->name,
+                i + 1, a->s.score[i]);
+    a->pred = ml_malloc((p->n + 1) * sizeof *a->pred);
+    for (size_t i = 0; i < p->n; i++)
+        a->pred[i] = a->s.score[i] >= s->threshold ? positive : other;
+    return 0;
+}
+
+static void predict_largest(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
+{
+    size_t k = st->all.n;
+    a->pred = ml_malloc((p->n + 1) * sizeof *a->pred);
+    for (size_t i = 0; i < p->n; i++) {
+        const double *row = a->s.score + i * k;
+        size_t best = 0;
+        for (size_t j = 1; j < k; j++)
+            if (row[j] > row[best])
+                best = j;
+        a->pred[i] = (int32_t)best;
+    }
+}
+
+static int answer_classes(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
+{
+    bool binary = st->s->task == ML_TASK_BINARY;
+    a->label = map_column(&st->all, &p->label);
+    if (p->score_names.n > 0) {
+        if (order_scores(st, p, a) < 0)
+            return -1;
+    } else if (binary) {
+        a->s.score = p->score;
+    } else {
+        a->score_ignored = p->score != NULL;
+    }
+    if (p->prediction.n > 0)
+        a->pred = map_column(&st->all, &p->prediction);
+    else if (!binary)
+        predict_largest(st, p, a);
+    else if (predict_binary(st, p, a) < 0)
+        return -1;
+    a->s.classes = (int32_t)st->all.n;
+    a->s.positive = st->s->positive;
+    a->s.label = a->label;
+    a->s.pred = a->pred;
+    return 0;
+}
+
+static int answer_numbers(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
+{
+    const struct ml_column *columns[2] = { &p->label, &p->prediction };
+    double **out[2] = { &a->truth, &a->estimate };
+    if (p->prediction.n == 0)
+        return ml_err_set(
+            st->err, ML_LOCAL, "'%s': regression needs a column 'prediction' (name it with --prediction)", p->name);
+    for (int i = 0; i < 2; i++) {
+        const struct ml_column *c = columns[i];
+        for (size_t k = 0; c->text && k < c->dict.n; k++) {
+            double *v = &c->value[k];
+            const char *s = ml_intern_text(&c->dict, (uint32_t)k);
+            /* "007" makes a column one of texts, but where numbers are asked for it is one. */
+            if (isnan(*v) && !ml_double_parse(s, strlen(s), v))
+                return ml_err_set(st->err, ML_LOCAL,
+                    "'%s': line %llu: the %s '%s' is not a number, as regression needs it", p->name,
+                    (unsigned long long)c->line[k], i == 0 ? "label" : "prediction", s);
+        }
+        double *v = *out[i] = ml_malloc((p->n + 1) * sizeof *v);
+        for (size_t r = 0; r < p->n; r++)
+            v[r] = ml_column_at(c, r);
+    }
+    a->s.truth = a->truth;
+    a->s.estimate = a->estimate;
+    return 0;
+}
+
+int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,
+    const struct ml_predictions *b, struct ml_answers *out_a, struct ml_answers *out_b, struct ml_err *err)
+{
+    struct settling st = { .s = s, .c = c, .p = { a, b }, .n = b != NULL ? 2 : 1, .err = err };
+    struct ml_answers *out[2] = { out_a, out_b };
+    s->positive = -1;
+    int rc = decide_task(&st);
+    if (rc == 0 && s->task != ML_TASK_REGRESSION)
+        rc = check_predictions(&st) < 0 ? -1 : number_classes(&st);
+    for (size_t i = 0; rc == 0 && i < st.n; i++) {
+        const struct ml_predictions *p = st.p[i];
+        out[i]->s.task = s->task;
+        out[i]->s.n = p->n;
+        out[i]->s.weight = p->weight;
+        out[i]->s.group = p->group.of;
+        out[i]->s.groups = (uint32_t)p->group.names.n;
+        rc = s->task == ML_TASK_REGRESSION ? answer_numbers(&st, p, out[i]) : answer_classes(&st, p, out[i]);
+    }
+    free(st.labels.number);
+    free(st.labels.name);
+    free(st.all.number);
+    free(st.all.name);
+    free(st.added);
+    return rc;
+}
+
+void ml_subject_release(struct ml_subject *s)
+{
+    ml_strs_release(&s->classes);
+    *s = (struct ml_subject){ 0 };
+}
+
+void ml_answers_release(struct ml_answers *a)
+{
+    free(a->label);
+    free(a->pred);
+    free(a->score);
+    free(a->truth);
+    free(a->estimate);
+    *a = (struct ml_answers){ 0 };
+}
