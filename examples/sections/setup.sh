@@ -4,6 +4,6 @@
 set -eu
 
 if ! python3 -c 'import sklearn, yaml' 2> /dev/null; then
-  apt-get update -qq
-  apt-get install -y -qq --no-install-recommends python3-sklearn python3-yaml
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends python3-sklearn python3-yaml
 fi

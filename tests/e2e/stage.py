@@ -63,6 +63,8 @@ class Stage:
     # ---- setting up ----
 
     def start(self):
+        if not os.path.exists(os.path.join(ROOT, ".ml", "tools", "bin", "ml")):
+            raise Trouble("the tools are missing; 'make tools-tree' makes them")
         self.runner = self._runner()
         self._registry()
         self._gitlab()
@@ -84,16 +86,20 @@ class Stage:
         with open(os.path.join(HERE, "package-lock.json"), "rb") as f:
             key = hashlib.sha256(f.read()).hexdigest()[:12]
         where = os.path.join(CACHE, "gitlab-ci-local-" + key)
+        npm = os.environ.get("MLCI_NPM") or shutil.which("npm")
+        if not npm:
+            raise Trouble("there is no npm")
+        path = os.path.dirname(npm) + ":" + os.environ["PATH"]
         program = os.path.join(where, "node_modules", "gitlab-ci-local", "src", "index.js")
         if not os.path.exists(program):
             os.makedirs(CACHE, exist_ok=True)
             new = tempfile.mkdtemp(prefix="npm-", dir=CACHE)
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(os.path.join(HERE, name), new)
-            run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", new], cwd=new)
+            run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", new], cwd=new, env={**os.environ, "PATH": path})
             shutil.rmtree(where, ignore_errors=True)
             os.rename(new, where)
-        return ["node", program]
+        return [shutil.which("node", path=path), program]
 
     def _registry(self):
         import crypt  # leaves Python in 3.13
@@ -128,7 +134,7 @@ class Stage:
             "--log", os.path.join(self.logs, "gitlab-requests.jsonl"), "--state", self.path("gitlab"), "--token", self.token,
         ], lambda: os.path.exists(port) and os.path.getsize(port) > 0)
         with open(port) as f:
-            self.api = f"http://127.0.0.1:{f.read().strip()}/api/v4"
+            self.gitlab = f"http://127.0.0.1:{f.read().strip()}"
 
     def _podman(self):
         """A podman that keeps to our directory. Flags for machines without cgroup v2 or the right to raise limits."""
@@ -146,9 +152,9 @@ class Stage:
         home = self.path("home")
         os.makedirs(home, exist_ok=True)
         return {
-            "PATH": os.path.join(ROOT, "build", "bin") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC", "TMPDIR": self.dir, "SECTIONS_DATA": os.path.join(CACHE, "sections"),
-            "OMP_NUM_THREADS": "1", **self.podman_env,
+            "PATH": os.path.join(ROOT, ".ml", "tools", "bin") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC", "TMPDIR": self.dir, "XDG_CACHE_HOME": CACHE, "OMP_NUM_THREADS": "1",
+            **getattr(self, "podman_env", {}),
         }
 
     # ---- the project ----
@@ -212,7 +218,7 @@ class Stage:
         return {
             "CI_REGISTRY": self.registry, "CI_REGISTRY_IMAGE": f"{self.registry}/{PROJECT}",
             "CI_REGISTRY_USER": self.user, "CI_REGISTRY_PASSWORD": self.password,
-            "CI_API_V4_URL": self.api, "CI_SERVER_URL": self.api[:-len("/api/v4")], "CI_PROJECT_ID": "1",
+            "CI_API_V4_URL": self.gitlab + "/api/v4", "CI_SERVER_URL": self.gitlab, "CI_PROJECT_ID": "1",
             "ML_GITLAB_TOKEN": self.token,
             "PODMAN": " ".join(self.podman), "DEPLOY_RUN": "--ulimit nofile=1024:1024 --ulimit nproc=1024:1024",
         }
@@ -236,7 +242,7 @@ class Stage:
         flags += ["--ignore-predefined-vars", ",".join(sorted({"CI_COMMIT_BRANCH", *(v for v in variables if v.startswith("CI_"))}))]
         for key, value in variables.items():
             flags += ["--variable", f"{key}={value}"]
-        command = [*self.runner, *flags, *([job, "--manual", job] if job else [])]
+        command = [*self.runner, *flags, *([job, "--needs", "--manual", job] if job else [])]
         done = subprocess.run(command, cwd=self.project, env=self._env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, timeout=900)
         logs = os.path.join(self.logs, f"{self.pipelines}-{name}")
         os.makedirs(logs)
@@ -325,10 +331,33 @@ class Stage:
         return json.loads(content) if status else {}
 
     def notes(self, merge_request):
-        status, _, content = self._get(f"{self.api}/projects/1/merge_requests/{merge_request}/notes?per_page=100", {"PRIVATE-TOKEN": self.token})
+        """Our notes (those of the token's own user) on a merge request, whatever page they are on."""
+        found, page = [], "1"
+        while page:
+            url = f"{self.gitlab}/api/v4/projects/1/merge_requests/{merge_request}/notes?per_page=100&page={page}"
+            status, headers, content = self._get(url, {"PRIVATE-TOKEN": self.token})
+            if status != 200:
+                raise Trouble(f"GitLab answered {status} for the notes of !{merge_request}")
+            found += [note["body"] for note in json.loads(content) if note["author"]["username"] == "ml-bot"]
+            page = headers.get("x-next-page")
+        return found
+
+    def discuss(self, merge_request, count):
+        """Other people write `count` notes; every fourth is one that we may not see, which makes pages short."""
+        notes = [{"body": f"Remark {i}", "user": "somebody", "hidden": i % 4 == 0} for i in range(count)]
+        self._control("notes", {"merge_request": merge_request, "notes": notes})
+
+    def fault(self, **what):
+        self._control("fault", what)
+
+    def faults_fired(self):
+        with open(os.path.join(self.logs, "gitlab-requests.jsonl")) as f:
+            return [entry["fault"] for entry in map(json.loads, f) if entry.get("fault")]
+
+    def _control(self, what, value):
+        status, _, content = self._get(f"{self.gitlab}/__control/{what}", {"Content-Type": "application/json"}, json.dumps(value).encode())
         if status != 200:
-            raise Trouble(f"GitLab answered {status} for the notes of !{merge_request}")
-        return [note["body"] for note in json.loads(content) if not note.get("system")]
+            raise Trouble(f"GitLab answered {status}: {content.decode()}")
 
     # ---- the end ----
 
