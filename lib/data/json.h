@@ -65,6 +65,9 @@ struct ml_json_member {
 /* The members of the object that is the text (after white space): owned array (free), -1 when it isn't an object. */
 int ml_json_members(const char *text, size_t len, struct ml_json_member **out, size_t *n);
 
+/* The elements of the array in text[arr]: owned array (free), -1 when it isn't an array. */
+int ml_json_elements(const char *text, struct ml_span arr, struct ml_span **out, size_t *n);
+
 /* The value of member `key` of the object in text[obj]: 0, or 1 when there is none (or text[obj] is no object). */
 int ml_json_find(const char *text, struct ml_span obj, const char *key, struct ml_span *value);
 

@@ -447,6 +447,24 @@ int ml_json_members(const char *text, size_t len, struct ml_json_member **out, s
     return 0;
 }
 
+int ml_json_elements(const char *text, struct ml_span arr, struct ml_span **out, size_t *n)
+{
+    size_t end = arr.off + arr.len, i = blank(text, end, arr.off), cap = 0;
+    struct ml_json_member m;
+
+    *out = NULL;
+    *n = 0;
+    if (i >= end || text[i] != '[')
+        return -1;
+    while (next_child(text, end, &i, false, &m)) {
+        *out = ml_grow(*out, &cap, *n + 1, sizeof **out);
+        (*out)[(*n)++] = m.value;
+        if (i >= end || text[i] != ',')
+            break;
+    }
+    return 0;
+}
+
 /* Child `key` (object) or number `index` (array) of the container in text[c]. */
 static int find_child(const char *text, struct ml_span c, const char *key, struct ml_span *value)
 {

@@ -305,5 +305,5 @@ int main(void)
         cmocka_unit_test_setup(a_file_stands_for_itself, fresh),
     };
 
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests_name("tar", tests, enter, leave);
 }
