@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The one user of libarchive. */
+#include "oci/untar.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#define CHUNK ((size_t)256 << 10)
+
+struct ml_untar {
+    struct archive *a;
+    ml_untar_read_fn *read;
+    void *ctx;
+    struct ml_err err; /* of the reader */
+    char *path, *link;
+    char *chunk;
+    bool open;
+    locale_t locale, before;
+};
+
+static la_ssize_t give(struct archive *a, void *ctx, const void **p)
+{
+    struct ml_untar *u = ctx;
+    int64_t n = u->read(u->ctx, u->chunk, CHUNK, &u->err);
+
+    if (n < 0)
+        archive_set_error(a, EIO, "%s", "cannot read");
+    *p = u->chunk;
+    return n < 0 ? ARCHIVE_FATAL : (la_ssize_t)n;
+}
+
+struct ml_untar *ml_untar_new(ml_untar_read_fn *read, void *ctx)
+{
+    struct ml_untar *u = ml_calloc(1, sizeof *u);
+
+    u->read = read;
+    u->ctx = ctx;
+    u->chunk = ml_malloc(CHUNK);
+    u->a = archive_read_new();
+    if (!u->a || archive_read_support_format_tar(u->a) != ARCHIVE_OK ||
+        archive_read_support_format_empty(u->a) != ARCHIVE_OK)
+        abort(); /* no memory */
+    /* pax names are UTF-8; where this locale is missing libarchive warns and hands over the same bytes */
+    u->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (u->locale)
+        u->before = uselocale(u->locale);
+    return u;
+}
+
+void ml_untar_free(struct ml_untar *u)
+{
+    if (!u)
+        return;
+    archive_read_free(u->a);
+    if (u->locale) {
+        uselocale(u->before);
+        freelocale(u->locale);
+    }
+    free(u->path);
+    free(u->link);
+    free(u->chunk);
+    free(u);
+}
+
+/* The reader's own error if it had one, else libarchive's. */
+static int failed(struct ml_untar *u, struct ml_err *err)
+{
+    if (u->err.code) {
+        if (err)
+            *err = u->err;
+        return -1;
+    }
+    return ml_err_set(err, ML_LOCAL, "malformed tar: %s",
+        archive_error_string(u->a) ? archive_error_string(u->a) : "no reason given");
+}
+
+char *ml_path_normal(const char *s)
+{
+    struct ml_buf out = ML_BUF_INIT;
+
+    while (*s) {
+        size_t n = strcspn(s, "/");
+
+        if (n == 2 && s[0] == '.' && s[1] == '.') {
+            ml_buf_release(&out);
+            return NULL;
+        }
+        if (n > 0 && !(n == 1 && s[0] == '.')) {
+            if (out.len > 0)
+                ml_buf_addc(&out, '/');
+            ml_buf_add(&out, s, n);
+        }
+        s += n + (s[n] == '/');
+    }
+    return ml_buf_detach(&out);
+}
+
+static int take_path(const char *s, const char *what, char **out, struct ml_err *err)
+{
+    free(*out);
+    *out = s ? ml_path_normal(s) : NULL;
+    if (*out)
+        return 0;
+    return ml_err_set(err, ML_LOCAL, "the tar has an unsafe %s '%s'", what, s ? s : "(unreadable)");
+}
+
+static enum ml_tar_type type_of(struct archive_entry *ae)
+{
+    if (archive_entry_hardlink(ae))
+        return ML_TAR_HARDLINK;
+    switch (archive_entry_filetype(ae)) {
+    case AE_IFREG:
+        return ML_TAR_FILE;
+    case AE_IFDIR:
+        return ML_TAR_DIR;
+    case AE_IFLNK:
+        return ML_TAR_SYMLINK;
+    default:
+        return ML_TAR_OTHER;
+    }
+}
+
+int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err)
+{
+    struct archive_entry *ae;
+    int rc;
+
+    *e = (struct ml_tar_entry){ 0 };
+    if (!u->open && archive_read_open(u->a, u, NULL, give, NULL) != ARCHIVE_OK)
+        return failed(u, err);
+    u->open = true;
+    rc = archive_read_next_header(u->a, &ae);
+    if (rc == ARCHIVE_EOF)
+        return u->err.code ? failed(u, err) : 1;
+    if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+        return failed(u, err);
+    if (take_path(archive_entry_pathname(ae), "name", &u->path, err) < 0)
+        return -1;
+    e->path = u->path;
+    e->type = type_of(ae);
+    e->mode = archive_entry_perm(ae) & 07777;
+    e->uid = archive_entry_uid(ae) < 0 ? 0 : (uint64_t)archive_entry_uid(ae);
+    e->gid = archive_entry_gid(ae) < 0 ? 0 : (uint64_t)archive_entry_gid(ae);
+    e->mtime = archive_entry_mtime(ae);
+    if (e->type == ML_TAR_HARDLINK && take_path(archive_entry_hardlink(ae), "link to", &u->link, err) < 0)
+        return -1;
+    if (e->type == ML_TAR_SYMLINK) {
+        const char *s = archive_entry_symlink(ae);
+
+        free(u->link);
+        u->link = s ? ml_strdup(s) : NULL;
+        if (!u->link || !*u->link)
+            return ml_err_set(err, ML_LOCAL, "the tar has a symbolic link '%s' without a target", u->path);
+    }
+    e->link = e->type == ML_TAR_HARDLINK || e->type == ML_TAR_SYMLINK ? u->link : NULL;
+    if (e->type != ML_TAR_FILE)
+        return 0;
+    if (archive_entry_size(ae) < 0)
+        return ml_err_set(err, ML_LOCAL, "the tar has a file '%s' with a negative size", u->path);
+    e->size = (uint64_t)archive_entry_size(ae);
+    if (archive_entry_sparse_count(ae) > 0)
+        return ml_err_set(err, ML_LOCAL, "the tar has a sparse file '%s', which a layer may not", u->path);
+    return 0;
+}
+
+int64_t ml_untar_data(struct ml_untar *u, void *p, size_t n, struct ml_err *err)
+{
+    la_ssize_t got = archive_read_data(u->a, p, n);
+
+    return got < 0 ? failed(u, err) : got;
+}
