@@ -14,6 +14,7 @@ struct ml_copy {
     struct ml_repo *from, *to;
     const struct ml_repo *const
         *bases; /* repositories that may have blobs to mount, beside `from`; NULL-terminated, may be NULL */
+    const struct ml_strs *own; /* digests of layers that are new, so that nobody has them to mount; may be NULL */
     /* what it came to, in bytes */
     uint64_t pushed, mounted, present;
 };
