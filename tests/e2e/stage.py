@@ -48,6 +48,27 @@ def free_port():
         return s.getsockname()[1]
 
 
+def runner():
+    """gitlab-ci-local as the lock file pins it, installed once for every lock file."""
+    with open(os.path.join(HERE, "package-lock.json"), "rb") as f:
+        key = hashlib.sha256(f.read()).hexdigest()[:12]
+    where = os.path.join(CACHE, "gitlab-ci-local-" + key)
+    npm = os.environ.get("MLCI_NPM") or shutil.which("npm")
+    if not npm:
+        raise Trouble("there is no npm")
+    path = os.path.dirname(npm) + ":" + os.environ["PATH"]
+    program = os.path.join(where, "node_modules", "gitlab-ci-local", "src", "index.js")
+    if not os.path.exists(program):
+        os.makedirs(CACHE, exist_ok=True)
+        new = tempfile.mkdtemp(prefix="npm-", dir=CACHE)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(os.path.join(HERE, name), new)
+        run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", new], cwd=new, env={**os.environ, "PATH": path})
+        shutil.rmtree(where, ignore_errors=True)
+        os.rename(new, where)
+    return [shutil.which("node", path=path), program]
+
+
 class Stage:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="mlci-story-")
@@ -65,7 +86,7 @@ class Stage:
     def start(self):
         if not os.path.exists(os.path.join(ROOT, ".ml", "tools", "bin", "ml")):
             raise Trouble("the tools are missing; 'make tools-tree' makes them")
-        self.runner = self._runner()
+        self.runner = runner()
         self._registry()
         self._gitlab()
         self._podman()
@@ -80,26 +101,6 @@ class Stage:
                 with open(log.name) as f:
                     raise Trouble(f"{name} did not start\n{f.read()[-2000:]}")
             time.sleep(0.05)
-
-    def _runner(self):
-        """gitlab-ci-local as the lock file pins it, installed once for every lock file."""
-        with open(os.path.join(HERE, "package-lock.json"), "rb") as f:
-            key = hashlib.sha256(f.read()).hexdigest()[:12]
-        where = os.path.join(CACHE, "gitlab-ci-local-" + key)
-        npm = os.environ.get("MLCI_NPM") or shutil.which("npm")
-        if not npm:
-            raise Trouble("there is no npm")
-        path = os.path.dirname(npm) + ":" + os.environ["PATH"]
-        program = os.path.join(where, "node_modules", "gitlab-ci-local", "src", "index.js")
-        if not os.path.exists(program):
-            os.makedirs(CACHE, exist_ok=True)
-            new = tempfile.mkdtemp(prefix="npm-", dir=CACHE)
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(os.path.join(HERE, name), new)
-            run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", new], cwd=new, env={**os.environ, "PATH": path})
-            shutil.rmtree(where, ignore_errors=True)
-            os.rename(new, where)
-        return [shutil.which("node", path=path), program]
 
     def _registry(self):
         import crypt  # leaves Python in 3.13
