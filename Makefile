@@ -105,17 +105,17 @@ deps:
 
 check:
 	$(Q)tests/deps build check demo
-	$(Q)$(MAKE) tests
+	$(Q)$(MAKE) tests tools-tree
 	$(Q)tests/run unit fuzz cmd suite templates parity e2e
 
 check-long:
 	$(Q)tests/deps build check demo
-	$(Q)$(MAKE) tests
+	$(Q)$(MAKE) tests tools-tree
 	$(Q)tests/run long
 
 demo:
 	$(Q)tests/deps build demo
-	$(Q)$(MAKE) all
+	$(Q)$(MAKE) all tools-tree
 	$(Q)examples/demo
 
 bench:

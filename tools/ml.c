@@ -91,17 +91,20 @@ static int run(void *arg, struct ml_err *err)
     return get(cfg, err);
 }
 
-/* ml-TOOL stands beside ml, or is on the PATH. */
+/* ml-TOOL stands beside ml, or is on the PATH. Where ml lies is argv[0]'s word when that is a path: in a tools tree the
+ * program that runs is the loader. */
 static int run_tool(char **argv)
 {
     struct ml_buf path = ML_BUF_INIT;
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self);
-    char *slash = n > 0 && (size_t)n < sizeof self ? memrchr(self, '/', (size_t)n) : NULL;
+    const char *place = strchr(argv[0], '/') ? argv[0] : self;
+    size_t len = place == self ? (n > 0 && (size_t)n < sizeof self ? (size_t)n : 0) : strlen(place);
+    const char *slash = len ? memrchr(place, '/', len) : NULL;
     char *name = ml_format("ml-%s", argv[1]);
 
     if (slash && !strchr(argv[1], '/')) {
-        ml_buf_add(&path, self, (size_t)(slash - self) + 1);
+        ml_buf_add(&path, place, (size_t)(slash - place) + 1);
         ml_buf_adds(&path, name);
         execv(path.data, argv + 1);
     }
