@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ML_BOOT_UNDEFINED 0.01 /* share of replicates that may be undefined */
+
 struct ml_boot {
     bool force;         /* also where a linearised interval exists */
     uint64_t seed;      /* 0 by default */
@@ -25,6 +27,9 @@ size_t ml_boot_replicates(const struct ml_boot *b); /* b NULL: the default */
 /* Percentile interval of n values (sorted in place): type 7 quantiles at (1-confidence)/2 and its complement. n >= 1.
  */
 void ml_boot_interval(double *values, size_t n, double confidence, double *low, double *high);
+
+/* Standard deviation of n >= 2 values. */
+double ml_boot_deviation(const double *values, size_t n);
 
 /* Two-sided p of n replicates of a difference: 2 min(1 + #<=0, 1 + #>=0) / (n + 1), at most 1 (Davison & Hinkley
  * 1997, 4.2.5). */

@@ -23,7 +23,7 @@ struct ml_delta {
     size_t rows, groups;  /* groups 0: ungrouped */
     size_t n; /* rows in the metric's denominator (the smaller of the two models'); AUC: the smaller class */
     size_t smaller_class; /* AUC: rows of the smallest class; else SIZE_MAX */
-    size_t changed;       /* rows whose contribution differs between the models */
+    size_t changed;       /* rows whose contribution differs between the models; SIZE_MAX: not known */
     size_t fixed, broken; /* metrics that count right rows: wrong before and right now, and the reverse; else 0 */
     size_t undefined;     /* bootstrap: replicates dropped */
 };
@@ -37,7 +37,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
 
 /* From two cards: se^2 = se1^2 + se2^2, normal. Needs both se. changed is the smaller number of rows, for nothing is
  * known. */
-void ml_delta_unpaired(const struct ml_metric *metric, double current, double se_current, double candidate,
-    double se_candidate, size_t rows_current, size_t rows_candidate, double alpha, struct ml_delta *out);
+void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,
+    size_t rows_candidate, double alpha, struct ml_delta *out);
 
 #endif

@@ -42,7 +42,7 @@ struct ml_value {
     double value;
     size_t n;        /* rows in the metric's denominator; AUC: the smaller class */
     int32_t classes; /* roc_auc of several classes: how many were averaged; else 0 */
-    size_t clipped;  /* log_loss: probabilities that were 0 or 1 (nearer than 2^-52) */
+    size_t clipped;  /* log_loss: rows whose own class was given less than 2^-52 */
 };
 
 void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *out);

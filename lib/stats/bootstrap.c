@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Bootstrap replicates from counter-based random numbers. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/bootstrap.h"
+
+#define REPLICATES  2000
+#define PER_TEST    200
+#define MULTINOMIAL 10000 /* up to so many units; Poisson counts above */
+
+/* Philox 4x32-10 (Salmon, Moraes, Dror & Shaw 2011, SC'11, "Parallel random numbers: as easy as 1, 2, 3", section 3.4).
+ */
+static void philox(uint64_t seed, uint64_t replicate, uint64_t block, uint32_t out[4])
+{
+    uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)replicate, (uint32_t)(replicate >> 32) };
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53 * c[0], p1 = (uint64_t)0xCD9E8D57 * c[2];
+        uint32_t next0 = (uint32_t)(p1 >> 32) ^ c[1] ^ k0, next2 = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
+
+        c[0] = next0;
+        c[1] = (uint32_t)p1;
+        c[2] = next2;
+        c[3] = (uint32_t)p0;
+        k0 += 0x9E3779B9;
+        k1 += 0xBB67AE85;
+    }
+    memcpy(out, c, sizeof c);
+}
+
+/* Poisson(1) by inversion: the cumulative probabilities, times 2^32. */
+static uint32_t poisson(uint32_t u)
+{
+    static const uint32_t below[] = { 1580030168u, 3160060337u, 3950075421u, 4213413783u, 4279248373u, 4292415291u,
+        4294609777u, 4294923276u, 4294962463u, 4294966817u, 4294967252u, 4294967292u, 4294967295u };
+    uint32_t k = 0;
+
+    while (k < sizeof below / sizeof *below && u >= below[k])
+        k++;
+    return k;
+}
+
+void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts)
+{
+    uint32_t u[4];
+
+    if (n <= MULTINOMIAL)
+        memset(counts, 0, n * sizeof *counts);
+    for (size_t i = 0; i < n; i++) {
+        if (i % 4 == 0)
+            philox(seed, replicate, i / 4, u);
+        if (n <= MULTINOMIAL)
+            counts[(uint64_t)u[i % 4] * n >> 32]++;
+        else
+            counts[i] = poisson(u[i % 4]);
+    }
+}
+
+size_t ml_boot_replicates(const struct ml_boot *b)
+{
+    if (b && b->replicates)
+        return b->replicates;
+    return b && b->comparisons > REPLICATES / PER_TEST ? PER_TEST * b->comparisons : REPLICATES;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double quantile(const double *sorted, size_t n, double p)
+{
+    double at = p * (double)(n - 1);
+    size_t i = (size_t)at;
+
+    if (i + 1 >= n)
+        return sorted[n - 1];
+    return sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]);
+}
+
+void ml_boot_interval(double *values, size_t n, double confidence, double *low, double *high)
+{
+    qsort(values, n, sizeof *values, by_value);
+    *low = quantile(values, n, (1 - confidence) / 2);
+    *high = quantile(values, n, (1 + confidence) / 2);
+}
+
+double ml_boot_deviation(const double *values, size_t n)
+{
+    double mean = 0, squares = 0;
+
+    for (size_t i = 0; i < n; i++) { /* Welford 1962, Technometrics 4, 419 */
+        double d = values[i] - mean;
+
+        mean += d / (double)(i + 1);
+        squares += d * (values[i] - mean);
+    }
+    return sqrt(squares / (double)(n - 1));
+}
+
+double ml_boot_p(const double *values, size_t n)
+{
+    size_t below = 0, above = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        below += values[i] <= 0;
+        above += values[i] >= 0;
+    }
+    return fmin(1, 2.0 * (1.0 + (double)(below < above ? below : above)) / ((double)n + 1));
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Differences between two models: one method for the interval and the p of each metric. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "stats/delta.h"
+#include "stats/dist.h"
+#include "stats/interval.h"
+#include "stats/measure_impl.h"
+
+static bool same_bytes(const void *a, const void *b, size_t n)
+{
+    if (!a || !b)
+        return a == b;
+    return n == 0 || memcmp(a, b, n) == 0;
+}
+
+static bool identical(const struct ml_sample *a, const struct ml_sample *b)
+{
+    size_t width = a->task == ML_TASK_MULTICLASS ? (size_t)a->classes : 1;
+
+    return same_bytes(a->pred, b->pred, a->n * sizeof(int32_t)) &&
+           same_bytes(a->score, b->score, a->n * width * sizeof(double)) &&
+           same_bytes(a->estimate, b->estimate, a->n * sizeof(double));
+}
+
+/* Metrics that are shares of right rows among all rows. */
+static bool paired_proportion(const struct ml_metric *metric)
+{
+    return metric->id == ML_METRIC_ACCURACY || metric->average == ML_AVERAGE_MICRO || metric->id == ML_METRIC_TOP_K;
+}
+
+/* Metrics that only see whether a row is right: among all rows, or those labelled positive. */
+static bool counts_hits(const struct ml_metric *metric)
+{
+    return paired_proportion(metric) || metric->id == ML_METRIC_BALANCED_ACCURACY || metric->id == ML_METRIC_RECALL;
+}
+
+/* What a row contributes to a metric, as a number that two models have in common or not. */
+static void contributions(struct ml_measure *m, const struct ml_metric *metric, double *out)
+{
+    const struct ml_sample *s = &m->s;
+    struct weighting by = { s->weight, NULL };
+    struct ml_value v;
+
+    if (metric->need == ML_NEED_SCORE && metric->id != ML_METRIC_TOP_K) {
+        ml_rank_auc(m, &by, false, &v, NULL, out); /* placements */
+    } else if (!ml_counts_has(metric->id)) {
+        ml_loss_rows(m, metric, out);
+    } else {
+        for (size_t i = 0; i < s->n; i++) {
+            bool within =
+                metric->average != ML_AVERAGE_BINARY || metric->id != ML_METRIC_RECALL || s->label[i] == s->positive;
+
+            if (counts_hits(metric))
+                out[i] = within && s->label[i] == s->pred[i];
+            else
+                out[i] = metric->average == ML_AVERAGE_BINARY ? s->pred[i] == s->positive : s->pred[i];
+        }
+    }
+}
+
+static void count_changed(
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, struct ml_delta *out)
+{
+    size_t n = a->s.n;
+    double *x = ml_calloc(n + 1, sizeof *x), *y = ml_calloc(n + 1, sizeof *y);
+    bool hits = counts_hits(metric);
+    bool ranks = metric->need == ML_NEED_SCORE && metric->id != ML_METRIC_TOP_K;
+
+    contributions(a, metric, x);
+    contributions(b, metric, y);
+    for (size_t i = 0; i < n; i++) {
+        /* Placements of weighted rows are rounded sums; other contributions are equal or not. */
+        bool differs = ranks ? fabs(x[i] - y[i]) > 1e-12 : x[i] != y[i];
+
+        out->changed += differs;
+        out->fixed += hits && y[i] > x[i];
+        out->broken += hits && x[i] > y[i];
+    }
+    free(x);
+    free(y);
+}
+
+static bool fail(struct ml_delta *out, const char *reason)
+{
+    out->has_interval = false;
+    out->test = out->interval = NULL;
+    out->interval_reason = reason;
+    out->low = out->high = out->se = out->p = 0;
+    return false;
+}
+
+static bool settle(struct ml_delta *out, const char *test, const char *interval)
+{
+    if (!isfinite(out->low) || !isfinite(out->high) || !isfinite(out->se))
+        return fail(out, "the interval overflows a double");
+    out->has_interval = true;
+    out->test = test;
+    out->interval = interval;
+    return true;
+}
+
+/* Standard error of the difference of the influences, both in the larger of the two units. */
+static bool difference_se(
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct ml_delta *out)
+{
+    size_t n = a->s.n;
+    double *x = ml_malloc((n + 1) * sizeof *x), *y = ml_malloc((n + 1) * sizeof *y);
+    struct ml_value v;
+    int unit_a, unit_b, unit;
+    bool ok;
+
+    ok = ml_measure_psi_unit(a, metric, delong, x, &unit_a, &v) &&
+         ml_measure_psi_unit(b, metric, delong, y, &unit_b, &v);
+    if (ok) {
+        unit = unit_a > unit_b ? unit_a : unit_b;
+        for (size_t i = 0; i < n; i++)
+            y[i] = ldexp(y[i], unit_b - unit) - ldexp(x[i], unit_a - unit);
+        ok = ml_measure_se(a, y, delong, &out->se, &out->interval_reason);
+        if (ok)
+            out->se = ldexp(out->se, unit);
+    }
+    free(x);
+    free(y);
+    return ok;
+}
+
+static void linear(struct ml_measure *a, struct ml_delta *out, const char *name, bool normal, double alpha)
+{
+    double df = (double)ml_measure_units(a) - 1, q;
+
+    q = normal ? ml_normal_quantile(1 - alpha / 2) : ml_t_quantile(1 - alpha / 2, df);
+    ml_interval_linear(out->delta, out->se, q, &out->low, &out->high);
+    if (out->se > 0)
+        out->p = normal ? ml_normal_two_sided(out->delta / out->se) : ml_t_two_sided(out->delta / out->se, df);
+    else
+        out->p = out->delta == 0 ? 1 : 1e-300;
+    settle(out, name, name);
+}
+
+static void mcnemar(struct ml_delta *out, double alpha)
+{
+    ml_tango(out->rows, out->fixed, out->broken, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
+    out->p = ml_mcnemar_midp(out->fixed, out->broken);
+    settle(out, "mcnemar-midp", "tango");
+}
+
+static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
+    const struct ml_boot *boot, struct ml_delta *out)
+{
+    size_t replicates = ml_boot_replicates(boot), used = 0, n = a->s.n;
+    double *values = ml_malloc(replicates * sizeof *values), *w = ml_malloc((n + 1) * sizeof *w);
+    uint32_t *scratch = ml_malloc((n + 1) * sizeof *scratch), *counts = ml_malloc((n + 1) * sizeof *counts);
+    struct weighting by = { w, counts };
+
+    for (size_t r = 0; r < replicates; r++) {
+        struct ml_value x, y;
+
+        ml_measure_draw(a, boot ? boot->seed : 0, r, scratch, counts, w);
+        if (ml_measure_value_by(a, metric, &by, &x) && ml_measure_value_by(b, metric, &by, &y))
+            values[used++] = y.value - x.value;
+    }
+    out->undefined = replicates - used;
+    if ((double)out->undefined > ML_BOOT_UNDEFINED * (double)replicates || used < 2) {
+        fail(out, "undefined in more than 1 % of the replicates");
+    } else {
+        out->se = ml_boot_deviation(values, used);
+        out->p = ml_boot_p(values, used);
+        ml_boot_interval(values, used, 1 - alpha, &out->low, &out->high);
+        settle(out, "bootstrap", "bootstrap");
+    }
+    free(values);
+    free(w);
+    free(scratch);
+    free(counts);
+}
+
+/* The two values, and what they are made of. */
+static bool both_values(
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, struct ml_delta *out)
+{
+    struct ml_value x, y;
+
+    ml_measure_value(a, metric, &x);
+    ml_measure_value(b, metric, &y);
+    if (!x.ok || !y.ok) {
+        out->reason = x.ok ? y.reason : x.reason;
+        return false;
+    }
+    out->current = x.value;
+    out->candidate = y.value;
+    out->delta = y.value - x.value;
+    if (!isfinite(out->delta)) {
+        out->delta = 0;
+        out->reason = "the difference overflows a double";
+        return false;
+    }
+    out->ok = true;
+    out->rows = a->s.n;
+    out->groups = a->groups;
+    out->n = x.n < y.n ? x.n : y.n;
+    out->smaller_class = metric->id == ML_METRIC_ROC_AUC ? out->n : SIZE_MAX;
+    return true;
+}
+
+void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
+    double alpha, const struct ml_boot *boot, struct ml_delta *out)
+{
+    bool plain = ml_measure_plain(current), force = boot && boot->force, delong;
+
+    memset(out, 0, sizeof *out);
+    out->smaller_class = SIZE_MAX;
+    if (!both_values(current, candidate, metric, out))
+        return;
+    if (identical(&current->s, &candidate->s)) {
+        out->identical = true;
+        out->p = 1;
+        settle(out, "identical", "identical");
+        return;
+    }
+    count_changed(current, candidate, metric, out);
+    if (ml_measure_units(current) < 2) {
+        fail(out, current->groups ? "an interval needs two groups" : "an interval needs two rows");
+        return;
+    }
+    if (metric->scale == ML_SCALE_BOOTSTRAP || force) {
+        bootstrap(current, candidate, metric, alpha, boot, out);
+        return;
+    }
+    delong = metric->scale == ML_SCALE_AUC && plain;
+    if (!difference_se(current, candidate, metric, delong, out))
+        fail(out, out->interval_reason);
+    else if (plain && paired_proportion(metric))
+        mcnemar(out, alpha);
+    else
+        linear(current, out, delong ? "delong" : "linear", delong, alpha);
+}
+
+void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,
+    size_t rows_candidate, double alpha, struct ml_delta *out)
+{
+    memset(out, 0, sizeof *out);
+    out->ok = true;
+    out->current = current;
+    out->candidate = candidate;
+    out->delta = candidate - current;
+    out->rows = out->n = rows_current < rows_candidate ? rows_current : rows_candidate;
+    out->smaller_class = SIZE_MAX;
+    out->changed = SIZE_MAX;
+    out->se = hypot(se_current, se_candidate);
+    if (!isfinite(out->delta)) {
+        out->ok = false;
+        out->delta = 0;
+        out->reason = "the difference overflows a double";
+        return;
+    }
+    ml_interval_linear(out->delta, out->se, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
+    out->p = out->se > 0 ? ml_normal_two_sided(out->delta / out->se) : out->delta == 0 ? 1 : 1e-300;
+    settle(out, "unpaired", "unpaired");
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Distribution functions on top of GSL's special functions. */
+#include <math.h>
+
+#include <gsl/gsl_cdf.h>
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_sf_gamma.h>
+
+#include "stats/dist.h"
+
+#define P_FLOOR 1e-300
+
+/* Above this the t distribution is the normal one to all digits of a double that matter here. */
+#define DF_NORMAL 1e8
+
+double ml_normal_cdf(double x)
+{
+    return 0.5 * erfc(-x / M_SQRT2);
+}
+
+double ml_normal_quantile(double p)
+{
+    return gsl_cdf_ugaussian_Pinv(p);
+}
+
+double ml_normal_two_sided(double z)
+{
+    return fmax(erfc(fabs(z) / M_SQRT2), P_FLOOR);
+}
+
+/* I_x(a, b), the regularised incomplete beta function; GSL's error handler would end the program on an underflow. */
+static double beta_inc(double a, double b, double x)
+{
+    gsl_error_handler_t *old = gsl_set_error_handler_off();
+    gsl_sf_result r = { 0, 0 };
+
+    gsl_sf_beta_inc_e(a, b, x, &r);
+    gsl_set_error_handler(old);
+    return isfinite(r.val) ? r.val : 0;
+}
+
+double ml_t_two_sided(double t, double df)
+{
+    double t2 = t * t;
+
+    if (!(df < DF_NORMAL))
+        return ml_normal_two_sided(t);
+    if (!isfinite(t2))
+        return P_FLOOR;
+    return fmin(fmax(beta_inc(df / 2, 0.5, df / (df + t2)), P_FLOOR), 1);
+}
+
+double ml_t_quantile(double p, double df)
+{
+    return df < DF_NORMAL ? gsl_cdf_tdist_Pinv(p, df) : ml_normal_quantile(p);
+}
+
+double ml_binomial_pmf(uint64_t k, uint64_t n, double p)
+{
+    double log_pmf;
+
+    if (k > n)
+        return 0;
+    if (p <= 0 || p >= 1)
+        return (p <= 0 ? k == 0 : k == n) ? 1 : 0;
+    log_pmf = lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) + (double)k * log(p) +
+              (double)(n - k) * log1p(-p);
+    return exp(log_pmf);
+}
+
+double ml_binomial_cdf(uint64_t k, uint64_t n, double p)
+{
+    if (k >= n)
+        return 1;
+    return beta_inc((double)(n - k), (double)k + 1, 1 - p);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Intervals of one model's metrics: the method that the table names, and what stands in where the variance is 0. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "stats/dist.h"
+#include "stats/interval.h"
+#include "stats/measure_impl.h"
+
+#define AUC_ROWS 30 /* below, per class, DeLong's variance can't be trusted */
+
+static void no_interval(struct ml_estimate *e, const char *reason)
+{
+    e->has_interval = false;
+    e->interval = NULL;
+    e->interval_reason = reason;
+}
+
+static void settle(struct ml_estimate *e, const char *name)
+{
+    e->has_interval = isfinite(e->low) && isfinite(e->high);
+    e->interval = e->has_interval ? name : NULL;
+    e->interval_reason = e->has_interval ? NULL : "the interval overflows a double";
+    if (!e->has_interval)
+        e->low = e->high = 0;
+}
+
+/* How many independent rows those in the denominator are worth when their variance tells nothing: Kish's number, and no
+ * more than the groups they come from. `metric` NULL: rows of class k with label k. */
+static double worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k)
+{
+    double sum = 0, squares = 0, n;
+    unsigned char *seen = m->s.group ? ml_calloc((size_t)m->s.groups + 1, 1) : NULL;
+    size_t groups = 0;
+
+    for (size_t i = 0; i < m->s.n; i++) {
+        double w = m->s.weight ? m->s.weight[i] : 1;
+
+        if (metric ? !ml_counts_within(&m->s, metric, i) : m->s.label[i] != k)
+            continue;
+        sum += w;
+        squares += w * w;
+        if (seen && !seen[m->s.group[i]]) {
+            seen[m->s.group[i]] = 1;
+            groups++;
+        }
+    }
+    free(seen);
+    n = squares > 0 ? sum * sum / squares : 0;
+    return m->s.group ? fmin(n, (double)groups) : n;
+}
+
+/* Share of its rows that the whole sample is worth. */
+static double worth_share(const struct ml_measure *m)
+{
+    double n = ml_measure_kish(m);
+
+    return (m->groups ? fmin(n, (double)m->groups) : n) / (double)m->s.n;
+}
+
+/* Wilson; weighted or grouped with n* = min(n, p (1 - p) / se^2) (Korn & Graubard 1998, Survey Methodology 24, 193). */
+static void proportion(const struct ml_measure *m, const struct ml_metric *metric, double z, struct ml_estimate *e)
+{
+    double p = fmin(fmax(e->v.value, 0), 1), n = (double)e->v.n;
+
+    if (e->v.n == 0) {
+        no_interval(e, "no row in the denominator");
+        return;
+    }
+    if (!ml_measure_plain(m)) {
+        if (p == 0 || p == 1)
+            n = worth(m, metric, 0);
+        else if (e->has_se && e->se > 0)
+            n = fmin(n, p * (1 - p) / e->se / e->se);
+    }
+    ml_wilson(p, n, z, &e->low, &e->high);
+    settle(e, "wilson");
+}
+
+/* At 0 or 1 a mean over K classes moves most if the smallest class does: by 1/K of what Wilson leaves that class. */
+static void smallest(struct ml_measure *m, const struct ml_metric *metric, double z, struct ml_estimate *e)
+{
+    size_t classes, least = ml_counts_smallest(metric, m->rows, &classes);
+    double n = (double)least * worth_share(m), move = z * z / (n + z * z) / (double)classes;
+
+    e->low = e->v.value >= 1 ? 1 - move : 0;
+    e->high = e->v.value >= 1 ? 1 : move;
+    settle(e, "wilson");
+}
+
+static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric, double z, struct ml_estimate *e)
+{
+    double p = e->v.value >= 1 ? 1 : 0, n = (double)e->v.n;
+
+    if (e->v.value > 0 && e->v.value < 1) {
+        no_interval(e, "the variance is 0");
+        return;
+    }
+    if (metric->fallback == ML_FALLBACK_SMALLEST) {
+        smallest(m, metric, z, e);
+        return;
+    }
+    if (metric->id == ML_METRIC_AVERAGE_PRECISION)
+        n = fmin(n, (double)(m->s.n - e->v.n));
+    if (!ml_measure_plain(m))
+        n = metric->fallback == ML_FALLBACK_JACCARD ? worth(m, metric, 0) : n * worth_share(m);
+    if (!(n > 0)) {
+        no_interval(e, "the variance is 0");
+        return;
+    }
+    ml_wilson(p, n, z, &e->low, &e->high);
+    if (metric->fallback == ML_FALLBACK_JACCARD) {
+        e->low = 2 * e->low / (1 + e->low);
+        e->high = 2 * e->high / (1 + e->high);
+    }
+    settle(e, "wilson");
+}
+
+/* Logit DeLong; Newcombe's method 5 where the variance is 0 or (binary) a class has under 30 rows. */
+static void auc(const struct ml_measure *m, double q, double z, struct ml_estimate *e)
+{
+    bool binary = m->s.task == ML_TASK_BINARY, inside = e->v.value > 0 && e->v.value < 1;
+    double pos, neg;
+
+    if (inside && e->se > 0 && !(binary && e->v.n < AUC_ROWS)) {
+        ml_interval_logit(e->v.value, e->se, q, &e->low, &e->high);
+        settle(e, "logit-delong");
+        return;
+    }
+    if (binary) {
+        pos = worth(m, NULL, m->s.positive);
+        neg = worth(m, NULL, 1 - m->s.positive);
+    } else {
+        pos = (double)e->v.n * worth_share(m);
+        neg = (double)(m->s.n - e->v.n) * worth_share(m);
+    }
+    ml_newcombe5(e->v.value, pos, neg, z, &e->low, &e->high);
+    settle(e, "newcombe");
+}
+
+static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, double confidence,
+    const struct ml_boot *boot, struct ml_estimate *e)
+{
+    size_t replicates = ml_boot_replicates(boot), used = 0, n = m->s.n;
+    double *values = ml_malloc(replicates * sizeof *values), *w = ml_malloc((n + 1) * sizeof *w);
+    uint32_t *scratch = ml_malloc((n + 1) * sizeof *scratch), *counts = ml_malloc((n + 1) * sizeof *counts);
+    struct weighting by = { w, counts };
+
+    for (size_t r = 0; r < replicates; r++) {
+        struct ml_value v;
+
+        ml_measure_draw(m, boot ? boot->seed : 0, r, scratch, counts, w);
+        if (ml_measure_value_by(m, metric, &by, &v))
+            values[used++] = v.value;
+    }
+    e->undefined = replicates - used;
+    if ((double)e->undefined > ML_BOOT_UNDEFINED * (double)replicates || used < 2) {
+        no_interval(e, "undefined in more than 1 % of the replicates");
+    } else {
+        e->se = ml_boot_deviation(values, used);
+        e->has_se = isfinite(e->se);
+        e->se = e->has_se ? e->se : 0;
+        ml_boot_interval(values, used, confidence, &e->low, &e->high);
+        settle(e, "bootstrap");
+    }
+    free(values);
+    free(w);
+    free(scratch);
+    free(counts);
+}
+
+/* Value, influences and standard error; false when there is none of the last. */
+static bool linearise(struct ml_measure *m, const struct ml_metric *metric, struct ml_estimate *e)
+{
+    bool delong = metric->scale == ML_SCALE_AUC && ml_measure_plain(m);
+    int unit;
+
+    if (!m->psi)
+        m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);
+    if (!ml_measure_psi_unit(m, metric, delong, m->psi, &unit, &e->v)) {
+        if (!e->v.ok)
+            e->interval_reason = e->v.reason;
+        return false;
+    }
+    e->has_se = ml_measure_se(m, m->psi, delong, &e->se, &e->interval_reason);
+    if (e->has_se)
+        e->se = ldexp(e->se, unit);
+    if (e->has_se && !isfinite(e->se)) {
+        e->has_se = false;
+        e->se = 0;
+        e->interval_reason = "the standard error overflows a double";
+    }
+    return e->has_se;
+}
+
+void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
+    const struct ml_boot *boot, struct ml_estimate *out)
+{
+    double z = ml_normal_quantile((1 + confidence) / 2), q;
+    bool linear;
+
+    memset(out, 0, sizeof *out);
+    linear = linearise(m, metric, out);
+    if (!out->v.ok)
+        return;
+    if (ml_measure_units(m) < 2 && metric->scale != ML_SCALE_PROPORTION) {
+        no_interval(out, m->groups ? "an interval needs two groups" : "an interval needs two rows");
+        return;
+    }
+    if (metric->scale == ML_SCALE_BOOTSTRAP || (boot && boot->force)) {
+        bootstrap(m, metric, confidence, boot, out);
+        return;
+    }
+    q = ml_measure_units(m) > 1 ? ml_t_quantile((1 + confidence) / 2, (double)ml_measure_units(m) - 1) : z;
+    if (metric->scale == ML_SCALE_PROPORTION) {
+        proportion(m, metric, z, out);
+    } else if (!linear) {
+        out->has_interval = false;
+    } else if (metric->scale == ML_SCALE_AUC) {
+        auc(m, ml_measure_plain(m) ? z : q, z, out);
+    } else if (metric->scale == ML_SCALE_LOGIT) {
+        if (out->se > 0 && out->v.value > 0 && out->v.value < 1) {
+            ml_interval_logit(out->v.value, out->se, q, &out->low, &out->high);
+            settle(out, "logit");
+        } else {
+            logit_fallback(m, metric, z, out);
+        }
+    } else if (out->se > 0) {
+        ml_interval_linear(out->v.value, out->se, q, &out->low, &out->high);
+        settle(out, "linear");
+    } else {
+        no_interval(out, "the variance is 0");
+    }
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Score intervals, by formula or by bisection (all equations solved here are monotone between their brackets). */
+#include <math.h>
+
+#include "stats/dist.h"
+#include "stats/interval.h"
+
+#define P_FLOOR 1e-300
+
+/* A sign change of f in [a, b], f(a) > 0 at the a side; 200 halvings reach neighbouring doubles. */
+static double bisect(double (*f)(double x, const void *ctx), const void *ctx, double a, double b)
+{
+    for (int i = 0; i < 200 && a != b; i++) {
+        double mid = a + (b - a) / 2;
+
+        if (mid == a || mid == b)
+            break;
+        if (f(mid, ctx) > 0)
+            a = mid;
+        else
+            b = mid;
+    }
+    return b;
+}
+
+void ml_wilson(double p, double n, double z, double *low, double *high)
+{
+    double z2 = z * z;
+    double middle = (n * p + z2 / 2) / (n + z2);
+    double half = z / (n + z2) * sqrt(n * p * (1 - p) + z2 / 4);
+
+    *low = p <= 0 ? 0 : fmax(middle - half, 0);
+    *high = p >= 1 ? 1 : fmin(middle + half, 1);
+}
+
+struct newcombe {
+    double auc, m, n, z;
+};
+
+static double newcombe_inside(double t, const void *ctx)
+{
+    const struct newcombe *c = ctx;
+    double more = (c->m + c->n) / 2 - 1;
+    double v = t * (1 - t) * (1 + fmax(more, 0) * ((1 - t) / (2 - t) + t / (1 + t))) / (c->m * c->n);
+
+    return c->z * sqrt(v) - fabs(t - c->auc);
+}
+
+void ml_newcombe5(double auc, double m, double n, double z, double *low, double *high)
+{
+    struct newcombe c = { auc, m, n, z };
+
+    /* V(auc) is 0 where auc is 0 or 1: the search starts a hair inside. */
+    double inside_low = auc >= 1 ? 1 - 1e-12 : auc, inside_high = auc <= 0 ? 1e-12 : auc;
+
+    *low = auc <= 0 ? 0 : bisect(newcombe_inside, &c, inside_low, 0);
+    *high = auc >= 1 ? 1 : bisect(newcombe_inside, &c, inside_high, 1);
+}
+
+struct tango {
+    double n, b, c, z;
+};
+
+/* The score statistic at difference d; falls as d grows. */
+static double tango_score(double d, const struct tango *t)
+{
+    double b = (2 * t->n - t->b + t->c) * d - t->b - t->c;
+    double c = -t->c * d * (1 - d);
+    double q = (sqrt(fmax(b * b - 8 * t->n * c, 0)) - b) / (4 * t->n);
+    double v = t->n * (2 * q + d * (1 - d));
+    double x = t->b - t->c - t->n * d;
+
+    if (x == 0)
+        return 0;
+    return v > 0 ? x / sqrt(v) : copysign(HUGE_VAL, x);
+}
+
+static double tango_low(double d, const void *ctx)
+{
+    const struct tango *t = ctx;
+
+    return t->z - tango_score(d, t);
+}
+
+static double tango_high(double d, const void *ctx)
+{
+    const struct tango *t = ctx;
+
+    return t->z + tango_score(d, t);
+}
+
+void ml_tango(size_t n, size_t fixed, size_t broken, double z, double *low, double *high)
+{
+    struct tango t = { (double)n, (double)fixed, (double)broken, z };
+    double d = (t.b - t.c) / t.n;
+
+    *low = fixed == 0 && broken == n ? -1 : bisect(tango_low, &t, d, -1);
+    *high = broken == 0 && fixed == n ? 1 : bisect(tango_high, &t, d, 1);
+}
+
+double ml_mcnemar_midp(size_t fixed, size_t broken)
+{
+    uint64_t n = (uint64_t)fixed + broken, k = fixed < broken ? fixed : broken;
+    double p;
+
+    if (fixed == broken)
+        return 1;
+    p = 2 * ml_binomial_cdf(k, n, 0.5) - ml_binomial_pmf(k, n, 0.5);
+    return fmin(fmax(p, P_FLOOR), 1);
+}
+
+void ml_interval_linear(double value, double se, double q, double *low, double *high)
+{
+    *low = value - q * se;
+    *high = value + q * se;
+}
+
+static double logistic(double x)
+{
+    return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
+}
+
+void ml_interval_logit(double value, double se, double q, double *low, double *high)
+{
+    double middle = log(value) - log1p(-value);
+    double half = q * (se / value / (1 - value));
+
+    *low = logistic(middle - half);
+    *high = logistic(middle + half);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A sample made ready for measuring, and the two questions asked of it: what is the value, what are the influences. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "stats/measure_impl.h"
+#include "stats/order.h"
+#include "stats/sum.h"
+
+#define WEIGHT_LARGE 1e30
+#define WEIGHT_SMALL 1e-30
+
+bool ml_value_none(struct ml_value *v, const char *reason)
+{
+    v->ok = false;
+    v->reason = reason;
+    v->value = 0;
+    return false;
+}
+
+/* Goes on with `rows` of what is there (n of them), groups numbered anew. */
+static void keep_rows(struct ml_measure *m, const uint32_t *rows, size_t n)
+{
+    struct ml_sample_copy copy;
+
+    ml_sample_take(&m->s, rows, n, &copy);
+    ml_sample_release(&m->copy);
+    m->copy = copy;
+    m->s = copy.s;
+}
+
+/* Rows of weight 0 are left out. */
+static void drop_weightless(struct ml_measure *m)
+{
+    uint32_t *rows = ml_malloc((m->s.n + 1) * sizeof *rows);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->s.n; i++)
+        if (m->s.weight[i] > 0)
+            rows[kept++] = (uint32_t)i;
+    if (kept < m->s.n)
+        keep_rows(m, rows, kept);
+    free(rows);
+}
+
+/* Weights that are all alike are none; enormous or tiny ones are brought to a moderate size by a power of 2. */
+static void settle_weights(struct ml_measure *m)
+{
+    double most = 0, least = INFINITY;
+    int e;
+
+    for (size_t i = 0; i < m->s.n; i++) {
+        most = fmax(most, m->s.weight[i]);
+        least = fmin(least, m->s.weight[i]);
+    }
+    if (!(least < most)) {
+        m->s.weight = NULL;
+        return;
+    }
+    if (most <= WEIGHT_LARGE && most >= WEIGHT_SMALL)
+        return;
+    frexp(most, &e);
+    m->weight = ml_malloc(m->s.n * sizeof *m->weight);
+    for (size_t i = 0; i < m->s.n; i++)
+        m->weight[i] = fmax(ldexp(m->s.weight[i], -e), DBL_MIN);
+    m->s.weight = m->weight;
+}
+
+/* Counts the groups that are there; one row each is the same as none. Numbers without rows are closed up. */
+static void settle_groups(struct ml_measure *m)
+{
+    unsigned char *seen = ml_calloc((size_t)m->s.groups + 1, 1);
+    uint32_t *rows;
+
+    for (size_t i = 0; i < m->s.n; i++)
+        if (!seen[m->s.group[i]]) {
+            seen[m->s.group[i]] = 1;
+            m->groups++;
+        }
+    free(seen);
+    if (m->groups == m->s.n) {
+        m->s.group = NULL;
+        m->groups = 0;
+    } else if (m->groups < m->s.groups) {
+        rows = ml_malloc((m->s.n + 1) * sizeof *rows);
+        for (size_t i = 0; i < m->s.n; i++)
+            rows[i] = (uint32_t)i;
+        keep_rows(m, rows, m->s.n);
+        free(rows);
+    }
+}
+
+struct ml_measure *ml_measure_new(const struct ml_sample *s, const uint32_t *rows, size_t n_rows)
+{
+    struct ml_measure *m = ml_calloc(1, sizeof *m);
+    struct ml_sum total = { 0, 0 }, squares = { 0, 0 };
+
+    m->s = *s;
+    m->proba = -1;
+    if (rows) {
+        ml_sample_take(s, rows, n_rows, &m->copy);
+        m->s = m->copy.s;
+    }
+    if (m->s.weight)
+        drop_weightless(m);
+    if (m->s.group)
+        settle_groups(m);
+    if (m->s.weight)
+        settle_weights(m);
+    m->total = m->squares = (double)m->s.n;
+    if (m->s.weight) {
+        for (size_t i = 0; i < m->s.n; i++) {
+            ml_sum_add(&total, m->s.weight[i]);
+            ml_sum_add(&squares, m->s.weight[i] * m->s.weight[i]);
+        }
+        m->total = ml_sum_value(&total);
+        m->squares = ml_sum_value(&squares);
+    }
+    return m;
+}
+
+void ml_measure_free(struct ml_measure *m)
+{
+    if (!m)
+        return;
+    ml_sample_release(&m->copy);
+    ml_counts_free(m->rows);
+    if (m->sums != m->rows)
+        ml_counts_free(m->sums);
+    free(m->weight);
+    free(m->order);
+    free(m->psi);
+    free(m);
+}
+
+size_t ml_measure_rows(const struct ml_measure *m)
+{
+    return m->s.n;
+}
+
+size_t ml_measure_groups(const struct ml_measure *m)
+{
+    return m->groups;
+}
+
+double ml_measure_kish(const struct ml_measure *m)
+{
+    return m->squares > 0 ? m->total * m->total / m->squares : 0;
+}
+
+bool ml_measure_plain(const struct ml_measure *m)
+{
+    return !m->s.weight && !m->s.group;
+}
+
+size_t ml_measure_units(const struct ml_measure *m)
+{
+    return m->groups ? m->groups : m->s.n;
+}
+
+const uint32_t *ml_measure_order(struct ml_measure *m)
+{
+    double *errors;
+
+    if (m->order)
+        return m->order;
+    m->order = ml_malloc((m->s.n + 1) * sizeof *m->order);
+    if (m->s.task != ML_TASK_REGRESSION) {
+        ml_order(m->s.score, 1, m->s.n, m->order);
+        return m->order;
+    }
+    errors = ml_malloc((m->s.n + 1) * sizeof *errors);
+    for (size_t i = 0; i < m->s.n; i++)
+        errors[i] = fabs(m->s.truth[i] / 2 - m->s.estimate[i] / 2); /* a difference may overflow */
+    ml_order(errors, 1, m->s.n, m->order);
+    free(errors);
+    return m->order;
+}
+
+/* Has the sample what the metric reads? */
+static bool applies(const struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v)
+{
+    memset(v, 0, sizeof *v);
+    if (!(metric->tasks & (int)m->s.task))
+        return ml_value_none(v, "not a metric of this task");
+    if (m->s.n == 0)
+        return ml_value_none(v, "no rows");
+    if (metric->need == ML_NEED_PRED && !m->s.pred)
+        return ml_value_none(v, "no predictions");
+    if ((metric->need == ML_NEED_SCORE || metric->need == ML_NEED_PROBA) && !m->s.score)
+        return ml_value_none(v, "no scores");
+    return true;
+}
+
+/* The sample's own counts are made once; a replicate's are its own. */
+static const struct class_counts *own_counts(struct ml_measure *m)
+{
+    struct weighting plain = { NULL, NULL }, by = { m->s.weight, NULL };
+
+    if (!m->rows) {
+        m->rows = ml_counts_new(&m->s, &plain);
+        m->sums = m->s.weight ? ml_counts_new(&m->s, &by) : m->rows;
+    }
+    return m->sums;
+}
+
+static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, bool delong,
+    struct ml_value *v, double *psi, int *unit)
+{
+    *unit = 0;
+    if (metric->id == ML_METRIC_ROC_AUC)
+        return ml_rank_auc(m, by, delong, v, psi, NULL);
+    if (metric->id == ML_METRIC_AVERAGE_PRECISION)
+        return ml_rank_ap(m, by, v, psi);
+    return ml_loss_value(m, metric, by, v, psi, unit);
+}
+
+bool ml_measure_value_by(
+    struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v)
+{
+    struct class_counts *c;
+    int unit;
+
+    if (!applies(m, metric, v))
+        return false;
+    if (!ml_counts_has(metric->id))
+        return value_and_psi(m, metric, by, false, v, NULL, &unit);
+    c = ml_counts_new(&m->s, by);
+    ml_counts_value(&m->s, metric, c, v, NULL);
+    ml_counts_free(c);
+    return v->ok;
+}
+
+static void spread_cells(const struct ml_sample *s, const struct cell_psi *cell, double *psi)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        int32_t y = s->label[i], p = s->pred[i];
+
+        psi[i] = cell->c + cell->a[y] + cell->b[p] + (y == p ? cell->d[y] : 0);
+    }
+}
+
+bool ml_measure_psi_unit(
+    struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v)
+{
+    struct weighting by = { m->s.weight, NULL };
+    size_t k = (size_t)m->s.classes;
+    struct cell_psi cell = { 0, NULL, NULL, NULL };
+
+    *unit = 0;
+    if (!applies(m, metric, v))
+        return false;
+    if (!ml_counts_has(metric->id))
+        return value_and_psi(m, metric, &by, delong, v, psi, unit) && metric->scale != ML_SCALE_BOOTSTRAP;
+    own_counts(m);
+    cell.a = ml_calloc(3 * k + 1, sizeof(double));
+    cell.b = cell.a + k;
+    cell.d = cell.b + k;
+    if (ml_counts_value(&m->s, metric, m->sums, v, &cell) && psi)
+        spread_cells(&m->s, &cell, psi);
+    v->n = ml_counts_rows(&m->s, metric, m->rows);
+    free(cell.a);
+    return v->ok;
+}
+
+void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *out)
+{
+    int unit;
+
+    ml_measure_psi_unit(m, metric, false, NULL, &unit, out);
+}
+
+bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double *psi)
+{
+    struct ml_value v;
+    int unit;
+
+    if (metric->scale == ML_SCALE_BOOTSTRAP || !ml_measure_psi_unit(m, metric, false, psi, &unit, &v))
+        return false;
+    for (size_t i = 0; unit && i < m->s.n; i++)
+        psi[i] = ldexp(psi[i], unit);
+    return true;
+}
+
+bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, double *se, const char **reason)
+{
+    size_t n = m->s.n, units = ml_measure_units(m);
+    double *groups, factor = (double)units / ((double)units - 1);
+    struct ml_sum sum = { 0, 0 };
+
+    if (units < 2) {
+        *reason = m->groups ? "an interval needs two groups" : "an interval needs two rows";
+        return false;
+    }
+    if (!m->s.group) {
+        for (size_t i = 0; i < n; i++) {
+            double x = (m->s.weight ? m->s.weight[i] : 1) * psi[i];
+
+            ml_sum_add(&sum, x * x);
+        }
+    } else {
+        groups = ml_calloc(m->s.groups, sizeof *groups);
+        for (size_t i = 0; i < n; i++)
+            groups[m->s.group[i]] += (m->s.weight ? m->s.weight[i] : 1) * psi[i];
+        for (uint32_t g = 0; g < m->s.groups; g++)
+            ml_sum_add(&sum, groups[g] * groups[g]);
+        free(groups);
+    }
+    *se = sqrt(ml_sum_value(&sum) * (delong ? 1 : factor)) / m->total;
+    return true;
+}
+
+/* A replicate draws rows, or groups with all their rows. */
+void ml_measure_draw(
+    const struct ml_measure *m, uint64_t seed, uint64_t replicate, uint32_t *scratch, uint32_t *counts, double *w)
+{
+    size_t units = m->groups ? m->s.groups : m->s.n;
+
+    ml_boot_counts(seed, replicate, units, scratch);
+    for (size_t i = 0; i < m->s.n; i++) {
+        counts[i] = scratch[m->s.group ? m->s.group[i] : i];
+        w[i] = counts[i] * (m->s.weight ? m->s.weight[i] : 1);
+    }
+}

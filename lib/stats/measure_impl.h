@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files behind measure.h share; nobody else includes this. */
+#ifndef ML_STATS_MEASURE_IMPL_H
+#define ML_STATS_MEASURE_IMPL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stats/measure.h"
+
+/* Weighted shares of the classes: of the rows whose label it is, that were predicted it, and both. */
+struct class_counts {
+    int32_t k;
+    double total; /* sum of weights */
+    double *truth, *pred, *hit;
+};
+
+struct ml_measure {
+    struct ml_sample s; /* weights: NULL when all alike, none 0, of moderate size; group: NULL when each row its own */
+    struct ml_sample_copy copy; /* owns s, where it isn't the caller's */
+    double *weight;             /* owns s.weight, where it was rescaled */
+    size_t groups;              /* distinct ones present; 0: ungrouped */
+    double total, squares;      /* sums of the weights and of their squares */
+    struct class_counts *rows;  /* counts of rows, weights aside */
+    struct class_counts *sums;  /* counts with weights */
+    uint32_t *order;            /* binary: rows by ascending score; regression: by ascending |error| */
+    int proba;                  /* -1: not looked; else whether scores are probabilities */
+    const char *proba_reason;
+    double *psi; /* room for one influence a row */
+};
+
+/* A way to weight the rows: the sample's own weights, or one bootstrap replicate's (then `counts`, and weights may be
+ * 0). */
+struct weighting {
+    const double *w;        /* NULL: 1 each */
+    const uint32_t *counts; /* NULL: not a replicate */
+};
+
+static inline double weight_of(const struct weighting *by, size_t i)
+{
+    return by->w ? by->w[i] : 1;
+}
+
+/* v->ok = false with a reason. Returns false, too. */
+bool ml_value_none(struct ml_value *v, const char *reason);
+
+/* counts.c: metrics that follow from the three counts per class. psi(label, pred) = c + a[label] + b[pred] + (label ==
+ * pred) d[label]. */
+struct cell_psi {
+    double c;
+    double *a, *b, *d;
+};
+
+struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by);
+void ml_counts_free(struct class_counts *c);
+bool ml_counts_has(enum ml_metric_id id); /* the metric is one of these */
+/* Value from counts; cell NULL or zeroed arrays of k. */
+bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
+    struct ml_value *v, struct cell_psi *cell);
+/* Rows in the metric's denominator, and (scale SMALLEST) of the smallest class averaged. */
+size_t ml_counts_rows(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *rows);
+size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_counts *rows, size_t *classes);
+/* Is row i in the denominator (of a proportion)? */
+bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i);
+
+/* rank.c: ROC AUC and average precision. */
+struct rank_sizes {
+    size_t smallest; /* rows of the smallest class averaged (binary: of the smaller class) */
+    int32_t classes; /* averaged over */
+};
+
+/* psi and place (placement values, what a row contributes) may be NULL. `delong`: psi scaled so that sum psi^2 / n^2
+ * has DeLong's denominators m-1 and k-1. */
+bool ml_rank_auc(
+    struct ml_measure *m, const struct weighting *by, bool delong, struct ml_value *v, double *psi, double *place);
+bool ml_rank_ap(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi);
+
+/* loss.c: means of losses per row, and what is made of them. `unit`: psi is in these units (a power of 2). */
+bool ml_loss_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v,
+    double *psi, int *unit);
+/* The loss of each row (absolute error for regression, hit for top_k). False when undefined. */
+bool ml_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
+
+/* measure.c */
+bool ml_measure_value_by(
+    struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v);
+/* Influences in units of 2^unit. */
+bool ml_measure_psi_unit(
+    struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
+/* Standard error of influences; false (with reason) below 2 rows or groups. */
+bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, double *se, const char **reason);
+/* Plain DeLong applies: unweighted and ungrouped. */
+bool ml_measure_plain(const struct ml_measure *m);
+size_t ml_measure_units(const struct ml_measure *m);    /* rows or groups */
+const uint32_t *ml_measure_order(struct ml_measure *m); /* m->order, made when first asked for */
+/* Draws one replicate: counts per row (n), and weights (n) times counts. Scratch: units counts. */
+void ml_measure_draw(
+    const struct ml_measure *m, uint64_t seed, uint64_t replicate, uint32_t *scratch, uint32_t *counts, double *w);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Slices of samples, gathered into arrays of their own so that all loops run over contiguous memory. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "stats/sample.h"
+
+static const int32_t *take_int(const int32_t *from, const uint32_t *rows, size_t n, char **at)
+{
+    int32_t *to = (int32_t *)*at;
+
+    if (!from)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        to[i] = from[rows[i]];
+    *at += n * sizeof *to;
+    return to;
+}
+
+static const double *take_double(const double *from, const uint32_t *rows, size_t n, size_t width, char **at)
+{
+    double *to = (double *)*at;
+
+    if (!from)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * width, from + rows[i] * width, width * sizeof *to);
+    *at += n * width * sizeof *to;
+    return to;
+}
+
+/* Groups get numbers in the order of their first row. */
+static const uint32_t *take_group(
+    const struct ml_sample *s, const uint32_t *rows, size_t n, char **at, uint32_t *groups)
+{
+    uint32_t *to = (uint32_t *)*at, *map;
+
+    *groups = 0;
+    if (!s->group)
+        return NULL;
+    map = ml_calloc(s->groups, sizeof *map);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t *g = &map[s->group[rows[i]]];
+        if (*g == 0)
+            *g = ++*groups;
+        to[i] = *g - 1;
+    }
+    free(map);
+    *at += n * sizeof *to;
+    return to;
+}
+
+void ml_sample_take(const struct ml_sample *s, const uint32_t *rows, size_t n_rows, struct ml_sample_copy *out)
+{
+    size_t width = s->task == ML_TASK_MULTICLASS ? (size_t)s->classes : 1;
+    size_t row = (s->score ? width * sizeof(double) : 0) + sizeof(double) * (!!s->truth + !!s->estimate + !!s->weight) +
+                 sizeof(int32_t) * (!!s->label + !!s->pred + !!s->group);
+    char *at;
+
+    out->memory = ml_calloc(n_rows ? n_rows : 1, row ? row : 1);
+    out->s = *s;
+    out->s.n = n_rows;
+    at = out->memory; /* doubles first, so that all are aligned */
+    out->s.score = take_double(s->score, rows, n_rows, width, &at);
+    out->s.truth = take_double(s->truth, rows, n_rows, 1, &at);
+    out->s.estimate = take_double(s->estimate, rows, n_rows, 1, &at);
+    out->s.weight = take_double(s->weight, rows, n_rows, 1, &at);
+    out->s.label = take_int(s->label, rows, n_rows, &at);
+    out->s.pred = take_int(s->pred, rows, n_rows, &at);
+    out->s.group = take_group(s, rows, n_rows, &at, &out->s.groups);
+}
+
+void ml_sample_release(struct ml_sample_copy *c)
+{
+    free(c->memory);
+    c->memory = NULL;
+}
+
+void ml_sample_confusion(const struct ml_sample *s, uint64_t *out)
+{
+    size_t k = (size_t)s->classes;
+
+    memset(out, 0, k * k * sizeof *out);
+    for (size_t i = 0; i < s->n; i++)
+        out[(size_t)s->label[i] * k + (size_t)s->pred[i]]++;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The rules of the verdicts, and the arithmetic around them. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "stats/dist.h"
+#include "stats/verdict.h"
+
+#define POWER 0.8
+
+static const char *const names[] = {
+    [ML_VERDICT_BETTER] = "better",
+    [ML_VERDICT_EQUIVALENT] = "equivalent",
+    [ML_VERDICT_INCONCLUSIVE] = "inconclusive",
+    [ML_VERDICT_WORSE] = "worse",
+};
+
+const char *ml_verdict_name(enum ml_verdict v)
+{
+    return names[v];
+}
+
+bool ml_verdict_parse(const char *name, enum ml_verdict *out)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0) {
+            *out = (enum ml_verdict)i;
+            return true;
+        }
+    return false;
+}
+
+/* Rule 1: is there too little to say anything? */
+static bool too_little(const struct ml_evidence *e, char *reason, size_t size)
+{
+    reason[0] = 0;
+    if (e->rows < ML_VERDICT_MIN_ROWS)
+        snprintf(reason, size, "only %zu rows; %d are needed", e->rows, ML_VERDICT_MIN_ROWS);
+    else if (e->groups && e->groups < ML_VERDICT_MIN_GROUPS)
+        snprintf(reason, size, "only %zu groups; %d are needed", e->groups, ML_VERDICT_MIN_GROUPS);
+    else if (e->smaller_class < ML_VERDICT_MIN_CLASS)
+        snprintf(
+            reason, size, "only %zu rows in the smaller class; %d are needed", e->smaller_class, ML_VERDICT_MIN_CLASS);
+    else if (!e->has_interval)
+        snprintf(reason, size, "%s", e->interval_reason ? e->interval_reason : "no interval");
+    return reason[0] != 0;
+}
+
+/* Rule 5: why neither better nor worse, as far as there is a reason beside the interval itself. */
+static void why_inconclusive(const struct ml_evidence *e, double low, double high, char *reason, size_t size)
+{
+    bool excludes = low > 0 || high < 0;
+
+    reason[0] = 0;
+    if (excludes != (e->p <= e->alpha) && (excludes || e->changed >= ML_VERDICT_MIN_CHANGED))
+        snprintf(reason, size, "test and interval disagree");
+    else if (excludes && e->p_adjusted > e->alpha)
+        snprintf(reason, size, "not after correction for %zu", e->k);
+    else if (excludes && e->changed < ML_VERDICT_MIN_CHANGED)
+        snprintf(reason, size, "only %zu rows changed; %d are needed", e->changed, ML_VERDICT_MIN_CHANGED);
+}
+
+static bool within_margin(const struct ml_evidence *e, double low, double high)
+{
+    if (!(e->margin > 0) || !(-e->margin < low) || !(high < e->margin))
+        return false;
+    return !e->bounded || e->margin * (double)e->n >= 3 * (1 - 1e-12);
+}
+
+static void rows_needed(const struct ml_evidence *e, double z, struct ml_judgement *out)
+{
+    double d = fabs(e->delta), rows;
+
+    if (e->margin > 0)
+        d = fmax(d, e->margin - d);
+    rows = ceil((double)e->rows * pow((z + ml_normal_quantile(POWER)) * e->se / d, 2));
+    out->has_rows_needed = d > 0 && e->se > 0 && isfinite(rows);
+    if (out->has_rows_needed)
+        out->rows_needed = rows;
+}
+
+void ml_judge(const struct ml_evidence *e, struct ml_judgement *out)
+{
+    double low = e->direction > 0 ? e->low : -e->high;
+    double high = e->direction > 0 ? e->high : -e->low;
+    double z = ml_normal_quantile(1 - e->alpha / 2);
+    bool certain = e->p_adjusted <= e->alpha && e->changed >= ML_VERDICT_MIN_CHANGED;
+    bool little;
+
+    memset(out, 0, sizeof *out);
+    if (e->has_interval) {
+        out->has_detectable = true;
+        out->detectable = (z + ml_normal_quantile(POWER)) * e->se;
+    }
+    if (e->identical) {
+        out->verdict = ML_VERDICT_EQUIVALENT;
+        out->noninferior = true;
+        return;
+    }
+    little = too_little(e, out->reason, sizeof out->reason);
+    out->noninferior = !little && e->margin > 0 && low > -e->margin;
+    if (little)
+        out->verdict = ML_VERDICT_INCONCLUSIVE;
+    else if (within_margin(e, low, high))
+        out->verdict = ML_VERDICT_EQUIVALENT;
+    else if (low > 0 && certain)
+        out->verdict = ML_VERDICT_BETTER;
+    else if (high < 0 && certain)
+        out->verdict = ML_VERDICT_WORSE;
+    else
+        out->verdict = ML_VERDICT_INCONCLUSIVE;
+    if (out->verdict == ML_VERDICT_INCONCLUSIVE && e->has_interval) {
+        if (!little)
+            why_inconclusive(e, low, high, out->reason, sizeof out->reason);
+        rows_needed(e, z, out);
+    }
+}
+
+bool ml_margin_parse(const char *text, struct ml_margin *out)
+{
+    size_t n = strlen(text);
+
+    out->relative = n > 0 && text[n - 1] == '%';
+    if (!ml_double_parse(text, n - out->relative, &out->value) || !isfinite(out->value))
+        return false;
+    if (out->relative)
+        out->value /= 100;
+    return out->value > 0;
+}
+
+double ml_margin_resolve(const struct ml_margin *m, double current)
+{
+    return m->relative ? m->value * fabs(current) : m->value;
+}
+
+struct holm {
+    double p;
+    int family;
+    size_t at;
+};
+
+static int by_family_and_p(const void *a, const void *b)
+{
+    const struct holm *x = a, *y = b;
+
+    if (x->family != y->family)
+        return x->family < y->family ? -1 : 1;
+    if (x->p != y->p)
+        return x->p < y->p ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+void ml_holm(const double *p, const int *family, size_t n, double *adjusted)
+{
+    struct holm *v = ml_calloc(n ? n : 1, sizeof *v);
+    size_t used = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        adjusted[i] = p[i];
+        if (!family || family[i] >= 0)
+            v[used++] = (struct holm){ p[i], family ? family[i] : 0, i };
+    }
+    qsort(v, used, sizeof *v, by_family_and_p);
+    for (size_t start = 0, end; start < used; start = end) {
+        double most = 0;
+
+        for (end = start; end < used && v[end].family == v[start].family; end++)
+            ;
+        for (size_t i = start; i < end; i++) {
+            most = fmax(most, fmin(1, (double)(end - i) * v[i].p));
+            adjusted[v[i].at] = most;
+        }
+    }
+    free(v);
+}
+
+double ml_look_alpha(double alpha, unsigned look)
+{
+    return look ? alpha / ((double)look * ((double)look + 1)) : alpha;
+}
+
+double ml_optimism(double se, double k)
+{
+    return k >= 2 ? se * sqrt(2 * log(k)) : 0;
+}
+
+double ml_neutral_noninferior(double m, double se, double alpha)
+{
+    return se > 0 ? ml_normal_cdf(m / se - ml_normal_quantile(1 - alpha / 2)) : 1;
+}
+
+double ml_neutral_max_drop(double d, double se)
+{
+    return se > 0 ? ml_normal_cdf(d / se) : 1;
+}

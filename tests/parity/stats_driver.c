@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Lets a test in another language call lib/stats: commands as words on standard input, one line of answer each. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "stats/delta.h"
+#include "stats/dist.h"
+#include "stats/interval.h"
+#include "stats/measure.h"
+#include "stats/order.h"
+#include "stats/verdict.h"
+
+enum { LABEL = 1, PRED = 2, SCORE = 4, NUMBER = 8, WEIGHT = 16, GROUP = 32 };
+
+struct slot {
+    struct ml_sample s;
+    void *columns[7];
+    struct ml_measure *m;
+};
+
+struct input {
+    const char *at;
+    struct slot slots[2]; /* A: current, B: candidate */
+};
+
+static void die(const char *what)
+{
+    fprintf(stderr, "stats_driver: %s\n", what);
+    exit(3);
+}
+
+static bool word(struct input *in, char out[32])
+{
+    size_t n;
+
+    in->at += strspn(in->at, " \n");
+    n = strcspn(in->at, " \n");
+    if (n == 0 || n > 31)
+        return false;
+    memcpy(out, in->at, n);
+    out[n] = 0;
+    in->at += n;
+    return true;
+}
+
+static double number(struct input *in)
+{
+    char *end;
+    double x = strtod(in->at, &end);
+
+    if (end == in->at)
+        die("a number was expected");
+    in->at = end;
+    return x;
+}
+
+static size_t count(struct input *in)
+{
+    return (size_t)number(in);
+}
+
+static double *numbers(struct input *in, size_t n)
+{
+    double *v = ml_calloc(n + 1, sizeof *v);
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = number(in);
+    return v;
+}
+
+static uint32_t *integers(struct input *in, size_t n)
+{
+    uint32_t *v = ml_calloc(n + 1, sizeof *v);
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = (uint32_t)(int64_t)number(in);
+    return v;
+}
+
+static struct slot *slot(struct input *in)
+{
+    char name[32];
+
+    if (!word(in, name))
+        die("a slot was expected");
+    return &in->slots[name[0] == 'B'];
+}
+
+static void clear(struct slot *t)
+{
+    ml_measure_free(t->m);
+    for (size_t i = 0; i < 7; i++)
+        free(t->columns[i]);
+    memset(t, 0, sizeof *t);
+}
+
+/* sample SLOT TASK ROWS CLASSES POSITIVE COLUMNS [columns] [GROUPS groups] SLICED [rows] */
+static void read_sample(struct input *in)
+{
+    struct slot *t = slot(in);
+    uint32_t *rows = NULL;
+    size_t columns, sliced, width;
+
+    clear(t);
+    t->s.task = (enum ml_task)number(in);
+    t->s.n = count(in);
+    t->s.classes = (int32_t)number(in);
+    t->s.positive = (int32_t)number(in);
+    columns = count(in);
+    width = t->s.task == ML_TASK_MULTICLASS ? (size_t)t->s.classes : 1;
+    if (columns & LABEL)
+        t->s.label = t->columns[0] = integers(in, t->s.n);
+    if (columns & PRED)
+        t->s.pred = t->columns[1] = integers(in, t->s.n);
+    if (columns & SCORE)
+        t->s.score = t->columns[2] = numbers(in, t->s.n * width);
+    if (columns & NUMBER) {
+        t->s.truth = t->columns[3] = numbers(in, t->s.n);
+        t->s.estimate = t->columns[4] = numbers(in, t->s.n);
+    }
+    if (columns & WEIGHT)
+        t->s.weight = t->columns[5] = numbers(in, t->s.n);
+    if (columns & GROUP) {
+        t->s.groups = (uint32_t)number(in);
+        t->s.group = t->columns[6] = integers(in, t->s.n);
+    }
+    sliced = count(in);
+    if (sliced)
+        rows = integers(in, sliced);
+    t->m = ml_measure_new(&t->s, rows, sliced);
+    free(rows);
+}
+
+static const struct ml_metric *metric(struct input *in)
+{
+    char name[32];
+    const struct ml_metric *m;
+
+    if (!word(in, name) || !(m = ml_metric_find(name)))
+        die("a metric was expected");
+    return m;
+}
+
+/* FORCE SEED REPLICATES COMPARISONS */
+static struct ml_boot boot(struct input *in)
+{
+    struct ml_boot b;
+
+    b.force = count(in) != 0;
+    b.seed = count(in);
+    b.replicates = count(in);
+    b.comparisons = count(in);
+    return b;
+}
+
+static void value(struct input *in)
+{
+    struct slot *t = slot(in);
+    struct ml_value v;
+
+    ml_measure_value(t->m, metric(in), &v);
+    if (v.ok)
+        printf("ok %.17g %zu %d %zu\n", v.value, v.n, (int)v.classes, v.clipped);
+    else
+        printf("none %s\n", v.reason);
+}
+
+static void psi(struct input *in)
+{
+    struct slot *t = slot(in);
+    size_t n = ml_measure_rows(t->m);
+    double *v = ml_calloc(n + 1, sizeof *v);
+
+    if (ml_measure_psi(t->m, metric(in), v)) {
+        printf("ok");
+        for (size_t i = 0; i < n; i++)
+            printf(" %.17g", v[i]);
+        printf("\n");
+    } else {
+        printf("none\n");
+    }
+    free(v);
+}
+
+static void estimate(struct input *in)
+{
+    struct slot *t = slot(in);
+    const struct ml_metric *which = metric(in);
+    double confidence = number(in);
+    struct ml_boot b = boot(in);
+    struct ml_estimate e;
+
+    ml_measure_estimate(t->m, which, confidence, &b, &e);
+    if (!e.v.ok)
+        printf("none %s\n", e.v.reason);
+    else if (!e.has_interval)
+        printf("open %.17g %.17g %zu %s\n", e.v.value, e.has_se ? e.se : -1, e.undefined, e.interval_reason);
+    else
+        printf("ok %.17g %.17g %.17g %.17g %s %zu %zu\n", e.v.value, e.has_se ? e.se : -1, e.low, e.high, e.interval,
+            e.v.n, e.undefined);
+}
+
+static void show_delta(const struct ml_delta *d)
+{
+    if (!d->ok)
+        printf("none %s\n", d->reason);
+    else if (!d->has_interval)
+        printf("open %.17g %zu %zu %s\n", d->delta, d->changed, d->undefined, d->interval_reason);
+    else
+        printf("ok %.17g %.17g %.17g %.17g %.17g %s %s %zu %zu %zu %zu\n", d->delta, d->se, d->low, d->high, d->p,
+            d->test, d->interval, d->changed, d->fixed, d->broken, d->n);
+}
+
+static void delta(struct input *in)
+{
+    const struct ml_metric *which = metric(in);
+    double alpha = number(in);
+    struct ml_boot b = boot(in);
+    struct ml_delta d;
+
+    ml_delta_paired(in->slots[0].m, in->slots[1].m, which, alpha, &b, &d);
+    show_delta(&d);
+}
+
+static void unpaired(struct input *in)
+{
+    double a = number(in), se_a = number(in), b = number(in), se_b = number(in);
+    struct ml_delta d;
+
+    ml_delta_unpaired(a, se_a, 100, b, se_b, 100, number(in), &d);
+    show_delta(&d);
+}
+
+static void judge(struct input *in)
+{
+    struct ml_evidence e = ML_EVIDENCE_INIT;
+    struct ml_judgement j;
+    double changed, smaller;
+
+    e.identical = count(in) != 0;
+    e.has_interval = count(in) != 0;
+    e.direction = (int)number(in);
+    e.delta = number(in);
+    e.low = number(in);
+    e.high = number(in);
+    e.se = number(in);
+    e.p = number(in);
+    e.p_adjusted = number(in);
+    e.alpha = number(in);
+    e.margin = number(in);
+    e.bounded = count(in) != 0;
+    e.rows = count(in);
+    e.groups = count(in);
+    smaller = number(in);
+    e.n = count(in);
+    changed = number(in);
+    e.smaller_class = smaller < 0 ? SIZE_MAX : (size_t)smaller;
+    e.changed = changed < 0 ? SIZE_MAX : (size_t)changed;
+    ml_judge(&e, &j);
+    printf("%s %d %.17g %.17g %s\n", ml_verdict_name(j.verdict), j.noninferior, j.has_detectable ? j.detectable : -1,
+        j.has_rows_needed ? j.rows_needed : -1, j.reason);
+}
+
+/* Two numbers from a function of up to three and z. */
+static void closed_form(struct input *in, const char *name)
+{
+    double a = number(in), b = number(in), c = number(in), z = number(in), low = 0, high = 0;
+
+    if (strcmp(name, "wilson") == 0)
+        ml_wilson(a, b, z, &low, &high);
+    else if (strcmp(name, "newcombe") == 0)
+        ml_newcombe5(a, b, c, z, &low, &high);
+    else if (strcmp(name, "tango") == 0)
+        ml_tango((size_t)a, (size_t)b, (size_t)c, z, &low, &high);
+    else
+        ml_interval_logit(a, b, z, &low, &high);
+    printf("%.17g %.17g\n", low, high);
+}
+
+static void function(struct input *in)
+{
+    char name[32];
+    double a, b, c, r;
+
+    word(in, name);
+    a = number(in);
+    b = number(in);
+    c = number(in);
+    if (strcmp(name, "normal_cdf") == 0)
+        r = ml_normal_cdf(a);
+    else if (strcmp(name, "normal_quantile") == 0)
+        r = ml_normal_quantile(a);
+    else if (strcmp(name, "normal_two_sided") == 0)
+        r = ml_normal_two_sided(a);
+    else if (strcmp(name, "t_quantile") == 0)
+        r = ml_t_quantile(a, b);
+    else if (strcmp(name, "t_two_sided") == 0)
+        r = ml_t_two_sided(a, b);
+    else if (strcmp(name, "binomial_pmf") == 0)
+        r = ml_binomial_pmf((uint64_t)a, (uint64_t)b, c);
+    else if (strcmp(name, "binomial_cdf") == 0)
+        r = ml_binomial_cdf((uint64_t)a, (uint64_t)b, c);
+    else if (strcmp(name, "midp") == 0)
+        r = ml_mcnemar_midp((size_t)a, (size_t)b);
+    else if (strcmp(name, "neutral_noninferior") == 0)
+        r = ml_neutral_noninferior(a, b, c);
+    else if (strcmp(name, "neutral_max_drop") == 0)
+        r = ml_neutral_max_drop(a, b);
+    else if (strcmp(name, "optimism") == 0)
+        r = ml_optimism(a, b);
+    else
+        r = ml_look_alpha(a, (unsigned)b);
+    printf("%.17g\n", r);
+}
+
+static void holm(struct input *in)
+{
+    size_t n = count(in);
+    double *p = numbers(in, n), *adjusted = ml_calloc(n + 1, sizeof *adjusted);
+    uint32_t *family = integers(in, n);
+
+    ml_holm(p, (const int *)family, n, adjusted);
+    for (size_t i = 0; i < n; i++)
+        printf("%.17g ", adjusted[i]);
+    printf("\n");
+    free(p);
+    free(adjusted);
+    free(family);
+}
+
+static void order(struct input *in)
+{
+    size_t n = count(in);
+    double *x = numbers(in, n);
+    uint32_t *o = ml_calloc(n + 1, sizeof *o);
+
+    ml_order(x, 1, n, o);
+    for (size_t i = 0; i < n; i++)
+        printf("%" PRIu32 " ", o[i]);
+    printf("\n");
+    free(x);
+    free(o);
+}
+
+static void counts(struct input *in)
+{
+    uint64_t seed = (uint64_t)number(in), replicate = (uint64_t)number(in);
+    size_t n = count(in);
+    uint32_t *c = ml_calloc(n + 1, sizeof *c);
+
+    ml_boot_counts(seed, replicate, n, c);
+    for (size_t i = 0; i < n; i++)
+        printf("%" PRIu32 " ", c[i]);
+    printf("\n");
+    free(c);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct input *in);
+} commands[] = {
+    { "sample", read_sample },
+    { "value", value },
+    { "psi", psi },
+    { "estimate", estimate },
+    { "delta", delta },
+    { "unpaired", unpaired },
+    { "judge", judge },
+    { "function", function },
+    { "holm", holm },
+    { "order", order },
+    { "counts", counts },
+};
+
+int main(void)
+{
+    struct ml_buf text = ML_BUF_INIT;
+    struct ml_err err = ML_ERR_INIT;
+    struct input in = { 0 };
+    char name[32];
+
+    if (ml_file_read("-", &text, &err) < 0)
+        die(err.msg);
+    in.at = ml_buf_str(&text);
+    while (word(&in, name)) {
+        size_t i = 0, n = sizeof commands / sizeof *commands;
+
+        while (i < n && strcmp(commands[i].name, name) != 0)
+            i++;
+        if (i < n)
+            commands[i].run(&in);
+        else
+            closed_form(&in, name);
+    }
+    clear(&in.slots[0]);
+    clear(&in.slots[1]);
+    ml_buf_release(&text);
+    return 0;
+}
