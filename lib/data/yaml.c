@@ -38,6 +38,7 @@ struct reader {
     size_t n_anchors, cap_anchors;
     size_t keys, copies, copied;
     int documents;
+    struct fy_mark last; /* the newest token's place */
     struct ml_err *err;
 };
 
@@ -56,6 +57,15 @@ static int refuse(const struct reader *r, const struct fy_mark *mark, const char
         return ml_err_set(r->err, ML_LOCAL, "%s: %s", r->y->name, why);
     return ml_err_set(
         r->err, ML_LOCAL, "%s: line %d, column %d: %s", r->y->name, mark->line + 1, mark->column + 1, why);
+}
+
+/* Where a token starts; one that the library made up, as for an empty value, stands where the last one stood. */
+static struct fy_mark mark_of(struct reader *r, struct fy_token *token)
+{
+    const struct fy_mark *m = token ? fy_token_start_mark(token) : NULL;
+    if (m)
+        r->last = *m;
+    return r->last;
 }
 
 static void place(struct reader *r, const cJSON *node, const struct fy_mark *mark)
@@ -188,7 +198,7 @@ static int on_alias(struct reader *r, struct fy_token *token)
 {
     size_t n = 0;
     const char *s = fy_token_get_text(token, &n);
-    struct fy_mark mark = *fy_token_start_mark(token);
+    struct fy_mark mark = mark_of(r, token);
     const cJSON *from = NULL;
     for (size_t i = 0; s && i < r->n_anchors; i++) {
         if (strlen(r->anchors[i].name) == n && !memcmp(r->anchors[i].name, s, n))
@@ -333,7 +343,10 @@ static int on_scalar(struct reader *r, const struct fy_event *e)
 {
     size_t n = 0;
     const char *text = fy_token_get_text(e->scalar.value, &n);
-    struct fy_mark mark = *fy_token_start_mark(e->scalar.value);
+    struct fy_mark mark = mark_of(r, e->scalar.value);
+    enum fy_scalar_style style = fy_token_scalar_style(e->scalar.value);
+    if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && mark.column > 0)
+        mark.column--; /* the library's mark stands behind the quote */
     if (n && memchr(text, 0, n))
         return refuse(r, &mark, "a NUL character");
     struct level *top = r->depth ? &r->stack[r->depth - 1] : NULL;
@@ -357,7 +370,7 @@ static int on_scalar(struct reader *r, const struct fy_event *e)
 static int on_start(
     struct reader *r, bool mapping, struct fy_token *anchor, struct fy_token *tag, struct fy_token *start)
 {
-    struct fy_mark mark = *fy_token_start_mark(start);
+    struct fy_mark mark = mark_of(r, start);
     const char *t = core_tag(tag);
     if (!t || (*t && strcmp(t, mapping ? "map" : "seq") != 0))
         return refuse(r, &mark, "a tag that means nothing here; leave it out");
@@ -378,15 +391,17 @@ static void pop(struct reader *r)
     free(top->hashes);
 }
 
+static int on_document(struct reader *r, struct fy_token *start)
+{
+    struct fy_mark mark = mark_of(r, start);
+    return ++r->documents > 1 ? refuse(r, &mark, "a second document; one is allowed") : 0;
+}
+
 static int on_event(struct reader *r, struct fy_event *e)
 {
     switch (e->type) {
     case FYET_DOCUMENT_START:
-        if (++r->documents > 1)
-            return refuse(r,
-                e->document_start.document_start ? fy_token_start_mark(e->document_start.document_start) : NULL,
-                "a second document; one is allowed");
-        return 0;
+        return on_document(r, e->document_start.document_start);
     case FYET_MAPPING_START:
         return on_start(r, true, e->mapping_start.anchor, e->mapping_start.tag, e->mapping_start.mapping_start);
     case FYET_SEQUENCE_START:
@@ -485,6 +500,12 @@ int ml_yaml_parse(struct ml_yaml *y, const char *text, size_t len, const char *n
     if (bad < len) {
         struct fy_mark mark = mark_at(text, bad);
         refuse(&r, &mark, "not UTF-8");
+        goto out;
+    }
+    const char *nul = len ? memchr(text, 0, len) : NULL;
+    if (nul) { /* the library would take it for the end */
+        struct fy_mark mark = mark_at(text, (size_t)(nul - text));
+        refuse(&r, &mark, "a NUL character");
         goto out;
     }
     if (len)

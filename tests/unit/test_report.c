@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What people and other programs read: rounded numbers, JUnit, OpenMetrics. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "data/junit.h"
+#include "data/number.h"
+#include "data/openmetrics.h"
+
+static void digits(void **state)
+{
+    static const struct {
+        double x, low, high;
+        bool sign;
+        const char *text;
+    } cases[] = {
+        { 0.6606, 0.6377, 0.6827, false, "0.661" },
+        { 0.0236, 0.0122, 0.0358, true, "+0.024" },
+        { -0.0236, -0.0358, -0.0122, true, "-0.024" },
+        { 0.66061, 0.66041, 0.66081, false, "0.66061" },
+        { 1234.5, 1000, 1500, false, "1234" }, /* round half to even: 1234.5 */
+        { 12.345, 10, 14, false, "12.3" },
+        { 0.00001, -0.01, 0.01, true, "0.000" },
+        { -0.00001, -0.01, 0.01, true, "0.000" },
+        { 0, 0, 0, true, "0" },
+        { 0.123456, 0.123456, 0.123456, false, "0.1235" },
+        { 0.5, NAN, NAN, true, "+0.5" },
+        { NAN, 0, 1, false, "-" },
+        { INFINITY, 0, 1, false, "-" },
+        { 1e300, 0, 1, false, "1e+300" },
+        { 1e-20, 0, 1e-19, false, "0.000000000000" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[ML_NUMBER_LEN];
+        ml_number_format(cases[i].x, ml_number_decimals(cases[i].low, cases[i].high), cases[i].sign, out);
+        assert_string_equal(out, cases[i].text);
+    }
+}
+
+static void junit(void **state)
+{
+    (void)state;
+    struct ml_junit j = ML_JUNIT_INIT("s");
+    struct ml_buf out = ML_BUF_INIT;
+    ml_junit_add(&j, "c", "a", ML_JUNIT_PASSED, NULL);
+    ml_junit_add(&j, "c", "a", ML_JUNIT_FAILED, "x < y & \"z\"\n\x01");
+    ml_junit_add(&j, "d", "a", ML_JUNIT_SKIPPED, "\xef\xbf\xbf\xff");
+    ml_junit_add(&j, "c", "a", ML_JUNIT_PASSED, "note");
+    ml_junit_finish(&j, &out);
+    assert_string_equal(ml_buf_str(&out),
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
+        "  <testsuite name=\"s\" tests=\"4\" failures=\"1\" errors=\"0\" skipped=\"1\">\n"
+        "    <testcase classname=\"c\" name=\"a\"/>\n"
+        "    <testcase classname=\"c\" name=\"a (2)\">\n"
+        "      <failure message=\"x &lt; y &amp; &quot;z&quot;&#10;?\">x &lt; y &amp; &quot;z&quot;&#10;?</failure>\n"
+        "    </testcase>\n"
+        "    <testcase classname=\"d\" name=\"a\">\n      <skipped message=\"??\"/>\n    </testcase>\n"
+        "    <testcase classname=\"c\" name=\"a (3)\">\n      <system-out>note</system-out>\n    </testcase>\n"
+        "  </testsuite>\n</testsuites>\n");
+    ml_buf_release(&out);
+}
+
+static void openmetrics(void **state)
+{
+    (void)state;
+    struct ml_buf out = ML_BUF_INIT;
+    const char *none[] = { NULL }, *absent[] = { "a", NULL, NULL, NULL }, *two[] = { "a", "#\"\\\n", "b", "x", NULL };
+    ml_openmetrics_family(&out, "f", "one\ntwo \\");
+    ml_openmetrics_sample(&out, "f", none, "1");
+    ml_openmetrics_sample(&out, "f", absent, "2");
+    ml_openmetrics_sample(&out, "f", two, "3");
+    ml_openmetrics_finish(&out);
+    assert_string_equal(ml_buf_str(&out),
+        "# TYPE f gauge\n# HELP f one\\ntwo \\\\\nf 1\nf 2\nf{a=\"%23\\\"\\\\\\n\",b=\"x\"} 3\n# EOF\n");
+    ml_buf_release(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(digits),
+        cmocka_unit_test(junit),
+        cmocka_unit_test(openmetrics),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
