@@ -87,8 +87,8 @@ static int level(const struct reader *r, const cJSON *node, enum ml_level *out)
 static int mapping(const struct reader *r, const cJSON *node, const char *const *keys)
 {
     if (!cJSON_IsObject(node) || !node->child)
-        return USAGE(
-            r, node, "'%s' must be a mapping with something in it", node->string ? node->string : "the policy");
+        return node->string ? USAGE(r, node, "'%s' must be a mapping with something in it", node->string)
+                            : USAGE(r, node, "the policy must be a mapping with something in it");
     const cJSON *member;
     cJSON_ArrayForEach(member, node)
     {

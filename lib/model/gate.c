@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Judges a card by a policy, rule by rule. */
+#include "model/gate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/gate_priv.h"
+
+const cJSON *gate_metric(const cJSON *section, const char *slice, const char *metric)
+{
+    if (slice)
+        section = ml_json_get(ml_json_get(section, "slices"), slice);
+    return ml_json_get(ml_json_get(section, "metrics"), metric);
+}
+
+cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, enum ml_level level)
+{
+    cJSON *rule = cJSON_CreateObject();
+    char *name =
+        m ? ml_format("%s%s%s.%s", m->slice ? m->slice : "", m->slice ? "." : "", m->metric, kind) : ml_strdup(kind);
+    ml_json_set_str(rule, "rule", name);
+    ml_json_set(rule, "required", NULL);
+    ml_json_set(rule, "observed", NULL);
+    ml_json_set(rule, "passed", NULL);
+    ml_json_set_str(rule, "level", level == ML_LEVEL_WARN ? "warn" : "fail");
+    ml_json_set(rule, "neutral_pass_rate", NULL);
+    if (m) {
+        ml_json_set_str(rule, "metric", m->metric);
+        if (m->slice)
+            ml_json_set_str(rule, "slice", m->slice);
+    }
+    cJSON_AddItemToArray(j->rules, rule);
+    free(name);
+    return rule;
+}
+
+void gate_passed(cJSON *rule)
+{
+    ml_json_set_bool(rule, "passed", true);
+}
+
+void gate_failed(cJSON *rule, const char *fmt, ...)
+{
+    struct ml_buf why = ML_BUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    ml_buf_vaddf(&why, fmt, ap);
+    va_end(ap);
+    ml_json_set_bool(rule, "passed", false);
+    ml_json_set_str(rule, "reason", ml_buf_str(&why));
+    ml_buf_release(&why);
+}
+
+void gate_not_applicable(cJSON *rule)
+{
+    ml_json_set(rule, "passed", NULL);
+    ml_json_set_str(rule, "reason", "no current model");
+}
+
+const char *gate_of_slice(const char *slice, char out[128])
+{
+    *out = 0;
+    if (slice)
+        snprintf(out, 128, " for '%.100s'", slice);
+    return out;
+}
+
+/* a <= b, equal within rounding. */
+bool gate_at_most(double a, double b)
+{
+    return a <= b || fabs(a - b) <= GATE_TOLERANCE * fmax(fabs(a), fabs(b));
+}
+
+int gate_same_direction(const struct gate_judge *j, const struct ml_metric_rule *m, const cJSON *metric)
+{
+    const char *d = ml_json_str(metric, "direction");
+    if (!d || !m->direction || !strcmp(d, m->direction > 0 ? "higher" : "lower"))
+        return 0;
+    return ml_err_set(j->err, ML_USAGE, "%s: '%s' is better when %s, but the card says '%s'", j->p->name, m->metric,
+        m->direction > 0 ? "higher" : "lower", d);
+}
+
+/* The candidate's metric: from the evaluation, else (metrics files were compared) from the comparison. NULL with the
+ * rule failed. */
+static const cJSON *candidate(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule, const char **key)
+{
+    const cJSON *found = gate_metric(j->evaluation, m->slice, m->metric);
+    char of[128];
+    double x;
+    *key = "value";
+    if (!found || !ml_json_num(found, "value", &x)) {
+        const cJSON *compared = gate_metric(j->comparison, m->slice, m->metric);
+        if (ml_json_num(compared, "candidate", &x)) {
+            *key = "candidate";
+            return compared;
+        }
+        const char *why = ml_json_str(found ? found : compared, "reason");
+        if (found || compared)
+            gate_failed(rule, "'%s' has no value%s%s", m->metric, why ? ": " : "", why ? why : "");
+        else
+            gate_failed(rule, "the card has no '%s'%s", m->metric, gate_of_slice(m->slice, of));
+        return NULL;
+    }
+    return found;
+}
+
+/* min and max: `sign` is +1 for min, -1 for max. */
+static int judge_absolute(struct gate_judge *j, const struct ml_metric_rule *m, const struct ml_limit *l, int sign)
+{
+    if (!l->amount.set)
+        return 0;
+    cJSON *rule = gate_add(j, m, sign > 0 ? "min" : "max", l->level);
+    double limit = l->amount.x, x = 0;
+    bool bound = l->on == ML_ON_BOUND;
+    const char *key;
+    ml_json_set_num(rule, "required", limit);
+    ml_json_set_str(rule, "on", bound ? "bound" : "value");
+    const cJSON *found = candidate(j, m, rule, &key);
+    if (!found)
+        return 0;
+    if (gate_same_direction(j, m, found))
+        return -1;
+    if (bound)
+        key = !strcmp(key, "candidate") ? "" : sign > 0 ? "low" : "high";
+    if (!ml_json_num(found, key, &x)) {
+        gate_failed(rule, "'%s' has no interval to hold the limit against", m->metric);
+        return 0;
+    }
+    ml_json_set_num(rule, "observed", x);
+    if (sign > 0 ? gate_at_most(limit, x) : gate_at_most(x, limit)) {
+        gate_passed(rule);
+        j->absolute_passed = true;
+        return 0;
+    }
+    double gap = fabs(limit - x);
+    ml_json_set_num(rule, "shortfall", gap);
+    gate_failed(rule, "%s%.4g is %s %.4g by %.2g", bound ? (sign > 0 ? "the low end " : "the high end ") : "", x,
+        sign > 0 ? "below" : "above", limit, gap);
+    return 0;
+}
+
+static void judge_rows(struct gate_judge *j, const char *slice, const struct ml_limit *l)
+{
+    if (!l->amount.set)
+        return;
+    char *kind = ml_format("%s%smin_rows", slice ? slice : "", slice ? "." : "");
+    cJSON *rule = gate_add(j, NULL, kind, l->level);
+    free(kind);
+    if (slice)
+        ml_json_set_str(rule, "slice", slice);
+    ml_json_set_num(rule, "required", l->amount.x);
+    const cJSON *from = j->evaluation ? j->evaluation : j->comparison;
+    if (slice)
+        from = ml_json_get(ml_json_get(from, "slices"), slice);
+    char of[128];
+    double rows;
+    if (!ml_json_num(from, "rows", &rows)) {
+        gate_failed(rule, "the card has no number of rows%s", gate_of_slice(slice, of));
+        return;
+    }
+    ml_json_set_num(rule, "observed", rows);
+    if (rows >= l->amount.x) {
+        gate_passed(rule);
+        return;
+    }
+    ml_json_set_num(rule, "shortfall", l->amount.x - rows);
+    gate_failed(rule, "%.0f rows, and %.0f are needed", rows, l->amount.x);
+}
+
+/* Rows that one side lacked and that were dropped from the comparison: none may be, unless the policy says how many. */
+static void judge_unmatched(struct gate_judge *j)
+{
+    const struct ml_limit *l = &j->p->max_unmatched;
+    const cJSON *found = ml_json_get(j->comparison, "unmatched");
+    double n = 0, rows = 0, x;
+    if (cJSON_IsNumber(found)) {
+        n = found->valuedouble;
+    } else {
+        n += ml_json_num(found, "current", &x) ? x : 0;
+        n += ml_json_num(found, "candidate", &x) ? x : 0;
+    }
+    if (!l->amount.set && n == 0)
+        return;
+    cJSON *rule = gate_add(j, NULL, "max_unmatched", l->level);
+    if (j->no_current) {
+        gate_not_applicable(rule);
+        return;
+    }
+    double limit = l->amount.x;
+    if (l->amount.percent) {
+        ml_json_num(j->comparison, "rows", &rows);
+        limit *= rows + n;
+    }
+    ml_json_set_num(rule, "required", limit);
+    if (!j->comparison) {
+        gate_failed(rule, "the card has no comparison");
+        return;
+    }
+    ml_json_set_num(rule, "observed", n);
+    if (gate_at_most(n, limit)) {
+        gate_passed(rule);
+        return;
+    }
+    ml_json_set_num(rule, "shortfall", n - limit);
+    gate_failed(rule, "%.0f rows without a partner were left out, and %.0f may be%s", n, floor(limit),
+        l->amount.set ? "" : "; 'max_unmatched' would allow some");
+}
+
+static void judge_reuse(struct gate_judge *j)
+{
+    const struct ml_limit *l = &j->p->max_reuse;
+    if (!l->amount.set)
+        return;
+    cJSON *rule = gate_add(j, NULL, "max_reuse", l->level);
+    ml_json_set_num(rule, "required", l->amount.x);
+    double seen;
+    if (j->no_current) {
+        gate_not_applicable(rule);
+    } else if (!ml_json_num(ml_json_get(j->comparison, "reuse"), "seen", &seen)) {
+        gate_failed(rule, "the card doesn't say how often this test set has been used");
+    } else {
+        ml_json_set_num(rule, "observed", seen);
+        if (seen <= l->amount.x) {
+            gate_passed(rule);
+            return;
+        }
+        ml_json_set_num(rule, "shortfall", seen - l->amount.x);
+        gate_failed(
+            rule, "this test set has been used %.0f times, and %.0f are allowed: take fresh data", seen, l->amount.x);
+    }
+}
+
+static void judge_current(struct gate_judge *j)
+{
+    bool there = j->comparison && !j->no_current;
+    if (j->p->current_required) {
+        cJSON *rule = gate_add(j, NULL, "current", ML_LEVEL_FAIL);
+        ml_json_set_str(rule, "required", "required");
+        ml_json_set_str(rule, "observed", there ? "compared" : "none");
+        if (there)
+            gate_passed(rule);
+        else
+            gate_failed(
+                rule, j->comparison ? "there is no current model to compare with" : "the card has no comparison");
+    }
+    if (j->no_current && !j->absolute_passed) {
+        cJSON *rule = gate_add(j, NULL, "absolute", ML_LEVEL_FAIL);
+        ml_json_set_str(rule, "required", "a limit that was met");
+        gate_failed(rule, "without a current model a min or max has to let the model through, and none did");
+    }
+}
+
+static int judge_all(struct gate_judge *j)
+{
+    const struct ml_policy *p = j->p;
+    judge_rows(j, NULL, &p->min_rows);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct ml_metric_rule *m = &p->rules[i];
+        if (judge_absolute(j, m, &m->min, 1) || judge_absolute(j, m, &m->max, -1) || gate_must(j, m) || gate_drop(j, m))
+            return -1;
+    }
+    for (size_t i = 0; i < p->n_slice_rows; i++)
+        judge_rows(j, p->slice_rows[i].slice, &p->slice_rows[i].min_rows);
+    judge_unmatched(j);
+    judge_reuse(j);
+    judge_current(j);
+    return 0;
+}
+
+/* true or false when both texts are there and differ or not, null otherwise. */
+static void set_changed(cJSON *gate, const char *key, const char *before, const char *now)
+{
+    ml_json_set(gate, key, before && now ? cJSON_CreateBool(strcmp(before, now) != 0) : NULL);
+}
+
+int ml_gate_judge(
+    const struct ml_policy *p, const cJSON *evaluation, const cJSON *comparison, cJSON **gate, struct ml_err *err)
+{
+    const cJSON *current = ml_json_get(comparison, "current");
+    struct gate_judge j = { .p = p, .evaluation = evaluation, .comparison = comparison, .err = err, .alpha = 0.05 };
+    j.no_current = comparison && !cJSON_IsObject(current);
+    if (!ml_json_num(comparison, "alpha", &j.alpha) || !(j.alpha > 0 && j.alpha < 1))
+        j.alpha = 0.05;
+    cJSON *g = cJSON_CreateObject();
+    ml_json_set_str(g, "policy", p->name);
+    ml_json_set_str(g, "policy_digest", p->digest.s);
+    set_changed(g, "policy_changed", ml_json_str(current, "policy_digest"), p->digest.s);
+    set_changed(g, "data_changed", ml_json_str(current, "data"), ml_json_str(evaluation, "data"));
+    ml_json_set_bool(g, "passed", false);
+    j.rules = ml_json_set_array(g, "rules");
+    if (judge_all(&j)) {
+        cJSON_Delete(g);
+        return -1;
+    }
+    ml_json_set_bool(g, "passed", ml_gate_count(g, 0, "fail") == 0);
+    *gate = g;
+    return 0;
+}
+
+size_t ml_gate_count(const cJSON *gate, int want, const char *level)
+{
+    size_t n = 0;
+    const cJSON *rule;
+    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
+    {
+        const cJSON *v = ml_json_get(rule, "passed");
+        int is = cJSON_IsTrue(v) ? 1 : cJSON_IsFalse(v) ? 0 : -1;
+        const char *lev = ml_json_str(rule, "level");
+        n += is == want && (!level || (lev && !strcmp(lev, level)));
+    }
+    return n;
+}

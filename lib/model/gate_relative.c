@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The gate's relative rules: must and max_drop. */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/gate_priv.h"
+#include "stats/dist.h"
+#include "stats/metric.h"
+#include "stats/verdict.h"
+
+/* A metric's difference, as the comparison has it. */
+struct change {
+    const cJSON *json;
+    double current, candidate, delta, low, high, se;
+    bool has_interval;
+    bool identical;
+};
+
+/* What a relative rule looks at. Returns 1 with the rule judged already where there is nothing to look at. */
+static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule, struct change *c)
+{
+    if (j->no_current) {
+        gate_not_applicable(rule);
+        return 1;
+    }
+    if (!j->comparison) {
+        gate_failed(rule, "the card has no comparison");
+        return 1;
+    }
+    *c = (struct change){ .json = gate_metric(j->comparison, m->slice, m->metric) };
+    if (!c->json || !ml_json_num(c->json, "delta", &c->delta)) {
+        const char *why = ml_json_str(c->json, "reason");
+        char of[128];
+        gate_failed(rule, "'%s'%s was not compared%s%s", m->metric, gate_of_slice(m->slice, of), why ? ": " : "",
+            why ? why : "");
+        return 1;
+    }
+    if (gate_same_direction(j, m, c->json))
+        return -1;
+    c->identical = ml_json_true(j->comparison, "identical");
+    if (!ml_json_num(c->json, "current", &c->current))
+        c->current = NAN;
+    if (!ml_json_num(c->json, "candidate", &c->candidate))
+        c->candidate = NAN;
+    c->has_interval = ml_json_num(c->json, "low", &c->low) && ml_json_num(c->json, "high", &c->high);
+    double detectable, z = ml_normal_quantile(1 - j->alpha / 2);
+    if (!ml_json_num(c->json, "se", &c->se)) {
+        if (ml_json_num(c->json, "detectable", &detectable))
+            c->se = detectable / (z + ml_normal_quantile(0.8));
+        else if (c->has_interval)
+            c->se = (c->high - c->low) / (2 * z);
+    }
+    return 0;
+}
+
+static void neutral(cJSON *rule, const struct change *c, double rate)
+{
+    if (c->se > 0)
+        ml_json_set_num(rule, "neutral_pass_rate", round(rate * 1e4) / 1e4);
+}
+
+/* A percentage of the current value in the metric's units. */
+static int share(struct gate_judge *j, const struct ml_metric_rule *m, const struct change *c, const char *what,
+    double percent, double *out)
+{
+    if (!(fabs(c->current) >= 1e-9))
+        return ml_err_set(j->err, ML_USAGE,
+            "%s: '%s' of '%s' is a percentage, but the current value is about 0: give a number", j->p->name, what,
+            m->metric);
+    if (c->current < 0 || c->candidate < 0)
+        return ml_err_set(j->err, ML_USAGE,
+            "%s: '%s' of '%s' is a percentage, but its values can be negative: give a number", j->p->name, what,
+            m->metric);
+    *out = percent * c->current;
+    return 0;
+}
+
+int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
+{
+    const struct ml_limit *l = &m->max_drop;
+    if (!l->amount.set)
+        return 0;
+    cJSON *rule = gate_add(j, m, "max_drop", l->level);
+    struct change c;
+    double limit = l->amount.x;
+    bool bound = l->on == ML_ON_BOUND;
+    ml_json_set_num(rule, "required", limit);
+    ml_json_set_str(rule, "on", bound ? "bound" : "value");
+    if (l->amount.percent) {
+        char *s = ml_format("%g%%", limit * 100);
+        ml_json_set_str(rule, "required", s);
+        free(s);
+    }
+    int rc = look_up(j, m, rule, &c);
+    if (rc)
+        return rc < 0 ? -1 : 0;
+    if (l->amount.percent && share(j, m, &c, "max_drop", l->amount.x, &limit))
+        return -1;
+    ml_json_set_num(rule, "limit", limit);
+    if (bound && !c.has_interval) {
+        gate_failed(rule, "the difference of '%s' has no interval to hold the limit against", m->metric);
+        return 0;
+    }
+    double drop = !bound ? -m->direction * c.delta : m->direction > 0 ? -c.low : c.high;
+    ml_json_set_num(rule, "observed", drop);
+    neutral(rule, &c, bound ? ml_neutral_noninferior(limit, c.se, j->alpha) : ml_neutral_max_drop(limit, c.se));
+    if (gate_at_most(drop, limit)) {
+        gate_passed(rule);
+        return 0;
+    }
+    ml_json_set_num(rule, "shortfall", drop - limit);
+    gate_failed(rule, "%s by %.4g, and %.4g is allowed", bound ? "it may have got worse" : "it got worse", drop, limit);
+    return 0;
+}
+
+static size_t whole(const cJSON *obj, const char *key, size_t otherwise)
+{
+    int64_t n;
+    return ml_json_int(obj, key, &n) && n >= 0 ? (size_t)n : otherwise;
+}
+
+/* The verdict at another margin than the card's, by the same rules from the card's own numbers. */
+static void compare_again(const struct gate_judge *j, const struct ml_metric_rule *m, const struct change *c,
+    double margin, struct ml_judgement *out)
+{
+    const struct ml_metric *known = ml_metric_find(m->metric);
+    const cJSON *slice = m->slice ? ml_json_get(ml_json_get(j->comparison, "slices"), m->slice) : j->comparison;
+    struct ml_evidence e = ML_EVIDENCE_INIT;
+    e.identical = c->identical;
+    e.has_interval = c->has_interval;
+    e.interval_reason = ml_json_str(c->json, "reason");
+    e.direction = m->direction;
+    e.delta = c->delta;
+    e.low = c->low;
+    e.high = c->high;
+    e.se = c->se;
+    e.alpha = j->alpha;
+    e.margin = margin;
+    e.bounded = known && ml_metric_bounded(known);
+    e.rows = whole(slice, "rows", whole(j->comparison, "rows", 0));
+    e.groups = whole(slice, "groups", whole(j->comparison, "groups", 0));
+    e.n = whole(c->json, "n", e.rows);
+    if (known && known->scale == ML_SCALE_AUC)
+        e.smaller_class = e.n;
+    e.changed = whole(c->json, "changed", SIZE_MAX);
+    if (!ml_json_num(c->json, "p", &e.p))
+        e.p = 1;
+    if (!ml_json_num(c->json, "p_adjusted", &e.p_adjusted))
+        e.p_adjusted = e.p;
+    ml_judge(&e, out);
+}
+
+/* A verdict, the card's own or compared again. */
+struct finding {
+    double margin; /* 0: none set */
+    const char *verdict, *reason;
+    bool noninferior;
+    struct ml_judgement again;
+};
+
+static int find_verdict(
+    struct gate_judge *j, const struct ml_metric_rule *m, const struct change *c, cJSON *rule, struct finding *f)
+{
+    double card = 0;
+    bool card_has = ml_json_num(c->json, "margin", &card);
+    *f = (struct finding){ .margin = card_has ? card : 0,
+        .verdict = ml_json_str(c->json, "verdict"),
+        .reason = ml_json_str(c->json, "reason"),
+        .noninferior = ml_json_true(c->json, "noninferior") };
+    if (!m->has_margin)
+        return 0;
+    f->margin = m->margin.value;
+    if (m->margin.relative && share(j, m, c, "margin", m->margin.value, &f->margin))
+        return -1;
+    if (card_has && fabs(card - f->margin) <= GATE_TOLERANCE * f->margin)
+        return 0;
+    compare_again(j, m, c, f->margin, &f->again);
+    f->verdict = ml_verdict_name(f->again.verdict);
+    f->noninferior = f->again.noninferior;
+    f->reason = *f->again.reason ? f->again.reason : NULL;
+    ml_json_set_bool(rule, "compared_again", true);
+    return 0;
+}
+
+static void judge_no_regress(const struct gate_judge *j, const struct ml_metric_rule *m, const struct change *c,
+    cJSON *rule, const struct finding *f)
+{
+    double worst = m->direction > 0 ? -c->low : c->high; /* how far the unfavourable end reaches */
+    bool set = f->margin > 0;
+    neutral(rule, c, set ? ml_neutral_noninferior(f->margin, c->se, j->alpha) : 1 - j->alpha / 2);
+    if (!set && !c->identical)
+        ml_json_set_str(rule, "basis", "harm not shown");
+    if (c->identical || (set ? f->noninferior : c->has_interval && strcmp(f->verdict, "worse") != 0)) {
+        gate_passed(rule);
+        return;
+    }
+    if (!c->has_interval) {
+        gate_failed(
+            rule, "no test was possible%s%s; max_drop needs none", f->reason ? ": " : "", f->reason ? f->reason : "");
+    } else if (!set) {
+        gate_failed(rule, "it got worse by %.4g", -m->direction * c->delta);
+    } else if (worst < f->margin) {
+        gate_failed(rule, "not shown to be within %.4g: %s", f->margin, f->reason ? f->reason : "too little data");
+    } else {
+        ml_json_set_num(rule, "shortfall", worst - f->margin);
+        gate_failed(rule, "it may have got worse by up to %.4g, and %.4g is allowed", worst, f->margin);
+    }
+}
+
+int gate_must(struct gate_judge *j, const struct ml_metric_rule *m)
+{
+    if (!m->must)
+        return 0;
+    bool improve = m->must == ML_MUST_IMPROVE;
+    cJSON *rule = gate_add(j, m, "must", m->must_level);
+    ml_json_set_str(rule, "required", improve ? "improve" : "not_regress");
+    struct change c;
+    int rc = look_up(j, m, rule, &c);
+    if (rc)
+        return rc < 0 ? -1 : 0;
+    struct finding f;
+    if (find_verdict(j, m, &c, rule, &f))
+        return -1;
+    if (!f.verdict) {
+        gate_failed(rule, "'%s' was not compared: there is no verdict", m->metric);
+        return 0;
+    }
+    ml_json_set_str(rule, "observed", c.identical ? "identical" : f.verdict);
+    if (f.margin > 0)
+        ml_json_set_num(rule, "margin", f.margin);
+    const cJSON *paired = ml_json_get(j->comparison, "paired");
+    if (cJSON_IsFalse(paired) && !j->p->allow_unpaired) {
+        gate_failed(rule, "the two were not compared on the same rows; 'allow_unpaired: true' would accept that");
+        return 0;
+    }
+    if (!improve) {
+        judge_no_regress(j, m, &c, rule, &f);
+        return 0;
+    }
+    neutral(rule, &c, j->alpha / 2);
+    if (c.identical || !strcmp(f.verdict, "better"))
+        gate_passed(rule);
+    else
+        gate_failed(rule, "not shown to be better: %s%s%s%s", f.verdict, f.reason ? " (" : "", f.reason ? f.reason : "",
+            f.reason ? ")" : "");
+    return 0;
+}

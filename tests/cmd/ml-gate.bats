@@ -1,0 +1,513 @@
+load helper
+
+# edit CODE: the golden card, changed by python ("c" is the card), as card.json
+edit() {
+    /usr/bin/python3 - "$TOP/tests/golden/compared.json" "$1" >card.json <<'PY'
+import json, sys
+c = json.load(open(sys.argv[1]))
+ev, cmp = c["evaluation"], c["comparison"]
+acc = cmp["metrics"]["accuracy"]
+exec(sys.argv[2])
+json.dump(c, sys.stdout)
+PY
+}
+
+# rule NAME KEY [VALUE]: prints that key of a rule in gated.json
+rule() {
+    /usr/bin/python3 - "$1" "$2" <<'PY'
+import json, sys
+rules = [r for r in json.load(open("gated.json"))["gate"]["rules"] if r["rule"] == sys.argv[1]]
+assert len(rules) == 1, f"{len(rules)} rules {sys.argv[1]}"
+print(json.dumps(rules[0].get(sys.argv[2], "absent"), ensure_ascii=False))
+PY
+}
+
+# gate [CODE]: holds card.json (or the golden card) against p.yml, expecting that exit code
+gate() {
+    local want=${1:-0}
+    [ -e card.json ] || cp "$TOP/tests/golden/compared.json" card.json
+    run --separate-stderr ml-gate p.yml --card card.json -o gated.json
+    [ "$status" -eq "$want" ] || {
+        echo "exit $status, wanted $want: $stderr"
+        return 1
+    }
+}
+
+# is RULE KEY VALUE
+is() {
+    local got
+    got=$(rule "$1" "$2")
+    [ "$got" = "$3" ] || {
+        echo "$1 $2 is $got, wanted $3"
+        return 1
+    }
+}
+
+@test "the manual's policy passes, and every rule is in the document" {
+    cat >p.yml <<'Y'
+min_rows: 500
+current: optional
+metrics:
+  accuracy:
+    min: 0.60
+    must: not_regress
+    margin: 0.01
+    max_drop: { limit: 2%, on: bound, level: warn }
+  log_loss: { max: 1.5 }
+slices:
+  accents=no: { accuracy: { min: 0.55, must: not_regress, margin: 0.02 } }
+Y
+    gate
+    [ "$(ml get gate.passed gated.json)" = true ]
+    [ "$(ml get gate.policy gated.json)" = p.yml ]
+    [ "$(ml get gate.policy_digest gated.json)" = "sha256:$(sha256sum <p.yml | cut -d' ' -f1)" ]
+    is min_rows observed 1694
+    is accuracy.min observed 0.6606
+    is accuracy.min neutral_pass_rate null
+    is accuracy.must observed '"better"'
+    is accuracy.must margin 0.01
+    is accuracy.must compared_again true
+    [[ "$(rule accuracy.max_drop limit)" == 0.01274* ]]
+    is accuracy.max_drop observed -0.0122
+    is accuracy.max_drop level '"warn"'
+    is log_loss.max passed true
+    is accents=no.accuracy.must passed true
+    [[ "$stderr" == "gate passed: 7 passed, 0 failed, 0 warned, 0 not applicable" ]]
+}
+
+@test "what isn't the gate's is passed on byte for byte, and a gate that was there is replaced" {
+    printf '{"schema": "mlci.card/1", "x": {"big": 12345678901234567890, "n": 1.10},  "gate": {"passed": false}, "evaluation": {"rows": 9, "metrics": {"accuracy": {"value": 0.5}}}}' >card.json
+    echo 'metrics: {accuracy: {min: 0.5}}' >p.yml
+    run --separate-stderr ml-gate -q p.yml <card.json
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    [[ "$output" == *'"x": {"big": 12345678901234567890, "n": 1.10},'* ]]
+    [ "$(grep -o '"passed"' <<<"$output" | wc -l)" -eq 2 ]
+    [ "$(ml get gate.passed <<<"$output")" = true ]
+}
+
+@test "limits: min and max, on value and on bound, pass at equality" {
+    echo 'metrics: {accuracy: {min: 0.6606, max: 0.6606}, log_loss: {max: {limit: 1.27, on: bound}}}' >p.yml
+    gate
+    echo 'metrics: {accuracy: {min: {limit: 0.65, on: bound}}}' >p.yml
+    gate 1
+    is accuracy.min observed 0.6377
+    [[ "$(rule accuracy.min shortfall)" == 0.0122999* ]]
+    is accuracy.min reason '"the low end 0.6377 is below 0.65 by 0.012"'
+    echo 'metrics: {log_loss: {max: 1.2}}' >p.yml
+    gate 1
+    is log_loss.max reason '"1.21 is above 1.2 by 0.01"'
+    # equality within rounding: 0.1 + 0.2 against 0.3
+    edit 'ev["metrics"]["accuracy"]["value"] = 0.3; ev["metrics"]["accuracy"]["low"] = 0.1'
+    echo 'metrics: {accuracy: {min: 0.30000000000000004}}' >p.yml
+    gate
+    echo 'metrics: {accuracy: {min: 0.3000001}}' >p.yml
+    gate 1
+}
+
+@test "a failed gate has written its whole document, and says which rule and by how much" {
+    echo 'metrics: {accuracy: {min: 0.7, must: improve}}' >p.yml
+    gate 1
+    [ "$(ml get gate.passed gated.json)" = false ]
+    [ "$(ml get evaluation.rows gated.json)" = 1694 ]
+    [[ "$stderr" == *"FAILED   accuracy.min: 0.6606 is below 0.7 by 0.039"* ]]
+    [[ "$stderr" == *"gate FAILED: 1 passed, 1 failed, 0 warned, 0 not applicable" ]]
+}
+
+@test "level warn doesn't fail the gate, per limit or per metric" {
+    echo 'metrics: {accuracy: {min: {limit: 0.7, level: warn}}}' >p.yml
+    gate
+    is accuracy.min passed false
+    [[ "$stderr" == *"warning  accuracy.min"* ]]
+    echo 'metrics: {accuracy: {level: warn, min: 0.7, must: improve, max_drop: {limit: 0, level: fail}}}' >p.yml
+    gate
+    is accuracy.min level '"warn"'
+    is accuracy.max_drop level '"fail"'
+    edit 'acc["delta"] = -0.01'
+    gate 1
+}
+
+@test "a metric that is missing fails, and one that is null says why" {
+    echo 'metrics: {recall: {min: 0.1}}' >p.yml
+    gate 1
+    is recall.min reason "\"the card has no 'recall'\""
+    echo 'metrics: {roc_auc: {min: 0.1, must: not_regress}}' >p.yml
+    gate 1
+    is roc_auc.min reason "\"'roc_auc' has no value: no scores\""
+    is roc_auc.must reason "\"'roc_auc' was not compared\""
+    echo 'slices: {accents=maybe: {accuracy: {min: 0.1}, min_rows: 3}}' >p.yml
+    gate 1
+    is accents=maybe.accuracy.min reason "\"the card has no 'accuracy' for 'accents=maybe'\""
+    is accents=maybe.min_rows passed false
+    echo 'metrics: {accuracy: {min: {limit: 0.1, on: bound}}}' >p.yml
+    edit 'ev["metrics"]["accuracy"]["low"] = None'
+    gate 1
+    is accuracy.min reason "\"'accuracy' has no interval to hold the limit against\""
+}
+
+@test "a drop is oriented: losses drop when they rise" {
+    echo 'metrics: {log_loss: {max_drop: 0.05}, accuracy: {max_drop: 0.01}}' >p.yml
+    edit 'cmp["metrics"]["log_loss"]["delta"] = 0.06; acc["delta"] = -0.005'
+    gate 1
+    is log_loss.max_drop observed 0.06
+    is log_loss.max_drop reason '"it got worse by 0.06, and 0.05 is allowed"'
+    is accuracy.max_drop passed true
+    # on the bound the unfavourable end counts: high for a loss, low for accuracy
+    echo 'metrics: {log_loss: {max_drop: {limit: 0.001, on: bound}}, accuracy: {max_drop: {limit: 0, on: bound}}}' >p.yml
+    edit ''
+    gate
+    is log_loss.max_drop observed 0.001
+    is accuracy.max_drop observed -0.0122
+}
+
+@test "max_drop in percent is of the current value" {
+    echo 'metrics: {accuracy: {max_drop: 10%}}' >p.yml
+    edit 'acc["delta"] = -0.0637'
+    gate
+    is accuracy.max_drop required '"10%"'
+    is accuracy.max_drop limit 0.0637
+    edit 'acc["delta"] = -0.0638'
+    gate 1
+    edit 'acc["current"] = 0'
+    run --separate-stderr ml-gate p.yml --card card.json
+    fails 2 "'max_drop' of 'accuracy' is a percentage, but the current value is about 0: give a number"
+    echo 'metrics: {profit: {direction: higher, max_drop: 10%}}' >p.yml
+    edit 'cmp["metrics"]["profit"] = {"current": 5, "candidate": -1, "delta": -6, "low": -7, "high": -5}'
+    run --separate-stderr ml-gate p.yml --card card.json
+    fails 2 "its values can be negative"
+}
+
+@test "must: not_regress with a margin is non-inferiority, without one harm that was not shown" {
+    echo 'metrics: {f1_macro: {must: not_regress}}' >p.yml
+    gate
+    is f1_macro.must basis '"harm not shown"'
+    is f1_macro.must neutral_pass_rate 0.975
+    echo 'metrics: {f1_macro: {must: not_regress, margin: 0.02}}' >p.yml
+    gate
+    is f1_macro.must observed '"equivalent"'
+    is f1_macro.must compared_again true
+    echo 'metrics: {f1_macro: {must: not_regress, margin: 0.01}}' >p.yml
+    gate 1
+    is f1_macro.must observed '"inconclusive"'
+    is f1_macro.must shortfall 0.006199999999999999
+    is f1_macro.must reason '"it may have got worse by up to 0.0162, and 0.01 is allowed"'
+    # the margin of the card is used as it is when the policy's is the same, and when the policy has none
+    echo 'metrics: {accuracy: {must: not_regress, margin: 0.005}}' >p.yml
+    gate
+    is accuracy.must compared_again '"absent"'
+    echo 'metrics: {accuracy: {must: not_regress}}' >p.yml
+    gate
+    is accuracy.must margin 0.005
+    edit 'acc["noninferior"] = False; acc["low"] = -0.006'
+    gate 1
+}
+
+@test "must: improve wants the verdict better; a wide margin makes a gain negligible" {
+    echo 'metrics: {accuracy: {must: improve}}' >p.yml
+    gate
+    is accuracy.must neutral_pass_rate 0.025
+    echo 'metrics: {accuracy: {must: improve, margin: 0.05}}' >p.yml
+    gate 1
+    is accuracy.must observed '"equivalent"'
+    echo 'metrics: {f1_macro: {must: improve}}' >p.yml
+    gate 1
+    is f1_macro.must reason '"not shown to be better: inconclusive"'
+}
+
+@test "identical models satisfy both musts" {
+    echo 'metrics: {accuracy: {must: improve, margin: 0.01}, f1_macro: {must: not_regress}}' >p.yml
+    edit '
+cmp["identical"] = True
+for m in cmp["metrics"].values(): m.update(delta=0, low=0, high=0, se=0, p=1, p_adjusted=1, changed=0, verdict="equivalent", noninferior=True)'
+    gate
+    is accuracy.must observed '"identical"'
+    is accuracy.must neutral_pass_rate null
+}
+
+@test "too few rows are never non-inferior, whatever the margin" {
+    echo 'metrics: {accuracy: {must: not_regress, margin: 0.5}}' >p.yml
+    edit 'cmp["rows"] = 20; acc.update(n=20, verdict="inconclusive", noninferior=False)'
+    gate 1
+    is accuracy.must observed '"inconclusive"'
+    [[ "$(rule accuracy.must reason)" == *"only 20 rows"* ]]
+    echo 'metrics: {roc_auc: {must: not_regress, margin: 0.5}}' >p.yml
+    edit 'cmp["metrics"]["roc_auc"] = dict(acc, n=9)'
+    gate 1
+    [[ "$(rule roc_auc.must reason)" == *"only 9 rows in the smaller class"* ]]
+}
+
+@test "no test was possible: must fails, max_drop decides" {
+    edit 'c.pop("evaluation"); cmp["metrics"] = {"auc": {"current": 0.9, "candidate": 0.5, "delta": -0.4, "low": None, "high": None, "verdict": "inconclusive", "reason": "metrics files hold no rows"}}'
+    echo 'metrics: {auc: {direction: higher, must: not_regress}}' >p.yml
+    gate 1
+    is auc.must reason '"no test was possible: metrics files hold no rows; max_drop needs none"'
+    echo 'metrics: {auc: {direction: higher, min: 0.4, max_drop: 0.5}}' >p.yml
+    gate
+    is auc.min observed 0.5
+    is auc.max_drop neutral_pass_rate null
+}
+
+@test "neutral pass rates are those of verdicts.md: 1,694 rows, 6 % changed" {
+    # se = sqrt(102/1694^2)
+    edit 'acc.update(se=102 ** 0.5 / 1694, margin=None)'
+    for pair in .005:13 .01:39 .02:92; do
+        echo "metrics: {accuracy: {must: not_regress, margin: ${pair%:*}}}" >p.yml
+        run --separate-stderr ml-gate -q p.yml --card card.json -o gated.json
+        got=$(rule accuracy.must neutral_pass_rate | awk '{ printf "%.0f", 100 * $1 }')
+        [ "$got" = "${pair#*:}" ] || { echo "${pair%:*}: $got"; false; }
+    done
+    echo 'metrics: {accuracy: {max_drop: .005}}' >p.yml
+    gate
+    is accuracy.max_drop neutral_pass_rate 0.7992
+    # the effective alpha's quantile replaces 1.96
+    edit 'acc.update(se=102 ** 0.5 / 1694, margin=None); cmp["alpha"] = 0.05 / 6'
+    echo 'metrics: {accuracy: {must: not_regress, margin: .02}}' >p.yml
+    gate
+    is accuracy.must neutral_pass_rate 0.7631
+}
+
+@test "no current model: absolute rules gate, relative ones are not applicable" {
+    edit 'c["comparison"] = {"current": None, "reason": "no current model"}'
+    echo 'metrics: {accuracy: {min: 0.6, must: not_regress, max_drop: 0.01}}' >p.yml
+    gate
+    is accuracy.must passed null
+    is accuracy.must reason '"no current model"'
+    is accuracy.max_drop passed null
+    echo 'metrics: {accuracy: {min: 0.7, must: not_regress}}' >p.yml
+    gate 1
+    is absolute passed false
+    echo 'metrics: {accuracy: {must: not_regress}}' >p.yml
+    gate 1
+    is absolute reason '"without a current model a min or max has to let the model through, and none did"'
+    echo 'current: required
+metrics: {accuracy: {min: 0.6}}' >p.yml
+    gate 1
+    is current passed false
+    is current observed '"none"'
+}
+
+@test "a card with no comparison fails relative rules, and current: required" {
+    edit 'c.pop("comparison")'
+    echo 'metrics: {accuracy: {min: 0.6, must: not_regress}}' >p.yml
+    gate 1
+    is accuracy.must reason '"the card has no comparison"'
+    echo 'metrics: {accuracy: {min: 0.6}}' >p.yml
+    gate
+    echo '{current: required, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    gate 1
+}
+
+@test "unpaired comparisons need allow_unpaired" {
+    edit 'cmp["paired"] = False'
+    echo 'metrics: {accuracy: {must: not_regress}}' >p.yml
+    gate 1
+    [[ "$(rule accuracy.must reason)" == *"'allow_unpaired: true' would accept that"* ]]
+    echo '{allow_unpaired: true, metrics: {accuracy: {must: not_regress}}}' >p.yml
+    gate
+}
+
+@test "rows without a partner fail unless max_unmatched allows them" {
+    edit 'cmp["unmatched"] = {"current": 2, "candidate": 15}'
+    echo 'metrics: {accuracy: {min: 0.6}}' >p.yml
+    gate 1
+    is max_unmatched observed 17
+    echo '{max_unmatched: 17, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    gate
+    echo '{max_unmatched: 1%, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    gate
+    is max_unmatched required 17.11
+    echo '{max_unmatched: 0.5%, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    gate 1
+}
+
+@test "max_reuse and min_rows" {
+    echo '{max_reuse: 4, min_rows: 1694, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    gate
+    echo '{max_reuse: 3, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    gate 1
+    is max_reuse reason '"this test set has been used 4 times, and 3 are allowed: take fresh data"'
+    echo '{max_reuse: {limit: 3, level: warn}, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    gate
+    echo '{min_rows: 1695, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    gate 1
+    is min_rows reason '"1694 rows, and 1695 are needed"'
+}
+
+@test "direction: a contradiction between policy and card is 2" {
+    echo 'metrics: {accuracy: {max_drop: 0.1}}' >p.yml
+    edit 'acc["direction"] = "lower"'
+    run --separate-stderr ml-gate p.yml --card card.json
+    fails 2 "'accuracy' is better when higher, but the card says 'lower'"
+}
+
+@test "policy_changed and data_changed say what differs from production's" {
+    echo 'metrics: {accuracy: {min: 0.6}}' >p.yml
+    gate
+    [ "$(ml get gate.policy_changed gated.json)" = null ]
+    [ "$(ml get gate.data_changed gated.json)" = false ]
+    edit 'cmp["current"].update(policy_digest="sha256:" + "0" * 64, data="sha256:" + "0" * 64)'
+    gate
+    [ "$(ml get gate.policy_changed gated.json)" = true ]
+    [ "$(ml get gate.data_changed gated.json)" = true ]
+}
+
+# means YAML 'pattern': a policy that can't mean anything is 2, with its line
+means() {
+    printf '%s' "$1" >p.yml
+    run --separate-stderr ml-gate p.yml --card "$TOP/tests/golden/compared.json"
+    fails 2 "$2"
+    [ -z "$output" ]
+}
+
+@test "a policy that can't mean anything is exit 2 and says where" {
+    means $'metrics:\n  accuracy:\n    mni: 0.6\n' "p.yml: line 3: unknown key 'mni', did you mean 'min'\?"
+    means $'metric:\n  accuracy: {min: 1}\n' "line 1: unknown key 'metric', did you mean 'metrics'\?"
+    means '' "an empty policy would let everything through"
+    means '# only a comment' "an empty policy"
+    means 'min_rows: 5' "no rule asks anything of a metric"
+    means 'metrics: {}' "'metrics' must be a mapping with something in it"
+    means $'metrics:\n' "line 1: 'metrics' must be a mapping"
+    means '[1, 2]' "line 1: the policy must be a mapping"
+    means 'metrics: {accuracy: {}}' "'accuracy' must be a mapping with something in it"
+    means 'metrics: {accuracy: {level: warn}}' "'accuracy' has no rule"
+    means 'metrics: {accuracy: {margin: 0.01}}' "no rule asks anything"
+    means 'metrics: {accuracy: {min: high}}' "'min' must be a number"
+    means 'metrics: {accuracy: {min: 60%}}' "'min' takes a number, not a percentage"
+    means 'metrics: {accuracy: {min: 60}}' "'accuracy' is never above 1, so no model could pass"
+    means 'metrics: {log_loss: {max: -1}}' "'log_loss' is never below 0"
+    means 'metrics: {accuracy: {min: 0.8, max: 0.7}}' "has a min above its max"
+    means 'metrics: {accuracy: {must: imporve}}' "unknown value of 'must' 'imporve', did you mean 'improve'\?"
+    means 'metrics: {accuracy: {must: true}}' "'must' must be not_regress or improve"
+    means 'metrics: {accuracy: {must: improve, margin: 0}}' "'margin' must be greater than 0"
+    means 'metrics: {accuracy: {must: improve, margin: -1%}}' "'margin' must be greater than 0"
+    means 'metrics: {accuracy: {max_drop: -0.1}}' "'max_drop' must not be negative"
+    means 'metrics: {accuracy: {max_drop: {on: bound}}}' "'max_drop' needs a 'limit'"
+    means 'metrics: {accuracy: {max_drop: {limit: 1, on: bounds}}}' "unknown value of 'on' 'bounds', did you mean 'bound'\?"
+    means 'metrics: {accuracy: {min: {limit: 0.5, level: wran}}}' "did you mean 'warn'"
+    means 'metrics: {mcc: {max_drop: 2%}}' "'mcc' can be negative"
+    means 'metrics: {r2: {must: not_regress, margin: 2%}}' "'r2' can be negative"
+    means 'metrics: {profit: {must: improve}}' "say 'direction: higher' or 'direction: lower' for 'profit'"
+    means 'metrics: {accuracy: {direction: lower, min: 0.1}}' "'accuracy' is better when higher"
+    means 'slices: {accents: {accuracy: {min: 0.1}}}' "a slice is named 'column=value'"
+    means 'current: sometimes' "unknown value of 'current'"
+    means $'metrics: {accuracy: {min: 0.1}}\nmin_rows: 1.5' "line 2: 'min_rows' must be a whole number"
+    means $'metrics: {accuracy: {min: 0.1}}\nmin_rows: {limit: 5, on: bound}' "unknown key 'on'"
+    means $'metrics: {accuracy: {min: 0.1}}\nmax_unmatched: 200%' "between 0% and 100%"
+    means $'metrics: {accuracy: {min: 0.1}}\nallow_unpaired: maybe' "must be true or false"
+}
+
+@test "a policy that isn't YAML, or too much of it, is 3 with line and column" {
+    bad() {
+        run --separate-stderr ml-gate p.yml --card "$TOP/tests/golden/compared.json"
+        fails 3 "$1"
+    }
+    printf 'metrics: {accuracy: {min: 1}}\nmetrics: {}\n' >p.yml
+    bad "p.yml: line 2, column 1: key 'metrics' is given twice"
+    printf 'metrics: [1, 2\n' >p.yml
+    bad "p.yml: line"
+    printf 'metrics: \xff\n' >p.yml
+    bad "p.yml: line 1, column 10: not UTF-8"
+    printf 'metrics: {accuracy: {min: .nan}}\n' >p.yml
+    bad "'.nan' is not a finite number"
+    printf 'a: 1\n---\nb: 2\n' >p.yml
+    bad "a second document"
+    { echo 'a0: &a0 [x, x, x, x, x, x, x, x, x]'
+        for i in 1 2 3 4 5 6 7 8 9 10 11; do
+            p=$((i - 1))
+            echo "a$i: &a$i [*a$p, *a$p, *a$p, *a$p, *a$p, *a$p, *a$p, *a$p, *a$p]"
+        done; } >p.yml
+    ulimit -v 200000
+    bad "aliases repeat too much"
+    head -c 2000000 /dev/zero | tr '\0' ' ' >p.yml
+    bad "p.yml"
+    rm p.yml
+    bad "p.yml"
+}
+
+@test "no card is 3: empty input, another schema, duplicate keys, a section that is no object" {
+    echo 'metrics: {accuracy: {min: 0.1}}' >p.yml
+    run --separate-stderr ml-gate p.yml </dev/null
+    fails 3 "no card: give it on standard input or with --card FILE"
+    run --separate-stderr ml-gate p.yml <<<'{"schema": "mlci.card/9"}'
+    fails 3 "unknown schema"
+    run --separate-stderr ml-gate p.yml <<<'{"schema": "mlci.card/1", "a": 1, "a": 2}'
+    fails 3 "duplicate key"
+    run --separate-stderr ml-gate p.yml <<<'{"schema": "mlci.card/1", "evaluation": 7}'
+    fails 3 "'evaluation' is not an object"
+    run --separate-stderr ml-gate p.yml --card nowhere.json
+    fails 3 "nowhere.json"
+    { printf '{"schema": "mlci.card/1", "x": '; head -c 1000000 /dev/zero | tr '\0' '['; } >deep.json
+    run --separate-stderr ml-gate p.yml --card deep.json
+    fails 3 "deep.json"
+}
+
+@test "sections that hold nonsense fail rules, never crash" {
+    echo '{min_rows: 1, max_reuse: 1, metrics: {accuracy: {min: 0.1, must: not_regress, max_drop: 1%}}, slices: {a=b: {min_rows: 1, accuracy: {min: 0}}}}' >p.yml
+    for c in '{"metrics": 1, "slices": []}' '{"metrics": {"accuracy": "high"}, "rows": "many", "slices": {"a=b": 3}}' '{}'; do
+        run --separate-stderr ml-gate p.yml <<<'{"schema": "mlci.card/1", "evaluation": '"$c"', "comparison": '"$c"'}'
+        [ "$status" -eq 1 ]
+        run --separate-stderr ml-gate p.yml <<<'{"schema": "mlci.card/1", "evaluation": '"$c"', "comparison": {"current": {}, "reuse": 3, "metrics": {"accuracy": {"delta": 1, "verdict": 4}}}}'
+        [ "$status" -eq 1 ] || [ "$status" -eq 2 ]
+    done
+}
+
+@test "JUnit: one case a rule, unique names, skipped and warned told apart" {
+    edit 'c["model"]["name"] = "a<b>&\"c"; c["comparison"] = {"current": None}'
+    cat >p.yml <<'Y'
+metrics:
+  accuracy: { min: 0.7, must: not_regress }
+  f1_macro: { max: { limit: 0.5, level: warn } }
+  log_loss: { max: 1.5 }
+slices: { 'x=<&>"''': { accuracy: { min: 0.1 } } }
+Y
+    run --separate-stderr ml-gate p.yml --card card.json --junit g.xml -o gated.json
+    [ "$status" -eq 1 ]
+    /usr/bin/python3 - <<'PY'
+import xml.etree.ElementTree as ET
+s = ET.parse("g.xml").getroot()[0]
+cases = {c.get("name"): c for c in s}
+assert {c.get("classname") for c in s} == {'ml-gate.a<b>&"c'}
+assert (s.get("tests"), s.get("failures"), s.get("skipped")) == ("5", "2", "1") and len(cases) == 5, s.attrib
+assert cases["accuracy.min"].find("failure").get("message") == "0.6606 is below 0.7 by 0.039"
+assert cases["accuracy.must"].find("skipped").get("message") == "not applicable: no current model"
+assert cases["f1_macro.max"].find("system-out").text.startswith("warning: 0.6312 is above 0.5")
+assert "x=<&>\"'.accuracy.min" in cases and len(cases["log_loss.max"]) == 0
+PY
+    run --separate-stderr ml-gate p.yml --card card.json --junit g.txt
+    fails 2 "must end in .xml"
+}
+
+@test "OpenMetrics: read by prometheus_client, and by GitLab's line parser" {
+    edit 'c["model"]["name"] = "it'"'"'s a \"mo#del\" \\ x"'
+    echo 'metrics: {accuracy: {min: 0.7}, log_loss: {max: 1.5}}' >p.yml
+    run --separate-stderr ml-gate p.yml --card card.json --openmetrics m.txt -o gated.json
+    [ "$status" -eq 1 ]
+    /usr/bin/python3 - <<'PY'
+import re, shlex
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+text = open("m.txt").read()
+fam = {f.name: f for f in parse(text)}
+assert set(fam) == {"ml_metric", "ml_metric_delta", "ml_gate_rule_passed", "ml_gate_passed"}, set(fam)
+got = {(s.labels["metric"], s.labels.get("slice")): s.value for s in fam["ml_metric"].samples}
+assert got[("accuracy", None)] == 0.661 and got[("accuracy", "accents=no")] == 0.655 and ("roc_auc", None) not in got, got
+assert [s.value for s in fam["ml_gate_passed"].samples] == [0]
+assert fam["ml_metric"].samples[0].labels["model"] == 'it\'s a "mo%23del" \\ x'
+names = set()
+for line in text.splitlines():  # ee/lib/gitlab/ci/parsers/metrics/generic.rb
+    words = shlex.split(re.sub("#.*", "", line))
+    if words:
+        assert len(words) == 2 and words[0] not in names, words
+        names.add(words[0])
+        float(words[1])
+assert len(names) == 3 + 2 + 3 + 2 + 2 + 1, len(names)
+PY
+}
+
+@test "a full disk or an unwritable report leaves an error, not half a file" {
+    echo 'metrics: {accuracy: {min: 0.6}}' >p.yml
+    run --separate-stderr bash -c 'ml-gate -q p.yml --card "$TOP/tests/golden/compared.json" >/dev/full'
+    fails 3 "standard output"
+    run --separate-stderr ml-gate -q p.yml --card "$TOP/tests/golden/compared.json" --junit no/such/g.xml -o out.json
+    fails 3 "no/such"
+    [ ! -e out.json ]
+}

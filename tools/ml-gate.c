@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ml-gate: holds a card against a policy; the answer is yes or no. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/tool.h"
+#include "data/json.h"
+#include "model/card.h"
+#include "model/gate.h"
+#include "model/policy.h"
+
+struct cfg {
+    struct ml_common common;
+    const char *junit, *openmetrics;
+};
+
+static const struct ml_opt opts[] = {
+    ML_OPT_CARD(struct cfg),
+    ML_OPT_ROW(
+        0, "junit", ML_OPT_STR, struct cfg, junit, "FILE", "write the rules as a JUnit report too; FILE ends in .xml"),
+    ML_OPT_ROW(0, "openmetrics", ML_OPT_STR, struct cfg, openmetrics, "FILE",
+        "write metrics and rules as OpenMetrics text too"),
+    ML_OPT_OUT(struct cfg),
+    ML_OPT_QUIET(struct cfg),
+    ML_OPT_VERBOSE(struct cfg),
+    ML_OPT_END,
+};
+
+static const struct ml_cmd cmd = {
+    .name = "ml-gate",
+    .summary = "hold a model card against a policy",
+    .synopsis = "[options] POLICY.yml",
+    .opts = opts,
+    .examples = "ml-eval candidate.csv | ml-compare --current production.csv | ml-gate ml-policy.yml >card.json\n"
+                "ml-gate ml-policy.yml --card compared.json --junit gate.xml -o card.json",
+    .min_args = 1,
+    .max_args = 1,
+};
+
+/* What is judged, all owned. */
+struct sections {
+    cJSON *evaluation, *comparison, *model, *gate;
+};
+
+static void release(struct sections *s)
+{
+    cJSON_Delete(s->evaluation);
+    cJSON_Delete(s->comparison);
+    cJSON_Delete(s->model);
+    cJSON_Delete(s->gate);
+}
+
+static int get_section(const struct ml_card *card, const char *name, cJSON **out, struct ml_err *err)
+{
+    *out = ml_card_get(card, name, err);
+    return *out || !err->code ? 0 : -1;
+}
+
+static int write_reports(const struct cfg *cfg, const struct sections *s, struct ml_err *err)
+{
+    struct ml_buf text = ML_BUF_INIT;
+    const char *model = ml_json_str(s->model, "name");
+    int rc = 0;
+    if (cfg->junit) {
+        ml_gate_junit(s->gate, model, &text);
+        rc = ml_file_write(cfg->junit, ml_buf_str(&text), text.len, 0644, err);
+    }
+    if (!rc && cfg->openmetrics) {
+        ml_buf_reset(&text);
+        ml_gate_openmetrics(s->gate, s->evaluation, s->comparison, model, &text);
+        rc = ml_file_write(cfg->openmetrics, ml_buf_str(&text), text.len, 0644, err);
+    }
+    ml_buf_release(&text);
+    return rc;
+}
+
+/* Each rule that didn't pass outright, then the answer. */
+static void summarise(const struct cfg *cfg, const cJSON *gate)
+{
+    const cJSON *rule;
+    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
+    {
+        const cJSON *passed = ml_json_get(rule, "passed");
+        const char *name = ml_json_str(rule, "rule"), *reason = ml_json_str(rule, "reason");
+        const char *level = ml_json_str(rule, "level");
+        if (cJSON_IsTrue(passed))
+            ml_tool_detail(&cfg->common, "  passed   %s", name);
+        else if (cJSON_IsFalse(passed))
+            ml_tool_say(&cfg->common, "  %-8s %s: %s", strcmp(level, "warn") ? "FAILED" : "warning", name, reason);
+        else
+            ml_tool_say(&cfg->common, "  skipped  %s: %s", name, reason);
+    }
+    size_t failed = ml_gate_count(gate, 0, "fail"), warned = ml_gate_count(gate, 0, "warn");
+    size_t passed = ml_gate_count(gate, 1, NULL), skipped = ml_gate_count(gate, -1, NULL);
+    ml_tool_say(&cfg->common, "gate %s: %zu passed, %zu failed, %zu warned, %zu not applicable",
+        failed ? "FAILED" : "passed", passed, failed, warned, skipped);
+}
+
+static int run(void *arg, struct ml_err *err)
+{
+    struct cfg *cfg = arg;
+    struct ml_policy policy = ML_POLICY_INIT;
+    struct sections s = { 0 };
+    struct ml_card card;
+    ml_card_init(&card);
+    int rc = -1;
+    const char *junit = cfg->junit;
+    if (junit && (strlen(junit) < 5 || strcmp(junit + strlen(junit) - 4, ".xml") != 0)) {
+        ml_err_set(err, ML_USAGE, "--junit '%s' must end in .xml, or GitLab refuses the report", junit);
+        goto out;
+    }
+    if (ml_policy_load(&policy, cfg->common.args.v[0], err))
+        goto out;
+    int none = ml_card_filter(&card, &cfg->common, err);
+    if (none > 0)
+        ml_err_set(err, ML_LOCAL, "no card: give it on standard input or with --card FILE");
+    if (none || get_section(&card, "evaluation", &s.evaluation, err) ||
+        get_section(&card, "comparison", &s.comparison, err) || get_section(&card, "model", &s.model, err) ||
+        ml_gate_judge(&policy, s.evaluation, s.comparison, &s.gate, err))
+        goto out;
+    bool passed = ml_json_true(s.gate, "passed");
+    ml_card_set(&card, "gate", cJSON_Duplicate(s.gate, true));
+    if (write_reports(cfg, &s, err) || ml_card_put(&card, &cfg->common, err))
+        goto out;
+    summarise(cfg, s.gate);
+    rc = passed ? ML_OK : ML_NO;
+out:
+    ml_policy_release(&policy);
+    ml_card_release(&card);
+    release(&s);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct cfg cfg = { 0 };
+    return ml_tool_main(&cmd, argc, argv, &cfg, run);
+}
