@@ -153,7 +153,8 @@ static int parse_long(struct walk *w, const char *s, struct ml_err *err)
         w->what = SHOW_HELP;
         return 0;
     }
-    if (!o && !strcmp(s, "version")) {
+    /* A tool may have a --version of its own, with a value; alone it asks for the tool's all the same. */
+    if (!strcmp(s, "version") && (!o || w->i + 1 >= w->argc)) {
         w->what = SHOW_VERSION;
         return 0;
     }
