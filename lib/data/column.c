@@ -36,7 +36,7 @@ bool ml_column_number(const char *s, size_t len, double *out)
         *out = at > 0 && x > 0 ? -x : x;
         return true;
     }
-    if (at + digits == len || !ml_double_parse(s, len, out))
+    if (at + digits == len || !ml_double_parse(s, len, out) || isinf(*out))
         return false;
     if (*out == 0)
         *out = 0;

@@ -223,13 +223,14 @@ static int get_number(struct reading *rd, int column, struct ml_cell cell, doubl
     }
     while (cell.len > 0 && (cell.s[cell.len - 1] == ' ' || cell.s[cell.len - 1] == '\t'))
         cell.len--;
-    if (ml_double_parse(cell.s, cell.len, out))
+    bool number = ml_double_parse(cell.s, cell.len, out);
+    if (number && isfinite(*out))
         return 0;
     if (cell.len == 0)
         return bad_cell(rd, column, "the number is missing");
     char why[100];
     snprintf(why, sizeof why, "'%.*s' is not a%s number", (int)(cell.len > 50 ? 50 : cell.len), cell.s,
-        ml_column_not_finite(cell.s, cell.len) ? " finite" : "");
+        number || ml_column_not_finite(cell.s, cell.len) ? " finite" : "");
     return bad_cell(rd, column, why);
 }
 

@@ -229,7 +229,7 @@ static int decide_task(struct settling *st)
     if (strcmp(task, "regression") == 0)
         return 0;
     collect_classes(st);
-    if (strcmp(task, "auto") == 0 && !by_class && stray_numbers(st))
+    if (strcmp(task, "auto") == 0 && !by_class && st->labels.n <= 2 && stray_numbers(st))
         return ml_err_set(st->err, ML_USAGE,
             "'%s': the predictions are numbers between the labels: if they are scores say --score, else --task "
             "regression",
@@ -397,7 +397,7 @@ static int answer_numbers(struct settling *st, const struct ml_predictions *p, s
             double *v = &c->value[k];
             const char *s = ml_intern_text(&c->dict, (uint32_t)k);
             /* "007" makes a column one of texts, but where numbers are asked for it is one. */
-            if (isnan(*v) && !ml_double_parse(s, strlen(s), v))
+            if (isnan(*v) && (!ml_double_parse(s, strlen(s), v) || isinf(*v)))
                 return ml_err_set(st->err, ML_LOCAL,
                     "'%s': line %llu: the %s '%s' is not a number, as regression needs it", p->name,
                     (unsigned long long)c->line[k], i == 0 ? "label" : "prediction", s);

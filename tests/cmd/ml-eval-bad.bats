@@ -1,0 +1,139 @@
+# ml-eval: what it refuses, each with place and exit code, and nothing on stdout.
+bats_require_minimum_version 1.5.0
+load helper
+
+# refuses CODE 'pattern' [option ...] <file
+refuses() {
+    local code=$1 pattern=$2
+    shift 2
+    cat >f.csv
+    run --separate-stderr ml-eval "$@" f.csv
+    fails "$code" "$pattern" || return 1
+    [ -z "$output" ] || { echo "wrote: $output"; return 1; }
+}
+
+@test "an empty file, and a header only" {
+    printf '' | refuses 3 "'f.csv': the file is empty"
+    printf '\n\n' | refuses 3 'the file is empty'
+    printf 'label,prediction\n' | refuses 3 'the header is there, but no row'
+    printf '{}\n' | refuses 3 "no column 'label'"
+    run --separate-stderr ml-eval nowhere.csv
+    fails 3 "'nowhere.csv': cannot open: No such file"
+    run --separate-stderr ml-eval .
+    fails 3 "'.': cannot read: Is a directory"
+}
+
+@test "missing columns are named beside those that are there" {
+    printf 'id,y,prediction\n1,a,a\n' | refuses 3 "no column 'label' .*the file has 'id', 'y', 'prediction'"
+    printf 'id,label\n1,a\n' | refuses 3 "neither a column 'prediction' nor 'score'"
+    for o in id label prediction score weight group slice; do
+        printf 'id,label,prediction\n1,a,a\n' | refuses 3 "line 1: no column 'zz'" --$o zz
+    done
+    printf 'id,label,prediction\n1,a,a\n' | refuses 3 "no column starts with 'zz'" --scores zz
+    printf 'label,prediction,label\na,a,a\n' | refuses 3 "line 1: two columns are called 'label'"
+}
+
+@test "scores that are nan, infinite, missing or no number" {
+    for v in nan NaN inf -Inf Infinity; do
+        printf 'label,score\n0,0.5\n1,%s\n' "$v" | refuses 3 "line 3, column 'score': '$v' is not a finite number"
+    done
+    printf 'label,score\n0,0.5\n1,\n' | refuses 3 "line 3, column 'score': the number is missing"
+    printf 'label,score\n0,0.5\n1,high\n' | refuses 3 "line 3, column 'score': 'high' is not a number"
+    printf 'label,score\n0,0.5\n1,1e999\n' | refuses 3 "line 3, column 'score'"
+    printf 'label,score\n0,0.5\n1,0x1p-1\n' | refuses 3 "line 3, column 'score'"
+    printf '{"label":0,"score":0.5}\n{"label":1,"score":NaN}\n' | refuses 3 "line 2, column 'score': 'NaN' is not a finite number"
+    printf '{"label":0,"score":0.5}\n{"label":1}\n' | refuses 3 "line 2, column 'score': the number is missing"
+    printf 'label,p_a,p_b\na,0.5,0.5\nb,0.2,nan\n' | refuses 3 "line 3, column 'p_b'" --scores p_
+}
+
+@test "labels and predictions that are missing, or numbers that aren't finite" {
+    printf 'label,prediction\na,a\n,b\n' | refuses 3 "line 3, column 'label': the label is missing"
+    printf 'label,prediction\na,a\nb,\n' | refuses 3 "line 3, column 'prediction': the prediction is missing"
+    printf 'label,prediction\n1.5,1\n2,nan\n3,4\n' | refuses 3 "line 3, column 'prediction': 'nan' is not a finite number" --task regression
+    printf 'label,prediction\n1.5,1\n-inf,2\n' | refuses 3 "line 3, column 'label': '-inf' is not a finite number" --task regression
+    printf 'label,prediction\na,x\nb,y\n' | refuses 3 'no prediction is among the labels'
+    printf 'label,prediction\n0,0.7\n1,0.4\n' | refuses 2 'if they are scores say --score'
+}
+
+@test "one class only: what needs two is null with a reason" {
+    printf 'label,score\n1,0.5\n1,0.2\n1,0.9\n' >one.csv
+    ml-eval -q one.csv >one.json
+    [ "$(ml get evaluation.metrics.roc_auc.value one.json)" = null ]
+    [ -n "$(ml get evaluation.metrics.roc_auc.reason one.json)" ]
+    [ "$(ml get evaluation.metrics.accuracy.value one.json | cut -c1-6)" = 0.6666 ]
+    printf 'label,prediction\n0,0\n0,1\n0,0\n' >none.csv
+    ml-eval -q none.csv >none.json
+    [ "$(ml get evaluation.metrics.recall.value none.json)" = null ]
+    [ "$(ml get evaluation.positive none.json)" = 1 ]
+    printf 'label,prediction\na,a\na,a\n' >text.csv
+    ml-eval -q text.csv >text.json
+    [ "$(ml get evaluation.metrics.accuracy.value text.json)" = 1 ]
+}
+
+@test "duplicate and missing ids, also far apart" {
+    printf 'id,label,prediction\nx,a,a\ny,b,b\nx,a,a\n' | refuses 3 "line 4: the id 'x' stands twice \(rows 1 and 3\)"
+    { echo id,label,prediction; seq 1 3000 | sed 's/$/,a,a/'; echo '7,a,a'; } | refuses 3 "line 3002: the id '7' stands twice \(rows 7 and 3001\)"
+    printf 'id,label,prediction\n,a,a\n' | refuses 3 "line 2, column 'id': the id is missing"
+    # ids are texts and aren't trimmed
+    printf 'id,label,prediction\nx,a,a\n x,b,b\n01,a,a\n1,b,b\n' >f.csv
+    ml-eval -q f.csv >f.json
+}
+
+@test "invalid UTF-8 and NUL" {
+    printf 'label,prediction\na,a\nb\xe9,b\n' | refuses 3 "line 3, byte 2: invalid UTF-8"
+    printf 'label,prediction\na,a\nb\x00,b\n' | refuses 3 "line 3, byte 2: a NUL byte"
+    printf '{"label":"a","prediction":"a\xc0\x80"}\n' | refuses 3 "line 1, byte 29: invalid UTF-8"
+    printf '\xff\xfel\x00a\x00' | refuses 3 "line 1, byte 1: invalid UTF-8"
+}
+
+@test "rows that don't fit, quotes left open, lines that are no objects" {
+    printf 'label,prediction\na,a\nb,b,c\n' | refuses 3 'line 3: 3 fields, but the header has 2'
+    printf 'label,prediction\na,a\n"b,b\n' | refuses 3 "line 3, field 1: the quote isn't closed"
+    printf 'label,prediction\n"a"x,a\n' | refuses 3 'line 2, field 1: text behind the closing quote'
+    printf '{"label":"a","prediction":"a"}\n{"label":"b",\n' | refuses 3 "line 2, byte 14: the object doesn't end on its line"
+    printf '{\n "label": "a"}\n' | refuses 3 "JSON Lines holds one object a line"
+    printf '[{"label":"a"}]\n' | refuses 3 'a JSON array; write one object a line'
+}
+
+@test "quoted newlines and huge fields are data" {
+    { printf 'id,label,prediction\n"two\nlines","a,\n""b""","a,\n""b"""\n'; printf '"'; head -c 3000000 /dev/zero | tr '\0' x; printf '\ny",c,d\n'; } >f.csv
+    ml-eval -q f.csv >f.json
+    [ "$(ml get evaluation.metrics.accuracy.value f.json)" = 0.5 ]
+    [ "$(ml get evaluation.rows f.json)" = 2 ]
+    { printf 'id,label,prediction\n1,a,a\n"'; head -c 17000000 /dev/zero | tr '\0' x; } | refuses 3 'line 3: the row is longer than 16 MiB; is a quote left open'
+}
+
+@test "options that mean nothing" {
+    printf 'label,score,prediction\nspam,0.5,spam\nham,0.1,ham\n' >s.csv
+    for o in '--task ranking' '--positive eggs' '--confidence 1' '--confidence 0' '--seed -1' '--score score' '--task binary' '--threshold x' \
+        '--task multiclass --positive spam' '--score score --scores p'; do
+        # shellcheck disable=SC2086
+        run --separate-stderr ml-eval $o s.csv
+        fails 2 . || { echo "$o"; return 1; }
+    done
+    ml-eval -q s.csv >s.json # a column that happens to be called score does no harm
+    printf 'label,score\nspam,0.5\nham,0.1\n' | refuses 2 'say which with --positive'
+    printf 'label,score\n1,7\n0,-2\n' | refuses 2 '--threshold is needed'
+    printf 'label,score\n1,7\n0,-2\n' >out.csv
+    ml-eval -q --threshold 1 out.csv >out.json
+    [ "$(ml get evaluation.metrics.log_loss.value out.json)" = null ]
+    [ "$(ml get evaluation.metrics.roc_auc.value out.json)" = 1 ]
+    run --separate-stderr ml-eval --card - -
+    fails 2 'not both'
+    run --separate-stderr ml-eval --card - s.csv
+    fails 3 'no card on standard input'
+    echo '{"schema":"mlci.card/2"}' >two.json
+    run --separate-stderr ml-eval --card two.json s.csv
+    fails 3 "unknown schema 'mlci.card/2'"
+}
+
+@test "nothing half-written: a failing run leaves the old card" {
+    printf 'label,prediction\na,a\nb,b\n' >p.csv
+    ml-eval -q -o card.json p.csv
+    before=$(sha256sum card.json)
+    printf 'label,prediction\na,a\nb\n' >p.csv
+    run --separate-stderr ml-eval -o card.json p.csv
+    fails 3 'line 3'
+    [ "$(sha256sum card.json)" = "$before" ]
+    [ "$(find . -name '*.tmp' | wc -l)" -eq 0 ]
+}

@@ -1,0 +1,210 @@
+# ml-eval: what it measures, and what it records beside.
+bats_require_minimum_version 1.5.0
+load helper
+
+# value KEY FILE: one value of a card
+value() {
+    ml get "$1" "$2"
+}
+
+binary() {
+    printf 'id,label,score,region\n'
+    for i in $(seq 1 200); do
+        printf 'r%d,%d,0.%02d,%s\n' "$i" $((i % 3 == 0)) $(((i * 37) % 60 + (i % 3 == 0) * 30)) "$([ $((i % 2)) = 0 ] && echo north || echo south)"
+    done
+}
+
+@test "binary with scores: threshold, positive, counts, metrics" {
+    binary >b.csv
+    ml-eval -q -o card.json b.csv
+    [ "$(value evaluation.task card.json)" = binary ]
+    [ "$(value evaluation.rows card.json)" = 200 ]
+    [ "$(value evaluation.positive card.json)" = 1 ]
+    [ "$(value evaluation.threshold card.json)" = 0.5 ]
+    [ "$(value evaluation.classes.1 card.json)" = 66 ]
+    [ "$(value evaluation.metrics.accuracy.n card.json)" = 200 ]
+    [ "$(value evaluation.metrics.log_loss.direction card.json)" = lower ]
+    [ "$(value evaluation.predictions.size card.json)" = "$(stat -c %s b.csv)" ]
+    [ "$(value evaluation.predictions.digest card.json)" = "sha256:$(sha256sum b.csv | cut -d' ' -f1)" ]
+    [ "$(value evaluation.weights card.json)" = null ]
+    ml get evaluation.metrics.roc_auc.value card.json
+    ml get evaluation.metrics.average_precision.low card.json
+}
+
+@test "the values are scikit-learn's" {
+    binary >b.csv
+    ml-eval -q -o card.json b.csv
+    /usr/bin/python3 - <<'PY'
+import csv, json, sklearn.metrics as m
+rows = list(csv.DictReader(open('b.csv')))
+y = [int(r['label']) for r in rows]; s = [float(r['score']) for r in rows]; p = [int(x >= .5) for x in s]
+want = dict(accuracy=m.accuracy_score(y, p), balanced_accuracy=m.balanced_accuracy_score(y, p), precision=m.precision_score(y, p), recall=m.recall_score(y, p),
+    f1=m.f1_score(y, p), f1_macro=m.f1_score(y, p, average='macro'), f1_weighted=m.f1_score(y, p, average='weighted'), mcc=m.matthews_corrcoef(y, p),
+    roc_auc=m.roc_auc_score(y, s), average_precision=m.average_precision_score(y, s), log_loss=m.log_loss(y, s), brier=m.brier_score_loss(y, s))
+got = json.load(open('card.json'))['evaluation']['metrics']
+for k, v in want.items():
+    assert abs(got[k]['value'] - v) < 1e-12, (k, got[k], v)
+    assert got[k]['low'] < v < got[k]['high'], (k, got[k])
+PY
+}
+
+@test "CSV, TSV, semicolons, CRLF, a BOM and JSON Lines say the same" {
+    binary >b.csv
+    tr , '\t' <b.csv >b.tsv
+    tr , ';' <b.csv >semi.csv
+    sed 's/$/\r/' b.csv >crlf.csv
+    { printf '\xef\xbb\xbf'; cat b.csv; } >bom.csv
+    sed -E '1!s/([^,]*),([^,]*),([^,]*),(.*)/"\1","\2","\3","\4"/' b.csv >quoted.csv
+    sed -E '1d;s/([^,]*),([^,]*),([^,]*),(.*)/{"id":"\1","label":\2,"score":\3,"region":"\4"}/' b.csv >b.jsonl
+    sed -E '1d;s/([^,]*),([^,]*),([^,]*),(.*)/{"score":"\3","x":[1,{"y":2}],"label":"\2.0","id":"\1"}/' b.csv >other.jsonl
+    for f in b.csv b.tsv semi.csv crlf.csv bom.csv quoted.csv b.jsonl other.jsonl; do
+        ml-eval -q -o "$f.json" "$f"
+        for k in data ids metrics classes; do
+            [ "$(value evaluation.$k "$f.json")" = "$(value evaluation.$k b.csv.json)" ] || { echo "$f differs in $k"; return 1; }
+        done
+    done
+    ml-eval -q - <b.csv >stdin.json
+    cmp stdin.json b.csv.json
+}
+
+@test "order of the rows doesn't change the identity, a label, an id, a weight or a group does" {
+    binary >b.csv
+    { head -1 b.csv; tail -n +2 b.csv | sort -R --random-source=b.csv; } >shuffled.csv
+    sed '5s/,0,/,1,/' b.csv >label.csv
+    sed '5s/^r4,/r4 ,/' b.csv >id.csv
+    for f in b shuffled label id; do ml-eval -q -o $f.json $f.csv; done
+    ml-eval -q --group region -o group.json b.csv
+    d=$(value evaluation.data b.json)
+    i=$(value evaluation.ids b.json)
+    [ "$(value evaluation.data shuffled.json)" = "$d" ]
+    [ "$(value evaluation.data label.json)" != "$d" ]
+    [ "$(value evaluation.ids label.json)" = "$i" ]
+    [ "$(value evaluation.ids id.json)" != "$i" ]
+    [ "$(value evaluation.data group.json)" != "$d" ]
+    [ "$(value evaluation.ids group.json)" = "$i" ]
+    # without ids the order counts
+    cut -d, -f2- b.csv >noid.csv
+    { head -1 noid.csv; tail -n +3 noid.csv; sed -n 2p noid.csv; } >turned.csv
+    for f in noid turned; do ml-eval -q -o $f.json $f.csv; done
+    [ "$(value evaluation.data noid.json)" != "$(value evaluation.data turned.json)" ]
+    [ "$(value evaluation.ids noid.json)" = "$(value evaluation.ids turned.json)" ]
+}
+
+@test "1 and 1.0 are one class, 01 is a text, true is true in any case" {
+    printf 'label,prediction\n1,1.0\n0,0\n1.0,0e0\n0.0,-0\n' >n.csv
+    ml-eval -q n.csv >n.json
+    [ "$(value evaluation.metrics.accuracy.value n.json)" = 0.75 ]
+    printf 'label,prediction\n01,01\n1,1\n01,1\n' >t.csv
+    ml-eval -q t.csv >t.json
+    [ "$(value evaluation.task t.json)" = multiclass ]
+    [ "$(value evaluation.classes.01 t.json)" = 2 ]
+    printf 'label,prediction\nTrue,true\nFALSE,TRUE\nfalse,False\n' >b.csv
+    ml-eval -q b.csv >b.json
+    [ "$(value evaluation.positive b.json)" = true ]
+    [ "$(value evaluation.classes.false b.json)" = 2 ]
+    printf 'label,prediction\n-1,1\n1,1\n' | ml-eval -q - >m.json
+    [ "$(value evaluation.positive m.json)" = 1 ]
+}
+
+@test "several classes with scores: prediction is the largest, confusion and AUC are there" {
+    printf '{"label":"a","p":{"a":0.7,"b":0.2,"c":0.1}}\n{"label":"b","p":{"a":0.5,"b":0.4,"c":0.1}}\n{"label":"c","p":{"a":0.1,"b":0.1,"c":0.8}}\n' >m.jsonl
+    ml-eval -q --scores p. m.jsonl >m.json
+    [ "$(value evaluation.task m.json)" = multiclass ]
+    [ "$(value evaluation.confusion.labels m.json | tr -d ' \n')" = '["a","b","c"]' ]
+    [ "$(value evaluation.confusion.counts m.json | tr -d ' \n')" = '[[1,0,0],[1,0,0],[0,0,1]]' ]
+    value evaluation.metrics.roc_auc.value m.json
+    # two of them with a positive class: its column is the score
+    printf 'label,p_ham,p_spam\nspam,0.2,0.8\nham,0.9,0.1\nham,0.4,0.6\nspam,0.7,0.3\n' >s.csv
+    ml-eval -q --scores p_ --positive spam s.csv >s.json
+    [ "$(value evaluation.task s.json)" = binary ]
+    [ "$(value evaluation.metrics.roc_auc.value s.json)" = 0.75 ]
+    printf 'label,p_a\na,1\nb,0\n' >one.csv
+    run --separate-stderr ml-eval --scores p_ one.csv
+    fails 3 "no column 'p_b'"
+}
+
+@test "regression" {
+    printf 'label,prediction\n3,2.5\n-0.5,0.0\n2,2\n7,8\n' >r.csv
+    run --separate-stderr ml-eval r.csv
+    fails 2 'say --task multiclass or --task regression'
+    ml-eval -q --task regression r.csv >r.json
+    [ "$(value evaluation.metrics.mae.value r.json)" = 0.5 ]
+    [ "$(value evaluation.metrics.r2.value r.json | cut -c1-12)" = 0.9486081370 ]
+    [ "$(value evaluation.metrics.median_ae.value r.json)" = 0.5 ]
+    [ "$(value evaluation.classes r.json)" = null ]
+    ml-eval -q --task multiclass r.csv >m.json && [ "$(value evaluation.task m.json)" = multiclass ]
+    printf 'label,prediction\n3,2.5\nx,1\n' >bad.csv
+    run --separate-stderr ml-eval --task regression bad.csv
+    fails 3 "line 3: the label 'x' is not a number"
+}
+
+@test "slices: each value, and combinations" {
+    binary >b.csv
+    ml-eval -q --slice region --slice region,label b.csv >s.json
+    [ "$(ml get /evaluation/slices/region=north/rows s.json)" = 100 ]
+    [ "$(ml get '/evaluation/slices/region=north,label=1/rows' s.json)" = 33 ]
+    [ "$(ml get '/evaluation/slices/region=north,label=0/metrics/roc_auc/value' s.json)" = null ]
+    ml get '/evaluation/slices/region=north,label=0/metrics/roc_auc/reason' s.json
+    for i in $(seq 1 1001); do echo "$i"; done | sed '1i x' >x
+    yes 'a,a' | head -1001 | sed '1i label,prediction' | paste -d, - x >many.csv
+    run --separate-stderr ml-eval --slice x many.csv
+    fails 2 'over 1000 slices'
+}
+
+@test "weights and groups" {
+    printf 'label,prediction,w,g\na,a,2,x\nb,a,1,x\nb,b,1,y\na,a,0,z\n' >w.csv
+    ml-eval -q --weight w --group g w.csv >w.json
+    [ "$(value evaluation.metrics.accuracy.value w.json)" = 0.75 ]
+    [ "$(value evaluation.weights.column w.json)" = w ]
+    [ "$(value evaluation.groups w.json)" = 3 ]
+    for bad in -1 nan inf '' x; do
+        printf 'label,prediction,w\na,a,1\nb,b,%s\n' "$bad" >bad.csv
+        run --separate-stderr ml-eval --weight w bad.csv
+        fails 3 "line 3, column 'w'"
+    done
+    printf 'label,prediction,w\na,a,0\nb,b,0\n' >zero.csv
+    run --separate-stderr ml-eval --weight w zero.csv
+    fails 3 'the weights sum to zero'
+}
+
+@test "the model's digest is that of its layer, name and version are recorded, other sections passed on" {
+    mkdir m && echo '{}' >m/model.json
+    printf 'label,prediction\na,a\nb,a\n' >p.csv
+    echo '{"schema":"mlci.card/1","mine":{"x":1.50},"model":{"owner":"me"}}' >in.json
+    ml-eval -q --card in.json --model m --name sections --version 1.4.0 p.csv >out.json
+    [ "$(value model.name out.json)" = sections ]
+    [ "$(value model.version out.json)" = 1.4.0 ]
+    [ "$(value model.owner out.json)" = me ]
+    grep -q '"mine":{"x":1.50}' out.json
+    touch -d 2001-01-01 m/model.json
+    chmod 600 m/model.json
+    [ "$(ml-eval -q --model m p.csv | ml get evaluation.model)" = "$(value evaluation.model out.json)" ]
+    echo >>m/model.json
+    [ "$(ml-eval -q --model m p.csv | ml get evaluation.model)" != "$(value evaluation.model out.json)" ]
+    run --separate-stderr ml-eval --model nowhere p.csv
+    fails 3 nowhere
+}
+
+@test "commit and job come from GitLab's variables unless a run has recorded them" {
+    printf 'label,prediction\na,a\nb,a\n' >p.csv
+    export CI_COMMIT_SHA=9f3c CI_PROJECT_URL=https://gitlab.example/shop/sections CI_COMMIT_BRANCH=main CI_JOB_URL=https://gitlab.example/j/1 CI_PIPELINE_URL=https://gitlab.example/p/1
+    ml-eval -q p.csv >a.json
+    [ "$(value run.code.commit a.json)" = 9f3c ]
+    [ "$(value run.code.repository a.json)" = https://gitlab.example/shop/sections ]
+    [ "$(value run.code.branch a.json)" = main ]
+    [ "$(value run.ci.job a.json)" = https://gitlab.example/j/1 ]
+    CI_COMMIT_SHA=other ml-eval -q --card a.json p.csv >b.json
+    [ "$(value run.code.commit b.json)" = 9f3c ]
+    unset CI_COMMIT_SHA
+    run ml get run <(ml-eval -q p.csv)
+    [ "$status" -eq 1 ]
+}
+
+@test "the table on stderr: no more digits than the interval supports; -q silences it" {
+    binary >b.csv
+    run --separate-stderr ml-eval b.csv
+    [ "$status" -eq 0 ]
+    [[ "$stderr" =~ accuracy\ +0\.[0-9]{3}\ +0\.[0-9]{3}\ +0\.[0-9]{3} ]]
+    run --separate-stderr ml-eval -q b.csv
+    [ -z "$stderr" ]
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ml-eval: predictions in, metrics with intervals out; writes the card's section `evaluation`. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/tool.h"
+#include "data/grid.h"
+#include "data/json.h"
+#include "model/card.h"
+#include "model/evaluation.h"
+#include "model/predictions.h"
+#include "oci/tar.h"
+
+struct cfg {
+    struct ml_common common;
+    struct ml_columns cols;
+    const char *model, *name, *version;
+    double confidence;
+    long seed;
+};
+
+static const struct ml_opt opts[] = {
+    ML_COLUMNS_OPTS(struct cfg, cols),
+    ML_OPT_ROW(0, "model", ML_OPT_STR, struct cfg, model, "DIR", "record the digest of the model that was scored"),
+    ML_OPT_ROW(0, "name", ML_OPT_STR, struct cfg, name, "N", "the model's name"),
+    ML_OPT_ROW(0, "version", ML_OPT_STR, struct cfg, version, "V", "the model's version (alone: this tool's)"),
+    ML_OPT_ROW(0, "confidence", ML_OPT_NUM, struct cfg, confidence, "P", "of the intervals [0.95]"),
+    ML_OPT_ROW(0, "seed", ML_OPT_INT, struct cfg, seed, "N", "of the bootstrap, where one is needed [0]"),
+    ML_OPT_CARD(struct cfg),
+    ML_OPT_OUT(struct cfg),
+    ML_OPT_QUIET(struct cfg),
+    ML_OPT_VERBOSE(struct cfg),
+    ML_OPT_END,
+};
+
+static const struct ml_cmd cmd = {
+    .name = "ml-eval",
+    .summary = "measure predictions: metrics with intervals",
+    .synopsis = "[options] FILE|-",
+    .opts = opts,
+    .examples = "ml-eval --slice accents --model model candidate.csv\n"
+                "ml-eval --task regression regression.csv -o evaluated.json",
+    .min_args = 1,
+    .max_args = 1,
+};
+
+static int check_options(const struct cfg *cfg, struct ml_err *err)
+{
+    if (!(cfg->confidence > 0 && cfg->confidence < 1))
+        return ml_err_set(err, ML_USAGE, "--confidence must be between 0 and 1, as in 0.95");
+    if (cfg->seed < 0)
+        return ml_err_set(err, ML_USAGE, "--seed must not be negative");
+    if (cfg->cols.score != NULL && cfg->cols.scores != NULL)
+        return ml_err_set(err, ML_USAGE, "--score and --scores exclude each other");
+    if (cfg->common.card != NULL && strcmp(cfg->common.card, "-") == 0 && strcmp(cfg->common.args.v[0], "-") == 0)
+        return ml_err_set(err, ML_USAGE, "standard input can be the card or the predictions, not both");
+    return 0;
+}
+
+static void set_from(cJSON *to, const char *key, const char *variable)
+{
+    const char *v = getenv(variable);
+    if (v != NULL && v[0] != '\0' && ml_json_get(to, key) == NULL)
+        ml_json_set_str(to, key, v);
+}
+
+/* The object `key` of `of`, made when it isn't there. */
+static cJSON *member_object(cJSON *of, const char *key)
+{
+    const cJSON *there = ml_json_get(of, key);
+    return cJSON_IsObject(there) ? cJSON_GetObjectItemCaseSensitive(of, key) : ml_json_set_object(of, key);
+}
+
+/* What the job's variables tell about code and job, where no recorded run has said it. */
+static int add_run(struct ml_card *card, struct ml_err *err)
+{
+    const char *commit = getenv("CI_COMMIT_SHA");
+    cJSON *run = ml_card_get(card, "run", err);
+    if (run == NULL && err->code != 0)
+        return -1;
+    if (commit == NULL || commit[0] == '\0') {
+        cJSON_Delete(run);
+        return 0;
+    }
+    if (run == NULL)
+        run = cJSON_CreateObject();
+    if (ml_json_get(run, "code") == NULL) {
+        cJSON *code = member_object(run, "code");
+        set_from(code, "repository", "CI_PROJECT_URL");
+        set_from(code, "commit", "CI_COMMIT_SHA");
+        set_from(code, "branch", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME");
+        set_from(code, "branch", "CI_COMMIT_BRANCH");
+        set_from(code, "branch", "CI_COMMIT_REF_NAME");
+        ml_json_set(code, "dirty", NULL);
+    }
+    if (ml_json_get(run, "ci") == NULL && getenv("CI_JOB_URL") != NULL) {
+        cJSON *ci = member_object(run, "ci");
+        set_from(ci, "job", "CI_JOB_URL");
+        set_from(ci, "pipeline", "CI_PIPELINE_URL");
+    }
+    ml_card_set(card, "run", run);
+    return 0;
+}
+
+static int add_model(struct ml_card *card, const struct cfg *cfg, struct ml_err *err)
+{
+    if (cfg->name == NULL && cfg->version == NULL)
+        return 0;
+    cJSON *model = ml_card_get(card, "model", err);
+    if (model == NULL && err->code != 0)
+        return -1;
+    if (model == NULL)
+        model = cJSON_CreateObject();
+    if (cfg->name != NULL)
+        ml_json_set_str(model, "name", cfg->name);
+    if (cfg->version != NULL)
+        ml_json_set_str(model, "version", cfg->version);
+    ml_card_set(card, "model", model);
+    return 0;
+}
+
+static void say_row(struct ml_grid *g, const char *what, const cJSON *metric)
+{
+    struct ml_shown s;
+    ml_evaluation_show(metric, &s);
+    const char *reason = ml_json_str(metric, "reason");
+    const char *cells[] = { what, s.value, s.low, s.high, reason != NULL ? reason : "" };
+    ml_grid_add(g, cells);
+}
+
+static void say(const struct cfg *cfg, const struct ml_predictions *p, const cJSON *evaluation)
+{
+    struct ml_grid g = { .columns = 5, .left = 1 << 4 };
+    struct ml_buf line = ML_BUF_INIT;
+    const cJSON *metrics = ml_json_get(evaluation, "metrics"), *slices = ml_json_get(evaluation, "slices"), *m;
+    const char *head[] = { "metric", "value", "low", "high", "" };
+    int shown = 0, more = 0;
+    ml_tool_say(&cfg->common, "%s: %zu rows, %s, %g %% intervals", p->name, p->n, ml_json_str(evaluation, "task"),
+        cfg->confidence * 100);
+    ml_grid_add(&g, head);
+    cJSON_ArrayForEach(m, metrics) say_row(&g, m->string, m);
+    cJSON_ArrayForEach(m, slices)
+    {
+        const cJSON *first = ml_json_get(m, "metrics");
+        first = first != NULL ? first->child : NULL;
+        if (first == NULL || ++shown > 20) {
+            more += first != NULL;
+            continue;
+        }
+        double rows = 0;
+        ml_json_num(m, "rows", &rows);
+        char *what = ml_format("%s where %s (%.0f rows)", first->string, m->string, rows);
+        say_row(&g, what, first);
+        free(what);
+    }
+    for (size_t i = 0; ml_grid_line(&g, i, &line); i++)
+        ml_tool_say(&cfg->common, "  %s", ml_buf_str(&line));
+    if (more > 0)
+        ml_tool_say(&cfg->common, "  and %d slices more", more);
+    ml_buf_release(&line);
+    ml_grid_release(&g);
+}
+
+static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_err *err)
+{
+    struct ml_predictions p = { 0 };
+    struct ml_subject s = { 0 };
+    struct ml_answers a = { 0 };
+    struct ml_evaluation_opts o = { cfg->confidence, (uint64_t)cfg->seed, cfg->cols.weight };
+    struct ml_digest model;
+    int rc = ml_predictions_read(&p, t, &cfg->cols, 0, err);
+    *out = NULL;
+    if (rc == 0)
+        rc = ml_subject_settle(&s, &cfg->cols, &p, NULL, &a, NULL, err);
+    if (rc == 0)
+        rc = ml_evaluation_build(&p, &s, &a, &o, out, err);
+    if (rc == 0 && cfg->model != NULL) {
+        rc = ml_tree_digest(cfg->model, &model, NULL, err);
+        if (rc == 0)
+            ml_json_set_str(*out, "model", model.s);
+    }
+    if (rc == 0 && a.score_ignored)
+        ml_tool_detail(&cfg->common, "the column 'score' isn't used: several classes have one score each (--scores)");
+    if (rc == 0)
+        say(cfg, &p, *out);
+    ml_answers_release(&a);
+    ml_subject_release(&s);
+    ml_predictions_release(&p);
+    return rc;
+}
+
+static int run(void *arg, struct ml_err *err)
+{
+    struct cfg *cfg = arg;
+    struct ml_card card = { ML_BUF_INIT };
+    struct ml_table *t = NULL;
+    cJSON *evaluation = NULL;
+    int rc = -1;
+    if (check_options(cfg, err) < 0)
+        return -1;
+    rc = ml_card_start(&card, &cfg->common, err);
+    if (rc == 1 && cfg->common.card != NULL)
+        rc = ml_err_set(err, ML_LOCAL, "no card on standard input");
+    if (rc < 0 || (rc = ml_table_open(cfg->common.args.v[0], &t, err)) < 0)
+        goto out;
+    rc = evaluate(cfg, t, &evaluation, err);
+    if (rc < 0 || (rc = add_model(&card, cfg, err)) < 0 || (rc = add_run(&card, err)) < 0)
+        goto out;
+    ml_card_set(&card, "evaluation", evaluation);
+    evaluation = NULL;
+    rc = ml_card_put(&card, &cfg->common, err);
+out:
+    cJSON_Delete(evaluation);
+    ml_table_close(t);
+    ml_card_release(&card);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct cfg cfg = { .confidence = 0.95, .cols = ML_COLUMNS_INIT };
+    return ml_tool_main(&cmd, argc, argv, &cfg, run);
+}
