@@ -25,6 +25,9 @@ struct ml_span {
  * "<name>: line L, column C: why". `name` is how the message calls the text (a file's name). */
 int ml_json_check(const char *text, size_t len, const char *name, struct ml_err *err);
 
+/* The same for a line of a JSON Lines file: `line` is its number, from 1. */
+int ml_json_check_line(const char *text, size_t len, const char *name, size_t line, struct ml_err *err);
+
 /* ml_json_check, then cJSON's tree, owned (cJSON_Delete). */
 cJSON *ml_json_parse(const char *text, size_t len, const char *name, struct ml_err *err);
 

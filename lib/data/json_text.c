@@ -293,8 +293,13 @@ static int scan_value(struct scan *j)
 
 int ml_json_check(const char *text, size_t len, const char *name, struct ml_err *err)
 {
+    return ml_json_check_line(text, len, name, 1, err);
+}
+
+int ml_json_check_line(const char *text, size_t len, const char *name, size_t line, struct ml_err *err)
+{
     struct scan j = { .s = text, .n = len };
-    size_t line = 1, start = 0;
+    size_t start = 0;
     int rc = scan_value(&j);
 
     if (rc == 0) {
