@@ -39,12 +39,14 @@ void ml_history_release(struct ml_history *h);
 /* Reads record i, once. A record that is malformed or gone is ML_REFUSED. */
 int ml_history_read(struct ml_history *h, size_t i, struct ml_err *err);
 
-/* Whether the image was rolled back from, and not promoted again since: 0 no, 1 yes, -1. Reads no record of other
- * images that are older than its own. */
-int ml_history_rolled_back(struct ml_history *h, const struct ml_digest *image, struct ml_err *err);
+/* Whether the image was rolled back from, and not put in place again since: 0 no, 1 yes, -1. `current` is what the tag
+ * names (s[0] == 0: nothing). Reads no record at all when none can be the image's. */
+int ml_history_rolled_back(
+    struct ml_history *h, const struct ml_digest *image, const struct ml_digest *current, struct ml_err *err);
 
-/* Where a rollback of `current` goes: the last different image that was in place and wasn't itself rolled back from.
- * 0 with *out the index of its record, 1 when there is none, -1. */
+/* Where a rollback of `current` goes: the last different image that was in place and wasn't itself rolled back from. A
+ * record whose promotion was killed before it moved the tag doesn't count. 0 with *out the index of its record, 1 when
+ * there is none, -1. */
 int ml_history_previous(struct ml_history *h, const struct ml_digest *current, size_t *out, struct ml_err *err);
 
 /* Writes a record of `p` (tag, time and read are made here; an index of `image` and, unless NULL, `card`), newer than
