@@ -18,7 +18,7 @@
 #define STAMP_LEN (sizeof STAMP - 1)
 #define SHORT     8 /* digits of the image's digest */
 
-static void forget(struct ml_promotion *p)
+void ml_promotion_release(struct ml_promotion *p)
 {
     free(p->tag);
     free(p->action);
@@ -34,7 +34,7 @@ static void forget(struct ml_promotion *p)
 void ml_history_release(struct ml_history *h)
 {
     for (size_t i = 0; i < h->n; i++)
-        forget(&h->v[i]);
+        ml_promotion_release(&h->v[i]);
     free(h->v);
     free(h->tag);
     memset(h, 0, sizeof *h);
@@ -315,10 +315,33 @@ int ml_history_add(struct ml_history *h, const struct ml_promotion *p, const str
     ml_desc_release(&there);
     ml_buf_release(&b);
     if (rv) {
-        forget(&made);
+        ml_promotion_release(&made);
         return rv;
     }
     h->v = ml_realloc(h->v, (h->n + 1) * sizeof *h->v);
     h->v[h->n++] = made;
     return 0;
+}
+
+static const char *or_null(const struct ml_digest *d)
+{
+    return d->s[0] ? d->s : NULL;
+}
+
+cJSON *ml_promotion_json(const struct ml_promotion *p)
+{
+    cJSON *v = cJSON_CreateObject();
+
+    ml_json_set_str(v, "record", p->tag);
+    ml_json_set_str(v, "action", p->action);
+    ml_json_set_str(v, "time", p->time);
+    ml_json_set_str(v, "from", or_null(&p->from));
+    ml_json_set_str(v, "to", or_null(&p->to));
+    ml_json_set_str(v, "card", or_null(&p->card));
+    ml_json_set_str(v, "by", p->by);
+    ml_json_set_str(v, "pipeline", p->pipeline);
+    ml_json_set_str(v, "commit", p->commit);
+    ml_json_set_str(v, "data", p->data);
+    ml_json_set_str(v, "reason", p->reason);
+    return v;
 }

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "data/json.h"
 #include "oci/repo.h"
 
 struct ml_promotion {
@@ -24,6 +25,8 @@ struct ml_promotion {
     struct ml_digest card;                        /* manifest of the attached card; s[0] == 0: none */
     char *by, *pipeline, *commit, *data, *reason; /* NULL where unknown; reason: of a forced one */
 };
+
+void ml_promotion_release(struct ml_promotion *p);
 
 struct ml_history {
     struct ml_repo *repo;   /* borrowed */
@@ -53,5 +56,9 @@ int ml_history_previous(struct ml_history *h, const struct ml_digest *current, s
  * all in `h`, and appends it to h. What the tag names is the caller's to change, afterwards. */
 int ml_history_add(struct ml_history *h, const struct ml_promotion *p, const struct ml_desc *image,
     const struct ml_desc *card, struct ml_err *err);
+
+/* A record that has been read as JSON, owned: {"record", "action", "time", "from", "to", "card", "by", "pipeline",
+ * "commit", "data", "reason"}; null where there is none. */
+cJSON *ml_promotion_json(const struct ml_promotion *p);
 
 #endif

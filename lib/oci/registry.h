@@ -16,6 +16,8 @@ struct ml_registry {
     char *scope; /* what all requests need */
     bool write;
     struct ml_strs unmountable; /* repositories that nothing can be mounted from */
+    struct ml_digest
+        missing; /* the blob that was asked for last, when it wasn't there: what follows is mostly its upload */
 };
 
 /* ml_http_send with the right credentials; after a 401 once more with new ones. `scope` NULL: the repository's own. */

@@ -26,6 +26,8 @@ int ml_registry_blob_has(struct ml_repo *repo, const struct ml_digest *d, struct
         rv = ml_http_api(&req, &res, err);
     if (!rv && res.status != 200)
         rv = res.status == 404 ? 1 : ml_registry_fail(r, &req, &res, err);
+    if (rv == 1)
+        r->missing = *d;
     ml_http_res_release(&res);
     free(url);
     return rv;
@@ -262,8 +264,10 @@ static int upload(struct ml_registry *r, const struct ml_desc *d, const struct m
 
 int ml_registry_blob_put(struct ml_repo *repo, const struct ml_desc *d, const struct ml_source *src, struct ml_err *err)
 {
-    int rv = ml_registry_blob_has(repo, &d->digest, err);
+    bool missing = ml_digest_eq(&self(repo)->missing, &d->digest);
+    int rv = missing ? 1 : ml_registry_blob_has(repo, &d->digest, err);
 
+    self(repo)->missing.s[0] = 0;
     return rv == 1 ? upload(self(repo), d, src, err) : rv;
 }
 

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Promotion and rollback. */
+#include "model/promote.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/attached.h"
+
+int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml_place *out, struct ml_err *err)
+{
+    struct ml_desc d = { 0 };
+    int rv;
+
+    memset(out, 0, sizeof *out);
+    out->repo = repo;
+    rv = repo->ops->manifest_head(repo, tag, &d, err);
+    if (rv < 0 || ml_history_open(repo, tag, &out->history, err))
+        return -1;
+    if (rv == 0)
+        out->current = d.digest;
+    ml_desc_release(&d);
+    if (rv == 0 || gone_ok || !out->history.n)
+        return 0;
+    ml_err_set(err, ML_REFUSED,
+        "tag '%s' is gone, but %zu promotions to it are on record: 'ml-publish history' shows them, 'ml-publish tag' "
+        "sets it again",
+        tag, out->history.n);
+    ml_place_release(out);
+    return -1;
+}
+
+void ml_place_release(struct ml_place *p)
+{
+    ml_history_release(&p->history);
+}
+
+static const char *variable(const char *name, const char *other)
+{
+    const char *v = getenv(name);
+
+    if ((!v || !*v) && other)
+        v = getenv(other);
+    return v && *v ? v : NULL;
+}
+
+static char *dup_variable(const char *name, const char *other)
+{
+    const char *v = variable(name, other);
+
+    return v ? ml_strdup(v) : NULL;
+}
+
+/* What the card says, or what GitLab does. */
+static char *from_card(const struct ml_card *card, const char *path, const char *name)
+{
+    struct ml_span v;
+    char *s = NULL;
+
+    if (card && !ml_json_at(ml_buf_str(&card->text), card->text.len, path, &v))
+        s = ml_json_decode(card->text.data, v);
+    return s ? s : name ? dup_variable(name, NULL) : NULL;
+}
+
+static int find_image(struct ml_repo *r, const struct ml_digest *image, struct ml_manifest *out, struct ml_err *err)
+{
+    int rv = r->ops->manifest_get(r, image->s, out, err);
+
+    return rv == 1 ? ml_err_set(err, ML_REFUSED, "image %s isn't there (404)", image->s) : rv;
+}
+
+/* The record, and then the tag: killed in between, the record is one of something that never happened, which the next
+ * one shows. */
+static int write_both(struct ml_place *place, struct ml_promotion *p, const struct ml_manifest *m,
+    const struct ml_desc *card, struct ml_err *err)
+{
+    struct ml_repo *r = place->repo;
+    struct ml_desc now = { 0 };
+    int rv = r->ops->manifest_head(r, place->history.tag, &now, err);
+    bool same = rv == 1 ? !place->current.s[0] : ml_digest_eq(&now.digest, &place->current);
+
+    ml_desc_release(&now);
+    if (rv < 0)
+        return -1;
+    if (!same)
+        return ml_err_set(err, ML_NO,
+            "tag '%s' has just been moved by somebody else: look at its history and start over", place->history.tag);
+    p->from = place->current;
+    p->by = dup_variable("GITLAB_USER_LOGIN", "USER");
+    p->pipeline = dup_variable("CI_PIPELINE_URL", NULL);
+    rv = ml_history_add(&place->history, p, &m->desc, card, err);
+    if (!rv)
+        rv = r->ops->manifest_put(r, place->history.tag, m->desc.media_type, m->raw.data, m->raw.len, err);
+    return rv;
+}
+
+static int promote(struct ml_place *place, struct ml_promote *p, const struct ml_manifest *m, struct ml_err *err)
+{
+    struct ml_promotion record = { .action = ml_strdup("promote"), .reason = p->force ? ml_strdup(p->force) : NULL };
+    struct ml_desc card = { 0 };
+    int rv = ml_attached_put_card(place->repo, &m->desc, p->card, false, &card, err);
+
+    record.commit = from_card(p->card, "run.code.commit", "CI_COMMIT_SHA");
+    record.data = from_card(p->card, "evaluation.data", NULL);
+    if (!rv)
+        rv = write_both(place, &record, m, &card, err);
+    if (!rv)
+        p->record = place->history.v[place->history.n - 1].tag;
+    ml_promotion_release(&record);
+    ml_desc_release(&card);
+    return rv;
+}
+
+int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *err)
+{
+    struct ml_promotion_case c = { .card = p->card,
+        .require = p->require,
+        .tag = place->history.tag,
+        .image = p->image,
+        .current = place->current,
+        .force = p->force };
+    struct ml_manifest m = { 0 };
+    int rv = find_image(place->repo, &p->image, &m, err), back;
+
+    if (rv)
+        return rv;
+    p->already = ml_digest_eq(&place->current, &p->image);
+    back = ml_history_rolled_back(&place->history, &p->image, &place->current, err);
+    c.rolled_back = back == 1;
+    rv = back < 0 ? -1 : ml_promotion_judge(&c, &p->verdict, err);
+    if (!rv && p->verdict.passed && !p->already && !p->check)
+        rv = promote(place, p, &m, err);
+    ml_manifest_release(&m);
+    return rv;
+}
+
+void ml_promote_release(struct ml_promote *p)
+{
+    ml_promotion_verdict_release(&p->verdict);
+}
+
+/* The card by which the image was let through then, as far as it is still there. */
+static int find_card(struct ml_place *place, const struct ml_digest *card, struct ml_desc *out, struct ml_err *err)
+{
+    return card->s[0] ? place->repo->ops->manifest_head(place->repo, card->s, out, err) : 1;
+}
+
+int ml_rollback_run(struct ml_place *place, bool check, struct ml_digest *to, struct ml_err *err)
+{
+    struct ml_promotion record = { .action = ml_strdup("rollback") };
+    struct ml_manifest m = { 0 };
+    struct ml_desc card = { 0 };
+    struct ml_promotion *then;
+    size_t i;
+    int rv = ml_history_previous(&place->history, &place->current, &i, err), has_card;
+
+    if (rv)
+        goto out;
+    then = &place->history.v[i];
+    *to = then->to;
+    rv = find_image(place->repo, to, &m, err);
+    if (rv || check)
+        goto out;
+    has_card = find_card(place, &then->card, &card, err);
+    if (has_card < 0) {
+        rv = -1;
+        goto out;
+    }
+    record.commit = then->commit ? ml_strdup(then->commit) : NULL;
+    record.data = then->data ? ml_strdup(then->data) : NULL;
+    rv = write_both(place, &record, &m, has_card ? NULL : &card, err);
+out:
+    ml_promotion_release(&record);
+    ml_desc_release(&card);
+    ml_manifest_release(&m);
+    return rv;
+}
