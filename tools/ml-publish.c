@@ -51,9 +51,7 @@ static const struct ml_cmd cmd = {
                 "rollback [--print] REF:TAG\n"
                 "history REF:TAG",
     .opts = opts,
-    .examples = "ml-publish push --card card.json --predictions candidate.csv registry.example/shop/sections:9f3c-118\n"
-                "ml-publish promote --require smoke --card card.json registry.example/shop/sections@sha256:... --to "
-                "production\n"
+    .examples = "ml-publish push --card card.json oci:release:9f3c-118\n"
                 "ml-publish history registry.example/shop/sections:production",
     .min_args = 2,
     .max_args = -1,
