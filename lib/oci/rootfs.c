@@ -278,8 +278,10 @@ int ml_rootfs_apply(
         *node = NULL;
     if (!strncmp(name, WHITEOUT, strlen(WHITEOUT)))
         return apply_whiteout(fs, e->path, dir, name, layer, err);
+    if (!*name && e->type != ML_TAR_DIR)
+        return ml_err_set(err, ML_LOCAL, "the layer's root is not a directory");
     if (!*name) {
-        n = &fs->root; /* a root that isn't a directory means nothing */
+        n = &fs->root;
     } else {
         in = need_dir(fs, e->path, dir, layer, err);
         if (!in)

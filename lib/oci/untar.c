@@ -13,7 +13,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define CHUNK ((size_t)256 << 10)
+#define CHUNK      ((size_t)256 << 10)
+#define PATH_BYTES 4096 /* no file system takes more at once */
 
 struct ml_untar {
     struct archive *a;
@@ -106,10 +107,10 @@ char *ml_path_normal(const char *s)
 static int take_path(const char *s, const char *what, char **out, struct ml_err *err)
 {
     free(*out);
-    *out = s ? ml_path_normal(s) : NULL;
+    *out = s && strlen(s) < PATH_BYTES ? ml_path_normal(s) : NULL;
     if (*out)
         return 0;
-    return ml_err_set(err, ML_LOCAL, "the tar has an unsafe %s '%s'", what, s ? s : "(unreadable)");
+    return ml_err_set(err, ML_LOCAL, "the tar has an unsafe %s '%.200s'", what, s ? s : "(unreadable)");
 }
 
 static enum ml_tar_type type_of(struct archive_entry *ae)

@@ -20,7 +20,8 @@ void ml_untar_free(struct ml_untar *u);
 
 /* The next entry: 0, 1 at the end, -1. Strings live until the next call. The path has lost a leading "/" or "./" and
  * the slash at its end; the root itself is "". `link` is the target of a symbolic link as it stands, of a hard link
- * normalised as a path. A sparse file is ML_LOCAL, as is "..". */
+ * normalised as a path. A sparse file is ML_LOCAL, as are ".." and names of
+ * 4 KiB. */
 int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err);
 
 /* The entry's bytes: how many were read, 0 at their end, -1. */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Planning a layer: where a tree's entries go when it is put at a path of an image. What the image has there decides:
+ * symbolic links on the way are followed (an entry "lib/x" over a link /lib would break the image), and directories
+ * that are there keep their mode and owner (a layer that names them sets them anew). */
+#ifndef ML_OCI_PACK_H
+#define ML_OCI_PACK_H
+
+#include "oci/image.h"
+#include "oci/rootfs.h"
+#include "oci/tar.h"
+
+struct ml_pack {
+    struct ml_tar_item *items;
+    size_t n, cap;
+    char *path, *root; /* what was asked for and where that is, both with a slash in front */
+    bool alone;        /* nothing else is at root */
+};
+
+/* Plans `t` at `dest` (absolute) over `fs`. A directory's contents go into dest, which is made; a file becomes dest, or
+ * goes below it when dest ends in '/'. `replace`: what the image has below dest and the tree lacks is deleted.
+ * ML_USAGE: dest isn't absolute, or holds "..". ML_LOCAL: a file over a directory or the other way round, two entries
+ * in one place. */
+int ml_pack_plan(const struct ml_tree *t, const char *dest, bool replace, const struct ml_rootfs *fs,
+    struct ml_pack *out, struct ml_err *err);
+void ml_pack_release(struct ml_pack *p);
+
+/* Lays the planned layer over `fs`, as number `layer`. */
+int ml_pack_apply(
+    const struct ml_pack *p, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err);
+
+/* Lays an image's layers over `fs`, reading all of them; a layer whose tar isn't its diff_id is ML_INTEGRITY. */
+int ml_rootfs_read(struct ml_rootfs *fs, struct ml_repo *r, const struct ml_image *image, struct ml_err *err);
+
+/* Lays one layer over `fs` as number `layer`, and fills its diff_id. */
+int ml_rootfs_read_layer(struct ml_rootfs *fs, struct ml_repo *r, const struct ml_desc *d, int layer,
+    struct ml_digest *diff_id, struct ml_err *err);
+
+#endif
