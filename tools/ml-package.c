@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ml-package: appends files to a base image, as layers of their own, into an image layout. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "base/tool.h"
+#include "data/json.h"
+#include "model/card.h"
+#include "model/package.h"
+
+struct cfg {
+    struct ml_common common;
+    struct ml_package package;
+    const char *name, *version;
+};
+
+#define ROW(name, kind, field, arg, help) ML_OPT_ROW(0, name, kind, struct cfg, field, arg, help)
+
+static const struct ml_opt opts[] = {
+    ROW("base", ML_OPT_STR, package.base, "REF", "image to append to, or 'scratch'"),
+    ROW("add", ML_OPT_LIST, package.adds, "SRC:DEST", "a file, or what a directory holds, as a layer"),
+    ROW("layer", ML_OPT_LIST, package.layers, "FILE", "a layer that is a tar already, below the others"),
+    ROW("replace", ML_OPT_FLAG, package.replace, NULL, "delete what the base has in DEST and SRC lacks"),
+    ROW("out", ML_OPT_STR, package.out, "oci:DIR:TAG", "where the image goes"),
+    ROW("platform", ML_OPT_STR, package.platform, "OS/ARCH", "which image of an index [this machine's]"),
+    ROW("env", ML_OPT_LIST, package.env, "NAME=VALUE", "set a variable"),
+    ROW("label", ML_OPT_LIST, package.labels, "NAME=VALUE", "set a label"),
+    ROW("entrypoint", ML_OPT_STR, package.entrypoint, "WORDS", "what is run: a word or a JSON array"),
+    ROW("cmd", ML_OPT_STR, package.cmd, "WORDS", "its arguments: a word or a JSON array"),
+    ROW("user", ML_OPT_STR, package.user, "USER", "who runs it"),
+    ROW("workdir", ML_OPT_STR, package.workdir, "DIR", "where it runs"),
+    ROW("name", ML_OPT_STR, name, "NAME", "the model's name, for the card"),
+    ROW("version", ML_OPT_STR, version, "VERSION", "the model's version, for the card"),
+    ML_OPT_CARD(struct cfg),
+    ML_OPT_OUT(struct cfg),
+    ML_OPT_QUIET(struct cfg),
+    ML_OPT_VERBOSE(struct cfg),
+    ML_OPT_END,
+};
+
+static const struct ml_cmd cmd = {
+    .name = "ml-package",
+    .summary = "append files to a base image, reproducibly and without a daemon",
+    .synopsis = "--base REF --add SRC:DEST ... --out oci:DIR:TAG [options]",
+    .opts = opts,
+    .examples = "ml-package --base oci:base:1 --add model:/app/model --out oci:image:2\n"
+                "ml-package --card card.json --base registry.example/shop/base:1 \\\n"
+                "    --add model:/app/model --out oci:image:3 -o packaged.json",
+    .max_args = 0,
+};
+
+/* The tree digest of what was evaluated, when the card tells; owned, NULL when not. */
+static int evaluated(const struct ml_card *card, char **out, struct ml_err *err)
+{
+    cJSON *e = ml_card_get(card, "evaluation", err);
+    const char *model = e ? ml_json_str(e, "model") : NULL;
+
+    *out = model ? ml_strdup(model) : NULL;
+    cJSON_Delete(e);
+    return err->code ? -1 : 0;
+}
+
+static int set_model(struct ml_card *card, const struct cfg *cfg, struct ml_err *err)
+{
+    cJSON *model;
+
+    if (!cfg->name && !cfg->version)
+        return 0;
+    model = ml_card_get(card, "model", err);
+    if (!model && err->code)
+        return -1;
+    if (!model)
+        model = cJSON_CreateObject();
+    if (cfg->name)
+        ml_json_set_str(model, "name", cfg->name);
+    if (cfg->version)
+        ml_json_set_str(model, "version", cfg->version);
+    ml_card_set(card, "model", model);
+    return 0;
+}
+
+static int run(void *arg, struct ml_err *err)
+{
+    struct cfg *cfg = arg;
+    struct ml_packaged done = { 0 };
+    struct ml_card card;
+    char *model = NULL, added[16], size[16];
+    int rc = -1;
+
+    ml_card_init(&card);
+    if (!cfg->package.base || !cfg->package.out || cfg->package.adds.n + cfg->package.layers.n == 0) {
+        ml_err_set(err, ML_USAGE, "--base, --add (or --layer) and --out are needed");
+        goto out;
+    }
+    rc = ml_card_start(&card, &cfg->common, err);
+    if (rc == 1 && cfg->common.card)
+        ml_err_set(err, ML_LOCAL, "no card on standard input");
+    if (err->code || evaluated(&card, &model, err) < 0 || ml_package_make(&cfg->package, model, &done, err) < 0) {
+        rc = -1;
+        goto out;
+    }
+    for (size_t i = 0; i < done.warnings.n; i++)
+        ml_tool_warn(&cfg->common, "%s", done.warnings.v[i]);
+    ml_card_set(&card, "image", done.image);
+    done.image = NULL;
+    rc = set_model(&card, cfg, err) < 0 ? -1 : ml_card_put(&card, &cfg->common, err);
+    if (rc == 0)
+        ml_tool_say(&cfg->common, "packaged %s: %s, %s, of which %s new", cfg->package.out, done.digest.s,
+            ml_size_format(done.size, size), ml_size_format(done.added, added));
+out:
+    free(model);
+    ml_card_release(&card);
+    ml_packaged_release(&done);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct cfg cfg = { 0 };
+
+    return ml_tool_main(&cmd, argc, argv, &cfg, run);
+}
