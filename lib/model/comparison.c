@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Compares two models on the same rows. */
+#include "model/comparison.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/comparison_entry.h"
+#include "model/evaluation.h"
+#include "stats/delta.h"
+
+/* Both models' answers on the same rows. */
+struct duel {
+    const struct ml_comparison_opts *o;
+    const struct ml_predictions *p[2]; /* current, candidate */
+    struct ml_subject subject;
+    struct ml_answers a[2];
+    struct ml_slices slices;
+    struct ml_differences all;
+    size_t primary; /* metrics */
+};
+
+static double value_of(struct ml_measure *m, const struct ml_metric *metric)
+{
+    struct ml_value v;
+    ml_measure_value(m, metric, &v);
+    return v.ok ? v.value : NAN;
+}
+
+static bool applies(const struct duel *d, const struct ml_metric *m)
+{
+    return ml_metric_applies(m, &d->a[0].s) && ml_metric_applies(m, &d->a[1].s);
+}
+
+/* All metrics on all rows, or the primary ones on a slice. */
+static void measure(struct duel *d, const struct ml_slice *slice)
+{
+    const uint32_t *rows = slice != NULL ? slice->rows : NULL;
+    struct ml_measure *m[2];
+    for (int i = 0; i < 2; i++)
+        m[i] = ml_measure_new(&d->a[i].s, rows, slice != NULL ? slice->n : 0);
+    for (size_t i = 0; i < ml_metric_count(); i++) {
+        const struct ml_metric *metric = ml_metric_at(i);
+        if (!applies(d, metric) || (slice != NULL && !ml_difference_primary(d->o, metric->name)))
+            continue;
+        struct ml_boot boot = { .seed = d->o->seed,
+            .comparisons = slice != NULL ? d->primary * d->slices.n : d->primary };
+        struct ml_delta delta = { 0 };
+        ml_delta_paired(m[0], m[1], metric, ml_look_alpha(d->o->alpha, d->o->look), &boot, &delta);
+        ml_differences_add(&d->all, d->o, metric, slice != NULL ? slice->name : NULL, &delta, value_of(m[0], metric),
+            value_of(m[1], metric));
+    }
+    ml_measure_free(m[0]);
+    ml_measure_free(m[1]);
+}
+
+static void measure_all(struct duel *d)
+{
+    for (size_t i = 0; i < ml_metric_count(); i++)
+        d->primary += applies(d, ml_metric_at(i)) && ml_difference_primary(d->o, ml_metric_at(i)->name);
+    measure(d, NULL);
+    for (size_t i = 0; i < d->slices.n; i++)
+        measure(d, &d->slices.v[i]);
+    ml_differences_judge(&d->all, d->o);
+}
+
+static bool same(const void *a, const void *b, size_t n)
+{
+    return a == NULL || b == NULL ? a == b : memcmp(a, b, n) == 0;
+}
+
+static bool identical(const struct duel *d)
+{
+    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+    size_t width = a->task == ML_TASK_MULTICLASS ? (size_t)a->classes : 1;
+    return same(a->pred, b->pred, a->n * sizeof *a->pred) &&
+           same(a->score, b->score, a->n * width * sizeof *a->score) &&
+           same(a->estimate, b->estimate, a->n * sizeof *a->estimate);
+}
+
+/* How sure the candidate was of what it said in a row; NaN when it gave no score. */
+static double confidence(const struct duel *d, size_t row)
+{
+    const struct ml_sample *s = &d->a[1].s;
+    const struct ml_predictions *p = d->p[1];
+    if (s->task == ML_TASK_MULTICLASS && s->score != NULL)
+        return s->score[row * (size_t)s->classes + (size_t)s->pred[row]];
+    if (s->score == NULL)
+        return p->score != NULL && p->score_columns == 1 ? p->score[row] : NAN;
+    double x = s->score[row];
+    return s->pred[row] == s->positive ? x : x >= 0 && x <= 1 ? 1 - x : -x;
+}
+
+struct example {
+    size_t row;
+    double rank;
+};
+
+/* Keeps the ML_WORST_MAX examples of highest rank, the earlier row first among equals. */
+static void keep_worst(struct example *v, size_t *n, size_t row, double rank)
+{
+    size_t at = *n;
+    if (isnan(rank))
+        rank = -INFINITY;
+    while (at > 0 && rank > v[at - 1].rank)
+        at--;
+    if (at == ML_WORST_MAX)
+        return;
+    size_t last = *n < ML_WORST_MAX ? (*n)++ : ML_WORST_MAX - 1;
+    memmove(v + at + 1, v + at, (last - at) * sizeof *v);
+    v[at] = (struct example){ row, rank };
+}
+
+static void add_flips(cJSON *to, const struct duel *d)
+{
+    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+    struct example worst[ML_WORST_MAX];
+    size_t n = 0, fixed = 0, broken = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        bool was = a->pred[i] == a->label[i], is = b->pred[i] == b->label[i];
+        fixed += is && !was;
+        broken += was && !is;
+        if (was && !is)
+            keep_worst(worst, &n, i, confidence(d, i));
+    }
+    cJSON *flips = ml_json_set_object(to, "flips");
+    ml_json_set_int(flips, "fixed", (int64_t)fixed);
+    ml_json_set_int(flips, "broken", (int64_t)broken);
+    cJSON *list = ml_json_set_array(flips, "worst");
+    for (size_t i = 0; i < n; i++) {
+        char number[24];
+        size_t row = worst[i].row;
+        cJSON *o = cJSON_CreateObject();
+        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
+        ml_json_set_str(o, "label", d->subject.classes.v[b->label[row]]);
+        ml_json_set_str(o, "current", d->subject.classes.v[a->pred[row]]);
+        ml_json_set_str(o, "candidate", d->subject.classes.v[b->pred[row]]);
+        double sure = confidence(d, row);
+        if (!isnan(sure))
+            ml_json_set_num(o, "score", fabs(sure));
+        cJSON_AddItemToArray(list, o);
+    }
+}
+
+/* Regression: rows that came nearer to the truth and rows that went away from it. */
+static void add_moves(cJSON *to, const struct duel *d)
+{
+    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+    struct example worst[ML_WORST_MAX];
+    size_t n = 0, nearer = 0, farther = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        double away = fabs(b->estimate[i] - b->truth[i]) - fabs(a->estimate[i] - a->truth[i]);
+        nearer += away < 0;
+        farther += away > 0;
+        if (away > 0)
+            keep_worst(worst, &n, i, away);
+    }
+    cJSON *flips = ml_json_set_object(to, "flips");
+    ml_json_set_int(flips, "nearer", (int64_t)nearer);
+    ml_json_set_int(flips, "farther", (int64_t)farther);
+    cJSON *list = ml_json_set_array(flips, "worst");
+    for (size_t i = 0; i < n; i++) {
+        char number[24];
+        size_t row = worst[i].row;
+        cJSON *o = cJSON_CreateObject();
+        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
+        ml_json_set_num(o, "label", b->truth[row]);
+        ml_json_set_num(o, "current", a->estimate[row]);
+        ml_json_set_num(o, "candidate", b->estimate[row]);
+        cJSON_AddItemToArray(list, o);
+    }
+}
+
+static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
+{
+    size_t n = d->p[1]->n;
+    ml_json_set_bool(to, "paired", true);
+    ml_json_set_bool(to, "identical", identical(d));
+    ml_json_set_int(to, "rows", (int64_t)n);
+    if (d->all.n > 0 && d->all.v[0].d.groups > 0)
+        ml_json_set_int(to, "groups", (int64_t)d->all.v[0].d.groups);
+    ml_comparison_frame(to, d->o, &d->all);
+    cJSON *metrics = ml_json_set_object(to, "metrics"), *slices = ml_json_set_object(to, "slices"), *slice = NULL,
+          *of = NULL;
+    size_t next = 0;
+    for (size_t i = 0; i < d->all.n; i++) {
+        const struct ml_difference *x = &d->all.v[i];
+        if (x->slice != NULL && (slice == NULL || strcmp(slice->string, x->slice) != 0)) {
+            while (next < d->slices.n && strcmp(d->slices.v[next].name, x->slice) != 0)
+                next++;
+            slice = cJSON_CreateObject();
+            ml_json_set_int(slice, "rows", (int64_t)d->slices.v[next].n);
+            if (x->d.groups > 0)
+                ml_json_set_int(slice, "groups", (int64_t)x->d.groups);
+            of = ml_json_set_object(slice, "metrics");
+            cJSON_AddItemToObject(slices, x->slice, slice);
+        }
+        cJSON_AddItemToObject(x->slice != NULL ? of : metrics, x->metric->name, ml_difference_json(x));
+    }
+    if (d->subject.task == ML_TASK_REGRESSION)
+        add_moves(to, d);
+    else
+        add_flips(to, d);
+    return ml_comparison_check_margins(d->o, metrics, err);
+}
+
+int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
+    const struct ml_predictions *current, const struct ml_predictions *candidate, struct ml_err *err)
+{
+    struct duel d = { .o = o, .p = { current, candidate } };
+    int rc = ml_subject_settle(&d.subject, c, current, candidate, &d.a[0], &d.a[1], err);
+    if (rc == 0) {
+        /* What describes the rows is the candidate's: the current file may lack it, and where it doesn't they agree. */
+        d.a[0].s.weight = d.a[1].s.weight;
+        d.a[0].s.group = d.a[1].s.group;
+        d.a[0].s.groups = d.a[1].s.groups;
+        rc = ml_slices_find(candidate, &d.slices, err);
+    }
+    if (rc == 0) {
+        measure_all(&d);
+        rc = write_section(to, &d, err);
+    }
+    free(d.all.v);
+    ml_slices_release(&d.slices);
+    ml_answers_release(&d.a[0]);
+    ml_answers_release(&d.a[1]);
+    ml_subject_release(&d.subject);
+    return rc;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The card's section `comparison`: candidate against current model, metric by metric, with an interval, a test and a
+ * verdict (ml-card(5)). The statement is about rows like these and two fitted models. */
+#ifndef ML_MODEL_COMPARISON_H
+#define ML_MODEL_COMPARISON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/json.h"
+#include "model/policy.h"
+#include "model/predictions.h"
+#include "stats/verdict.h"
+
+#define ML_WORST_MAX ((size_t)10) /* examples of broken rows */
+
+/* A margin given by name; it goes before the policy's. */
+struct ml_named_margin {
+    char *metric; /* owned */
+    struct ml_margin margin;
+};
+
+struct ml_comparison_opts {
+    double alpha;  /* before the correction for looks */
+    unsigned look; /* the J-th comparison on these rows; 0: no correction */
+    uint64_t seed;
+    const struct ml_policy *policy; /* its metrics are the primary ones; NULL: all are */
+    const struct ml_named_margin *margins;
+    size_t n_margins;
+    size_t promotions; /* earlier promotions that were judged by the same data */
+};
+
+/* What keeps two files of predictions from being about the same rows. */
+struct ml_mismatch {
+    size_t only_current, only_candidate;    /* ids on one side */
+    size_t labels, weights, groups, slices; /* rows in both that differ in these */
+    char message[600];                      /* counts and three ids */
+};
+
+/* Brings `current` into the row order of `candidate`. 0: same rows. 1: they aren't; nothing was changed and `out` says
+ * why. `drop`: ids on one side only are dropped from both, and counted. Both need ML_PREDICTIONS_IDS. Weights, groups
+ * and slices that the current file lacks are the candidate's; where it has them they must agree. */
+int ml_predictions_pair(
+    struct ml_predictions *current, struct ml_predictions *candidate, bool drop, struct ml_mismatch *out);
+
+/* Fill the section `to`, below what says who was compared. paired: both are of the same rows in the same order.
+ * unpaired: two sections `evaluation`. plain: two trees of numbers without rows, as in metrics.json; no test is
+ * possible. ML_USAGE: a margin for a metric that isn't here, too many slices. */
+int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
+    const struct ml_predictions *current, const struct ml_predictions *candidate, struct ml_err *err);
+int ml_comparison_unpaired(
+    cJSON *to, const struct ml_comparison_opts *o, const cJSON *current, const cJSON *candidate, struct ml_err *err);
+int ml_comparison_plain(
+    cJSON *to, const struct ml_comparison_opts *o, const cJSON *current, const cJSON *candidate, struct ml_err *err);
+
+/* How many metrics of all rows have this verdict; `family` NULL: any. */
+size_t ml_comparison_count(const cJSON *comparison, enum ml_verdict v, const char *family);
+
+#endif

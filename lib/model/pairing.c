@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Are two files about the same rows, and which row is which? */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/comparison.h"
+
+/* One pairing. Row rows[1][i] of the candidate is row rows[0][i] of the current model. */
+struct pairing {
+    struct ml_predictions *p[2]; /* current, candidate */
+    uint32_t *rows[2];
+    size_t n;
+    struct ml_mismatch *out;
+    size_t example[3]; /* rows of p[from] that show the first kind of mismatch */
+    int from;
+    size_t n_examples;
+};
+
+static void add_example(struct pairing *pr, int from, size_t row)
+{
+    if (pr->n_examples < 3 && (pr->n_examples == 0 || pr->from == from)) {
+        pr->from = from;
+        pr->example[pr->n_examples++] = row;
+    }
+}
+
+static void add_pair(struct pairing *pr, size_t current, size_t candidate)
+{
+    pr->rows[0][pr->n] = (uint32_t)current;
+    pr->rows[1][pr->n++] = (uint32_t)candidate;
+}
+
+static void join(struct pairing *pr)
+{
+    struct ml_predictions *a = pr->p[0], *b = pr->p[1];
+    struct ml_rowindex index = { 0 };
+    unsigned char *seen = ml_calloc(a->n + 1, 1);
+    size_t before;
+    ml_rowindex_add(&index, a->key, 0, a->n, &before);
+    for (size_t i = 0; i < b->n; i++) {
+        /* Most files are in the same order. */
+        bool same = i < a->n && a->key[i].lo == b->key[i].lo && a->key[i].hi == b->key[i].hi;
+        int64_t at = same ? (int64_t)i : ml_rowindex_find(&index, a->key, b->key[i]);
+        if (at < 0) {
+            pr->out->only_candidate++;
+            add_example(pr, 1, i);
+            continue;
+        }
+        seen[at] = 1;
+        add_pair(pr, (size_t)at, i);
+    }
+    for (size_t i = 0; i < a->n; i++)
+        if (!seen[i]) {
+            pr->out->only_current++;
+            add_example(pr, 0, i);
+        }
+    free(seen);
+    ml_rowindex_release(&index);
+}
+
+/* For each text of `of` its number in `in`, or -1. */
+static int64_t *map_texts(const struct ml_intern *of, const struct ml_intern *in)
+{
+    int64_t *map = ml_malloc((of->n + 1) * sizeof *map);
+    for (size_t i = 0; i < of->n; i++) {
+        const char *s = ml_intern_text(of, (uint32_t)i);
+        map[i] = ml_intern_find(in, s, strlen(s));
+    }
+    return map;
+}
+
+static size_t compare_labels(struct pairing *pr)
+{
+    const struct ml_column *a = &pr->p[0]->label, *b = &pr->p[1]->label;
+    bool numbers = !a->text && !b->text;
+    int64_t *map = NULL;
+    size_t differ = 0;
+    if (!numbers && a->dense == NULL && b->dense == NULL)
+        map = map_texts(&a->dict, &b->dict);
+    for (size_t i = 0; i < pr->n; i++) {
+        size_t x = pr->rows[0][i], y = pr->rows[1][i];
+        bool same = numbers ? ml_column_at(a, x) == ml_column_at(b, y) : map != NULL && map[a->code[x]] == b->code[y];
+        differ += !same;
+        if (!same)
+            add_example(pr, 1, y);
+    }
+    free(map);
+    return differ;
+}
+
+static size_t compare_divisions(struct pairing *pr, const struct ml_division *a, const struct ml_division *b)
+{
+    size_t differ = 0;
+    if (a->of == NULL || b->of == NULL)
+        return 0;
+    int64_t *map = map_texts(&a->names, &b->names);
+    for (size_t i = 0; i < pr->n; i++)
+        if (map[a->of[pr->rows[0][i]]] != b->of[pr->rows[1][i]]) {
+            differ++;
+            add_example(pr, 1, pr->rows[1][i]);
+        }
+    free(map);
+    return differ;
+}
+
+static size_t compare_weights(struct pairing *pr)
+{
+    const double *a = pr->p[0]->weight, *b = pr->p[1]->weight;
+    size_t differ = 0;
+    for (size_t i = 0; a != NULL && b != NULL && i < pr->n; i++)
+        if (a[pr->rows[0][i]] != b[pr->rows[1][i]]) {
+            differ++;
+            add_example(pr, 1, pr->rows[1][i]);
+        }
+    return differ;
+}
+
+static void compare_rows(struct pairing *pr)
+{
+    struct ml_mismatch *m = pr->out;
+    m->labels = compare_labels(pr);
+    m->weights = compare_weights(pr);
+    m->groups = compare_divisions(pr, &pr->p[0]->group, &pr->p[1]->group);
+    for (size_t i = 0; i < pr->p[0]->n_slices && i < pr->p[1]->n_slices; i++)
+        m->slices += compare_divisions(pr, &pr->p[0]->slices[i], &pr->p[1]->slices[i]);
+}
+
+static void add_part(struct ml_buf *b, size_t n, const char *one, const char *many, const char *where)
+{
+    if (n > 0)
+        ml_buf_addf(b, "%s%zu %s%s%s%s", b->len > 0 ? ", " : "", n, n == 1 ? one : many,
+            where != NULL ? " only in '" : "", where != NULL ? where : "", where != NULL ? "'" : "");
+}
+
+static void describe(struct pairing *pr)
+{
+    struct ml_mismatch *m = pr->out;
+    struct ml_buf b;
+    char number[24];
+    ml_buf_init(&b, 590);
+    add_part(&b, m->only_current, "id", "ids", pr->p[0]->name);
+    add_part(&b, m->only_candidate, "id", "ids", pr->p[1]->name);
+    add_part(&b, m->labels, "label differs", "labels differ", NULL);
+    add_part(&b, m->weights, "weight differs", "weights differ", NULL);
+    add_part(&b, m->groups, "group differs", "groups differ", NULL);
+    add_part(&b, m->slices, "slice differs", "slices differ", NULL);
+    for (size_t i = 0; i < pr->n_examples; i++)
+        ml_buf_addf(&b, "%s'%.60s'", i > 0 ? ", " : " (for example ",
+            ml_predictions_id(pr->p[pr->from], pr->example[i], number));
+    ml_buf_adds(&b, ")");
+    snprintf(m->message, sizeof m->message, "%s", ml_buf_str(&b));
+    ml_buf_release(&b);
+}
+
+static bool in_order(const uint32_t *rows, size_t n, size_t all)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rows[i] != i)
+            return false;
+    return n == all;
+}
+
+int ml_predictions_pair(
+    struct ml_predictions *current, struct ml_predictions *candidate, bool drop, struct ml_mismatch *out)
+{
+    struct pairing pr = { .p = { current, candidate }, .out = out };
+    size_t most = current->n < candidate->n ? current->n : candidate->n;
+    int rc = 1;
+    *out = (struct ml_mismatch){ 0 };
+    if (current->has_id != candidate->has_id || (!current->has_id && current->n != candidate->n)) {
+        if (current->has_id != candidate->has_id)
+            snprintf(out->message, sizeof out->message, "only '%.200s' has a column of ids",
+                current->has_id ? current->name : candidate->name);
+        else
+            snprintf(out->message, sizeof out->message, "%zu rows and %zu rows, and no column of ids", current->n,
+                candidate->n);
+        return 1;
+    }
+    for (int i = 0; i < 2; i++)
+        pr.rows[i] = ml_malloc((most + 1) * sizeof *pr.rows[i]);
+    if (current->has_id)
+        join(&pr);
+    else
+        for (size_t i = 0; i < current->n; i++)
+            add_pair(&pr, i, i);
+    bool unmatched = out->only_current + out->only_candidate > 0;
+    if (drop && unmatched)
+        pr.n_examples = 0;
+    compare_rows(&pr);
+    if (out->labels + out->weights + out->groups + out->slices > 0 || (unmatched && !drop)) {
+        describe(&pr);
+    } else if (pr.n == 0) {
+        snprintf(out->message, sizeof out->message, "no id is in both");
+    } else {
+        rc = 0;
+        for (int i = 0; i < 2; i++)
+            if (!in_order(pr.rows[i], pr.n, pr.p[i]->n))
+                ml_predictions_take(pr.p[i], pr.rows[i], pr.n);
+    }
+    free(pr.rows[0]);
+    free(pr.rows[1]);
+    return rc;
+}
