@@ -13,9 +13,9 @@
 /* Annotations of the layers that ml-package makes. PATH: what it was asked to put there. ROOT: where that is, when
  * symbolic links of the base lead elsewhere. ALONE, "true": no layer below has anything at PATH, so that reading it can
  * stop here. */
-#define ML_ANN_PATH  "io.mlci.layer.path"
-#define ML_ANN_ROOT  "io.mlci.layer.root"
-#define ML_ANN_ALONE "io.mlci.layer.alone"
+#define ML_ANN_PATH  "mlci.layer.path"
+#define ML_ANN_ROOT  "mlci.layer.root"
+#define ML_ANN_ALONE "mlci.layer.alone"
 
 #define ML_ANN_BASE_NAME   "org.opencontainers.image.base.name"
 #define ML_ANN_BASE_DIGEST "org.opencontainers.image.base.digest"

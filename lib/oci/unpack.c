@@ -22,6 +22,7 @@
 
 struct unpack {
     const char *path; /* what is wanted, normal */
+    const char *name; /* what a file is called that comes out: as it was asked for, whatever link led to it */
     size_t len;
     struct ml_rootfs *fs; /* names below path, and those that lead to it */
     char *tmp;            /* where they lie on the disk, as they will */
@@ -332,7 +333,7 @@ static int look(struct ml_repo *r, const struct ml_image *image, const char *pat
     if (rc == 0 && n->type == ML_TAR_DIR)
         rc = mkdir(root, 0755) < 0 && errno != EEXIST ? ml_err_errno(err, ML_LOCAL, "cannot make '%s'", root) : 0;
     if (rc == 0 && n->type != ML_TAR_DIR) { /* a file: its directory is what comes out */
-        char *file = ml_format("%s/file", u->tmp), *inside = ml_format("%s/root/%s", u->tmp, n->name);
+        char *file = ml_format("%s/file", u->tmp), *inside = ml_format("%s/root/%s", u->tmp, u->name);
 
         if (rename(root, file) < 0 || mkdir(root, 0755) < 0 || rename(file, inside) < 0)
             rc = ml_err_errno(err, ML_LOCAL, "cannot make '%s'", root);
@@ -409,6 +410,7 @@ int ml_image_unpack(struct ml_repo *r, const struct ml_image *image, const char 
     }
     u.chunk = ml_malloc(CHUNK);
     at = translate(image, normal);
+    u.name = strrchr(normal, '/') ? strrchr(normal, '/') + 1 : normal;
     for (int i = 0; rc == 2; i++) {
         char *next = NULL;
 
