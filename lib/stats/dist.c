@@ -11,7 +11,10 @@
 #define P_FLOOR 1e-300
 
 /* Above this the t distribution is the normal one to all digits of a double that matter here. */
-#define DF_NORMAL 1e8
+#define DF_NORMAL 1e12
+
+/* From here on the incomplete beta function loses more digits than the expansion. */
+#define DF_HILL 5000
 
 double ml_normal_cdf(double x)
 {
@@ -39,6 +42,15 @@ static double beta_inc(double a, double b, double x)
     return isfinite(r.val) ? r.val : 0;
 }
 
+/* The normal deviate with the same two tails as |t|. Hill 1970, Comm. ACM 13, 617, algorithm 395: the error is of order df^-5. */
+static double t_to_normal(double t2, double df)
+{
+    double a = df - 0.5, b = 48 * a * a, y = a * log1p(t2 / df);
+    double tail = (((-0.4 * y - 3.3) * y - 24) * y - 85.5) / (0.8 * y * y + 100 + b);
+
+    return ((tail + y + 3) / b + 1) * sqrt(y);
+}
+
 double ml_t_two_sided(double t, double df)
 {
     double t2 = t * t;
@@ -46,7 +58,9 @@ double ml_t_two_sided(double t, double df)
     if (!(df < DF_NORMAL))
         return ml_normal_two_sided(t);
     if (!isfinite(t2))
-        return P_FLOOR;
+        return df < DF_HILL ? fmax(beta_inc(df / 2, 0.5, df / t / t), P_FLOOR) : P_FLOOR;
+    if (df >= DF_HILL)
+        return ml_normal_two_sided(t_to_normal(t2, df));
     return fmin(fmax(beta_inc(df / 2, 0.5, df / (df + t2)), P_FLOOR), 1);
 }
 
