@@ -128,16 +128,21 @@ static bool difference_se(
     return ok;
 }
 
-static void linear(struct ml_measure *a, struct ml_delta *out, const char *name, bool normal, double alpha)
+static void linear(
+    struct ml_measure *a, const struct ml_metric *metric, struct ml_delta *out, bool normal, double alpha)
 {
+    const char *name = normal ? "delong" : "linear";
+    double noise = fmax(ml_measure_noise(metric, out->current), ml_measure_noise(metric, out->candidate));
     double df = (double)ml_measure_units(a) - 1, q;
 
+    if (out->se <= noise)
+        out->se = 0;
     q = normal ? ml_normal_quantile(1 - alpha / 2) : ml_t_quantile(1 - alpha / 2, df);
     ml_interval_linear(out->delta, out->se, q, &out->low, &out->high);
     if (out->se > 0)
         out->p = normal ? ml_normal_two_sided(out->delta / out->se) : ml_t_two_sided(out->delta / out->se, df);
     else
-        out->p = out->delta == 0 ? 1 : 1e-300;
+        out->p = fabs(out->delta) <= noise ? 1 : 1e-300;
     settle(out, name, name);
 }
 
@@ -226,6 +231,10 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         fail(out, current->groups ? "an interval needs two groups" : "an interval needs two rows");
         return;
     }
+    if (metric->scale == ML_SCALE_AUC && out->n < 2) {
+        fail(out, ONE_ROW_CLASS);
+        return;
+    }
     if (metric->scale == ML_SCALE_BOOTSTRAP || force) {
         bootstrap(current, candidate, metric, alpha, boot, out);
         return;
@@ -236,7 +245,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
     else if (plain && paired_proportion(metric))
         mcnemar(out, alpha);
     else
-        linear(current, out, delong ? "delong" : "linear", delong, alpha);
+        linear(current, metric, out, delong, alpha);
 }
 
 void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,

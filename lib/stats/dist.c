@@ -42,7 +42,8 @@ static double beta_inc(double a, double b, double x)
     return isfinite(r.val) ? r.val : 0;
 }
 
-/* The normal deviate with the same two tails as |t|. Hill 1970, Comm. ACM 13, 617, algorithm 395: the error is of order df^-5. */
+/* The normal deviate with the same two tails as |t|. Hill 1970, Comm. ACM 13, 617, algorithm 395: the error is of order
+ * df^-5. */
 static double t_to_normal(double t2, double df)
 {
     double a = df - 0.5, b = 48 * a * a, y = a * log1p(t2 / df);

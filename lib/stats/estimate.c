@@ -85,16 +85,16 @@ static void smallest(struct ml_measure *m, const struct ml_metric *metric, doubl
     size_t classes, least = ml_counts_smallest(metric, m->rows, &classes);
     double n = (double)least * worth_share(m), move = z * z / (n + z * z) / (double)classes;
 
-    e->low = e->v.value >= 1 ? 1 - move : 0;
-    e->high = e->v.value >= 1 ? 1 : move;
+    e->low = e->v.value > 0.5 ? 1 - move : 0;
+    e->high = e->v.value > 0.5 ? 1 : move;
     settle(e, "wilson");
 }
 
 static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric, double z, struct ml_estimate *e)
 {
-    double p = e->v.value >= 1 ? 1 : 0, n = (double)e->v.n;
+    double p = e->v.value > 0.5 ? 1 : 0, n = (double)e->v.n;
 
-    if (e->v.value > 0 && e->v.value < 1) {
+    if (fabs(e->v.value - p) > ml_measure_noise(metric, 1)) {
         no_interval(e, "the variance is 0");
         return;
     }
@@ -184,9 +184,15 @@ static bool linearise(struct ml_measure *m, const struct ml_metric *metric, stru
             e->interval_reason = e->v.reason;
         return false;
     }
+    if (metric->scale == ML_SCALE_AUC && e->v.n < 2) {
+        e->interval_reason = ONE_ROW_CLASS;
+        return false;
+    }
     e->has_se = ml_measure_se(m, m->psi, delong, &e->se, &e->interval_reason);
     if (e->has_se)
         e->se = ldexp(e->se, unit);
+    if (e->se <= ml_measure_noise(metric, e->v.value))
+        e->se = 0;
     if (e->has_se && !isfinite(e->se)) {
         e->has_se = false;
         e->se = 0;
@@ -216,7 +222,7 @@ void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, d
     q = ml_measure_units(m) > 1 ? ml_t_quantile((1 + confidence) / 2, (double)ml_measure_units(m) - 1) : z;
     if (metric->scale == ML_SCALE_PROPORTION) {
         proportion(m, metric, z, out);
-    } else if (!linear) {
+    } else if (!linear && !(metric->scale == ML_SCALE_AUC && m->s.task == ML_TASK_BINARY)) {
         out->has_interval = false;
     } else if (metric->scale == ML_SCALE_AUC) {
         auc(m, ml_measure_plain(m) ? z : q, z, out);

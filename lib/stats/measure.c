@@ -313,6 +313,11 @@ bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, d
     return true;
 }
 
+double ml_measure_noise(const struct ml_metric *metric, double value)
+{
+    return 1e-14 * (isfinite(metric->high) ? fmax(fabs(value), 1) : fabs(value));
+}
+
 /* A replicate draws rows, or groups with all their rows. */
 void ml_measure_draw(
     const struct ml_measure *m, uint64_t seed, uint64_t replicate, uint32_t *scratch, uint32_t *counts, double *w)

@@ -16,6 +16,8 @@ struct class_counts {
     double *truth, *pred, *hit;
 };
 
+#define ONE_ROW_CLASS "a class has a single row"
+
 struct ml_measure {
     struct ml_sample s; /* weights: NULL when all alike, none 0, of moderate size; group: NULL when each row its own */
     struct ml_sample_copy copy; /* owns s, where it isn't the caller's */
@@ -90,6 +92,9 @@ bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
 /* Standard error of influences; false (with reason) below 2 rows or groups. */
 bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, double *se, const char **reason);
+/* Below this a standard error or a difference is rounding noise: 1e-14 of the value, or of 1 where the metric lies
+ * about 1. */
+double ml_measure_noise(const struct ml_metric *metric, double value);
 /* Plain DeLong applies: unweighted and ungrouped. */
 bool ml_measure_plain(const struct ml_measure *m);
 size_t ml_measure_units(const struct ml_measure *m);    /* rows or groups */

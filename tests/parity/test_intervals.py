@@ -91,7 +91,7 @@ def tango_score(d, n, b, c):
 def tango_closed(d, n, b, c):
     """The same with the closed form of the maximum (Tango 1998, eq. 4)."""
     mid = (2 * n - b + c) * d - b - c
-    q = (math.sqrt(mid * mid + 8 * n * c * d * (1 - d)) - mid) / (4 * n)
+    q = (math.sqrt(max(mid * mid + 8 * n * c * d * (1 - d), 0)) - mid) / (4 * n)
     return (b - c - n * d) / math.sqrt(max(n * (2 * q + d * (1 - d)), 1e-300))
 
 

@@ -1,0 +1,516 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Standard errors, intervals, differences, bootstrap and verdicts against straightforward re-implementations in numpy."""
+import math
+import warnings
+
+import numpy as np
+from scipy import optimize, stats
+from statsmodels.stats.proportion import proportion_confint
+
+from stats_cases import (BINARY, MULTICLASS, REGRESSION, Session, Tap, binary_case, multi_case, number_case, weights_for)
+from test_intervals import newcombe_width, tango_closed
+
+warnings.filterwarnings("ignore")
+np.seterr(all="ignore")
+
+SHARED = ["accuracy", "balanced_accuracy", "mcc"] + [
+    f"{m}_{a}" for m in ("precision", "recall", "f1") for a in ("micro", "macro", "weighted")]
+NAMES = {
+    BINARY: SHARED + ["precision", "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier"],
+    MULTICLASS: SHARED + ["roc_auc", "log_loss", "top_2_accuracy"],
+    REGRESSION: ["mae", "mse", "rmse", "r2"],
+}
+PROPORTIONS = {"accuracy", "precision", "recall", "precision_micro", "recall_micro", "f1_micro", "top_2_accuracy"}
+HITS = {"accuracy", "precision_micro", "recall_micro", "f1_micro", "top_2_accuracy"}
+LINEAR = {"mcc", "log_loss", "mae", "mse", "rmse", "r2"}
+
+
+def case(rng, weight, grouped, shape="plain"):
+    n = int(rng.choice([2, 5, 20, 40, 90]))
+    kind = rng.integers(3)
+    if kind == 0:
+        s = binary_case(rng, n, weight, ties=rng.random() < 0.4, shape=shape)
+    elif kind == 1:
+        s = multi_case(rng, n, int(rng.integers(3, 6)), weight, ties=rng.random() < 0.4, shape=shape)
+    else:
+        s = number_case(rng, n, weight, shape if shape in ("perfect", "ties") else "plain")
+    if grouped == "some":
+        s.group = rng.integers(0, max(2, n // 3), n)
+    if grouped == "own":
+        s.group = rng.permutation(n)
+    if grouped == "one":
+        s.group = np.zeros(n, int)
+    return s
+
+
+class Rows:
+    """The rows that count, as the library sees them: weights alike are none, a group for each row is none."""
+
+    def __init__(self, sample):
+        s = self.s = sample.taken()
+        self.n = s.n
+        self.w = None if s.weight is None or s.weight.min() == s.weight.max() else s.weight / s.weight.max()
+        own = s.group is None or len(set(s.group)) == s.n
+        self.g = None if own else np.unique(s.group, return_inverse=True)[1]
+        self.units = self.n if own else len(set(s.group))
+        self.plain = self.w is None and self.g is None
+        self.weights = np.ones(self.n) if self.w is None else self.w
+
+    def se(self, psi):
+        g = np.arange(self.n) if self.g is None else self.g
+        sums = np.bincount(g, self.weights * psi)
+        return math.sqrt(self.units / (self.units - 1) * (sums**2).sum()) / self.weights.sum()
+
+    def worth(self, mask):
+        """Kish's number of the rows in the mask, and no more than their groups."""
+        w = self.weights[mask]
+        if not len(w):
+            return 0
+        kish = w.sum() ** 2 / (w**2).sum()
+        return kish if self.g is None else min(kish, len(set(self.g[mask])))
+
+
+def placements(score, positive):
+    """V10 and V01 by comparing every pair (DeLong, DeLong & Clarke-Pearson 1988)."""
+    x, y = score[positive][:, None], score[~positive][None, :]
+    wins = (x > y) + 0.5 * (x == y)
+    return wins.mean(1), wins.mean(0)
+
+
+def delong(scores, positive):
+    """Covariance matrix of the areas of several score columns."""
+    v10, v01 = zip(*(placements(s, positive) for s in scores))
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return None
+    return np.atleast_2d(np.cov(v10)) / positive.sum() + np.atleast_2d(np.cov(v01)) / (~positive).sum()
+
+
+def wilson(p, n, z):
+    low, high = proportion_confint(p * n, n, 2 * stats.norm.sf(z), method="wilson")
+    return [0 if p == 0 else low, 1 if p == 1 else high]
+
+
+def newcombe(auc, m, n, z):
+    f = lambda t, far: optimize.brentq(newcombe_width, t, far, args=(auc, m, n, z), xtol=1e-15)
+    return [0 if auc == 0 else f(min(auc, 1 - 1e-11), 0), 1 if auc == 1 else f(max(auc, 1e-11), 1)]
+
+
+def logit(v, se, q):
+    m, h = math.log(v / (1 - v)), q * se / v / (1 - v)
+    return [float(1 / (1 + np.exp(-(m - h)))), float(1 / (1 + np.exp(-(m + h))))]
+
+
+def inside(s, name):
+    if name == "precision":
+        return s.pred == s.positive
+    if name == "recall":
+        return s.label == s.positive
+    return np.ones(s.n, bool)
+
+
+def single_row(s):
+    return min(np.bincount(s.label)[np.unique(s.label)]) < 2
+
+
+def expected(rows, name, v, psi, z, q):
+    """Method, standard error and limits; limits None where there is none."""
+    s = rows.s
+    if rows.units < 2:
+        se = None
+    elif name == "roc_auc" and rows.plain and s.task == BINARY:
+        cov = delong([s.score], s.label == s.positive)
+        se = math.sqrt(cov[0, 0]) if cov is not None else None
+    else:
+        se = rows.se(psi)
+    if name in PROPORTIONS:
+        mask = inside(s, name)
+        n = mask.sum()
+        if n == 0:
+            return None, se, None
+        if not rows.plain:
+            if v in (0, 1):
+                n = rows.worth(mask)
+            elif se:
+                n = min(n, v * (1 - v) / se**2)
+        return "wilson", se, wilson(v, n, z)
+    if name == "roc_auc" and single_row(s):
+        se = None  # DeLong's variance divides by m - 1
+    if se is not None and se < 1e-14 * max(1, abs(v)):
+        se = 0.0
+    if se is None and (name != "roc_auc" or rows.units < 2 or s.task == MULTICLASS):
+        return None, se, None
+    if name in LINEAR:
+        return ("linear", se, [v - q * se, v + q * se]) if se > 0 else (None, se, None)
+    v = round(v, 13)
+    if name == "roc_auc":
+        y = s.label == s.positive
+        few = s.task == BINARY and min(y.sum(), (~y).sum()) < 30
+        if se and 0 < v < 1 and not few:
+            return "logit-delong", se, logit(v, se, z if rows.plain else q)
+        if s.task == BINARY:
+            return "newcombe", se, newcombe(v, rows.worth(y), rows.worth(~y), z)
+        return "newcombe", se, NotImplemented
+    if 0 < v < 1:
+        return ("logit", se, logit(v, se, q)) if se > 0 else (None, se, None)
+    return "wilson", se, NotImplemented  # at 0 or 1: see edges()
+
+
+def ovr_delong_se(s):
+    """Covariances of all one-against-rest areas, averaged: rows are the units, each positive for one class."""
+    present = [k for k in range(s.classes) if (s.label == k).any()]
+    terms = np.zeros(s.n)
+    for k in present:
+        y = s.label == k
+        v10, v01 = placements(s.score[:, k], y)
+        m, n = y.sum(), (~y).sum()
+        if min(m, n) < 2:
+            return None
+        area = v10.mean()
+        terms[y] += (v10 - area) / math.sqrt(m * (m - 1))
+        terms[~y] += (v01 - area) / math.sqrt(n * (n - 1))
+    return math.sqrt((terms**2).sum()) / len(present)
+
+
+def estimates(tap, session, rng):
+    for i in range(420):
+        weight = rng.choice(["none", "none", "real", "zeros", "alike", "huge"])
+        grouped = rng.choice(["no", "no", "some", "own", "one"])
+        sample = case(rng, weight, grouped, rng.choice(["plain", "plain", "plain", "perfect", "wrong", "ties", "never"]))
+        rows = Rows(sample)
+        confidence = float(rng.choice([0.95, 0.9, 0.99]))
+        z = stats.norm.ppf((1 + confidence) / 2)
+        q = stats.t.ppf((1 + confidence) / 2, rows.units - 1) if rows.units > 1 else z
+        session.sample(sample)
+        for name in NAMES[sample.task]:
+            got = {}
+            session.ask(f"psi A {name}", lambda a, got=got: got.update(psi=a))
+
+            def take(a, got=got, rows=rows, name=name, z=z, q=q):
+                if a[0] == "none":
+                    tap.count("no value, no influences", got["psi"][0] == "none", f"{name}: {a}")
+                    return
+                psi, v = np.array(got["psi"][1:], float), float(a[1])
+                method, se, limits = expected(rows, name, v, psi, z, q)
+                if name == "roc_auc" and rows.s.task == MULTICLASS and rows.plain:
+                    se = ovr_delong_se(rows.s)
+                    if se is None:
+                        return
+                    limits = logit(v, se, z) if 0 < v < 1 and se > 0 else NotImplemented
+                context = f"{name} n {rows.n} units {rows.units} v {v} {a}"
+                if limits is NotImplemented:
+                    ok = a[0] == "open" or (a[5] == method and 0 <= float(a[3]) <= v <= float(a[4]) + 1e-13)
+                    tap.count("at 0 or 1 an interval is one-sided or none", ok, context)
+                    return
+                got_se = float(a[2])
+                tap.close(f"standard error of {name}", [got_se], [-1 if se is None else se], 1e-7, 1e-10, context)
+                if limits is None:
+                    tap.count(f"interval of {name}", a[0] == "open", context)
+                else:
+                    tap.count("method of the interval", a[0] == "ok" and a[5] == method, f"{context}, want {method}")
+                    if a[0] == "ok":
+                        tap.close(f"interval of {name}", [float(a[3]), float(a[4])], limits, 1e-6, 1e-9, context)
+            session.ask(f"estimate A {name} {confidence} 0 0 0 0", take)
+
+
+def edges(tap, session, rng):
+    """Everything right: what stands in for a variance of 0."""
+    z = stats.norm.ppf(0.975)
+    for _ in range(60):
+        s = binary_case(rng, int(rng.choice([12, 60])), shape="perfect")
+        y = s.label == s.positive
+        if y.all() or not y.any():
+            continue
+        session.sample(s)
+        j = wilson(1.0, y.sum(), z)[0]
+        low = 1 - z * z / (min(y.sum(), (~y).sum()) + z * z) / 2
+        for name, want in (("f1", [2 * j / (1 + j), 1]), ("balanced_accuracy", [low, 1]), ("f1_macro", [low, 1]),
+                           ("f1_weighted", wilson(1.0, s.n, z)),
+                           ("average_precision", wilson(1.0, min(y.sum(), (~y).sum()), z)),
+                           ("roc_auc", newcombe(1.0, y.sum(), (~y).sum(), z))):
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a, name=name, want=want: tap.close(
+                f"interval of a perfect {name}", [float(x) for x in a[3:5]], want, 1e-7, 1e-9, str(a)))
+        session.ask("estimate A mcc 0.95 0 0 0 0", lambda a: tap.count(
+            "no interval where nothing varies", a[0] == "open" and "variance" in a, str(a)))
+
+
+def other_model(rng, s, share):
+    """A second model on the same rows that differs in a share of them."""
+    move = rng.random(s.n) < share
+    if s.task == REGRESSION:
+        return s.but(estimate=np.where(move, s.estimate + rng.normal(size=s.n), s.estimate))
+    if s.task == BINARY:
+        score = np.where(move, np.clip(s.score + 0.3 * rng.normal(size=s.n), 0, 1), s.score)
+        return s.but(score=score, pred=np.where(score >= 0.5, s.positive, 1 - s.positive))
+    score = s.score * np.where(move[:, None], np.exp(rng.normal(size=s.score.shape)), 1)
+    score /= score.sum(1, keepdims=True)
+    return s.but(score=score, pred=score.argmax(1))
+
+
+def top2(s):
+    order = np.argsort(s.score, axis=1, kind="mergesort")[:, ::-1]
+    return (order[:, :2] == s.label[:, None]).any(1)
+
+
+def tango(n, b, c, z):
+    def edge(sign, far):
+        f = lambda x: sign * tango_closed(x, n, b, c) - z
+        return far if f(far) < 0 else optimize.brentq(f, (b - c) / n, far, xtol=1e-15)
+    return [edge(1, -1 + 1e-14), edge(-1, 1 - 1e-14)]
+
+
+def paired_numbers(name, a, b, psi, delta, z, q):
+    """Standard error, limits, p of a difference, and the test's name."""
+    s, t = a.s, b.s
+    if name == "roc_auc" and a.plain and s.task == BINARY:
+        cov = delong([s.score, t.score], s.label == s.positive)
+        if cov is None:
+            return None
+        se = math.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 0))
+        return se, [delta - z * se, delta + z * se], 2 * stats.norm.sf(abs(delta) / se) if se > 1e-12 else None, "delong"
+    if name == "roc_auc" and a.plain:
+        return None
+    se = a.se(psi[1] - psi[0])
+    if a.plain and name in HITS:
+        x, y = (top2(s), top2(t)) if name == "top_2_accuracy" else (s.label == s.pred, t.label == t.pred)
+        up, down = int((y & ~x).sum()), int((x & ~y).sum())
+        k, m = min(up, down), up + down
+        p = 1.0 if up == down else min(1, 2 * stats.binom.cdf(k, m, 0.5) - stats.binom.pmf(k, m, 0.5))
+        return se, tango(a.n, up, down, z), p, "mcnemar-midp"
+    p = 2 * stats.t.sf(abs(delta) / se, a.units - 1) if se > 1e-12 else None
+    return se, [delta - q * se, delta + q * se], p, "linear"
+
+
+def deltas(tap, session, rng):
+    for i in range(360):
+        sample = case(rng, rng.choice(["none", "none", "none", "real", "zeros"]), rng.choice(["no", "no", "some", "own"]))
+        other = other_model(rng, sample, rng.choice([0.1, 0.5, 1]))
+        a, b = Rows(sample), Rows(other)
+        alpha = float(rng.choice([0.05, 0.01, 0.05 / 6]))
+        z = stats.norm.ppf(1 - alpha / 2)
+        q = stats.t.ppf(1 - alpha / 2, a.units - 1) if a.units > 1 else z
+        session.sample(sample, "A")
+        session.sample(other, "B")
+        for name in NAMES[sample.task]:
+            got = {}
+            for slot in "AB":
+                session.ask(f"value {slot} {name}", lambda r, got=got, k="v" + slot: got.update({k: r}))
+                session.ask(f"psi {slot} {name}", lambda r, got=got, k="p" + slot: got.update({k: r}))
+
+            def take(r, got=got, a=a, b=b, name=name, z=z, q=q):
+                context = f"{name} n {a.n} units {a.units} {r}"
+                if "none" in (got["vA"][0], got["vB"][0]):
+                    tap.count("no difference without both values", r[0] == "none", context)
+                    return
+                delta = float(got["vB"][1]) - float(got["vA"][1])
+                same = all((getattr(a.s, c) is None) or (getattr(a.s, c) == getattr(b.s, c)).all()
+                           for c in ("pred", "score", "estimate"))
+                if same:
+                    tap.count("identical models", r[:6] == ["ok", "0", "0", "0", "0", "1"] and r[6] == "identical", context)
+                    return
+                if a.units < 2:
+                    tap.count("no interval from one unit", r[0] == "open", context)
+                    return
+                want = paired_numbers(name, a, b, [np.array(got[k][1:], float) for k in ("pA", "pB")], delta, z, q)
+                if want is None:
+                    return
+                if name == "roc_auc" and single_row(a.s):
+                    tap.count("no difference of AUC from a class of one row", r[0] == "open", context)
+                    return
+                se, limits, p, test = want
+                tap.count("name of the test", r[0] == "ok" and r[6] == test, f"{context}, want {test}")
+                numbers = [float(x) for x in r[1:6]]
+                tap.close(f"difference of {name}", numbers[:4], [delta, se, *limits], 1e-6, 1e-9, context)
+                if p is not None:
+                    tap.close(f"p of a difference of {name}", numbers[4:], [max(p, 1e-300)], 1e-5, 1e-300, context)
+            session.ask(f"delta {name} {alpha!r} 0 0 0 0", take)
+
+
+def changed_rows(tap, session, rng):
+    """Rows whose contribution differs, counted from the columns."""
+    for _ in range(80):
+        s = binary_case(rng, 60, "none", ties=rng.random() < 0.3)
+        t = other_model(rng, s, 0.3)
+        session.sample(s, "A")
+        session.sample(t, "B")
+        y, x, z = s.label == s.positive, s.pred == s.positive, t.pred == t.positive
+        losses = (s.score != t.score)
+        ranks = np.zeros(60, bool)
+        if y.any() and not y.all():
+            for mask, which in ((y, 0), (~y, 1)):
+                ranks[mask] = np.abs(placements(s.score, y)[which] - placements(t.score, y)[which]) > 1e-12
+        for name, want in (("accuracy", x != z), ("f1_micro", x != z), ("balanced_accuracy", x != z),
+                           ("recall", (x != z) & y), ("precision", x != z), ("f1", x != z), ("mcc", x != z),
+                           ("brier", losses), ("log_loss", losses), ("roc_auc", ranks), ("average_precision", ranks)):
+            def take(r, name=name, want=want.sum(), fixed=(~(x == y) & (z == y)).sum(), same=not losses.any()):
+                if r[0] != "ok" or same:
+                    return
+                tap.count("changed rows", int(r[8]) == want, f"{name}: {r}, want {want}")
+                if name == "accuracy":
+                    tap.count("fixed and broken rows", int(r[9]) == fixed and int(r[9]) + int(r[10]) == want, str(r))
+            session.ask(f"delta {name} 0.05 0 0 0 0", take)
+
+
+def philox(seed, replicate, block):
+    mask = 0xFFFFFFFF
+    c = [block & mask, block >> 32, replicate & mask, replicate >> 32]
+    k = [seed & mask, seed >> 32]
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & mask, (p0 >> 32) ^ c[3] ^ k[1], p0 & mask]
+        k = [(k[0] + 0x9E3779B9) & mask, (k[1] + 0xBB67AE85) & mask]
+    return c
+
+
+def draw(seed, replicate, n):
+    words = [w for block in range((n + 3) // 4) for w in philox(seed, replicate, block)][:n]
+    return np.bincount([w * n >> 32 for w in words], minlength=n)
+
+
+def random_numbers(tap, session, rng):
+    # known answers of the Random123 distribution (kat_vectors, philox4x32 10)
+    tap.count("Philox 4x32-10 gives Random123's known answers",
+              philox(0, 0, 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8])
+    full = 2**64 - 1
+    tap.count("Philox 4x32-10 gives Random123's known answers",
+              philox(full, full, full) == [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD])
+    for _ in range(60):
+        seed, replicate, n = int(rng.integers(2**40)), int(rng.integers(5000)), int(rng.choice([1, 2, 7, 100, 999]))
+        want = draw(seed, replicate, n).tolist()
+        session.ask(f"counts {seed} {replicate} {n}",
+                    lambda a, want=want: tap.count("multinomial counts follow from (seed, replicate, row)",
+                                                   [int(x) for x in a] == want))
+
+    def poisson(a):
+        c = np.array(a, int)
+        seen = np.bincount(c, minlength=6)[:6]
+        p = stats.poisson.pmf(np.arange(6), 1)
+        chi = ((seen - len(c) * p) ** 2 / (len(c) * p)).sum()
+        tap.count("counts of more than 10^4 rows are Poisson(1)", chi < stats.chi2.ppf(0.9999, 6), f"chi2 {chi}")
+    for seed in range(10):
+        session.ask(f"counts {seed} 0 50000", poisson)
+
+
+def bootstrap(tap, session, rng):
+    """Every replicate again in numpy, from the same random numbers."""
+    replicates = 60
+    for _ in range(24):
+        s = number_case(rng, int(rng.choice([9, 30])), "none", rng.choice(["plain", "ties"]))
+        if rng.random() < 0.4:
+            s.group = rng.integers(0, 6, s.n)
+        rows = Rows(s)
+        t = other_model(rng, s, 0.6)
+        first = {g: i for i, g in reversed(list(enumerate(dict.fromkeys(s.group))))} if rows.g is not None else None
+        number = {g: i for i, g in enumerate(dict.fromkeys(s.group))} if rows.g is not None and \
+            len(set(s.group)) < max(s.group) + 1 else None
+        seed = int(rng.integers(1000))
+        values, differences = [], []
+        for r in range(replicates):
+            if rows.g is None:
+                c = draw(seed, r, s.n)
+            else:
+                c = draw(seed, r, rows.units)[[number[g] if number else g for g in s.group]]
+            if not c.sum():
+                continue
+            e, f = (np.repeat(np.abs(x.truth - x.estimate), c) for x in (s, t))
+            values.append(np.median(e))
+            differences.append(np.median(f) - np.median(e))
+        session.sample(s, "A")
+        session.sample(t, "B")
+
+        def take(a, values=values):
+            want = [np.std(values, ddof=1), *np.quantile(values, [0.025, 0.975])]
+            tap.close("percentile bootstrap of median_ae", [float(x) for x in a[2:5]], want, context=str(a))
+        session.ask(f"estimate A median_ae 0.95 0 {seed} {replicates} 0", take)
+
+        def take_delta(a, d=np.array(differences), same=(s.estimate == t.estimate).all()):
+            if same:
+                return
+            p = min(1, 2 * min(1 + (d <= 0).sum(), 1 + (d >= 0).sum()) / (len(d) + 1))
+            tap.close("bootstrap of a difference of median_ae", [float(x) for x in a[2:6]],
+                      [d.std(ddof=1), *np.quantile(d, [0.025, 0.975]), p], context=str(a))
+        session.ask(f"delta median_ae 0.05 0 {seed} {replicates} 0", take_delta)
+    # on request the bootstrap is there for every metric, and agrees with the linearised variance
+    s = binary_case(rng, 400, skill=1)
+    t = other_model(rng, s, 0.5)
+    session.sample(s, "A")
+    session.sample(t, "B")
+    for name in ("accuracy", "f1", "roc_auc", "average_precision", "log_loss", "mcc", "balanced_accuracy"):
+        got = {}
+        session.ask(f"delta {name} 0.05 0 0 0 0", lambda a, got=got: got.update(se=float(a[2])))
+
+        def take(a, got=got, name=name):
+            ratio = float(a[2]) / got["se"]
+            tap.count("bootstrap on request agrees with the linearised standard error", 0.85 < ratio < 1.15 and
+                      a[6] == "bootstrap", f"{name}: {ratio}")
+        session.ask(f"delta {name} 0.05 1 0 600 0", take)
+
+
+def verdict(e):
+    """The rules once more, from the text."""
+    z = stats.norm.ppf(1 - e["alpha"] / 2)
+    power = stats.norm.ppf(0.8)
+    low, high = (e["low"], e["high"]) if e["direction"] > 0 else (-e["high"], -e["low"])
+    m = e["margin"]
+    little = e["rows"] < 30 or (0 < e["groups"] < 10) or (0 <= e["smaller"] < 10) or not e["has"]
+    noninferior = bool(e["identical"] or (not little and m > 0 and low > -m))
+    changed = e["changed"] < 0 or e["changed"] >= 6
+    if e["identical"]:
+        v = "equivalent"
+    elif little:
+        v = "inconclusive"
+    elif m > 0 and -m < low and high < m and (not e["bounded"] or m >= 3 / e["n"]):
+        v = "equivalent"
+    elif low > 0 and e["p_adjusted"] <= e["alpha"] and changed:
+        v = "better"
+    elif high < 0 and e["p_adjusted"] <= e["alpha"] and changed:
+        v = "worse"
+    else:
+        v = "inconclusive"
+    detectable = (z + power) * e["se"] if e["has"] else -1
+    needed, d = -1, max(abs(e["delta"]), m - abs(e["delta"]) if m > 0 else 0)
+    if v == "inconclusive" and e["has"] and d > 0 and e["se"] > 0:
+        needed = math.ceil(e["rows"] * ((z + power) * e["se"] / d) ** 2)
+    return v, noninferior, detectable, needed
+
+
+def verdicts(tap, session, rng):
+    seen = {}
+    for _ in range(3000):
+        se = 10 ** rng.uniform(-3, -1)
+        delta = float(rng.choice([0, rng.normal() * 3 * se]))
+        alpha = float(rng.choice([0.05, 0.025, 0.01]))
+        z = stats.norm.ppf(1 - alpha / 2)
+        p = float(2 * stats.norm.sf(abs(delta) / se)) * float(rng.choice([1, 1, 1, 1.3]))
+        e = {"identical": int(rng.random() < 0.03), "has": int(rng.random() < 0.95), "direction": int(rng.choice([-1, 1])),
+             "delta": delta, "low": delta - z * se, "high": delta + z * se, "se": se, "p": min(p, 1),
+             "p_adjusted": min(1, p * float(rng.choice([1, 2, 8]))), "alpha": alpha,
+             "margin": float(rng.choice([0, 0.005, 0.02, 0.1, 5 * se, 8 * se])), "bounded": int(rng.random() < 0.7),
+             "rows": int(rng.choice([29, 30, 200, 5000])), "groups": int(rng.choice([0, 0, 9, 10, 50])),
+             "smaller": int(rng.choice([-1, -1, 9, 10, 400])), "n": int(rng.choice([20, 150, 5000])),
+             "changed": int(rng.choice([-1, 5, 6, 300]))}
+        want = verdict(e)
+        seen[want[0]] = seen.get(want[0], 0) + 1
+
+        def take(a, e=e, want=want):
+            same = a[0] == want[0] and int(a[1]) == want[1] and math.isclose(float(a[2]), want[2], rel_tol=1e-9)
+            tap.count("verdicts are the rules'", same and math.isclose(float(a[3]), want[3], rel_tol=1e-9),
+                      f"{e}: got {a}, want {want}")
+            little = want[0] == "inconclusive" and (e["rows"] < 30 or 0 < e["groups"] < 10 or 0 <= e["smaller"] < 10 or
+                                                    not e["has"])
+            excludes = e["low"] > 0 or e["high"] < 0
+            if little or (want[0] == "inconclusive" and excludes):
+                tap.count("an inconclusive verdict that surprises has a reason", len(a) > 4, f"{e}: {a}")
+        session.ask("judge " + " ".join(repr(x) for x in e.values()), take)
+    tap.count("all four verdicts occurred", len(seen) == 4, str(seen))
+
+
+def main():
+    tap, session, rng = Tap(), Session(), np.random.default_rng(1988)
+    for part in (estimates, edges, deltas, changed_rows, random_numbers, bootstrap, verdicts):
+        part(tap, session, rng)
+    session.run()
+    tap.finish()
+
+
+if __name__ == "__main__":
+    main()
