@@ -16,12 +16,23 @@
 
 enum { HELP_WIDTH = 80, HELP_INDENT = 26 };
 
-static void print_wrapped(const char *text, int indent)
+/* Up to the next blank; with `whole`, "[--tag NAME]" stays in one piece. */
+static int word_length(const char *text, bool whole)
+{
+    int n = 0, depth = 0;
+
+    for (; text[n] && text[n] != '\n' && (text[n] != ' ' || depth > 0); n++)
+        depth += whole ? (text[n] == '[') - (text[n] == ']') : 0;
+    return n;
+}
+
+/* The text, which ends at a line feed too, from column `indent` on. */
+static void print_wrapped(const char *text, int indent, bool whole)
 {
     int col = indent;
 
-    while (*text) {
-        int word = (int)strcspn(text, " ");
+    while (*text && *text != '\n') {
+        int word = word_length(text, whole);
 
         if (col > indent && col + 1 + word > HELP_WIDTH) {
             printf("\n%*s", indent, "");
@@ -53,34 +64,38 @@ static void print_option(char letter, const char *name, const char *arg, const c
         printf("%-*s", HELP_INDENT, left);
     else
         printf("%s\n%*s", left, HELP_INDENT, "");
-    print_wrapped(help, HELP_INDENT);
+    print_wrapped(help, HELP_INDENT, false);
 }
 
-static void print_lines(const char *text, const char *first, const char *rest)
+static void print_usage(const struct ml_cmd *cmd)
 {
-    while (*text) {
-        int n = (int)strcspn(text, "\n");
+    const char *line = cmd->synopsis, *before = "usage:";
 
-        printf("%s%.*s\n", first, n, text);
-        text += n + (text[n] == '\n');
-        first = rest;
+    while (line) {
+        int n = printf("%-6s %s ", before, cmd->name);
+
+        print_wrapped(line, n, true);
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+        before = "";
     }
 }
 
 static void print_help(const struct ml_cmd *cmd)
 {
-    char usage[64], more[64];
-
-    snprintf(usage, sizeof usage, "usage: %s ", cmd->name);
-    snprintf(more, sizeof more, "       %s ", cmd->name);
-    print_lines(cmd->synopsis, usage, more);
+    print_usage(cmd);
     printf("\n%s\n\n", cmd->summary);
     for (const struct ml_opt *o = cmd->opts; o->name; o++)
         print_option(o->letter, o->name, o->arg, o->help);
     print_option('h', "help", NULL, "this text");
     print_option('V', "version", NULL, "the version");
     printf("\nexamples:\n");
-    print_lines(cmd->examples, "  ", "  ");
+    for (const char *line = cmd->examples; *line; line += strspn(line, "\n")) {
+        int n = (int)strcspn(line, "\n");
+
+        printf("  %.*s\n", n, line);
+        line += n;
+    }
 }
 
 static const struct ml_opt *find_long(const struct ml_cmd *cmd, const char *s, size_t n)

@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs what the manuals and the helps show, and what must hold for every such call: see README.md here.
+
+MLCI_SUITE_ALL=1: a fault at every call that changes a file, however many there are (else the first and last ones).
+"""
+import fnmatch
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from fixture import World
+from suite import BIN, TOP, Help, Page, Tap, call, tools
+
+LIMIT = 10 ** 6 if os.environ.get("MLCI_SUITE_ALL") else 24
+TEMP = re.compile(r"(^|/)\.[^/]+\.[A-Za-z0-9]{6}\.tmp$")
+KNOWN_HOSTS = ("sections.example", "registry.example", "gitlab.example")
+
+
+def snapshot(d):
+    """path -> bytes of a file, or the target of a link; directories are None"""
+    out = {}
+    for root, dirs, files in os.walk(d):
+        for name in dirs + files:
+            path = os.path.join(root, name)
+            key = os.path.relpath(path, d)
+            if os.path.islink(path):
+                out[key] = os.readlink(path)
+            elif os.path.isdir(path):
+                out[key] = None
+            else:
+                with open(path, "rb") as f:
+                    out[key] = f.read()
+    return out
+
+
+def matches(expected, got):
+    """Line by line; a line "..." stands for any lines. Trailing blanks don't count."""
+    pattern = "\n".join("*" if l.strip() == "..." else re.sub(r"([*?[])", r"[\1]", l.rstrip()) for l in expected.split("\n"))
+    return fnmatch.fnmatchcase("\n".join(l.rstrip() for l in got.rstrip("\n").split("\n")), pattern)
+
+
+def half_written(before, after, now):
+    """What is neither as it was before nor as it is afterwards (nor, where a run never gives the same bytes, whole)."""
+    for name, data in now.items():
+        if TEMP.search(name) or data is None or isinstance(data, str):
+            continue
+        if name in before and before[name] == data:
+            continue
+        if name in after and after[name] == data:
+            continue
+        if name in after and re.search(r"\.(json|junit|xml)$", name) and whole(name, data):
+            continue
+        yield f"'{name}' ({len(data)} bytes) is neither as before nor as after"
+    for name in before:
+        if name not in now and name in after:
+            yield f"'{name}' is gone"
+
+
+def whole(name, data):
+    if name.endswith(".json"):
+        try:
+            json.loads(data)
+        except ValueError:
+            return False
+        return True
+    return data.rstrip().endswith(b">")
+
+
+class Plain:
+    """An example that is one call of the tool, with neither shell nor network: what holds for all such calls."""
+
+    def __init__(self, world, tool, command, before):
+        self.world, self.tool, self.before = world, tool, before
+        self.argv = shlex.split(world.real(command))
+        self.env = world.environment(ci=False)
+        self.where = tempfile.mkdtemp(dir=world.root, prefix="plain-")
+        self.stem = f"{tool}: {command if len(command) < 60 else command[:57] + '...'}"
+
+    def fresh(self):
+        d = os.path.join(self.where, "w")
+        shutil.rmtree(d, ignore_errors=True)
+        shutil.copytree(self.before, d, symlinks=True)
+        return d
+
+    def run(self, d, argv=None, **more):
+        more.setdefault("env", self.env)
+        return call([os.path.join(BIN, self.tool)] + (argv or self.argv[1:]), cwd=d, **more)
+
+    def full_device(self):
+        with open("/dev/full", "wb") as full:
+            done = self.run(self.fresh(), stdout=full)
+        if done.returncode != 3 or "standard output" not in done.stderr:
+            yield f"exit {done.returncode}, stderr: {done.stderr}"
+
+    def quiet(self, wanted):
+        done = self.run(self.fresh(), ["-q"] + self.argv[1:])
+        if done.returncode != wanted or done.stderr:
+            yield f"-q: exit {done.returncode}, stderr: {done.stderr}"
+
+    def faults(self, kind, before, after, wanted):
+        """A fault at one call after the other, until none fires any more."""
+        log = os.path.join(self.where, "fault.log")
+        fired = 0
+        for n in range(1, LIMIT + 1):
+            d = self.fresh()
+            if os.path.exists(log):
+                os.unlink(log)
+            env = self.env | {"LD_PRELOAD": os.path.join(self.world.root, "fault.so"), "ML_FAULT": f"{kind}:{n}", "ML_FAULT_LOG": log}
+            done = self.run(d, env=env)
+            if not os.path.exists(log):
+                if done.returncode != wanted:
+                    yield f"without a fault at {n}: exit {done.returncode}: {done.stderr}"
+                break
+            fired += 1
+            with open(log, encoding="ascii") as f:
+                at = f.read().strip()
+            now = snapshot(d)
+            for problem in half_written(before, after, now):
+                yield f"{at}: {problem}"
+            if kind == "kill":
+                again = self.run(d)
+                if again.returncode != wanted:
+                    yield f"{at}, and run again: exit {again.returncode}: {again.stderr}"
+                continue
+            if done.returncode != 3:
+                yield f"{at}: exit {done.returncode}, stderr: {done.stderr}"
+            if done.stdout:
+                yield f"{at}: wrote to stdout: {done.stdout[:100]}"
+            for name in now:
+                if TEMP.search(name):
+                    yield f"{at}: leaves '{name}'"
+        if not fired:
+            yield "no fault fired"
+
+    def judge(self, tap, quiet):
+        d = self.fresh()
+        before = snapshot(d)
+        done = self.run(d)
+        if done.returncode not in (0, 1):
+            return
+        after = snapshot(d)
+        if done.stdout:
+            tap.test(self.stem + ": a full device is 3", self.full_device())
+        if quiet:
+            tap.test(self.stem + ": -q is quiet", self.quiet(done.returncode))
+        if after != before:
+            tap.test(self.stem + ": a full disk leaves nothing half-written", self.faults("full", before, after, done.returncode))
+            tap.test(self.stem + ": killed anywhere, nothing is half-written", self.faults("kill", before, after, done.returncode))
+
+
+def is_plain(tool, command):
+    return (command.split()[0] == tool and not re.search(r"[|&;<>$()`]", command) and
+            not re.search(r"registry\.example|gitlab\.example", command))
+
+
+def run_one(world, d, command, output):
+    for host in re.findall(r"[\w.-]+\.(?:example|com|org|net)\b", command):
+        if host not in KNOWN_HOSTS:
+            yield f"names the host '{host}', which isn't one of the fixture's"
+            return
+    try:
+        done = call(world.real(command), cwd=d, env=world.environment())
+    except subprocess.TimeoutExpired:
+        yield "didn't end in a minute"
+        return
+    if done.returncode:
+        yield f"exit {done.returncode}\n{world.shown(done.stderr)[-1000:]}"
+    elif output is not None and not matches(output, world.shown(done.stdout)):
+        yield f"wrote\n{world.shown(done.stdout)[:1500]}\ninstead of\n{output}"
+
+
+def run_page(world, tap, tool):
+    d = world.copy()
+    h = Help(tool)
+    page = Page(tool) if os.path.exists(os.path.join(TOP, "man", tool + ".1")) else None
+    plain = 0
+    for where, examples in (("manual", page.examples if page else []), ("help", h.examples)):
+        for command, output in examples:
+            before = None
+            if where == "manual" and is_plain(tool, command) and plain < 3:
+                before = tempfile.mkdtemp(dir=world.root, prefix="before-")
+                shutil.copytree(d, before, symlinks=True, dirs_exist_ok=True)
+            problems = list(run_one(world, d, command, output))
+            tap.test(f"{tool}: {where}: {command}", problems)
+            if before and not problems:
+                plain += 1
+                Plain(world, tool, command, before).judge(tap, "quiet" in h.options)
+            if before:
+                shutil.rmtree(before)
+    tap.test(f"{tool}: an example that is one offline call", None if plain or tool == "ml" else "the manual has none")
+
+
+def main():
+    tap = Tap()
+    only = sys.argv[1:]
+    world = World()
+    try:
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", world.path("fault.so"), os.path.join(TOP, "tests/suite/fault.c"),
+                        "-ldl"], check=True)
+        for tool in tools():
+            if not only or tool in only:
+                run_page(world, tap, tool)
+    finally:
+        world.stop()
+    raise SystemExit(tap.done())
+
+
+main()
