@@ -19,6 +19,7 @@ LIMIT = 65536
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # an answer leaves in one piece
 
     def answer(self, status, value):
         body = json.dumps(value, ensure_ascii=False).encode()

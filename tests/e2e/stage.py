@@ -166,12 +166,13 @@ class Stage:
         return run(list(command), env=env, cwd=cwd or self.project)
 
     def git(self, *command):
-        who = ["-c", "user.name=Story", "-c", "user.email=story@example.org"]
-        return run(["git", *who, *command], cwd=self.project, env=self._env()).strip()
+        return run(["git", *command], cwd=self.project, env=self._env()).strip()
 
     def create(self, example):
         shutil.copytree(example, self.project)
         self.git("init", "--quiet", "--initial-branch=main", ".")
+        self.git("config", "user.name", "Story")
+        self.git("config", "user.email", "story@example.org")
         self.git("remote", "add", "origin", f"git@{HOST}:{PROJECT}.git")
         includes = os.path.join(self.project, ".gitlab-ci-local", "includes", HOST, "mlci", "mlci", VERSION, "ci-templates")
         shutil.copytree(os.path.join(ROOT, "ci-templates"), includes)
