@@ -191,15 +191,15 @@ out:
 /* ---- promote, rollback, history ---- */
 
 /* The card that a promotion is judged by: this pipeline's, or the one that is attached (an unchanged model has one
- * digest and many cards). */
+ * digest and many cards). Standard input is only read when --card says so: an empty pipe, left by a tool that failed,
+ * must not look like "take the attached one". */
 static int judging_card(
     struct cfg *cfg, struct ml_repo *repo, const struct ml_digest *image, struct ml_card *card, struct ml_err *err)
 {
-    int rv = ml_card_filter(card, &cfg->common, err);
+    int rv;
 
-    if (rv != 1)
-        return rv;
-    ml_card_release(card);
+    if (cfg->common.card)
+        return need_card(cfg, card, err);
     rv = ml_attached_card(repo, image, card, err);
     return rv == 1 ? ml_err_set(err, ML_LOCAL, "no card is attached to %s, and none was given: nothing to judge it by",
                          image->s)
@@ -333,6 +333,7 @@ static int put_history(struct cfg *cfg, struct ml_place *place, struct ml_err *e
     const struct ml_digest *last = h->n ? &h->v[h->n - 1].to : &place->current;
     bool agrees = h->n ? ml_digest_eq(last, &place->current) : true;
 
+    ml_json_set_str(v, "schema", "mlci.history/1");
     ml_json_set_str(v, "reference", cfg->common.args.v[1]);
     ml_json_set_str(v, "digest", place->current.s[0] ? place->current.s : NULL);
     ml_json_set_bool(v, "agrees", agrees);

@@ -226,13 +226,14 @@ static cJSON *desc_json(const char *media_type, const struct ml_digest *d, uint6
     return v;
 }
 
-/* A config that every reader of images accepts: GitLab's registry takes the media types of runnable images only. */
+/* A config that every reader of images accepts: GitLab's registry takes the media types of runnable images only, and
+ * umoci refuses to unpack what isn't for an operating system that it knows. */
 static void make_config(const struct ml_desc *layer, struct ml_buf *out)
 {
     cJSON *v = cJSON_CreateObject(), *rootfs, *ids;
 
-    ml_json_set_str(v, "architecture", "unknown");
-    ml_json_set_str(v, "os", "unknown");
+    ml_json_set_str(v, "architecture", "amd64");
+    ml_json_set_str(v, "os", "linux");
     ml_json_set_object(v, "config");
     rootfs = ml_json_set_object(v, "rootfs");
     ml_json_set_str(rootfs, "type", "layers");

@@ -1,0 +1,106 @@
+# Registries for command tests: Debian's docker-registry, a proxy that makes it go wrong, a token server, and images to send there.
+# Servers are started by setup_file or a test, and ended by teardown_file and teardown, which call servers_stop.
+
+SECRET=s3cret-Pa55word
+
+# servers_stop DIR: ends what was started with that directory
+servers_stop() {
+    local pid
+    [ -f "$1/pids" ] || return 0
+    while read -r pid; do kill "$pid" 2>/dev/null || true; done <"$1/pids"
+    rm -f "$1/pids"
+}
+
+# waits for a file with a port in it
+port_in() {
+    local i
+    for ((i = 0; i < 200; i++)); do
+        [ -s "$1" ] && cat "$1" && return 0
+        sleep 0.02
+    done
+    echo "no server behind $1" >&2
+    return 1
+}
+
+# registry_start DIR NAME [basic|token REALM CERTIFICATE]: prints host:port
+registry_start() {
+    local dir=$1 name=$2 kind=${3:-none} i port
+    {
+        echo "version: 0.1"
+        echo "log: {level: info, accesslog: {disabled: true}}"
+        echo "storage: {filesystem: {rootdirectory: $dir/$name}, delete: {enabled: true}}"
+        echo "http: {addr: '127.0.0.1:0'}"
+        case $kind in
+        basic)
+            htpasswd -Bbn -C 4 ci "$SECRET" >"$dir/$name.htpasswd"
+            echo "auth: {htpasswd: {realm: registry, path: $dir/$name.htpasswd}}"
+            ;;
+        token)
+            echo "auth: {token: {realm: '$4', service: container_registry, issuer: gitlab-issuer, rootcertbundle: $5}}"
+            ;;
+        esac
+    } >"$dir/$name.yml"
+    docker-registry serve "$dir/$name.yml" >"$dir/$name.log" 2>&1 3>&- &
+    echo $! >>"$dir/pids"
+    for ((i = 0; i < 200; i++)); do
+        port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/$name.log")
+        [ -n "$port" ] && echo "127.0.0.1:$port" && return 0
+        sleep 0.02
+    done
+    cat "$dir/$name.log" >&2
+    return 1
+}
+
+# proxy_start DIR NAME UPSTREAM RULES [option ...]: prints host:port; its requests are in DIR/NAME.requests
+proxy_start() {
+    local dir=$1 name=$2 upstream=$3 rules=$4
+    shift 4
+    rm -f "$dir/$name.port"
+    /usr/bin/python3 "$TOP/tests/fake/registry_proxy.py" --port-file "$dir/$name.port" --log "$dir/$name.requests" ${upstream:+--upstream "$upstream"} \
+        "$@" "$rules" >"$dir/$name.out" 2>&1 3>&- &
+    echo $! >>"$dir/pids"
+    echo "127.0.0.1:$(port_in "$dir/$name.port")"
+}
+
+# token_start DIR NAME USERS [option ...]: prints host:port, makes DIR/NAME.crt
+token_start() {
+    local dir=$1 name=$2 users=$3
+    shift 3
+    [ -f "$dir/$name.crt" ] || openssl req -x509 -newkey rsa:2048 -nodes -keyout "$dir/$name.key" -out "$dir/$name.crt" -subj /CN=tokens -days 2 2>/dev/null
+    rm -f "$dir/$name.port"
+    /usr/bin/python3 "$TOP/tests/fake/token_server.py" --port-file "$dir/$name.port" --log "$dir/$name.requests" --key "$dir/$name.key" \
+        --certificate "$dir/$name.crt" "$@" "$users" >"$dir/$name.out" 2>&1 3>&- &
+    echo $! >>"$dir/pids"
+    echo "127.0.0.1:$(port_in "$dir/$name.port")"
+}
+
+# fired DIR NAME RULE: how often that fault was really applied
+fired() {
+    grep -c "\"fired\": \"$3\"" "$1/$2.requests"
+}
+
+# image_make LAYOUT TAG BYTES: a small image of its own
+image_make() {
+    [ -e "$1" ] || umoci init --layout "$1"
+    umoci new --image "$1:$2"
+    umoci config --image "$1:$2" --no-history --created 1970-01-01T00:00:00Z --config.label "name=$2"
+    rm -rf "$1.files" && mkdir -p "$1.files/app"
+    head -c "${3:-100000}" /dev/urandom >"$1.files/app/weights.bin"
+    umoci insert --image "$1:$2" "$1.files/app" /app >/dev/null
+    rm -rf "$1.files"
+}
+
+# digest_of LAYOUT TAG: of the manifest, read past our own tools
+digest_of() {
+    /usr/bin/python3 - "$1" "$2" <<'PY'
+import json, sys
+for m in json.load(open(sys.argv[1] + "/index.json"))["manifests"]:
+    if m.get("annotations", {}).get("org.opencontainers.image.ref.name") == sys.argv[2]:
+        print(m["digest"])
+PY
+}
+
+# no_secret FILE ...: none of them holds a secret, plain or in base64
+no_secret() {
+    ! grep -F -e "$SECRET" -e "$(printf 'ci:%s' "$SECRET" | base64)" -e "eyJ" "$@"
+}
