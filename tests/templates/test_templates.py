@@ -524,10 +524,11 @@ def runs_where_it_should():
 
 
 def manual_promotion():
-    """promotion: manual waits; rollback always does, and blocks nothing."""
+    """promotion: manual waits, and holds the pipeline; rollback always waits, and holds nothing."""
     directory = project(examples()[0].replace("    inputs:\n", "    inputs:\n      promotion: manual\n"))
     rows = listed(directory)
-    equal(rows["ml-production"][1], "manual", "production")
+    equal(rows["ml-production"][1], "manual", "production")  # (it says that a manual job may fail, whatever the job says)
+    equal(jobs(include(promotion="manual"))["ml-production"]["allow_failure"], False, "production")
     equal(rows["ml-rollback"][1:3], ["manual", "true"], "rollback")
     equal(rows["ml-staging"][1], "on_success", "staging")
 
