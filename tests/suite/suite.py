@@ -74,10 +74,14 @@ class Help:
 
 
 class Page:
-    """A manual page, taken apart."""
+    """A manual page, taken apart: of a tool, or "ml-card.5"."""
 
-    def __init__(self, tool):
-        self.path = os.path.join(TOP, "man", tool + ".1")
+    @staticmethod
+    def path_of(name):
+        return os.path.join(TOP, "man", name if re.search(r"\.\d$", name) else name + ".1")
+
+    def __init__(self, name):
+        self.path = self.path_of(name)
         with open(self.path, encoding="utf-8") as f:
             self.source = f.read()
         text = call(["mandoc", "-Tascii", "-O", "width=1000,indent=5", self.path]).stdout

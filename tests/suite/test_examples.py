@@ -175,25 +175,54 @@ def run_one(world, d, command, output):
         yield f"wrote\n{world.shown(done.stdout)[:1500]}\ninstead of\n{output}"
 
 
-def run_page(world, tap, tool):
+def run_page(world, tap, name, h=None):
+    """A page, and with a help what that shows too. Returns how many plain examples there were."""
     d = world.copy()
-    h = Help(tool)
-    page = Page(tool) if os.path.exists(os.path.join(TOP, "man", tool + ".1")) else None
+    examples = [("manual", *e) for e in Page(name).examples] if os.path.exists(Page.path_of(name)) else []
+    examples += [("help", *e) for e in h.examples] if h else []
     plain = 0
-    for where, examples in (("manual", page.examples if page else []), ("help", h.examples)):
-        for command, output in examples:
-            before = None
-            if where == "manual" and is_plain(tool, command) and plain < 3:
-                before = tempfile.mkdtemp(dir=world.root, prefix="before-")
-                shutil.copytree(d, before, symlinks=True, dirs_exist_ok=True)
-            problems = list(run_one(world, d, command, output))
-            tap.test(f"{tool}: {where}: {command}", problems)
-            if before and not problems:
-                plain += 1
-                Plain(world, tool, command, before).judge(tap, "quiet" in h.options)
-            if before:
-                shutil.rmtree(before)
-    tap.test(f"{tool}: an example that is one offline call", None if plain or tool == "ml" else "the manual has none")
+    for where, command, output in examples:
+        before = None
+        if h and where == "manual" and is_plain(name, command) and plain < 3:
+            before = tempfile.mkdtemp(dir=world.root, prefix="before-")
+            shutil.copytree(d, before, symlinks=True, dirs_exist_ok=True)
+        problems = list(run_one(world, d, command, output))
+        tap.test(f"{name}: {where}: {command}", problems)
+        if before and not problems:
+            plain += 1
+            Plain(world, name, command, before).judge(tap, "quiet" in h.options)
+        if before:
+            shutil.rmtree(before)
+    return plain
+
+
+# Members whose names are the user's, or not of this document: what is below them is described once.
+NAMES = {"metrics", "slices", "classes", "params", "labels"}
+
+
+def keys_of(value):
+    if isinstance(value, list):
+        for v in value:
+            yield from keys_of(v)
+    elif isinstance(value, dict):
+        for k, v in value.items():
+            yield k
+            for inner in v.values() if k in NAMES and isinstance(v, dict) else [v]:
+                yield from keys_of(inner)
+
+
+def card_is_described(world):
+    """Every key that a tool wrote is in ml-card(5), or in ml-smoke(1)."""
+    text = ""
+    for name in ("ml-card.5", "ml-smoke.1"):
+        with open(Page.path_of(name), encoding="utf-8") as f:
+            text += " ".join(re.findall(r"^\.(?:It )?Cm .*", f.read(), re.M)) + " "
+    described = set(re.findall(r"\w+", text))
+    for name in sorted(os.listdir(world.files)):
+        if name.endswith(".json") and not name.startswith("metrics"):
+            with open(os.path.join(world.files, name), encoding="utf-8") as f:
+                for key in sorted(set(keys_of(json.load(f))) - described):
+                    yield f"{name} has '{key}'"
 
 
 def main():
@@ -205,7 +234,13 @@ def main():
                         "-ldl"], check=True)
         for tool in tools():
             if not only or tool in only:
-                run_page(world, tap, tool)
+                plain = run_page(world, tap, tool, Help(tool))
+                tap.test(f"{tool}: an example that is one offline call", None if plain or tool == "ml" else "the manual has none")
+        for page in sorted(os.listdir(os.path.join(TOP, "man"))):
+            if not page.endswith(".1") and (not only or page in only):
+                run_page(world, tap, page)
+        if not only:
+            tap.test("ml-card(5) describes every key", card_is_described(world))
     finally:
         world.stop()
     raise SystemExit(tap.done())
