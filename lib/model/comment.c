@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The comment: the answer in its first line, then what it stands on. Every text of the card goes through ml_md_code. */
+#include "model/comment.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "data/number.h"
+#include "model/comment_priv.h"
+#include "model/gate.h"
+#include "model/markdown.h"
+
+#define NAMED_RULES 3 /* rules that the first line names */
+
+static void release(struct comment_sections *s)
+{
+    cJSON *all[] = { s->model, s->run, s->evaluation, s->comparison, s->gate, s->image, s->publication, s->smoke };
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+        cJSON_Delete(all[i]);
+}
+
+static int load(const struct ml_card *card, struct comment_sections *s, struct ml_err *err)
+{
+    struct {
+        const char *name;
+        cJSON **to;
+    } all[] = { { "model", &s->model }, { "run", &s->run }, { "evaluation", &s->evaluation },
+        { "comparison", &s->comparison }, { "gate", &s->gate }, { "image", &s->image },
+        { "publication", &s->publication }, { "smoke", &s->smoke } };
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        *all[i].to = ml_card_get(card, all[i].name, err);
+        if (!*all[i].to && err->code)
+            return -1;
+    }
+    s->compared = cJSON_IsObject(ml_json_get(s->comparison, "current"));
+    return 0;
+}
+
+const char *comment_headline(const struct comment_sections *s)
+{
+    const cJSON *from = s->compared ? s->comparison : s->evaluation, *rule, *metric;
+    const cJSON *metrics = ml_json_get(from, "metrics");
+    cJSON_ArrayForEach(rule, ml_json_get(s->gate, "rules"))
+    {
+        const char *name = ml_json_str(rule, "metric");
+        if (name && !ml_json_get(rule, "slice") && ml_json_get(metrics, name))
+            return name;
+    }
+    cJSON_ArrayForEach(metric, metrics)
+    {
+        const char *family = ml_json_str(metric, "family");
+        if (metric->string && family && !strcmp(family, "primary"))
+            return metric->string;
+    }
+    return metrics && metrics->child ? metrics->child->string : NULL;
+}
+
+/* ": `accuracy` +0.024, better", or the value where there was nothing to compare with. */
+static void headline(struct ml_buf *out, const struct comment_sections *s)
+{
+    const char *name = comment_headline(s);
+    const cJSON *compared = name ? ml_json_get(ml_json_get(s->comparison, "metrics"), name) : NULL;
+    const cJSON *value = name ? ml_json_get(ml_json_get(s->evaluation, "metrics"), name) : NULL;
+    double x;
+    if (s->compared && ml_json_true(s->comparison, "identical")) {
+        ml_buf_adds(out, ": it predicts exactly what the current model does");
+    } else if (s->compared && ml_json_num(compared, "delta", &x)) {
+        ml_buf_adds(out, ": ");
+        ml_md_code(out, name);
+        ml_buf_addc(out, ' ');
+        comment_difference(out, compared);
+        ml_buf_adds(out, ", ");
+        comment_verdict(out, compared, false);
+    } else if (ml_json_num(value, "value", &x)) {
+        ml_buf_adds(out, s->comparison ? ": no current model yet; " : ": ");
+        ml_md_code(out, name);
+        ml_buf_addc(out, ' ');
+        comment_value(out, value, "value", value);
+    }
+}
+
+static void failing_rules(struct ml_buf *out, const cJSON *gate)
+{
+    const cJSON *rule;
+    size_t n = 0;
+    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
+    {
+        const char *level = ml_json_str(rule, "level");
+        if (!cJSON_IsFalse(ml_json_get(rule, "passed")) || (level && !strcmp(level, "warn")))
+            continue;
+        if (++n > NAMED_RULES)
+            continue;
+        ml_buf_adds(out, n == 1 ? ": " : "; ");
+        ml_md_code(out, ml_json_str(rule, "rule"));
+        ml_buf_addc(out, ' ');
+        ml_md_code(out, ml_json_str(rule, "reason"));
+    }
+    if (n > NAMED_RULES)
+        ml_buf_addf(out, "; and %zu more", n - NAMED_RULES);
+}
+
+/* What makes the answer worth less than it looks: another policy, other rows. */
+static void changed(struct ml_buf *out, const cJSON *gate)
+{
+    bool policy = ml_json_true(gate, "policy_changed"), data = ml_json_true(gate, "data_changed");
+    if (policy || data)
+        ml_buf_addf(out, " ⚠️ **%s changed**: not what the current model was judged by.",
+            policy && data ? "Policy and held-out data were"
+            : policy       ? "The policy was"
+                           : "The held-out data were");
+}
+
+static void answer(struct ml_buf *out, const struct comment_sections *s, const char *name)
+{
+    if (s->gate && ml_json_true(s->gate, "passed")) {
+        ml_buf_adds(out, "✅ **The gate passed** for ");
+        ml_md_code(out, name);
+        headline(out, s);
+    } else if (s->gate) {
+        ml_buf_adds(out, "❌ **The gate failed** for ");
+        ml_md_code(out, name);
+        failing_rules(out, s->gate);
+    } else {
+        ml_buf_addf(out, "ℹ️ **%s** ",
+            s->comparison   ? "Compared, not gated:"
+            : s->evaluation ? "Evaluated, not gated:"
+                            : "Not evaluated:");
+        ml_md_code(out, name);
+        headline(out, s);
+    }
+    ml_buf_addc(out, '.');
+    size_t warned = ml_gate_count(s->gate, 0, "warn");
+    if (warned)
+        ml_buf_addf(out, " ⚠️ %zu warning%s.", warned, warned == 1 ? "" : "s");
+    changed(out, s->gate);
+    ml_buf_adds(out, "\n\n");
+}
+
+/* What the rows can show at all, and how often they have been looked at. */
+static void fine_print(struct ml_buf *out, const struct comment_sections *s)
+{
+    if (!s->compared)
+        return;
+    const char *name = comment_headline(s);
+    const cJSON *metric = name ? ml_json_get(ml_json_get(s->comparison, "metrics"), name) : NULL;
+    const cJSON *reuse = ml_json_get(s->comparison, "reuse");
+    double rows, detectable, alpha, look, seen, optimism;
+    size_t start = out->len;
+    if (ml_json_num(s->comparison, "rows", &rows))
+        ml_buf_addf(out, "%.0f rows%s.", rows,
+            cJSON_IsFalse(ml_json_get(s->comparison, "paired")) ? ", not the same ones on both sides" : "");
+    if (ml_json_num(metric, "detectable", &detectable)) {
+        ml_buf_addf(out, " They can show a difference of %.2g in ", detectable);
+        ml_md_code(out, name);
+        ml_buf_adds(out, " (80 % power).");
+    }
+    if (ml_json_num(s->comparison, "look", &look) && ml_json_num(s->comparison, "alpha", &alpha) && look > 1)
+        ml_buf_addf(out, " Look %.0f at them in this merge request, so alpha is %.2g.", look, alpha);
+    if (ml_json_num(reuse, "seen", &seen) && ml_json_num(reuse, "optimism", &optimism) && seen > 1)
+        ml_buf_addf(out,
+            " Used %.0f times: the best of as many changes that change nothing would look up to %.2g better.", seen,
+            optimism);
+    if (out->len > start)
+        ml_buf_adds(out, "\n\n");
+}
+
+static void product(struct ml_buf *out, const struct comment_sections *s)
+{
+    const char *digest = ml_json_str(s->publication, "digest"), *reference = ml_json_str(s->publication, "reference");
+    if (!digest) {
+        digest = ml_json_str(s->image, "digest");
+        reference = NULL;
+    }
+    if (digest) {
+        ml_buf_adds(out, "**Image** ");
+        ml_md_code(out, reference ? reference : digest);
+        ml_buf_adds(out, "\n\n");
+    }
+    double cases, passed, p99;
+    if (ml_json_num(s->smoke, "cases", &cases) && ml_json_num(s->smoke, "passed", &passed)) {
+        ml_buf_addf(out, "**Smoke test** %.0f of %.0f cases passed", passed, cases);
+        if (ml_json_num(ml_json_get(s->smoke, "latency"), "p99", &p99))
+            ml_buf_addf(out, ", 99th percentile %.3g ms", p99 * 1000);
+        ml_buf_adds(out, "\n\n");
+    }
+}
+
+static void links(struct ml_buf *out, const struct comment_sections *s, const struct ml_comment_place *place)
+{
+    const cJSON *ci = ml_json_get(s->run, "ci");
+    size_t start = out->len;
+    bool job = place->server_url && ml_md_link(out, "job", ml_json_str(ci, "job"), place->server_url);
+    if (!job)
+        job = ml_md_link(out, "job", place->job_url, NULL);
+    struct ml_buf pipeline = ML_BUF_INIT;
+    if (ml_md_link(&pipeline, "pipeline", place->pipeline_url, NULL) ||
+        (place->server_url && ml_md_link(&pipeline, "pipeline", ml_json_str(ci, "pipeline"), place->server_url)))
+        ml_buf_addf(out, "%s%s", job ? " · " : "", ml_buf_str(&pipeline));
+    ml_buf_release(&pipeline);
+    const char *commit = ml_json_str(ml_json_get(s->run, "code"), "commit");
+    if (commit && strlen(commit) >= 8 && strspn(commit, "0123456789abcdef") == strlen(commit)) {
+        char *brief = ml_strndup(commit, 8);
+        ml_buf_adds(out, out->len > start ? " · commit " : "commit ");
+        ml_md_code(out, brief);
+        free(brief);
+    }
+    if (out->len > start)
+        ml_buf_adds(out, "\n\n");
+}
+
+int ml_comment_render(const struct ml_card *card, const struct ml_comment_place *place, struct ml_marker *marker,
+    struct ml_buf *out, struct ml_err *err)
+{
+    struct comment_sections s = { 0 };
+    int rc = card ? load(card, &s, err) : 0;
+    if (rc)
+        goto out;
+    if (card) {
+        answer(out, &s, place->name);
+        comment_metrics(out, &s);
+        fine_print(out, &s);
+        comment_slices(out, &s);
+        comment_gate(out, s.gate);
+        comment_flips(out, ml_json_get(s.comparison, "flips"));
+        product(out, &s);
+    } else {
+        ml_buf_adds(out, "❌ **No result** for ");
+        ml_md_code(out, place->name);
+        ml_buf_adds(out, ": a job before this one failed, so there is nothing to compare and nothing passed the gate. "
+                         "Its log says why.\n\n");
+    }
+    links(out, &s, place);
+    int64_t look;
+    const char *data = ml_json_str(s.evaluation, "data");
+    if (ml_json_int(s.comparison, "look", &look) && look > 0)
+        marker->look = look;
+    if (data && strlen(data) < sizeof(marker->data))
+        memcpy(marker->data, data, strlen(data) + 1);
+out:
+    release(&s);
+    return rc;
+}

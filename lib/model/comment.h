@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The merge request comment: a card as Markdown, and the hidden marker by which its note is found again. */
+#ifndef ML_MODEL_COMMENT_H
+#define ML_MODEL_COMMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "model/card.h"
+
+#define ML_COMMENT_MAX 1000000 /* GitLab's limit, in characters */
+
+/* What the marker keeps: <!-- mlci-comment name=sections pipeline=118 look=2 data=sha256:... --> */
+struct ml_marker {
+    int64_t pipeline; /* 0: not known */
+    int64_t look;     /* comparisons so far in this merge request on this data; 0: none */
+    char data[80];    /* the identity of the rows; "" when not known */
+};
+
+/* The last marker in a body, if it has that name. */
+bool ml_marker_parse(const char *body, const char *name, struct ml_marker *out);
+void ml_marker_format(const struct ml_marker *m, const char *name, struct ml_buf *out);
+
+/* The number of the next comparison: one more on the same data (or where either data isn't known), the same again in
+ * the same pipeline, 1 on other data. `before` NULL: nothing was found. */
+int64_t ml_marker_next(const struct ml_marker *before, int64_t pipeline, const char *data);
+
+/* What the job knows beside the card; all may be NULL. */
+struct ml_comment_place {
+    const char *name;       /* of the model; never NULL */
+    const char *server_url; /* links of the card are followed only below it */
+    const char *job_url, *pipeline_url;
+};
+
+/* The comment without its marker; card NULL: there is none, for an earlier job failed. `marker` gets look and data of
+ * the card. ML_LOCAL where a section is no object. */
+int ml_comment_render(const struct ml_card *card, const struct ml_comment_place *place, struct ml_marker *marker,
+    struct ml_buf *out, struct ml_err *err);
+
+#endif

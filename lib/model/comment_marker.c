@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The marker of a note: written so that nothing in a name can end the HTML comment it stands in. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "model/comment.h"
+
+#define START "<!-- mlci-comment "
+#define END   " -->"
+
+/* Everything but letters, digits, '.', '_' and ':' as %XX: "--" and ">" can't come up. */
+static void escape(struct ml_buf *out, const char *s)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:";
+    for (; *s; s++) {
+        if (strchr(plain, *s))
+            ml_buf_addc(out, *s);
+        else
+            ml_buf_addf(out, "%%%02X", (unsigned char)*s);
+    }
+}
+
+void ml_marker_format(const struct ml_marker *m, const char *name, struct ml_buf *out)
+{
+    ml_buf_adds(out, START "name=");
+    escape(out, name);
+    ml_buf_addf(out, " pipeline=%lld", (long long)m->pipeline);
+    if (m->look > 0)
+        ml_buf_addf(out, " look=%lld", (long long)m->look);
+    if (*m->data) {
+        ml_buf_adds(out, " data=");
+        escape(out, m->data);
+    }
+    ml_buf_adds(out, END "\n");
+}
+
+static void field(const char *word, size_t n, struct ml_marker *m, const char *name, bool *named)
+{
+    char value[400];
+    const char *eq = memchr(word, '=', n);
+    size_t key = eq ? (size_t)(eq - word) : 0, len = n - key - 1;
+    if (!eq || len >= sizeof(value))
+        return;
+    memcpy(value, eq + 1, len);
+    value[len] = 0;
+    int64_t x;
+    if (key == 4 && !memcmp(word, "name", 4)) {
+        struct ml_buf want = ML_BUF_INIT;
+        escape(&want, name);
+        *named = !strcmp(ml_buf_str(&want), value);
+        ml_buf_release(&want);
+    } else if (key == 8 && !memcmp(word, "pipeline", 8) && ml_int_parse(value, &x) && x >= 0) {
+        m->pipeline = x;
+    } else if (key == 4 && !memcmp(word, "look", 4) && ml_int_parse(value, &x) && x > 0 && x <= 1000000) {
+        m->look = x;
+    } else if (key == 4 && !memcmp(word, "data", 4) && len < sizeof(m->data)) {
+        memcpy(m->data, value, len + 1);
+    }
+}
+
+bool ml_marker_parse(const char *body, const char *name, struct ml_marker *out)
+{
+    const char *p = NULL, *end;
+    for (const char *q = body; (q = strstr(q, START)); q++)
+        p = q + sizeof(START) - 1;
+    if (!p || !(end = strstr(p, END)))
+        return false;
+    struct ml_marker m = { 0 };
+    bool named = false;
+    while (p < end) {
+        size_t n = strcspn(p, " ");
+        field(p, n < (size_t)(end - p) ? n : (size_t)(end - p), &m, name, &named);
+        p += n + 1;
+    }
+    if (named)
+        *out = m;
+    return named;
+}
+
+int64_t ml_marker_next(const struct ml_marker *before, int64_t pipeline, const char *data)
+{
+    if (!before || before->look <= 0)
+        return 1;
+    if (data && *data && *before->data && strcmp(data, before->data) != 0)
+        return 1;
+    return pipeline > 0 && before->pipeline == pipeline ? before->look : before->look + 1;
+}

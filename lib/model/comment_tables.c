@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The comment's tables. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/number.h"
+#include "model/comment_priv.h"
+#include "model/gate.h"
+#include "model/markdown.h"
+
+enum { MOST_METRICS = 60, MOST_SLICES = 60, MOST_RULES = 120, MOST_FLIPS = 10 };
+
+static int decimals_of(const cJSON *metric)
+{
+    double low, high;
+    return ml_json_num(metric, "low", &low) && ml_json_num(metric, "high", &high) ? ml_number_decimals(low, high) : -1;
+}
+
+void comment_value(struct ml_buf *out, const cJSON *metric, const char *key, const cJSON *interval)
+{
+    char number[ML_NUMBER_LEN];
+    double x;
+    if (ml_json_num(metric, key, &x))
+        ml_buf_adds(out, ml_number_format(x, decimals_of(interval), false, number));
+    else
+        ml_buf_adds(out, "–");
+}
+
+void comment_difference(struct ml_buf *out, const cJSON *metric)
+{
+    char number[ML_NUMBER_LEN];
+    double x;
+    if (ml_json_num(metric, "delta", &x))
+        ml_buf_adds(out, ml_number_format(x, decimals_of(metric), true, number));
+    else
+        ml_buf_adds(out, "–");
+}
+
+void comment_verdict(struct ml_buf *out, const cJSON *metric, bool with_reason)
+{
+    static const struct {
+        const char *name, *text;
+    } known[] = { { "better", "**better**" }, { "worse", "**worse**" }, { "equivalent", "equivalent" },
+        { "inconclusive", "inconclusive" } };
+    const char *verdict = ml_json_str(metric, "verdict"), *reason = ml_json_str(metric, "reason"), *text = NULL;
+    double x;
+    for (size_t i = 0; verdict && i < sizeof(known) / sizeof(*known); i++)
+        text = strcmp(known[i].name, verdict) ? text : known[i].text;
+    ml_buf_adds(out, text ? text : ml_json_num(metric, "delta", &x) ? "no verdict" : "not compared");
+    if (with_reason && reason) {
+        ml_buf_adds(out, ": ");
+        ml_md_code(out, reason);
+    }
+}
+
+static void interval(struct ml_buf *out, const cJSON *metric, bool sign)
+{
+    char a[ML_NUMBER_LEN], b[ML_NUMBER_LEN];
+    double low, high;
+    int d = decimals_of(metric);
+    if (ml_json_num(metric, "low", &low) && ml_json_num(metric, "high", &high))
+        ml_buf_addf(out, "%s … %s", ml_number_format(low, d, sign, a), ml_number_format(high, d, sign, b));
+    else
+        ml_buf_adds(out, "–");
+}
+
+/* " current | candidate | difference | interval | verdict |" of a compared metric; the candidate's own interval tells
+ * how many digits the two values have. */
+static void compared_cells(struct ml_buf *out, const cJSON *compared, const cJSON *value)
+{
+    const cJSON *digits = decimals_of(value) >= 0 ? value : compared;
+    ml_buf_addc(out, ' ');
+    comment_value(out, compared, "current", digits);
+    ml_buf_adds(out, " | ");
+    if (compared)
+        comment_value(out, compared, "candidate", digits);
+    else
+        comment_value(out, value, "value", digits);
+    ml_buf_adds(out, " | ");
+    comment_difference(out, compared);
+    ml_buf_adds(out, " | ");
+    interval(out, compared, true);
+    ml_buf_adds(out, " | ");
+    comment_verdict(out, compared ? compared : value, true);
+    ml_buf_adds(out, " |\n");
+}
+
+static void value_cells(struct ml_buf *out, const cJSON *value)
+{
+    ml_buf_addc(out, ' ');
+    comment_value(out, value, "value", value);
+    ml_buf_adds(out, " | ");
+    interval(out, value, false);
+    const char *reason = ml_json_str(value, "reason");
+    if (reason) {
+        ml_buf_addc(out, ' ');
+        ml_md_code(out, reason);
+    }
+    ml_buf_adds(out, " |\n");
+}
+
+/* "95 %" of the comparison's effective alpha or the evaluation's confidence. */
+static double confidence(const struct comment_sections *s)
+{
+    double alpha, c = 0.95;
+    if (s->compared && ml_json_num(s->comparison, "alpha", &alpha))
+        return 100 * (1 - alpha);
+    ml_json_num(s->evaluation, "confidence", &c);
+    return 100 * c;
+}
+
+static void more(struct ml_buf *out, size_t n, size_t most, const char *what)
+{
+    if (n > most)
+        ml_buf_addf(out, "\nAnd %zu more %s: the card has them all.\n", n - most, what);
+    if (n)
+        ml_buf_addc(out, '\n');
+}
+
+static bool primary(const cJSON *metric)
+{
+    const char *family = ml_json_str(metric, "family");
+    return !family || !strcmp(family, "primary");
+}
+
+void comment_metrics(struct ml_buf *out, const struct comment_sections *s)
+{
+    const cJSON *values = ml_json_get(s->evaluation, "metrics"), *compared = ml_json_get(s->comparison, "metrics"), *m;
+    size_t n = 0;
+    if (!s->compared) {
+        cJSON_ArrayForEach(m, values)
+        {
+            if (++n == 1)
+                ml_buf_addf(out, "| metric | value | %.3g %% interval |\n|---|---:|---:|\n", confidence(s));
+            if (n > MOST_METRICS)
+                continue;
+            ml_buf_adds(out, "| ");
+            ml_md_code(out, m->string);
+            ml_buf_adds(out, " |");
+            value_cells(out, m);
+        }
+        more(out, n, MOST_METRICS, "metrics");
+        return;
+    }
+    for (int pass = 0; pass < 3; pass++) { /* primary, secondary, measured but not compared */
+        const cJSON *from = pass < 2 ? compared : values;
+        cJSON_ArrayForEach(m, from)
+        {
+            if (pass < 2 ? primary(m) != (pass == 0) : ml_json_get(compared, m->string) != NULL)
+                continue;
+            if (++n == 1)
+                ml_buf_addf(out,
+                    "| metric | current | candidate | difference | %.3g %% interval | verdict "
+                    "|\n|---|---:|---:|---:|---:|---|\n",
+                    confidence(s));
+            if (n > MOST_METRICS)
+                continue;
+            ml_buf_adds(out, "| ");
+            ml_md_code(out, m->string);
+            ml_buf_adds(out, " |");
+            compared_cells(out, pass < 2 ? m : NULL, pass < 2 ? ml_json_get(values, m->string) : m);
+        }
+    }
+    more(out, n, MOST_METRICS, "metrics");
+}
+
+static void slice_head(struct ml_buf *out, const struct comment_sections *s)
+{
+    ml_buf_adds(out, "**Slices**\n\n");
+    if (s->compared)
+        ml_buf_addf(out,
+            "| slice | rows | metric | current | candidate | difference | %.3g %% interval | verdict |\n"
+            "|---|---:|---|---:|---:|---:|---:|---|\n",
+            confidence(s));
+    else
+        ml_buf_addf(
+            out, "| slice | rows | metric | value | %.3g %% interval |\n|---|---:|---|---:|---:|\n", confidence(s));
+}
+
+void comment_slices(struct ml_buf *out, const struct comment_sections *s)
+{
+    const cJSON *values = ml_json_get(s->evaluation, "slices"), *slice, *m;
+    size_t n = 0;
+    const cJSON *from = s->compared ? ml_json_get(s->comparison, "slices") : values;
+    cJSON_ArrayForEach(slice, from)
+    {
+        const cJSON *value = ml_json_get(values, slice->string);
+        cJSON_ArrayForEach(m, ml_json_get(slice, "metrics"))
+        {
+            double rows;
+            if (++n == 1)
+                slice_head(out, s);
+            if (n > MOST_SLICES)
+                continue;
+            ml_buf_adds(out, "| ");
+            ml_md_code(out, slice->string);
+            if (ml_json_num(slice, "rows", &rows) || ml_json_num(value, "rows", &rows))
+                ml_buf_addf(out, " | %.0f | ", rows);
+            else
+                ml_buf_adds(out, " | – | ");
+            ml_md_code(out, m->string);
+            ml_buf_adds(out, " |");
+            if (s->compared)
+                compared_cells(out, m, ml_json_get(ml_json_get(value, "metrics"), m->string));
+            else
+                value_cells(out, m);
+        }
+    }
+    more(out, n, MOST_SLICES, "rows of slices");
+}
+
+/* Numbers as they are, words as code. */
+static void plain(struct ml_buf *out, const cJSON *v)
+{
+    if (cJSON_IsNumber(v))
+        ml_buf_addf(out, "%.4g", v->valuedouble);
+    else
+        ml_md_code(out, cJSON_IsString(v) ? v->valuestring : NULL);
+}
+
+static void required(struct ml_buf *out, const cJSON *rule)
+{
+    const char *name = ml_json_str(rule, "rule"), *on = ml_json_str(rule, "on");
+    const char *kind = name && strrchr(name, '.') ? strrchr(name, '.') + 1 : name ? name : "";
+    double margin;
+    if (!strcmp(kind, "min") || !strcmp(kind, "min_rows"))
+        ml_buf_adds(out, "≥ ");
+    else if (!strcmp(kind, "max") || !strncmp(kind, "max_", 4))
+        ml_buf_adds(out, "≤ ");
+    plain(out, ml_json_get(rule, "required"));
+    if (on && !strcmp(on, "bound"))
+        ml_buf_adds(out, " at its bound");
+    if (ml_json_num(rule, "margin", &margin))
+        ml_buf_addf(out, ", margin %.4g", margin);
+}
+
+static void result(struct ml_buf *out, const cJSON *rule)
+{
+    const cJSON *passed = ml_json_get(rule, "passed");
+    const char *reason = ml_json_str(rule, "reason"), *basis = ml_json_str(rule, "basis"),
+               *level = ml_json_str(rule, "level");
+    if (cJSON_IsTrue(passed))
+        ml_buf_adds(out, "passed");
+    else if (cJSON_IsFalse(passed))
+        ml_buf_adds(out, level && !strcmp(level, "warn") ? "⚠️ warning" : "❌ **failed**");
+    else
+        ml_buf_adds(out, "not applicable");
+    const char *why = reason ? reason : cJSON_IsTrue(passed) ? basis : NULL;
+    if (why) {
+        ml_buf_adds(out, ": ");
+        ml_md_code(out, why);
+    }
+}
+
+void comment_gate(struct ml_buf *out, const cJSON *gate)
+{
+    const cJSON *rule;
+    size_t n = 0;
+    if (!gate)
+        return;
+    ml_buf_adds(out, "**Gate** ");
+    ml_md_code(out, ml_json_str(gate, "policy"));
+    ml_buf_adds(
+        out, "\n\n| rule | required | observed | result | a neutral change passes |\n|---|---|---:|---|---:|\n");
+    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
+    {
+        double rate;
+        if (++n > MOST_RULES)
+            continue;
+        ml_buf_adds(out, "| ");
+        ml_md_code(out, ml_json_str(rule, "rule"));
+        ml_buf_adds(out, " | ");
+        required(out, rule);
+        ml_buf_adds(out, " | ");
+        plain(out, ml_json_get(rule, "observed"));
+        ml_buf_adds(out, " | ");
+        result(out, rule);
+        if (ml_json_num(rule, "neutral_pass_rate", &rate))
+            ml_buf_addf(out, rate < 0.0995 ? " | %.2g %% |\n" : " | %.0f %% |\n", rate * 100);
+        else
+            ml_buf_adds(out, " | – |\n");
+    }
+    more(out, n ? n : 1, MOST_RULES, "rules");
+}
+
+void comment_flips(struct ml_buf *out, const cJSON *flips)
+{
+    static const char *const columns[] = { "id", "label", "current", "candidate", "score" };
+    double fixed, broken;
+    const cJSON *row;
+    size_t n = 0;
+    if (!ml_json_num(flips, "fixed", &fixed) || !ml_json_num(flips, "broken", &broken))
+        return;
+    ml_buf_addf(
+        out, "**Flips** %.0f rows were wrong and are right now, %.0f were right and are wrong now.\n\n", fixed, broken);
+    cJSON_ArrayForEach(row, ml_json_get(flips, "worst"))
+    {
+        if (++n == 1)
+            ml_buf_adds(out, "| row | label | current | candidate | score |\n|---|---|---|---|---:|\n");
+        if (n > MOST_FLIPS)
+            continue;
+        for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++) {
+            ml_buf_adds(out, "| ");
+            plain(out, ml_json_get(row, columns[i]));
+            ml_buf_addc(out, ' ');
+        }
+        ml_buf_adds(out, "|\n");
+    }
+    more(out, n, MOST_FLIPS, "rows");
+}
