@@ -9,17 +9,12 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/sections"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-if [ ! -e "$cache/debian/index.json" ]; then
+if [ ! -e "$cache/debian.tar" ]; then
     mkdir -p "$cache"
     mmdebstrap --quiet --variant=essential --include=python3 bookworm "$work/debian.tar" \
         ${SECTIONS_MIRROR:+"$SECTIONS_MIRROR"}
-    umoci init --layout "$work/debian"
-    umoci new --image "$work/debian:bookworm-python3"
-    umoci raw add-layer --image "$work/debian:bookworm-python3" "$work/debian.tar"
-    umoci gc --layout "$work/debian"
-    rm -rf "$cache/debian"
-    mv "$work/debian" "$cache/debian"
+    mv "$work/debian.tar" "$cache/debian.tar"
 fi
-ml-package --base "oci:$cache/debian:bookworm-python3" --add app.py:/app/app.py --add scorer.py:/app/scorer.py \
-    --entrypoint '["python3", "/app/app.py"]' --out "oci:$work/image:base" > "$work/card.json"
-ml-publish push --card "$work/card.json" "$1"
+ml-package --base scratch --layer "$cache/debian.tar" --add app.py:/app/app.py --add scorer.py:/app/scorer.py \
+    --entrypoint '["python3", "/app/app.py"]' --out "oci:$work/image:base" -o "$work/card.json"
+ml-publish push --card "$work/card.json" "$1" > /dev/null

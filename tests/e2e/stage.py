@@ -329,6 +329,8 @@ class Stage:
     def ask(self, environment, text):
         """What the service of that environment answers to a query, as a dictionary ({} when nobody answers)."""
         _, port = self.running(environment)
+        if not port:
+            return {}
         status, _, content = self._get(f"http://127.0.0.1:{port}/predict", {"Content-Type": "application/json"}, json.dumps({"text": text}).encode())
         return json.loads(content) if status else {}
 
