@@ -90,7 +90,7 @@ static char *real_start(const char *path)
 /* A source that holds the layout would be packed while it grows. */
 static int check_apart(const char *src, const char *out, struct ml_err *err)
 {
-    char *a = real_start(src), *b = real_start(out);
+    char *a = realpath(src, NULL), *b = real_start(out);
     size_t n = a ? strlen(a) : 0;
     bool inside = a && b && !strncmp(a, b, n) && (n == 1 || b[n] == '/' || !b[n]);
 
