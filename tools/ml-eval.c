@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ml-eval: predictions in, metrics with intervals out; writes the card's section `evaluation`. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/tool.h"
-#include "data/grid.h"
 #include "data/json.h"
 #include "model/card.h"
 #include "model/evaluation.h"
 #include "model/predictions.h"
+#include "model/summary.h"
 #include "oci/tar.h"
 
 struct cfg {
@@ -121,46 +120,15 @@ static int add_model(struct ml_card *card, const struct cfg *cfg, struct ml_err 
     return 0;
 }
 
-static void say_row(struct ml_grid *g, const char *what, const cJSON *metric)
-{
-    struct ml_shown s;
-    ml_evaluation_show(metric, &s);
-    const char *reason = ml_json_str(metric, "reason");
-    const char *cells[] = { what, s.value, s.low, s.high, reason != NULL ? reason : "" };
-    ml_grid_add(g, cells);
-}
-
 static void say(const struct cfg *cfg, const struct ml_predictions *p, const cJSON *evaluation)
 {
-    struct ml_grid g = { .columns = 5, .left = 1 << 4 };
-    struct ml_buf line = ML_BUF_INIT;
-    const cJSON *metrics = ml_json_get(evaluation, "metrics"), *slices = ml_json_get(evaluation, "slices"), *m;
-    const char *head[] = { "metric", "value", "low", "high", "" };
-    int shown = 0, more = 0;
+    struct ml_strs lines = { 0 };
     ml_tool_say(&cfg->common, "%s: %zu rows, %s, %g %% intervals", p->name, p->n, ml_json_str(evaluation, "task"),
         cfg->confidence * 100);
-    ml_grid_add(&g, head);
-    cJSON_ArrayForEach(m, metrics) say_row(&g, m->string, m);
-    cJSON_ArrayForEach(m, slices)
-    {
-        const cJSON *first = ml_json_get(m, "metrics");
-        first = first != NULL ? first->child : NULL;
-        if (first == NULL || ++shown > 20) {
-            more += first != NULL;
-            continue;
-        }
-        double rows = 0;
-        ml_json_num(m, "rows", &rows);
-        char *what = ml_format("%s where %s (%.0f rows)", first->string, m->string, rows);
-        say_row(&g, what, first);
-        free(what);
-    }
-    for (size_t i = 0; ml_grid_line(&g, i, &line); i++)
-        ml_tool_say(&cfg->common, "  %s", ml_buf_str(&line));
-    if (more > 0)
-        ml_tool_say(&cfg->common, "  and %d slices more", more);
-    ml_buf_release(&line);
-    ml_grid_release(&g);
+    ml_summary_evaluation(evaluation, &lines);
+    for (size_t i = 0; i < lines.n; i++)
+        ml_tool_say(&cfg->common, "  %s", lines.v[i]);
+    ml_strs_release(&lines);
 }
 
 static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_err *err)

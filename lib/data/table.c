@@ -225,23 +225,30 @@ static struct ml_table *table_new(const char *name)
     return t;
 }
 
+static int finish_open(struct ml_table *t, struct ml_table **out, struct ml_err *err)
+{
+    int rc = read_header(t, err);
+    *out = rc == 0 ? t : NULL;
+    if (rc != 0)
+        ml_table_close(t);
+    return rc;
+}
+
+int ml_table_open_fd(int fd, const char *name, struct ml_table **out, struct ml_err *err)
+{
+    struct ml_table *t = table_new(name);
+    t->fd = fd;
+    return finish_open(t, out, err);
+}
+
 int ml_table_open(const char *path, struct ml_table **out, struct ml_err *err)
 {
     bool in = strcmp(path, "-") == 0;
-    struct ml_table *t = table_new(in ? "standard input" : path);
+    int fd = in ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     *out = NULL;
-    t->fd = in ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-    if (t->fd < 0) {
-        ml_err_errno(err, ML_LOCAL, "'%s': cannot open", t->name);
-        goto fail;
-    }
-    if (read_header(t, err) < 0)
-        goto fail;
-    *out = t;
-    return 0;
-fail:
-    ml_table_close(t);
-    return -1;
+    if (fd < 0)
+        return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", in ? "standard input" : path);
+    return ml_table_open_fd(fd, in ? "standard input" : path, out, err);
 }
 
 int ml_table_open_bytes(const void *p, size_t n, const char *name, struct ml_table **out, struct ml_err *err)
@@ -249,13 +256,7 @@ int ml_table_open_bytes(const void *p, size_t n, const char *name, struct ml_tab
     struct ml_table *t = table_new(name);
     t->bytes = p;
     t->bytes_left = n;
-    *out = NULL;
-    if (read_header(t, err) < 0) {
-        ml_table_close(t);
-        return -1;
-    }
-    *out = t;
-    return 0;
+    return finish_open(t, out, err);
 }
 
 void ml_table_close(struct ml_table *t)

@@ -35,6 +35,9 @@ int ml_table_open(const char *path, struct ml_table **out, struct ml_err *err);
 /* The same from bytes, which have to outlive the table; `name` is how messages call them. */
 int ml_table_open_bytes(const void *p, size_t n, const char *name, struct ml_table **out, struct ml_err *err);
 
+/* The same from an open file, which is closed with the table (also when this fails). */
+int ml_table_open_fd(int fd, const char *name, struct ml_table **out, struct ml_err *err);
+
 void ml_table_close(struct ml_table *t); /* NULL is fine */
 
 const char *ml_table_name(const struct ml_table *t);

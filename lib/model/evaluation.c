@@ -216,27 +216,3 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
     ml_slices_release(&slices);
     return rc;
 }
-
-int ml_show_digits(double value, double half_width)
-{
-    double scale = half_width > 0 ? half_width : fabs(value) * 1e-3;
-    if (!(scale > 0))
-        return 3;
-    int digits = 1 - (int)floor(log10(scale));
-    return digits < 0 ? 0 : digits > 12 ? 12 : digits;
-}
-
-void ml_evaluation_show(const cJSON *metric, struct ml_shown *out)
-{
-    double value, low, high;
-    *out = (struct ml_shown){ "-", "-", "-" };
-    if (!ml_json_num(metric, "value", &value))
-        return;
-    bool interval = ml_json_num(metric, "low", &low) && ml_json_num(metric, "high", &high);
-    int digits = ml_show_digits(value, interval ? (high - low) / 2 : 0);
-    snprintf(out->value, sizeof out->value, "%.*f", digits, value);
-    if (interval) {
-        snprintf(out->low, sizeof out->low, "%.*f", digits, low);
-        snprintf(out->high, sizeof out->high, "%.*f", digits, high);
-    }
-}

@@ -51,15 +51,4 @@ struct ml_evaluation_opts {
 int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject *s, const struct ml_answers *a,
     const struct ml_evaluation_opts *o, cJSON **out, struct ml_err *err);
 
-/* A value with its interval for people: no more digits than the interval supports ("0.661", "0.638", "0.683"). A value
- * or bound that isn't there is "-". */
-struct ml_shown {
-    char value[24], low[24], high[24];
-};
-
-void ml_evaluation_show(const cJSON *metric, struct ml_shown *out);
-
-/* How many digits behind the point a width (of an interval) supports: two significant digits of its half. */
-int ml_show_digits(double value, double half_width);
-
 #endif

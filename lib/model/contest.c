@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Brings two contenders together as well as what is there allows. */
+#include "model/contest.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIDENCE 0.95 /* of evaluations made on the way; only their standard errors are used */
+
+/* Who is current. Where its data is known from its card that counts: it is what the model was judged by. */
+static void describe_current(cJSON *to, const struct ml_contender *c, bool used)
+{
+    cJSON *o = ml_json_set_object(to, "current");
+    ml_json_set_str(o, "reference", c->reference);
+    ml_json_set_str(o, "digest", c->digest.s[0] != '\0' ? c->digest.s : NULL);
+    const char *data = ml_json_str(c->evaluation, "data");
+    if (data == NULL && c->has_predictions)
+        data = c->predictions.data.s;
+    ml_json_set_str(o, "data", data);
+    ml_json_set_str(o, "predictions", !used || !c->has_predictions ? NULL : c->stored ? "stored" : "given");
+    if (!c->has_card)
+        return;
+    cJSON *gate = ml_card_get(&c->card, "gate", NULL);
+    const char *policy = ml_json_str(gate, "policy_digest");
+    if (policy != NULL)
+        ml_json_set_str(o, "policy_digest", policy);
+    cJSON_Delete(gate);
+}
+
+static void add_unmatched(cJSON *to, const struct ml_mismatch *m)
+{
+    if (m->only_current + m->only_candidate == 0)
+        return;
+    cJSON *o = ml_json_set_object(to, "unmatched");
+    ml_json_set_int(o, "current", (int64_t)m->only_current);
+    ml_json_set_int(o, "candidate", (int64_t)m->only_candidate);
+}
+
+/* No comparison, and why. */
+static int nothing(const struct ml_contest *t, cJSON *to, const char *reason)
+{
+    ml_json_set_bool(to, "paired", false);
+    ml_json_set_bool(to, "identical", false);
+    ml_json_set(to, "rows", NULL);
+    ml_json_set_str(to, "reason", reason);
+    ml_json_set_num(to, "alpha", ml_look_alpha(t->opts->alpha, t->opts->look));
+    ml_json_set(to, "look", NULL);
+    if (t->opts->look > 0)
+        ml_json_set_int(to, "look", t->opts->look);
+    ml_json_set_object(to, "metrics");
+    ml_json_set_object(to, "slices");
+    return 0;
+}
+
+static int count_promotions(const struct ml_contest *t, struct ml_err *err)
+{
+    const struct ml_contender *c = t->candidate;
+    const char *data = c->has_predictions ? c->predictions.data.s : ml_json_str(c->evaluation, "data");
+    if (!t->current_is_image || data == NULL)
+        return 0;
+    int rc = ml_contender_count_promotions(t->current, data, err);
+    t->opts->promotions = t->current->promotions;
+    return rc;
+}
+
+static int compare_paired(struct ml_contest *t, cJSON *to, const struct ml_mismatch *m, struct ml_err *err)
+{
+    describe_current(to, t->current, true);
+    add_unmatched(to, m);
+    if (count_promotions(t, err) < 0)
+        return -1;
+    return ml_comparison_paired(to, t->opts, t->cols, &t->current->predictions, &t->candidate->predictions, err);
+}
+
+static int load_given(struct ml_contest *t, struct ml_err *err)
+{
+    return ml_contender_load_predictions(
+        t->current, t->current_predictions, t->cols, ML_PREDICTIONS_IDS | ML_PREDICTIONS_LENIENT, err);
+}
+
+static int paired(struct ml_contest *t, cJSON *to, struct ml_err *err)
+{
+    struct ml_contender *cur = t->current, *cand = t->candidate;
+    struct ml_mismatch m = { 0 };
+    if (!cand->has_predictions)
+        return ml_err_set(err, ML_USAGE,
+            "comparing row by row needs the candidate's predictions: give them with --candidate, or say --unpaired");
+    /* What the current model really said goes before what it says now, as long as it is about the same rows. */
+    if (cur->stored &&
+        ml_predictions_pair(&cur->predictions, &cand->predictions, t->drop && t->current_predictions == NULL, &m) == 0)
+        return compare_paired(t, to, &m, err);
+    bool stored = cur->stored;
+    if (t->current_predictions != NULL && (load_given(t, err) < 0))
+        return -1;
+    if (cur->stored || !cur->has_predictions) {
+        if (!t->current_is_image)
+            return ml_err_set(err, ML_USAGE,
+                "'%s' holds no predictions: give them with --current-predictions, or say --unpaired", cur->reference);
+        describe_current(to, cur, false);
+        char *reason =
+            ml_format("%s, and no others were given (--current-predictions)", stored ? m.message : cur->no_predictions);
+        int rc = nothing(t, to, reason);
+        free(reason);
+        return rc;
+    }
+    if (ml_predictions_pair(&cur->predictions, &cand->predictions, t->drop, &m) == 0)
+        return compare_paired(t, to, &m, err);
+    bool only_ids = m.labels + m.weights + m.groups + m.slices == 0 && m.only_current + m.only_candidate > 0;
+    return ml_err_set(err, ML_INTEGRITY, "the predictions are not about the same rows: %s%s", m.message,
+        only_ids && !t->drop ? "; '--unmatched drop' leaves them out" : "");
+}
+
+static int unpaired(struct ml_contest *t, cJSON *to, struct ml_err *err)
+{
+    struct ml_contender *cur = t->current, *cand = t->candidate;
+    if (t->current_predictions != NULL && load_given(t, err) < 0)
+        return -1;
+    /* Predictions that were given now go before what a card says of earlier ones. */
+    if (cur->has_predictions && !cur->stored) {
+        cJSON_Delete(cur->evaluation);
+        cur->evaluation = NULL;
+    }
+    if (cur->evaluation == NULL && !cur->has_predictions) {
+        describe_current(to, cur, false);
+        return nothing(t, to, "the current model has neither a card with an evaluation nor predictions");
+    }
+    if (cand->evaluation == NULL && !cand->has_predictions)
+        return ml_err_set(err, ML_LOCAL, "the candidate's card has no evaluation; ml-eval makes one");
+    if (ml_contender_evaluate(cur, t->cols, CONFIDENCE, err) < 0 ||
+        ml_contender_evaluate(cand, t->cols, CONFIDENCE, err) < 0 || count_promotions(t, err) < 0)
+        return -1;
+    describe_current(to, cur, cur->has_predictions && !cur->stored);
+    return ml_comparison_unpaired(to, t->opts, cur->evaluation, cand->evaluation, err);
+}
+
+/* The numbers of a contender as a tree; `own` is what the caller has to delete. */
+static const cJSON *numbers(struct ml_contender *c, const struct ml_columns *cols, cJSON **own, struct ml_err *err)
+{
+    const cJSON *m;
+    *own = NULL;
+    if (c->metrics != NULL)
+        return c->metrics;
+    if (c->evaluation == NULL && !c->has_predictions) {
+        ml_err_set(err, ML_LOCAL, "'%s' holds no metrics", c->reference);
+        return NULL;
+    }
+    if (ml_contender_evaluate(c, cols, CONFIDENCE, err) < 0)
+        return NULL;
+    *own = cJSON_CreateObject();
+    cJSON_ArrayForEach(m, ml_json_get(c->evaluation, "metrics"))
+    {
+        double x;
+        if (ml_json_num(m, "value", &x))
+            ml_json_set_num(*own, m->string, x);
+    }
+    return *own;
+}
+
+static int plain(struct ml_contest *t, cJSON *to, struct ml_err *err)
+{
+    cJSON *own[2] = { NULL, NULL };
+    int rc = -1;
+    const cJSON *a = numbers(t->current, t->cols, &own[0], err);
+    const cJSON *b = a != NULL ? numbers(t->candidate, t->cols, &own[1], err) : NULL;
+    if (b != NULL) {
+        describe_current(to, t->current, false);
+        rc = ml_comparison_plain(to, t->opts, a, b, err);
+    }
+    cJSON_Delete(own[0]);
+    cJSON_Delete(own[1]);
+    return rc;
+}
+
+int ml_contest_run(struct ml_contest *t, cJSON **out, struct ml_err *err)
+{
+    cJSON *to = *out = cJSON_CreateObject();
+    int rc;
+    if (t->current->absent) {
+        char *reason = ml_format("no current model: '%s' isn't there yet", t->current->reference);
+        ml_json_set(to, "current", NULL);
+        rc = nothing(t, to, reason);
+        free(reason);
+    } else if (t->current->metrics != NULL || t->candidate->metrics != NULL) {
+        rc = plain(t, to, err);
+    } else if (t->unpaired) {
+        rc = unpaired(t, to, err);
+    } else {
+        rc = paired(t, to, err);
+    }
+    if (rc < 0) {
+        cJSON_Delete(to);
+        *out = NULL;
+    }
+    return rc;
+}

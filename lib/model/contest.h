@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What ml-compare does with its two contenders: which predictions are paired, what is said when they cannot be, and the
+ * section that comes of it. */
+#ifndef ML_MODEL_CONTEST_H
+#define ML_MODEL_CONTEST_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "data/json.h"
+#include "model/comparison.h"
+#include "model/contender.h"
+
+struct ml_contest {
+    struct ml_contender *current, *candidate;
+    const struct ml_columns *cols;
+    struct ml_comparison_opts *opts;
+    const char *current_predictions; /* --current-predictions: predicted now; NULL */
+    bool current_is_image;
+    bool unpaired, drop;
+};
+
+/* The section `comparison`, owned. Exit codes as ml-compare(1) has them: ML_INTEGRITY when two files are about
+ * different rows. For an image whose stored predictions are about other rows, and where no others are given, the
+ * section says so and holds no metrics. */
+int ml_contest_run(struct ml_contest *t, cJSON **out, struct ml_err *err);
+
+#endif

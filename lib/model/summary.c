@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Tables of metrics for stderr. */
+#include "model/summary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/grid.h"
+#include "data/number.h"
+
+#define MAX_COLUMNS 8
+
+/* What a table shows of a metric. The first n_plain numbers have no sign; `low` and `high` decide how many digits. */
+struct shape {
+    const char *head[MAX_COLUMNS], *keys[MAX_COLUMNS];
+    size_t n, n_plain;
+    bool verdict;
+};
+
+static const struct shape evaluation_shape = { { "metric", "value", "low", "high", "" }, { "value", "low", "high" }, 3,
+    3, false };
+static const struct shape comparison_shape = { { "metric", "current", "candidate", "delta", "low", "high", "p",
+                                                   "verdict" },
+    { "current", "candidate", "delta", "low", "high" }, 5, 2, true };
+
+static void add_metric(struct ml_grid *g, const struct shape *s, const char *name, const cJSON *m)
+{
+    char text[MAX_COLUMNS][ML_NUMBER_LEN], p_text[16] = "-";
+    const char *cells[MAX_COLUMNS] = { name };
+    double low = NAN, high = NAN, p;
+    size_t n = 1;
+    ml_json_num(m, "low", &low);
+    ml_json_num(m, "high", &high);
+    for (size_t i = 0; i < s->n; i++) {
+        double x = NAN;
+        ml_json_num(m, s->keys[i], &x);
+        cells[n++] = ml_number_format(x, ml_number_decimals(low, high), i >= s->n_plain, text[i]);
+    }
+    const char *reason = ml_json_str(m, "reason"), *verdict = ml_json_str(m, "verdict");
+    char *last = s->verdict && verdict != NULL
+                     ? reason != NULL ? ml_format("%s (%s)", verdict, reason) : ml_strdup(verdict)
+                     : ml_strdup(reason != NULL ? reason : "");
+    if (s->verdict) {
+        if (ml_json_num(m, "p_adjusted", &p))
+            snprintf(p_text, sizeof p_text, "%.2g", p);
+        cells[n++] = p_text;
+    }
+    cells[n] = last;
+    ml_grid_add(g, cells);
+    free(last);
+}
+
+static void table(const struct shape *s, const cJSON *section, struct ml_strs *out)
+{
+    struct ml_grid g = { .columns = s->n + 2 + s->verdict, .left = 1u << (s->n + 1 + s->verdict) };
+    struct ml_buf line = ML_BUF_INIT;
+    const cJSON *m;
+    size_t slices = 0;
+    ml_grid_add(&g, s->head);
+    cJSON_ArrayForEach(m, ml_json_get(section, "metrics")) add_metric(&g, s, m->string, m);
+    cJSON_ArrayForEach(m, ml_json_get(section, "slices"))
+    {
+        const cJSON *metrics = ml_json_get(m, "metrics"), *first = metrics != NULL ? metrics->child : NULL;
+        double rows = 0;
+        if (first == NULL || slices++ >= ML_SUMMARY_SLICES)
+            continue;
+        ml_json_num(m, "rows", &rows);
+        char *name = ml_format("%s where %s (%.0f rows)", first->string, m->string, rows);
+        add_metric(&g, s, name, first);
+        free(name);
+    }
+    for (size_t i = 0; g.cells.n > g.columns && ml_grid_line(&g, i, &line); i++)
+        ml_strs_add(out, ml_buf_str(&line));
+    if (slices > ML_SUMMARY_SLICES) {
+        ml_buf_reset(&line);
+        ml_buf_addf(&line, "and %zu slices more", slices - ML_SUMMARY_SLICES);
+        ml_strs_add(out, ml_buf_str(&line));
+    }
+    ml_buf_release(&line);
+    ml_grid_release(&g);
+}
+
+void ml_summary_evaluation(const cJSON *evaluation, struct ml_strs *out)
+{
+    table(&evaluation_shape, evaluation, out);
+}
+
+void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
+{
+    static const char *const keys[][2] = { { "fixed", "broken" }, { "nearer", "farther" } };
+    const cJSON *flips = ml_json_get(comparison, "flips");
+    table(&comparison_shape, comparison, out);
+    for (size_t i = 0; i < 2; i++) {
+        double good, bad;
+        if (!ml_json_num(flips, keys[i][0], &good) || !ml_json_num(flips, keys[i][1], &bad))
+            continue;
+        char *line = ml_format("%.0f rows %s, %.0f %s", good, i == 0 ? "fixed" : "nearer to the truth", bad,
+            i == 0 ? "broken" : "farther away");
+        ml_strs_add(out, line);
+        free(line);
+    }
+}
