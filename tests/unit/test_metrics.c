@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Metrics: worked examples of scikit-learn's documentation, and the samples at the edges. */
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "stats/measure.h"
+#include "stats/order.h"
+
+#define N(a) (sizeof(a) / sizeof *(a))
+
+static struct ml_sample binary(size_t n, const int32_t *label, const int32_t *pred, const double *score)
+{
+    struct ml_sample s = { .task = ML_TASK_BINARY, .n = n, .classes = 2, .positive = 1 };
+
+    s.label = label;
+    s.pred = pred;
+    s.score = score;
+    return s;
+}
+
+static struct ml_sample numbers(size_t n, const double *truth, const double *estimate)
+{
+    struct ml_sample s = { .task = ML_TASK_REGRESSION, .n = n, .truth = truth, .estimate = estimate };
+
+    return s;
+}
+
+static struct ml_value value_of(const struct ml_sample *s, const char *name)
+{
+    struct ml_measure *m = ml_measure_new(s, NULL, 0);
+    struct ml_value v;
+
+    assert_non_null(ml_metric_find(name));
+    ml_measure_value(m, ml_metric_find(name), &v);
+    ml_measure_free(m);
+    return v;
+}
+
+static struct ml_estimate estimate_of(const struct ml_sample *s, const char *name, const struct ml_boot *boot)
+{
+    struct ml_measure *m = ml_measure_new(s, NULL, 0);
+    struct ml_estimate e;
+
+    ml_measure_estimate(m, ml_metric_find(name), 0.95, boot, &e);
+    ml_measure_free(m);
+    return e;
+}
+
+static void assert_value(const struct ml_sample *s, const char *name, double want)
+{
+    struct ml_value v = value_of(s, name);
+
+    if (!v.ok || !(fabs(v.value - want) <= 1e-12 * fmax(1, fabs(want))))
+        fail_msg("%s is %.17g (%s), not %.17g", name, v.value, v.ok ? "ok" : v.reason, want);
+}
+
+static void assert_none(const struct ml_sample *s, const char *name, const char *reason)
+{
+    struct ml_value v = value_of(s, name);
+
+    assert_false(v.ok);
+    if (!strstr(v.reason, reason))
+        fail_msg("%s: '%s' doesn't say '%s'", name, v.reason, reason);
+}
+
+static void the_table_is_sound(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ml_metric_count(); i++) {
+        const struct ml_metric *m = ml_metric_at(i);
+
+        assert_ptr_equal(ml_metric_find(m->name), m);
+        assert_true(m->direction == 1 || m->direction == -1);
+        assert_true(m->low < m->high);
+        assert_true(m->tasks != 0);
+        /* what is measured from an ideal is better when lower, and the reverse */
+        assert_true(m->direction > 0 ? isfinite(m->high) : m->low == 0);
+    }
+    assert_null(ml_metric_find("Accuracy"));
+    assert_null(ml_metric_find(""));
+    assert_true(ml_metric_bounded(ml_metric_find("mcc")));
+    assert_true(ml_metric_bounded(ml_metric_find("brier")));
+    assert_false(ml_metric_bounded(ml_metric_find("r2")));
+    assert_false(ml_metric_bounded(ml_metric_find("log_loss")));
+}
+
+static void worked_examples_of_classes(void **state)
+{
+    const int32_t y[] = { 0, 1, 2, 0, 1, 2 }, p[] = { 0, 2, 1, 0, 0, 1 };
+    struct ml_sample s = { .task = ML_TASK_MULTICLASS, .n = 6, .classes = 3, .label = y, .pred = p };
+    const int32_t by[] = { 0, 1, 0, 0, 1, 0 }, bp[] = { 0, 1, 0, 0, 0, 1 };
+    const int32_t my[] = { 1, 1, 1, 0 }, mp[] = { 1, 0, 1, 1 };
+
+    (void)state;
+    assert_value(&s, "precision_macro", 2.0 / 9);
+    assert_value(&s, "recall_macro", 1.0 / 3);
+    assert_value(&s, "f1_macro", 4.0 / 15);
+    assert_value(&s, "f1_micro", 1.0 / 3);
+    assert_value(&s, "precision_micro", 1.0 / 3);
+    s = binary(6, by, bp, NULL);
+    assert_value(&s, "balanced_accuracy", 0.625);
+    s = binary(4, my, mp, NULL);
+    assert_value(&s, "mcc", -1.0 / 3);
+}
+
+static void worked_examples_of_scores(void **state)
+{
+    const int32_t y[] = { 0, 0, 1, 1 }, by[] = { 0, 1, 1, 0 }, ends[] = { 0, 1 }, ky[] = { 0, 1, 2, 2 };
+    const double plain[] = { .1, .4, .35, .8 }, tie[] = { .1, .4, .4, .8 }, same[] = { .5, .5, .5, .5 };
+    const double b[] = { .1, .9, .8, .3 }, zero[] = { 0, 0 };
+    const double k[] = { .5, .2, .2, .3, .4, .2, .2, .4, .3, .7, .2, .1 };
+    struct ml_sample s = binary(4, y, NULL, plain);
+
+    (void)state;
+    assert_value(&s, "roc_auc", 0.75);
+    assert_value(&s, "average_precision", 5.0 / 6);
+    s.score = tie;
+    assert_value(&s, "roc_auc", 0.875);
+    s.score = same;
+    assert_value(&s, "roc_auc", 0.5);
+    assert_value(&s, "average_precision", 0.5);
+    s = binary(4, by, NULL, b);
+    assert_value(&s, "brier", 0.0375);
+    assert_value(&s, "log_loss", -(2 * log(.9) + log(.8) + log(.7)) / 4);
+    s = binary(2, ends, NULL, zero);
+    assert_value(&s, "log_loss", 18.021826694558577);
+    assert_int_equal(value_of(&s, "log_loss").clipped, 1);
+    s = (struct ml_sample){ .task = ML_TASK_MULTICLASS, .n = 4, .classes = 3, .label = ky, .score = k };
+    assert_value(&s, "top_2_accuracy", 0.75);
+    assert_none(&s, "top_3_accuracy", "number of classes");
+    assert_none(&s, "log_loss", "off 1");
+    assert_none(&s, "accuracy", "no predictions");
+    assert_none(&s, "mae", "not a metric of this task");
+}
+
+static void equal_scores_rank_the_higher_class_first(void **state)
+{
+    const double k[] = { .4, .3, .3, .4, .3, .3 };
+    const int32_t y[] = { 1, 2 };
+    struct ml_sample s = { .task = ML_TASK_MULTICLASS, .n = 1, .classes = 3, .label = y, .score = k };
+
+    (void)state;
+    assert_value(&s, "top_2_accuracy", 0);
+    s.label = y + 1;
+    assert_value(&s, "top_2_accuracy", 1);
+}
+
+static void worked_examples_of_numbers(void **state)
+{
+    const double y[] = { 3, -.5, 2, 7 }, p[] = { 2.5, 0, 2, 8 }, five[] = { 5, 5 }, six[] = { 5, 6 };
+    struct ml_sample s = numbers(4, y, p);
+
+    (void)state;
+    assert_value(&s, "mae", 0.5);
+    assert_value(&s, "mse", 0.375);
+    assert_value(&s, "rmse", sqrt(0.375));
+    assert_value(&s, "median_ae", 0.5);
+    assert_value(&s, "r2", 0.9486081370449679);
+    s = numbers(2, five, five);
+    assert_value(&s, "r2", 1);
+    s = numbers(2, five, six);
+    assert_value(&s, "r2", 0);
+    s = numbers(1, five, six);
+    assert_none(&s, "r2", "two rows");
+}
+
+static void labels_without_a_positive_have_no_value(void **state)
+{
+    const int32_t y[] = { 0, 0, 0 }, p[] = { 0, 1, 0 };
+    const double score[] = { .2, .7, .1 };
+    struct ml_sample s = binary(3, y, p, score);
+
+    (void)state;
+    assert_none(&s, "precision", "no row is labelled positive");
+    assert_none(&s, "recall", "no row is labelled positive");
+    assert_none(&s, "f1", "no row is labelled positive");
+    assert_none(&s, "average_precision", "no row is labelled positive");
+    assert_none(&s, "roc_auc", "one class only");
+    assert_value(&s, "accuracy", 2.0 / 3);
+    assert_value(&s, "mcc", 0);
+    /* positives that are never predicted: zero_division 0, and nothing to build an interval on */
+    s = binary(3, p, y, score);
+    assert_value(&s, "precision", 0);
+    assert_value(&s, "f1", 0);
+    assert_false(estimate_of(&s, "precision", NULL).has_interval);
+    assert_string_equal(estimate_of(&s, "precision", NULL).interval_reason, "no row in the denominator");
+}
+
+static void no_rows_have_no_value(void **state)
+{
+    const int32_t y[] = { 0, 1 };
+    const double w[] = { 0, 0 }, score[] = { .1, .2 };
+    struct ml_sample s = binary(0, y, y, score);
+
+    (void)state;
+    for (size_t i = 0; i < ml_metric_count(); i++)
+        if (ml_metric_at(i)->tasks & ML_TASK_BINARY)
+            assert_none(&s, ml_metric_at(i)->name, "no rows");
+    s.n = 2;
+    s.weight = w;
+    assert_none(&s, "accuracy", "no rows");
+    assert_none(&s, "log_loss", "no rows");
+}
+
+static void weights_are_scale_free(void **state)
+{
+    const int32_t y[] = { 0, 1, 1, 0, 1 }, p[] = { 0, 1, 0, 1, 1 };
+    const double score[] = { .2, .7, .4, .6, .9 }, w[] = { 1, 2, 3, 1, 0 };
+    double scaled[5];
+    struct ml_sample s = binary(5, y, p, score), t = s;
+
+    (void)state;
+    s.weight = w;
+    t.weight = scaled;
+    for (double by = 1e-300; by < 1e305; by *= 1e100) {
+        for (size_t i = 0; i < 5; i++)
+            scaled[i] = w[i] * by;
+        for (size_t i = 0; i < ml_metric_count(); i++) {
+            const char *name = ml_metric_at(i)->name;
+            struct ml_estimate a, b;
+
+            if (!(ml_metric_at(i)->tasks & ML_TASK_BINARY))
+                continue;
+            a = estimate_of(&s, name, NULL);
+            b = estimate_of(&t, name, NULL);
+            assert_true(a.v.ok == b.v.ok && a.has_interval == b.has_interval);
+            assert_true(fabs(a.v.value - b.v.value) < 1e-12);
+            assert_true(fabs(a.low - b.low) < 1e-9 && fabs(a.high - b.high) < 1e-9 && fabs(a.se - b.se) < 1e-9);
+        }
+    }
+    /* all alike: the same as none, interval and all */
+    for (size_t i = 0; i < 5; i++)
+        scaled[i] = 0.1;
+    s.weight = NULL;
+    assert_true(estimate_of(&s, "accuracy", NULL).low == estimate_of(&t, "accuracy", NULL).low);
+    assert_true(estimate_of(&s, "f1", NULL).se == estimate_of(&t, "f1", NULL).se);
+}
+
+static void a_slice_is_the_sample_of_its_rows(void **state)
+{
+    const int32_t y[] = { 0, 1, 1, 0, 1, 0 }, p[] = { 0, 1, 0, 1, 1, 0 }, sy[] = { 1, 0, 1 }, sp[] = { 0, 1, 1 };
+    const double score[] = { .2, .7, .4, .6, .9, .3 }, ss[] = { .4, .6, .7 };
+    const uint32_t group[] = { 7, 7, 3, 3, 3, 1 }, rows[] = { 2, 3, 1 };
+    struct ml_sample s = binary(6, y, p, score), t = binary(3, sy, sp, ss);
+    struct ml_measure *a, *b;
+
+    (void)state;
+    s.group = group;
+    s.groups = 8;
+    a = ml_measure_new(&s, rows, 3);
+    assert_int_equal(ml_measure_rows(a), 3);
+    assert_int_equal(ml_measure_groups(a), 2);
+    b = ml_measure_new(&t, NULL, 0);
+    for (size_t i = 0; i < ml_metric_count(); i++) {
+        struct ml_value u, v;
+
+        ml_measure_value(a, ml_metric_at(i), &u);
+        ml_measure_value(b, ml_metric_at(i), &v);
+        assert_true(u.ok == v.ok && u.value == v.value && u.n == v.n);
+    }
+    ml_measure_free(a);
+    ml_measure_free(b);
+    a = ml_measure_new(&s, rows, 0);
+    assert_int_equal(ml_measure_rows(a), 0);
+    ml_measure_free(a);
+    ml_measure_free(NULL);
+}
+
+static void groups_widen_intervals(void **state)
+{
+    int32_t y[60], p[60];
+    uint32_t group[60];
+    struct ml_sample s = binary(60, y, p, NULL), t;
+    struct ml_estimate alone, together;
+
+    (void)state;
+    for (size_t i = 0; i < 60; i++) {
+        y[i] = (int32_t)(i % 2);
+        p[i] = i / 4 % 5 == 0 ? 1 - y[i] : y[i]; /* whole groups of four are wrong */
+        group[i] = (uint32_t)i / 4;
+    }
+    t = s;
+    t.group = group;
+    t.groups = 15;
+    alone = estimate_of(&s, "accuracy", NULL);
+    together = estimate_of(&t, "accuracy", NULL);
+    assert_true(alone.v.value == together.v.value && together.se > 1.9 * alone.se);
+    assert_true(together.high - together.low > 1.7 * (alone.high - alone.low));
+    for (size_t i = 0; i < 60; i++)
+        group[i] = (uint32_t)(59 - i);
+    t.groups = 60;
+    assert_true(estimate_of(&t, "accuracy", NULL).low == alone.low);
+    memset(group, 0, sizeof group);
+    assert_false(estimate_of(&t, "f1", NULL).has_interval);
+    assert_string_equal(estimate_of(&t, "f1", NULL).interval_reason, "an interval needs two groups");
+}
+
+static void numbers_near_the_ends_of_a_double(void **state)
+{
+    const double big = 1.5e308, tiny = 4e-320;
+    const double y[] = { big, -big, 0 }, p[] = { -big, big, 0 }, z[] = { 0, 0, 0 };
+    const double u[] = { tiny, -tiny, 0 }, v[] = { -tiny, tiny, 0 };
+    struct ml_sample s = numbers(3, y, p);
+
+    (void)state;
+    assert_none(&s, "mae", "overflows");
+    assert_none(&s, "mse", "overflows");
+    assert_none(&s, "median_ae", "overflows");
+    assert_value(&s, "r2", -3);
+    s = numbers(3, y, z);
+    assert_true(value_of(&s, "mae").value == big / 3 * 2);
+    assert_true(fabs(value_of(&s, "rmse").value / (big * sqrt(2.0 / 3)) - 1) < 1e-14);
+    assert_true(value_of(&s, "median_ae").value == big);
+    assert_true(isfinite(estimate_of(&s, "mae", NULL).se));
+    s = numbers(3, u, v);
+    assert_true(fabs(value_of(&s, "mae").value / (tiny * 4 / 3) - 1) < 1e-3);
+    assert_true(fabs(value_of(&s, "rmse").value / (2 * tiny * sqrt(2.0 / 3)) - 1) < 1e-3);
+    assert_value(&s, "r2", -3);
+}
+
+static void perfect_models_get_one_sided_intervals(void **state)
+{
+    int32_t y[40];
+    double score[40];
+    struct ml_sample s = binary(40, y, y, score);
+    const char *const names[] = { "accuracy", "f1", "balanced_accuracy", "roc_auc", "average_precision", "f1_macro" };
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        y[i] = i < 15;
+        score[i] = i < 15 ? 0.9 : 0.1;
+    }
+    for (size_t i = 0; i < N(names); i++) {
+        struct ml_estimate e = estimate_of(&s, names[i], NULL);
+
+        if (!e.has_interval || e.high != 1 || !(e.low > 0.7 && e.low < 0.96))
+            fail_msg("%s: %.4f to %.4f", names[i], e.low, e.high);
+    }
+    assert_string_equal(estimate_of(&s, "roc_auc", NULL).interval, "newcombe");
+    assert_false(estimate_of(&s, "mcc", NULL).has_interval);
+    assert_false(estimate_of(&s, "log_loss", NULL).has_interval);
+}
+
+static void bootstrap_depends_on_the_seed_only(void **state)
+{
+    double y[50], p[50];
+    struct ml_sample s = numbers(50, y, p);
+    struct ml_boot boot = { .replicates = 300 };
+    struct ml_estimate a, b;
+
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        y[i] = i;
+        p[i] = i + sin(i * 1.7) * 3;
+    }
+    a = estimate_of(&s, "median_ae", &boot);
+    b = estimate_of(&s, "median_ae", &boot);
+    assert_true(a.has_interval && a.low == b.low && a.high == b.high && a.low < a.v.value && a.v.value < a.high);
+    boot.seed = 1;
+    b = estimate_of(&s, "median_ae", &boot);
+    assert_true(a.se != b.se);
+    assert_int_equal(ml_boot_replicates(NULL), 2000);
+    boot = (struct ml_boot){ .comparisons = 40 };
+    assert_int_equal(ml_boot_replicates(&boot), 8000);
+    s.n = 1;
+    assert_false(estimate_of(&s, "median_ae", NULL).has_interval);
+}
+
+static void replicates_without_a_value_are_counted(void **state)
+{
+    const int32_t y[] = { 1, 0, 0, 0, 0, 0, 0, 0 };
+    const double score[] = { .9, .1, .2, .3, .4, .5, .6, .7 };
+    struct ml_sample s = binary(8, y, NULL, score);
+    struct ml_boot boot = { .force = true, .replicates = 500 };
+    struct ml_estimate e = estimate_of(&s, "average_precision", &boot);
+
+    (void)state;
+    /* the one positive is missing from (7/8)^8 = 34 % of the replicates */
+    assert_true(e.undefined > 130 && e.undefined < 210);
+    assert_false(e.has_interval);
+    assert_string_equal(e.interval_reason, "undefined in more than 1 % of the replicates");
+}
+
+static void confusion_counts(void **state)
+{
+    const int32_t y[] = { 0, 1, 1, 2 }, p[] = { 0, 1, 2, 2 };
+    struct ml_sample s = { .task = ML_TASK_MULTICLASS, .n = 4, .classes = 3, .label = y, .pred = p };
+    const uint64_t want[] = { 1, 0, 0, 0, 1, 1, 0, 0, 1 };
+    uint64_t got[9];
+
+    (void)state;
+    ml_sample_confusion(&s, got);
+    assert_memory_equal(got, want, sizeof want);
+}
+
+static void order_of_many_numbers(void **state)
+{
+    size_t n = 100000;
+    double *x = malloc(n * sizeof *x);
+    uint32_t *o = malloc(n * sizeof *o), seed = 1;
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = ((double)(seed >> 8) / 1000 - 8000) * (i % 3 ? 1 : 1e-300);
+    }
+    x[5] = DBL_MAX;
+    x[6] = -DBL_MAX;
+    ml_order(x, 1, n, o);
+    assert_int_equal(o[0], 6);
+    assert_int_equal(o[n - 1], 5);
+    for (size_t i = 1; i < n; i++)
+        assert_true(x[o[i - 1]] < x[o[i]] || (x[o[i - 1]] == x[o[i]] && o[i - 1] < o[i]));
+    free(x);
+    free(o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(worked_examples_of_classes),
+        cmocka_unit_test(worked_examples_of_scores),
+        cmocka_unit_test(equal_scores_rank_the_higher_class_first),
+        cmocka_unit_test(worked_examples_of_numbers),
+        cmocka_unit_test(labels_without_a_positive_have_no_value),
+        cmocka_unit_test(no_rows_have_no_value),
+        cmocka_unit_test(weights_are_scale_free),
+        cmocka_unit_test(a_slice_is_the_sample_of_its_rows),
+        cmocka_unit_test(groups_widen_intervals),
+        cmocka_unit_test(numbers_near_the_ends_of_a_double),
+        cmocka_unit_test(perfect_models_get_one_sided_intervals),
+        cmocka_unit_test(bootstrap_depends_on_the_seed_only),
+        cmocka_unit_test(replicates_without_a_value_are_counted),
+        cmocka_unit_test(confusion_counts),
+        cmocka_unit_test(order_of_many_numbers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
