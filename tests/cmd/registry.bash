@@ -22,14 +22,17 @@ port_in() {
     return 1
 }
 
-# registry_start DIR NAME [basic|token REALM CERTIFICATE]: prints host:port
+# registry_start DIR NAME [basic|token REALM CERTIFICATE|tls CERTIFICATE KEY]: prints host:port
 registry_start() {
     local dir=$1 name=$2 kind=${3:-none} i port
     {
         echo "version: 0.1"
         echo "log: {level: info, accesslog: {disabled: true}}"
         echo "storage: {filesystem: {rootdirectory: $dir/$name}, delete: {enabled: true}}"
-        echo "http: {addr: '127.0.0.1:0'}"
+        case $kind in
+        tls) echo "http: {addr: '127.0.0.1:0', tls: {certificate: $4, key: $5}}" ;;
+        *) echo "http: {addr: '127.0.0.1:0'}" ;;
+        esac
         case $kind in
         basic)
             htpasswd -Bbn -C 4 ci "$SECRET" >"$dir/$name.htpasswd"
@@ -72,6 +75,14 @@ token_start() {
         --certificate "$dir/$name.crt" "$@" "$users" >"$dir/$name.out" 2>&1 3>&- &
     echo $! >>"$dir/pids"
     echo "127.0.0.1:$(port_in "$dir/$name.port")"
+}
+
+# connect_start DIR NAME TARGET: prints host:port of a proxy that brings all https there
+connect_start() {
+    rm -f "$1/$2.port"
+    /usr/bin/python3 "$TOP/tests/fake/connect_proxy.py" --port-file "$1/$2.port" --log "$1/$2.requests" "$3" >"$1/$2.out" 2>&1 3>&- &
+    echo $! >>"$1/pids"
+    echo "127.0.0.1:$(port_in "$1/$2.port")"
 }
 
 # fired DIR NAME RULE: how often that fault was really applied

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A proxy in front of a real registry that goes wrong where it is told to, and records what it was asked.
 
-usage: registry_proxy.py --port-file F --log F [--upstream HOST:PORT] [--auth USER:PASSWORD] [RULES]
+usage: registry_proxy.py --port-file F --log F [--upstream HOST:PORT] [--auth USER:PASSWORD] [--tls CERT KEY] [RULES]
 
 RULES is a JSON list. The first rule whose method and path (regular expressions) fit, that has `times` left (default: always)
 and has let `after` fitting requests pass is applied:
@@ -17,16 +17,21 @@ with one ACTION:
   "set": {"Location": "http://..."}                the registry's answer with other headers
   "ignore_range": true                             the whole, 200, where a range was asked for
   "redirect": "http://host:port"                   307 to the same path there
+  "delay": S                                       the registry's answer, S seconds later
 Every request is a line of JSON in the log, with the name of the rule that fired, if one did.
 --auth is what the proxy itself says to the registry (it stands for a storage host that needs no credentials).
 """
 import argparse
+import base64
 import http.client
 import http.server
 import json
+import os
 import re
 import socketserver
+import ssl
 import threading
+import time
 
 HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "te", "upgrade"}
 
@@ -90,7 +95,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         return True
 
     def upstream(self, body, ignore_range):
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP}
+        headers = {k: ", ".join(self.headers.get_all(k)) for k in self.headers if k.lower() not in HOP}
         if ignore_range:
             headers.pop("Range", None)
         if self.server.auth:
@@ -119,6 +124,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if "status" in act:
             return self.answer(act["status"], list(act.get("headers", {}).items()), act.get("body", "").encode())
         status, headers, data = self.upstream(body, "ignore_range" in act)
+        time.sleep(act.get("delay", 0))
         if "corrupt" in act and data:
             data = data[:-1] + bytes([data[-1] ^ 1])
         drop = {h.lower() for h in act.get("strip", [])} | {h.lower() for h in act.get("set", {})}
@@ -141,20 +147,21 @@ def main():
     p.add_argument("--log", required=True)
     p.add_argument("--upstream")
     p.add_argument("--auth")
+    p.add_argument("--tls", nargs=2)
     p.add_argument("rules", nargs="?", default="[]")
     a = p.parse_args()
     s = Server(("127.0.0.1", 0), Proxy)
     s.rules, s.log, s.upstream, s.lock = Rules(json.loads(a.rules)), a.log, a.upstream, threading.Lock()
+    if a.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*a.tls)
+        s.socket = context.wrap_socket(s.socket, server_side=True)
     s.auth = None
     if a.auth:
-        import base64
-
         s.auth = "Basic " + base64.b64encode(a.auth.encode()).decode()
     open(a.log, "a", encoding="utf-8").close()
     with open(a.port_file + ".new", "w", encoding="utf-8") as f:
         f.write(str(s.server_address[1]))
-    import os
-
     os.rename(a.port_file + ".new", a.port_file)
     s.serve_forever()
 
