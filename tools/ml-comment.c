@@ -47,7 +47,7 @@ static const struct ml_cmd cmd = {
     .synopsis = "[options]\n--look [options]",
     .opts = opts,
     .examples = "ml-comment --card card.json -o comment.md\n"
-                "ml-compare --look \"$(ml-comment --look --name sections)\" --current production.csv candidate.csv",
+                "ml-comment --look --name sections --card evaluated.json",
 };
 
 /* The note that is ours, or, where only the name can tell (CI_JOB_TOKEN), what the strictest of them says. */

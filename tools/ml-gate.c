@@ -34,8 +34,10 @@ static const struct ml_cmd cmd = {
     .summary = "hold a model card against a policy",
     .synopsis = "[options] POLICY.yml",
     .opts = opts,
-    .examples = "ml-eval candidate.csv | ml-compare --current production.csv | ml-gate ml-policy.yml >card.json\n"
-                "ml-gate ml-policy.yml --card compared.json --junit gate.xml -o card.json",
+    .examples = "ml-gate ml-policy.yml --card compared.json --junit gate.xml -o gated.json\n"
+                "ml-eval candidate.csv |\n"
+                "    ml-compare --current current.csv --candidate candidate.csv |\n"
+                "    ml-gate ml-policy.yml >card.json",
     .min_args = 1,
     .max_args = 1,
 };

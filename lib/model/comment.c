@@ -141,6 +141,12 @@ static void answer(struct ml_buf *out, const struct comment_sections *s, const c
 /* What the rows can show at all, and how often they have been looked at. */
 static void fine_print(struct ml_buf *out, const struct comment_sections *s)
 {
+    const char *reason = ml_json_str(s->comparison, "reason");
+    if (reason) {
+        ml_buf_adds(out, "About the comparison: ");
+        ml_md_code(out, reason);
+        ml_buf_adds(out, "\n\n");
+    }
     if (!s->compared)
         return;
     const char *name = comment_headline(s);

@@ -290,10 +290,14 @@ void comment_flips(struct ml_buf *out, const cJSON *flips)
     double fixed, broken;
     const cJSON *row;
     size_t n = 0;
-    if (!ml_json_num(flips, "fixed", &fixed) || !ml_json_num(flips, "broken", &broken))
+    if (ml_json_num(flips, "fixed", &fixed) && ml_json_num(flips, "broken", &broken))
+        ml_buf_addf(out, "**Flips** %.0f rows were wrong and are right now, %.0f were right and are wrong now.\n\n",
+            fixed, broken);
+    else if (ml_json_num(flips, "nearer", &fixed) && ml_json_num(flips, "farther", &broken))
+        ml_buf_addf(
+            out, "**Moves** %.0f predictions came nearer to the truth, %.0f went farther away.\n\n", fixed, broken);
+    else
         return;
-    ml_buf_addf(
-        out, "**Flips** %.0f rows were wrong and are right now, %.0f were right and are wrong now.\n\n", fixed, broken);
     cJSON_ArrayForEach(row, ml_json_get(flips, "worst"))
     {
         if (++n == 1)

@@ -31,7 +31,7 @@ static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *
     }
     *c = (struct change){ .json = gate_metric(j->comparison, m->slice, m->metric) };
     if (!c->json || !ml_json_num(c->json, "delta", &c->delta)) {
-        const char *why = ml_json_str(c->json, "reason");
+        const char *why = ml_json_str(c->json ? c->json : j->comparison, "reason");
         char of[128];
         gate_failed(rule, "'%s'%s was not compared%s%s", m->metric, gate_of_slice(m->slice, of), why ? ": " : "",
             why ? why : "");
@@ -231,7 +231,7 @@ int gate_must(struct gate_judge *j, const struct ml_metric_rule *m)
     if (f.margin > 0)
         ml_json_set_num(rule, "margin", f.margin);
     const cJSON *paired = ml_json_get(j->comparison, "paired");
-    if (cJSON_IsFalse(paired) && !j->p->allow_unpaired) {
+    if (cJSON_IsFalse(paired) && c.has_interval && !j->p->allow_unpaired) {
         gate_failed(rule, "the two were not compared on the same rows; 'allow_unpaired: true' would accept that");
         return 0;
     }
