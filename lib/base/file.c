@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,27 @@ int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err
     return 0;
 }
 
+/* As mkostemps("...XXXXXX.tmp", 4), but with the mode that the caller and his umask want. */
+static int open_new(char *name, mode_t mode)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    char *x = name + strlen(name) - 10;
+    int fd = -1;
+
+    for (int tries = 0; fd < 0 && tries < 100; tries++) {
+        unsigned char random[6];
+
+        if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+            return -1;
+        for (size_t i = 0; i < sizeof random; i++)
+            x[i] = letters[random[i] % (sizeof letters - 1)];
+        fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd < 0 && errno != EEXIST)
+            return -1;
+    }
+    return fd;
+}
+
 int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct ml_err *err)
 {
     const char *slash = strrchr(path, '/');
@@ -74,17 +96,14 @@ int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct 
         return -1;
     }
     f->tmp = ml_format("%.*s.%s.XXXXXX.tmp", dirlen, path, path + dirlen);
-    f->fd = mkostemps(f->tmp, 4, O_CLOEXEC);
-    if (f->fd < 0 || fchmod(f->fd, mode) < 0) {
-        ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
-        if (f->fd < 0) {
-            free(f->tmp);
-            f->tmp = NULL;
-        }
-        ml_outfile_abort(f);
-        return -1;
-    }
-    return 0;
+    f->fd = open_new(f->tmp, mode);
+    if (f->fd >= 0)
+        return 0;
+    ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
+    free(f->tmp);
+    f->tmp = NULL;
+    ml_outfile_abort(f);
+    return -1;
 }
 
 int ml_outfile_write(struct ml_outfile *f, const void *p, size_t n, struct ml_err *err)
@@ -166,7 +185,7 @@ int ml_mkdirs(const char *path, struct ml_err *err)
     struct stat st;
     int rc = 0;
 
-    for (char *s = p + 1; rc == 0; s++) {
+    for (char *s = p + (*p != '\0'); rc == 0; s++) {
         char c = *s;
 
         if (c != '/' && c != '\0')

@@ -15,7 +15,8 @@
 int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err);
 
 /* A file being written. Until ml_outfile_commit nothing is visible under its name; ml_outfile_abort (always safe, also
- * after commit) removes what was written. A killed process leaves at most a ".<name>.XXXXXX.tmp" beside it. */
+ * after commit) removes what was written. The mode is subject to the umask. A killed process leaves at most a
+ * ".<name>.XXXXXX.tmp" beside it. */
 struct ml_outfile {
     int fd;
     char *path, *tmp;

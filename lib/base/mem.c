@@ -155,6 +155,7 @@ char *ml_buf_detach(struct ml_buf *b)
 
     b->data = NULL;
     b->len = b->cap = 0;
+    b->full = false;
     return p;
 }
 

@@ -102,7 +102,12 @@ const char *ml_size_format(uint64_t bytes, char out[16])
 
 void ml_text_harmless(char *s)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+    for (; *s; s++) {
+        if ((unsigned char)*s < 0x20 || *s == 0x7f) {
             *s = '?';
+        } else if ((unsigned char)s[0] == 0xc2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0) {
+            *s++ = '?';
+            *s = '?';
+        }
+    }
 }

@@ -3,6 +3,8 @@
 #include "base/tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -118,6 +120,7 @@ static int store(const struct ml_opt *o, const char *value, void *cfg, struct ml
 {
     char *field = (char *)cfg + o->offset;
     int64_t i;
+    double x;
 
     switch (o->kind) {
     case ML_OPT_FLAG:
@@ -135,8 +138,9 @@ static int store(const struct ml_opt *o, const char *value, void *cfg, struct ml
         *(long *)field = (long)i;
         return 0;
     case ML_OPT_NUM:
-        if (!ml_double_parse(value, strlen(value), (double *)field))
+        if (!ml_double_parse(value, strlen(value), &x) || !isfinite(x))
             return ml_err_set(err, ML_USAGE, "option '--%s' takes a number, not '%s'", o->name, value);
+        *(double *)field = x;
         return 0;
     }
     return 0;
@@ -316,6 +320,15 @@ static int show(const struct ml_cmd *cmd, bool help, struct ml_err *err)
     return 0;
 }
 
+/* Were a standard descriptor closed, the next file opened would take its number, and messages would land in it. What
+ * takes its place can't be used the way it would be, so that using it still is an error. */
+static void hold_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int (*run)(void *cfg, struct ml_err *err))
 {
     struct ml_common *c = cfg;
@@ -323,12 +336,13 @@ int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int
     struct ml_err err = ML_ERR_INIT;
     int rc;
 
+    hold_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write(), reported like any other */
     c->name = cmd->name;
     rc = parse(&w, c, &err);
     if (rc == 0)
         rc = w.what == RUN ? run(cfg, &err) : show(cmd, w.what == SHOW_HELP, &err);
-    if (rc >= 0 && (fflush(stdout) != 0 || close(STDOUT_FILENO) != 0) && errno != EBADF)
+    if (rc >= 0 && (fflush(stdout) != 0 || close(STDOUT_FILENO) != 0))
         rc = ml_err_errno(&err, ML_LOCAL, "cannot write 'standard output'");
     if (rc < 0) {
         ml_text_harmless(err.msg);

@@ -65,9 +65,22 @@ ON_FD(ssize_t, copy_file_range, (int in, off64_t *inoff, int out, off64_t *outof
     (in, inoff, out, outoff, n, flags), out)
 ON_FD(int, fsync, (int fd), (fd), fd)
 ON_FD(int, fdatasync, (int fd), (fd), fd)
-ON_PATH(int, mkostemps, (char *t, int suffix, int flags), (t, suffix, flags))
-ON_PATH(int, mkostemps64, (char *t, int suffix, int flags), (t, suffix, flags))
 ON_PATH(int, rename, (const char *from, const char *to), (from, to))
 ON_PATH(int, link, (const char *from, const char *to), (from, to))
 ON_PATH(int, symlink, (const char *to, const char *path), (to, path))
 ON_PATH(int, mkdir, (const char *path, mode_t mode), (path, mode))
+
+#define OPEN(name)                                                                                                     \
+    int name(const char *path, int flags, ...)                                                                         \
+    {                                                                                                                  \
+        mode_t mode;                                                                                                   \
+        va_list ap;                                                                                                    \
+                                                                                                                       \
+        va_start(ap, flags);                                                                                           \
+        mode = (flags & O_CREAT) ? va_arg(ap, mode_t) : 0;                                                             \
+        va_end(ap);                                                                                                    \
+        return (flags & O_CREAT) && fault(#name) ? -1 : REAL(name)(path, flags, mode);                                 \
+    }
+
+OPEN(open)
+OPEN(open64)
