@@ -28,7 +28,8 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "to", ML_OPT_STR, struct cfg, to, "DIR", "files: where it goes, a new or empty directory"),
     ML_OPT_ROW(0, "optional", ML_OPT_FLAG, struct cfg, optional, NULL, "nothing published yet is no error"),
     ML_OPT_ROW(0, "platform", ML_OPT_STR, struct cfg, platform, "OS/ARCH", "which image of an index [this machine's]"),
-    ML_OPT_ROW(0, "max-size", ML_OPT_NUM, struct cfg, max_size, "BYTES", "most that may come out [1 GiB + 200 times]"),
+    ML_OPT_ROW(
+        0, "max-size", ML_OPT_NUM, struct cfg, max_size, "BYTES", "most that may come out [256 MiB + 200 times]"),
     ML_OPT_CARD(struct cfg),
     ML_OPT_OUT(struct cfg),
     ML_OPT_QUIET(struct cfg),

@@ -12,7 +12,7 @@
 #include "oci/decompress.h"
 
 #define PIPE  (1 << 20)
-#define SLACK ((uint64_t)1 << 30)
+#define SLACK ((uint64_t)256 << 20)
 #define RATIO 200
 
 struct ml_layer_in {

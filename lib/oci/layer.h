@@ -10,7 +10,7 @@
 
 struct ml_layer_in;
 
-/* `max`: bytes that it may unpack to; 0: 1 GiB and 200 times its size, what no honest layer reaches. `r` may not be
+/* `max`: bytes that it may unpack to; 0: 256 MiB and 200 times its size, what no honest layer reaches. `r` may not be
  * used until the close. */
 int ml_layer_open(
     struct ml_repo *r, const struct ml_desc *d, uint64_t max, struct ml_layer_in **out, struct ml_err *err);

@@ -251,9 +251,15 @@ int ml_layout_blob_mount(struct ml_repo *r, const struct ml_digest *d, const str
         return 1;
     a = blob_path(from->ref.place, d);
     b = blob_path(r->ref.place, d);
-    rc = link(a, b) == 0 || errno == EEXIST ? 0 : errno == ENOENT ? 1 : -1;
-    if (rc < 0)
+    if (link(a, b) == 0 || errno == EEXIST)
+        rc = 0;
+    else if (errno == ENOENT)
+        rc = 1;
+    else if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EACCES || errno == ENOTSUP ||
+             errno == ENOSYS)
         rc = copy_blob(r, d, from, err);
+    else
+        rc = ml_err_errno(err, ML_LOCAL, "cannot link '%s'", b);
     free(a);
     free(b);
     return rc;

@@ -14,6 +14,7 @@
 #include "base/text.h"
 
 #define CHUNK      ((size_t)256 << 10)
+#define BLOCK      512
 #define PATH_BYTES 4096 /* no file system takes more at once */
 
 struct ml_untar {
@@ -24,18 +25,30 @@ struct ml_untar {
     char *path, *link;
     char *chunk;
     bool open;
+    uint64_t total, last; /* bytes so far; size of the entry before */
+    size_t odd;           /* what the stream had beyond whole blocks at its end */
     locale_t locale, before;
 };
 
+/* Some tools (umoci insert) leave out the padding of the last file: it is put behind here, and `finished` looks whether
+ * that was all. */
 static la_ssize_t give(struct archive *a, void *ctx, const void **p)
 {
     struct ml_untar *u = ctx;
     int64_t n = u->read(u->ctx, u->chunk, CHUNK, &u->err);
 
-    if (n < 0)
-        archive_set_error(a, EIO, "%s", "cannot read");
     *p = u->chunk;
-    return n < 0 ? ARCHIVE_FATAL : (la_ssize_t)n;
+    if (n < 0) {
+        archive_set_error(a, EIO, "%s", "cannot read");
+        return ARCHIVE_FATAL;
+    }
+    if (n == 0 && u->total % BLOCK != 0) {
+        u->odd = u->total % BLOCK;
+        n = (int64_t)(BLOCK - u->odd);
+        memset(u->chunk, 0, (size_t)n);
+    }
+    u->total += (uint64_t)n;
+    return (la_ssize_t)n;
 }
 
 struct ml_untar *ml_untar_new(ml_untar_read_fn *read, void *ctx)
@@ -129,6 +142,13 @@ static enum ml_tar_type type_of(struct archive_entry *ae)
     }
 }
 
+static int finished(struct ml_untar *u, struct ml_err *err)
+{
+    if (u->err.code)
+        return failed(u, err);
+    return u->odd > 0 && u->last % BLOCK != u->odd ? ml_err_set(err, ML_LOCAL, "malformed tar: it ends too early") : 1;
+}
+
 int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err)
 {
     struct archive_entry *ae;
@@ -140,7 +160,7 @@ int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err
     u->open = true;
     rc = archive_read_next_header(u->a, &ae);
     if (rc == ARCHIVE_EOF)
-        return u->err.code ? failed(u, err) : 1;
+        return finished(u, err);
     if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
         return failed(u, err);
     if (take_path(archive_entry_pathname(ae), "name", &u->path, err) < 0)
@@ -162,11 +182,12 @@ int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err
             return ml_err_set(err, ML_LOCAL, "the tar has a symbolic link '%s' without a target", u->path);
     }
     e->link = e->type == ML_TAR_HARDLINK || e->type == ML_TAR_SYMLINK ? u->link : NULL;
+    u->last = 0;
     if (e->type != ML_TAR_FILE)
         return 0;
     if (archive_entry_size(ae) < 0)
         return ml_err_set(err, ML_LOCAL, "the tar has a file '%s' with a negative size", u->path);
-    e->size = (uint64_t)archive_entry_size(ae);
+    e->size = u->last = (uint64_t)archive_entry_size(ae);
     if (archive_entry_sparse_count(ae) > 0)
         return ml_err_set(err, ML_LOCAL, "the tar has a sparse file '%s', which a layer may not", u->path);
     return 0;

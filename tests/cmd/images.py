@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import tarfile
+import zlib
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -71,7 +72,7 @@ class Layout:
             descs.append(desc)
             try:
                 plain = gzip.decompress(data) if kind == "+gzip" else data
-            except (OSError, EOFError):
+            except (OSError, EOFError, zlib.error):
                 plain = data
             if kind == "+zstd":
                 plain = subprocess.run(["zstd", "-q", "-d", "-c"], input=data, stdout=subprocess.PIPE).stdout
