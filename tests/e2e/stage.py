@@ -144,7 +144,7 @@ class Stage:
         self.podman_env = {"CONTAINERS_REGISTRIES_CONF": self.path("registries.conf"), "REGISTRY_AUTH_FILE": self.path("auth.json")}
         for driver in ("overlay", "vfs"):
             self.podman = ["podman", "--root", self.path("podman", driver), "--runroot", self.path("podman", driver + ".run"), "--storage-driver", driver,
-                           "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc", "--log-level", "error"]
+                           "--tmpdir", self.path("podman", "tmp"), "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc", "--log-level", "error"]
             if subprocess.run([*self.podman, "info"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._env()).returncode == 0:
                 return
         raise Trouble("podman works neither with overlay nor with vfs: " + run([*self.podman, "info"], env=self._env()))
@@ -231,7 +231,8 @@ class Stage:
         local = os.path.join(self.project, ".gitlab-ci-local")
         for stale in ("artifacts", "output", "builds"):
             shutil.rmtree(os.path.join(local, stale), ignore_errors=True)
-        variables = {**self._variables(), "CI_PIPELINE_IID": str(self.pipelines), "CI_PIPELINE_ID": str(1000 + self.pipelines)}
+        variables = {**self._variables(), "CI_PIPELINE_IID": str(self.pipelines), "CI_PIPELINE_ID": str(1000 + self.pipelines),
+                     "CI_PIPELINE_URL": f"{self.gitlab}/{PROJECT}/-/pipelines/{1000 + self.pipelines}"}
         flags = ["--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color", "--home", self.path("home"), "--no-evaluate-rule-changes"]
         if merge_request:
             branch = self.git("branch", "--show-current")
@@ -305,16 +306,27 @@ class Stage:
     def manifest(self, reference, repository=PROJECT):
         return json.loads(self._registry_get(f"{repository}/manifests/{reference}", MANIFESTS)[2])
 
+    def card(self, digest, repository=PROJECT):
+        """The card that is attached to an image."""
+        layer = self.manifest(digest.replace(":", "-") + ".card", repository)["layers"][0]
+        return json.loads(self._file(layer["digest"], repository, "card.json"))
+
     def model_id(self, digest, repository=PROJECT):
         """What the app must say when it runs this image: its model.json, hashed out of the registry's own layer."""
         for layer in reversed(self.manifest(digest, repository)["layers"]):
-            content = self._registry_get(f"{repository}/blobs/{layer['digest']}")[2]
-            if content[:2] == b"\x1f\x8b":
-                content = gzip.decompress(content)
-            with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-                for member in tar:
-                    if member.name.lstrip("./") == "app/model/model.json":
-                        return hashlib.sha256(tar.extractfile(member).read()).hexdigest()[:12]
+            content = self._file(layer["digest"], repository, "app/model/model.json")
+            if content:
+                return hashlib.sha256(content).hexdigest()[:12]
+        return None
+
+    def _file(self, layer, repository, name):
+        content = self._registry_get(f"{repository}/blobs/{layer}")[2]
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            for member in tar:
+                if member.name.lstrip("./") == name:
+                    return tar.extractfile(member).read()
         return None
 
     def running(self, environment):
@@ -366,6 +378,7 @@ class Stage:
     # ---- the end ----
 
     def stop(self, keep):
+        """Ends what was started and removes the directory, all but logs and project when `keep` says so."""
         if hasattr(self, "podman"):
             subprocess.run([*self.podman, "rm", "--all", "--force", "--time", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._env())
         for server in self.servers:
@@ -376,14 +389,26 @@ class Stage:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+        # podman's monitors clean up behind their containers, and have the storage mounted meanwhile
+        deadline = time.monotonic() + 10
+        while self._busy() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for entry in os.listdir(self.dir):
+            path = self.path(entry)
+            if not (keep and entry in ("logs", "sections")):
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        if not keep:
+            os.rmdir(self.dir)
+
+    def _busy(self):
+        """Whether a process that names our directory is left, or a mount that cannot be undone."""
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{process}/cmdline", "rb") as f:
+                    if int(process) != os.getpid() and (self.dir + "/podman").encode() in f.read():
+                        return True
+            except OSError:
+                pass
         with open("/proc/self/mounts") as f:
             mounts = [line.split()[1] for line in f if line.split()[1].startswith(self.dir + "/")]
-        for mount in reversed(mounts):
-            subprocess.run(["umount", mount], stderr=subprocess.DEVNULL)
-        if keep:
-            for entry in os.listdir(self.dir):
-                if entry not in ("logs", "sections"):
-                    path = self.path(entry)
-                    shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else os.unlink(path)
-        else:
-            shutil.rmtree(self.dir)
+        return any(subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode for mount in reversed(mounts))
