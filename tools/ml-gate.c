@@ -35,7 +35,7 @@ static const struct ml_cmd cmd = {
     .synopsis = "[options] POLICY.yml",
     .opts = opts,
     .examples = "ml-gate ml-policy.yml --card compared.json --junit gate.xml -o gated.json\n"
-                "ml-eval candidate.csv |\n"
+                "ml-eval --slice accents candidate.csv |\n"
                 "    ml-compare --current current.csv --candidate candidate.csv |\n"
                 "    ml-gate ml-policy.yml >card.json",
     .min_args = 1,
