@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Any bytes as JSON Lines, with their first object as header and behind a fixed one. What our scanner accepts as one
+ * line, the strict scanner of data/json.h accepts too, but for Python's NaN and Infinity, doubled unknown keys and what
+ * a double cannot hold. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/json.h"
+#include "data/table.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static size_t rows_of(const char *text, size_t size)
+{
+    const struct ml_cell *cells;
+    struct ml_table *t;
+    size_t rows = 0;
+
+    if (ml_table_open_bytes(text, size, "fuzz", &t, NULL) < 0)
+        return 0;
+    int rc;
+    while ((rc = ml_table_next(t, &cells, NULL)) == 0) {
+        rows++;
+        for (size_t i = 0; i < ml_table_columns(t)->n; i++)
+            if (cells[i].len > size)
+                abort();
+    }
+    ml_table_close(t);
+    return rc < 0 ? 0 : rows;
+}
+
+/* Differences from the strict scanner that are meant. */
+static bool lenient(const char *why)
+{
+    static const char *const meant[] = { "duplicate key", "not a value", "out of range" };
+    for (size_t i = 0; i < sizeof meant / sizeof *meant; i++)
+        if (strstr(why, meant[i]) != NULL)
+            return true;
+    return false;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char head[] = "{\"id\":1,\"label\":\"a\",\"p\":{\"a\":1,\"b\":2}}\n";
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_buf b = ML_BUF_INIT;
+
+    ml_buf_adds(&b, head);
+    ml_buf_add(&b, data, size);
+    rows_of(ml_buf_str(&b), b.len);
+    ml_buf_release(&b);
+    if (size > 0 && data[0] == '{' && memchr(data, '\n', size) == NULL && rows_of((const char *)data, size) == 1 &&
+        ml_json_check((const char *)data, size, "strict", &err) < 0 && !lenient(err.msg))
+        abort();
+    return 0;
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Predictions: identity of the rows, dictionary and columns, tasks and classes, pairing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <xxhash.h>
+
+#include "data/grid.h"
+#include "model/comparison.h"
+#include "model/predictions.h"
+
+static void interns(void **state)
+{
+    struct ml_intern d = { 0 };
+    char text[32];
+
+    (void)state;
+    assert_int_equal(ml_intern_find(&d, "a", 1), -1);
+    for (int round = 0; round < 2; round++)
+        for (uint32_t i = 0; i < 50000; i++) {
+            snprintf(text, sizeof text, "%u", i * 7);
+            assert_int_equal(ml_intern_put(&d, text, strlen(text)), i);
+        }
+    assert_int_equal(d.n, 50000);
+    assert_string_equal(ml_intern_text(&d, 49999), "349993");
+    assert_int_equal(ml_intern_find(&d, "70", 2), 10);
+    assert_int_equal(ml_intern_find(&d, "71", 2), -1);
+    assert_int_equal(ml_intern_put(&d, "", 0), 50000);
+    ml_intern_release(&d);
+}
+
+static void indexes_rows(void **state)
+{
+    enum { N = 20000 };
+    struct ml_rowindex x = { 0 };
+    struct ml_hash128 *keys = calloc(N + 1, sizeof *keys);
+    size_t before = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < N; i++)
+        keys[i] = ml_hash128(&i, sizeof i, 0);
+    for (size_t i = 0; i < N; i += 250)
+        assert_int_equal(ml_rowindex_add(&x, keys, i, i + 250, &before), i + 250);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(ml_rowindex_find(&x, keys, keys[i]), i);
+    uint32_t other = N;
+    assert_int_equal(ml_rowindex_find(&x, keys, ml_hash128(&other, sizeof other, 0)), -1);
+    /* keys that agree in 64 bits are different keys */
+    struct ml_hash128 near = { keys[5].lo, keys[5].hi ^ 1 };
+    assert_int_equal(ml_rowindex_find(&x, keys, near), -1);
+    keys[N] = keys[123];
+    assert_int_equal(ml_rowindex_add(&x, keys, N, N + 1, &before), N);
+    assert_int_equal(before, 123);
+    ml_rowindex_release(&x);
+    free(keys);
+}
+
+static void knows_numbers(void **state)
+{
+    static const struct {
+        const char *text;
+        bool number;
+        double value;
+    } cases[] = {
+        { "0", true, 0 },
+        { "-0", true, 0 },
+        { "-0.0", true, 0 },
+        { "1", true, 1 },
+        { "1.0", true, 1 },
+        { "-12", true, -12 },
+        { "1e3", true, 1000 },
+        { "1.5E-1", true, 0.15 },
+        { "123456789012345", true, 123456789012345.0 },
+        { "0.25", true, 0.25 },
+        { "1234567890123456", false, 0 },
+        { "007", false, 0 },
+        { "-01", false, 0 },
+        { "00.5", false, 0 },
+        { "", false, 0 },
+        { "-", false, 0 },
+        { "nan", false, 0 },
+        { "inf", false, 0 },
+        { "1e999", false, 0 },
+        { "0x10", false, 0 },
+        { " 1", false, 0 },
+        { "1 ", false, 0 },
+        { "1,5", false, 0 },
+        { "abc", false, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double x = 99;
+        if (ml_column_number(cases[i].text, strlen(cases[i].text), &x) != cases[i].number)
+            fail_msg("'%s'", cases[i].text);
+        if (cases[i].number && (x != cases[i].value || (x == 0 && 1 / x < 0)))
+            fail_msg("'%s' is %g", cases[i].text, x);
+    }
+}
+
+static int add(struct ml_column *c, const char *s)
+{
+    return ml_column_add(c, (struct ml_cell){ s, strlen(s) }, c->n + 2);
+}
+
+static void columns_become_dense(void **state)
+{
+    struct ml_column c = { 0 };
+    char text[32];
+
+    (void)state;
+    for (size_t i = 0; i < ML_COLUMN_DISTINCT + 1000; i++) {
+        snprintf(text, sizeof text, "%zu.5", i);
+        assert_int_equal(add(&c, text), 0);
+    }
+    assert_non_null(c.dense);
+    assert_int_equal(ml_column_distinct(&c), SIZE_MAX);
+    assert_int_equal(c.n, ML_COLUMN_DISTINCT + 1000);
+    for (size_t i = 0; i < c.n; i++)
+        assert_true(ml_column_at(&c, i) == (double)i + 0.5);
+    assert_int_equal(add(&c, "x"), -1);
+    assert_int_equal(c.n, ML_COLUMN_DISTINCT + 1000);
+    uint32_t rows[] = { 70, 3 };
+    ml_column_take(&c, rows, 2);
+    assert_true(c.n == 2 && ml_column_at(&c, 0) == 70.5 && ml_column_at(&c, 1) == 3.5);
+    ml_column_release(&c);
+
+    /* one text in time keeps all texts apart */
+    assert_int_equal(add(&c, "01"), 0);
+    for (size_t i = 0; i < ML_COLUMN_DISTINCT + 10; i++) {
+        snprintf(text, sizeof text, "%zu", i);
+        assert_int_equal(add(&c, text), 0);
+    }
+    assert_null(c.dense);
+    assert_true(c.text);
+    assert_int_equal(ml_column_distinct(&c), ML_COLUMN_DISTINCT + 11);
+    ml_column_release(&c);
+}
+
+static void read_from(struct ml_predictions *p, const char *text, const struct ml_columns *c, unsigned flags)
+{
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_table *t;
+
+    memset(p, 0, sizeof *p);
+    assert_int_equal(ml_table_open_bytes(text, strlen(text), "f", &t, &err), 0);
+    if (ml_predictions_read(p, t, c, flags, &err) < 0)
+        fail_msg("%s", err.msg);
+    ml_table_close(t);
+}
+
+/* What verdicts.md says, put together by hand. */
+struct by_hand {
+    unsigned __int128 sum[2];
+    uint64_t rows;
+};
+
+static void hand_add(struct by_hand *h, const void *rec, size_t n)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        XXH128_hash_t x = XXH3_128bits_withSeed(rec, n, i);
+        h->sum[i] += ((unsigned __int128)x.high64 << 64) | x.low64;
+    }
+    h->rows++;
+}
+
+static void hand_end(const struct by_hand *h, struct ml_digest *out)
+{
+    unsigned char b[40];
+    memcpy(b, &h->sum[0], 16);
+    memcpy(b + 16, &h->sum[1], 16);
+    memcpy(b + 32, &h->rows, 8);
+    ml_digest_bytes(b, sizeof b, out);
+}
+
+static void identifies_rows(void **state)
+{
+    struct ml_columns plain = ML_COLUMNS_INIT, all = ML_COLUMNS_INIT;
+    struct ml_predictions p;
+    struct ml_digest want;
+    struct by_hand h;
+
+    (void)state;
+    /* numbers: "n" and the eight bytes; -0 is 0 */
+    read_from(&p, "id,label,prediction\nx,1.0,1\ny z,-0,1\n", &plain, 0);
+    h = (struct by_hand){ 0 };
+    hand_add(&h, "x\0n\0\0\0\0\0\0\xf0\x3f", 11);
+    hand_add(&h, "y z\0n\0\0\0\0\0\0\0\0", 13);
+    hand_end(&h, &want);
+    assert_string_equal(p.data.s, want.s);
+    h = (struct by_hand){ 0 };
+    hand_add(&h, "x", 1);
+    hand_add(&h, "y z", 3);
+    hand_end(&h, &want);
+    assert_string_equal(p.ids.s, want.s);
+    ml_predictions_release(&p);
+
+    /* one text makes all of them texts; booleans are lower case; without ids rows are numbered from 1 */
+    read_from(&p, "label,prediction\n1.0,x\nTRUE,x\nab,ab\n", &plain, 0);
+    h = (struct by_hand){ 0 };
+    hand_add(&h, "1\0s1.0", 6);
+    hand_add(&h, "2\0strue", 7);
+    hand_add(&h, "3\0sab", 5);
+    hand_end(&h, &want);
+    assert_string_equal(p.data.s, want.s);
+    ml_predictions_release(&p);
+
+    /* weight and group */
+    all.weight = "w";
+    all.group = "g";
+    read_from(&p, "id,label,prediction,w,g\nx,a,a,0.5,q\n", &all, 0);
+    h = (struct by_hand){ 0 };
+    hand_add(&h, "x\0sa\0w\0\0\0\0\0\0\xe0\x3f\0gq", 17);
+    hand_end(&h, &want);
+    assert_string_equal(p.data.s, want.s);
+    ml_predictions_release(&p);
+}
+
+/* "binary 0,1 +1" or the error. */
+static void settles_as(const char *text, struct ml_columns *c, const char *want)
+{
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_predictions p;
+    struct ml_subject s = { 0 };
+    struct ml_answers a = { 0 };
+    struct ml_buf b = ML_BUF_INIT;
+
+    read_from(&p, text, c, 0);
+    if (ml_subject_settle(&s, c, &p, NULL, &a, NULL, &err) < 0) {
+        ml_buf_addf(&b, "%d", err.code);
+    } else {
+        ml_buf_adds(&b, s.task == ML_TASK_BINARY       ? "binary "
+                        : s.task == ML_TASK_MULTICLASS ? "multiclass "
+                                                       : "regression");
+        for (size_t i = 0; i < s.classes.n; i++)
+            ml_buf_addf(&b, "%s%s", i > 0 ? "," : "", s.classes.v[i]);
+        if (s.positive >= 0)
+            ml_buf_addf(&b, " +%s", s.classes.v[s.positive]);
+        for (size_t i = 0; a.s.pred != NULL && i < a.s.n; i++)
+            ml_buf_addf(&b, " %s", s.classes.v[a.s.pred[i]]);
+    }
+    if (strcmp(ml_buf_str(&b), want) != 0)
+        fail_msg("'%s' gave '%s' (%s), not '%s'", text, ml_buf_str(&b), err.msg, want);
+    ml_buf_release(&b);
+    ml_answers_release(&a);
+    ml_subject_release(&s);
+    ml_predictions_release(&p);
+}
+
+static void settles(void **state)
+{
+    struct ml_columns c = ML_COLUMNS_INIT;
+
+    (void)state;
+    settles_as("label,prediction\n0,1\n1,1\n", &c, "binary 0,1 +1 1 1");
+    settles_as("label,prediction\n-1,1\n1,-1.0\n", &c, "binary -1,1 +1 1 -1");
+    settles_as("label,prediction\nFalse,TRUE\nfalse,false\n", &c, "binary false,true +true true false");
+    settles_as("label,prediction\n1,2\n2,1\n", &c, "multiclass 1,2 2 1");
+    settles_as("label,prediction\nham,spam\nspam,ham\n", &c, "multiclass ham,spam spam ham");
+    settles_as("label,prediction\n10,9\n9,10\nx,x\n", &c, "multiclass 10,9,x 9 10 x");
+    settles_as("label,prediction\n10,9\n9,10\n", &c, "multiclass 9,10 9 10");
+    settles_as("label,prediction\n1,2\n2,1\n3,3\n", &c, "2");
+    settles_as("label,prediction\na,b\na,a\n", &c, "multiclass a,b b a");
+    settles_as("label,prediction\na,x\nb,y\n", &c, "3");
+    settles_as("label,score\n1,0.5\n1,0.49\n", &c, "binary 0,1 +1 1 0");
+    settles_as("label,score\n0,0.5\n0,0.49\n", &c, "binary 0,1 +1 1 0");
+    settles_as("label,score\ntrue,0.1\n", &c, "binary false,true +true false");
+    settles_as("label,score\na,0.1\nb,0.2\n", &c, "2");
+    settles_as("label,score\n0,0.1\n1,1.2\n", &c, "2");
+    settles_as("label,score,prediction\n0,0.9,0\n1,0.1,1\n", &c, "binary 0,1 +1 0 1");
+    settles_as("label,score,prediction\na,0.9,a\nb,0.1,b\n", &c, "multiclass a,b a b");
+    c.positive = "b";
+    settles_as("label,score\na,0.1\nb,0.7\n", &c, "binary a,b +b a b");
+    settles_as("label,score\na,0.1\na,0.7\n", &c, "binary a,b +b a b");
+    settles_as("label,score\nb,0.1\nb,0.7\n", &c, "binary b,not b +b not b b");
+    settles_as("label,score\na,0.1\nc,0.7\n", &c, "2");
+    settles_as("label,prediction\na,b\nb,c\n", &c, "2");
+    c.positive = "2.0";
+    settles_as("label,score\n1,0.1\n2,0.7\n", &c, "binary 1,2 +2 1 2");
+    c.positive = NULL;
+    c.threshold = -3;
+    settles_as("label,score\n0,-4\n1,-3\n", &c, "binary 0,1 +1 0 1");
+    c.threshold = __builtin_nan("");
+    c.scores = "p";
+    settles_as("label,p1,p2,p3\n1,.2,.5,.3\n3,.4,.2,.4\n", &c, "multiclass 1,2,3 2 1");
+    settles_as("label,p1,p0\n0,.2,.8\n1,.7,.3\n", &c, "binary 0,1 +1 0 1");
+    settles_as("label,pa,pb\nc,.2,.8\na,.7,.3\n", &c, "3");
+    c.scores = NULL;
+    c.task = "regression";
+    settles_as("label,prediction\n007,1\n2,3\n", &c, "regression");
+    settles_as("label,prediction\na,1\n2,3\n", &c, "3");
+    settles_as("label,prediction\n1e999,1\n2,3\n", &c, "3");
+    settles_as("label,score\n1,1\n2,3\n", &c, "3");
+    c.task = "multiclass";
+    settles_as("label,prediction\n1,2\n2,1\n3,3\n", &c, "multiclass 1,2,3 2 1 3");
+    settles_as("label,prediction\n0,1\n1,1\n", &c, "multiclass 0,1 1 1");
+}
+
+static void pairs(void **state)
+{
+    struct ml_columns c = ML_COLUMNS_INIT;
+    struct ml_predictions a, b;
+    struct ml_mismatch m;
+    char buf[24];
+
+    (void)state;
+    ml_strs_add(&c.slices, "s");
+    read_from(&a, "id,label,prediction,s\nx,0,1,u\ny,1,0,v\nz,0,0,u\n", &c, ML_PREDICTIONS_IDS);
+    read_from(
+        &b, "id,prediction,label\nz,1,0.0\nw,1,1\nx,0,0\ny,0,1\n", &c, ML_PREDICTIONS_IDS | ML_PREDICTIONS_LENIENT);
+    assert_int_equal(ml_predictions_pair(&b, &a, false, &m), 1);
+    assert_string_equal(m.message, "1 id only in 'f' (for example 'w')");
+    assert_true(m.only_current == 1 && m.only_candidate == 0 && a.n == 3 && b.n == 4);
+    assert_int_equal(ml_predictions_pair(&b, &a, true, &m), 0);
+    assert_true(m.only_current == 1 && a.n == 3 && b.n == 3);
+    assert_string_equal(ml_predictions_id(&b, 0, buf), "x");
+    assert_string_equal(ml_predictions_id(&b, 2, buf), "z");
+    assert_true(ml_column_at(&b.prediction, 2) == 1);
+    ml_predictions_release(&a);
+    ml_predictions_release(&b);
+    ml_strs_release(&c.slices);
+}
+
+static void lines_up(void **state)
+{
+    struct ml_grid g = { .columns = 3, .left = 1 << 2 };
+    struct ml_buf line = ML_BUF_INIT;
+    const char *rows[][3] = { { "a", "12", "xyz" }, { "\xc3\xa9\xc3\xa9\xc3\xa9", "3", "" } };
+
+    (void)state;
+    ml_grid_add(&g, rows[0]);
+    ml_grid_add(&g, rows[1]);
+    assert_true(ml_grid_line(&g, 0, &line));
+    assert_string_equal(ml_buf_str(&line), "a    12  xyz");
+    assert_true(ml_grid_line(&g, 1, &line));
+    assert_string_equal(ml_buf_str(&line), "\xc3\xa9\xc3\xa9\xc3\xa9   3");
+    assert_false(ml_grid_line(&g, 2, &line));
+    ml_buf_release(&line);
+    ml_grid_release(&g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(interns),
+        cmocka_unit_test(indexes_rows),
+        cmocka_unit_test(knows_numbers),
+        cmocka_unit_test(columns_become_dense),
+        cmocka_unit_test(identifies_rows),
+        cmocka_unit_test(settles),
+        cmocka_unit_test(pairs),
+        cmocka_unit_test(lines_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
