@@ -205,13 +205,14 @@ static int run(void *arg, struct ml_err *err)
         free(margins[i].metric);
     free(margins);
     ml_policy_release(&policy);
-    ml_strs_release(&cfg->margins);
-    ml_strs_release(&cfg->cols.slices);
     return rc;
 }
 
 int main(int argc, char **argv)
 {
     struct cfg cfg = { .alpha = 0.05, .cols = ML_COLUMNS_INIT };
-    return ml_tool_main(&cmd, argc, argv, &cfg, run);
+    int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
+    ml_strs_release(&cfg.margins);
+    ml_strs_release(&cfg.cols.slices);
+    return rc;
 }

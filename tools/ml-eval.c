@@ -189,5 +189,7 @@ out:
 int main(int argc, char **argv)
 {
     struct cfg cfg = { .confidence = 0.95, .cols = ML_COLUMNS_INIT };
-    return ml_tool_main(&cmd, argc, argv, &cfg, run);
+    int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
+    ml_strs_release(&cfg.cols.slices);
+    return rc;
 }

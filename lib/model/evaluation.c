@@ -49,7 +49,8 @@ int ml_slices_find(const struct ml_predictions *p, struct ml_slices *out, struct
                 p->name, ML_SLICES_MAX, ml_intern_text(&d->names, 0));
         divide(d, p->n, out);
     }
-    qsort(out->v, out->n, out->n > 0 ? sizeof *out->v : 1, by_name);
+    if (out->n > 0)
+        qsort(out->v, out->n, sizeof *out->v, by_name);
     for (size_t i = 0; i < out->n; i++)
         if (i == 0 || strcmp(out->v[i].name, out->v[kept - 1].name) != 0)
             out->v[kept++] = out->v[i];
