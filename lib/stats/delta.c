@@ -62,11 +62,13 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
     }
 }
 
-static void count_changed(
+/* Fills changed, fixed and broken; returns how many rows, or groups, hold a change. */
+static size_t count_changed(
     struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, struct ml_delta *out)
 {
-    size_t n = a->s.n;
+    size_t n = a->s.n, units = 0;
     double *x = ml_calloc(n + 1, sizeof *x), *y = ml_calloc(n + 1, sizeof *y);
+    unsigned char *seen = ml_calloc((size_t)a->s.groups + 1, 1);
     bool hits = counts_hits(metric);
     bool ranks = metric->need == ML_NEED_SCORE && metric->id != ML_METRIC_TOP_K;
 
@@ -74,14 +76,34 @@ static void count_changed(
     contributions(b, metric, y);
     for (size_t i = 0; i < n; i++) {
         /* Placements of weighted rows are rounded sums; other contributions are equal or not. */
-        bool differs = ranks ? fabs(x[i] - y[i]) > 1e-12 : x[i] != y[i];
-
-        out->changed += differs;
+        if (ranks ? fabs(x[i] - y[i]) <= 1e-12 : x[i] == y[i])
+            continue;
+        out->changed++;
         out->fixed += hits && y[i] > x[i];
         out->broken += hits && x[i] > y[i];
+        units += !a->s.group || !seen[a->s.group[i]];
+        if (a->s.group)
+            seen[a->s.group[i]] = 1;
     }
     free(x);
     free(y);
+    free(seen);
+    return units;
+}
+
+/* Where rows are counted and next to none changed, the linearised variance is next to nothing and says nothing. Then
+ * the standard error is at least z/(n + z^2), which makes the interval as wide as Tango's is when no row of n changed:
+ * z^2/(n + z^2). */
+static void floor_se(const struct ml_measure *a, const struct ml_measure *b, const struct ml_metric *metric,
+    size_t units, double alpha, struct ml_delta *out)
+{
+    double z = ml_normal_quantile(1 - alpha / 2), n;
+
+    if ((!ml_counts_has(metric->id) && metric->id != ML_METRIC_TOP_K) || (double)units >= z * z)
+        return;
+    n = metric->id == ML_METRIC_TOP_K ? ml_measure_worth(a, metric, 0)
+                                      : fmin(ml_measure_worth(a, metric, 0), ml_measure_worth(b, metric, 0));
+    out->se = fmax(out->se, fmin(metric->high - metric->low, 2) * z / (n + z * z));
 }
 
 static bool fail(struct ml_delta *out, const char *reason)
@@ -215,6 +237,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
     double alpha, const struct ml_boot *boot, struct ml_delta *out)
 {
     bool plain = ml_measure_plain(current), force = boot && boot->force, delong;
+    size_t units;
 
     memset(out, 0, sizeof *out);
     out->smaller_class = SIZE_MAX;
@@ -226,7 +249,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         settle(out, "identical", "identical");
         return;
     }
-    count_changed(current, candidate, metric, out);
+    units = count_changed(current, candidate, metric, out);
     if (ml_measure_units(current) < 2) {
         fail(out, current->groups ? "an interval needs two groups" : "an interval needs two rows");
         return;
@@ -240,9 +263,12 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         return;
     }
     delong = metric->scale == ML_SCALE_AUC && plain;
-    if (!difference_se(current, candidate, metric, delong, out))
+    if (!difference_se(current, candidate, metric, delong, out)) {
         fail(out, out->interval_reason);
-    else if (plain && paired_proportion(metric))
+        return;
+    }
+    floor_se(current, candidate, metric, units, alpha, out);
+    if (plain && paired_proportion(metric))
         mcnemar(out, alpha);
     else
         linear(current, metric, out, delong, alpha);

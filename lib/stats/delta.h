@@ -29,14 +29,20 @@ struct ml_delta {
 };
 
 /* Both measures are of the same rows in the same order, with the same labels, weights and groups (checked by the
- * caller). Methods: accuracy and its like, unweighted and ungrouped: McNemar mid-p with Tango's interval; binary AUC
- * likewise: paired DeLong; no influence function, or boot->force: bootstrap; else linearised variance with Student's t.
- * `alpha` is the effective one. */
+ * caller). `alpha` is the effective one. Methods:
+ * - shares of right rows among all (accuracy, *_micro, top_k_accuracy), unweighted and ungrouped: McNemar mid-p with
+ *   Tango's interval;
+ * - binary AUC likewise: paired DeLong (1988, eq. 5); of several classes: the mean of the classes' areas, row by row;
+ * - no influence function, or boot->force: bootstrap;
+ * - else: linearised variance of the difference of the influences, Student's t with G-1 degrees of freedom.
+ * Metrics that count rows and saw changes in fewer than z^2 rows (groups): se is at least z/(n + z^2), n the rows in
+ * the denominator, because the variance of next to no changes is next to 0 (the interval of no change at all is
+ * Tango's, z^2/(n + z^2), not a point; without this, recall's nominal .95 covers .55 where
+ * 2 predictions of 50 differ). */
 void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     double alpha, const struct ml_boot *boot, struct ml_delta *out);
 
-/* From two cards: se^2 = se1^2 + se2^2, normal. Needs both se. changed is the smaller number of rows, for nothing is
- * known. */
+/* From two cards: se^2 = se1^2 + se2^2, normal. `changed` is SIZE_MAX: not known. */
 void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,
     size_t rows_candidate, double alpha, struct ml_delta *out);
 

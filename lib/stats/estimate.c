@@ -27,31 +27,6 @@ static void settle(struct ml_estimate *e, const char *name)
         e->low = e->high = 0;
 }
 
-/* How many independent rows those in the denominator are worth when their variance tells nothing: Kish's number, and no
- * more than the groups they come from. `metric` NULL: rows of class k with label k. */
-static double worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k)
-{
-    double sum = 0, squares = 0, n;
-    unsigned char *seen = m->s.group ? ml_calloc((size_t)m->s.groups + 1, 1) : NULL;
-    size_t groups = 0;
-
-    for (size_t i = 0; i < m->s.n; i++) {
-        double w = m->s.weight ? m->s.weight[i] : 1;
-
-        if (metric ? !ml_counts_within(&m->s, metric, i) : m->s.label[i] != k)
-            continue;
-        sum += w;
-        squares += w * w;
-        if (seen && !seen[m->s.group[i]]) {
-            seen[m->s.group[i]] = 1;
-            groups++;
-        }
-    }
-    free(seen);
-    n = squares > 0 ? sum * sum / squares : 0;
-    return m->s.group ? fmin(n, (double)groups) : n;
-}
-
 /* Share of its rows that the whole sample is worth. */
 static double worth_share(const struct ml_measure *m)
 {
@@ -71,7 +46,7 @@ static void proportion(const struct ml_measure *m, const struct ml_metric *metri
     }
     if (!ml_measure_plain(m)) {
         if (p == 0 || p == 1)
-            n = worth(m, metric, 0);
+            n = ml_measure_worth(m, metric, 0);
         else if (e->has_se && e->se > 0)
             n = fmin(n, p * (1 - p) / e->se / e->se);
     }
@@ -105,7 +80,7 @@ static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric,
     if (metric->id == ML_METRIC_AVERAGE_PRECISION)
         n = fmin(n, (double)(m->s.n - e->v.n));
     if (!ml_measure_plain(m))
-        n = metric->fallback == ML_FALLBACK_JACCARD ? worth(m, metric, 0) : n * worth_share(m);
+        n = metric->fallback == ML_FALLBACK_JACCARD ? ml_measure_worth(m, metric, 0) : n * worth_share(m);
     if (!(n > 0)) {
         no_interval(e, "the variance is 0");
         return;
@@ -130,8 +105,8 @@ static void auc(const struct ml_measure *m, double q, double z, struct ml_estima
         return;
     }
     if (binary) {
-        pos = worth(m, NULL, m->s.positive);
-        neg = worth(m, NULL, 1 - m->s.positive);
+        pos = ml_measure_worth(m, NULL, m->s.positive);
+        neg = ml_measure_worth(m, NULL, 1 - m->s.positive);
     } else {
         pos = (double)e->v.n * worth_share(m);
         neg = (double)(m->s.n - e->v.n) * worth_share(m);

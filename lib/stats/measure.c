@@ -313,6 +313,29 @@ bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, d
     return true;
 }
 
+double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k)
+{
+    double sum = 0, squares = 0, n;
+    unsigned char *seen = m->s.group ? ml_calloc((size_t)m->s.groups + 1, 1) : NULL;
+    size_t groups = 0;
+
+    for (size_t i = 0; i < m->s.n; i++) {
+        double w = m->s.weight ? m->s.weight[i] : 1;
+
+        if (metric ? !ml_counts_within(&m->s, metric, i) : m->s.label[i] != k)
+            continue;
+        sum += w;
+        squares += w * w;
+        if (seen && !seen[m->s.group[i]]) {
+            seen[m->s.group[i]] = 1;
+            groups++;
+        }
+    }
+    free(seen);
+    n = squares > 0 ? sum * sum / squares : 0;
+    return m->s.group ? fmin(n, (double)groups) : n;
+}
+
 double ml_measure_noise(const struct ml_metric *metric, double value)
 {
     return 1e-14 * (isfinite(metric->high) ? fmax(fabs(value), 1) : fabs(value));

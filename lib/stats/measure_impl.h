@@ -92,6 +92,9 @@ bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
 /* Standard error of influences; false (with reason) below 2 rows or groups. */
 bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, double *se, const char **reason);
+/* How many independent rows those in the metric's denominator are worth when their variance tells nothing: Kish's
+ * number, and no more than the groups they come from. `metric` NULL: the rows labelled k. */
+double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k);
 /* Below this a standard error or a difference is rounding noise: 1e-14 of the value, or of 1 where the metric lies
  * about 1. */
 double ml_measure_noise(const struct ml_metric *metric, double value);

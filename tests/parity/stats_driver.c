@@ -135,6 +135,18 @@ static void read_sample(struct input *in)
     free(rows);
 }
 
+/* draw SLOT ROWS [rows]: measures other rows of the same sample */
+static void draw(struct input *in)
+{
+    struct slot *t = slot(in);
+    size_t n = count(in);
+    uint32_t *rows = integers(in, n);
+
+    ml_measure_free(t->m);
+    t->m = ml_measure_new(&t->s, rows, n);
+    free(rows);
+}
+
 static const struct ml_metric *metric(struct input *in)
 {
     char name[32];
@@ -364,6 +376,7 @@ static const struct {
     void (*run)(struct input *in);
 } commands[] = {
     { "sample", read_sample },
+    { "draw", draw },
     { "value", value },
     { "psi", psi },
     { "estimate", estimate },

@@ -258,6 +258,34 @@ def tango(n, b, c, z):
     return [edge(1, -1 + 1e-14), edge(-1, 1 - 1e-14)]
 
 
+def contribution(name, s):
+    """What a metric that counts rows sees of a row."""
+    if name == "top_2_accuracy":
+        return top2(s)
+    if name in HITS or name == "balanced_accuracy" or name.startswith("recall_"):
+        return s.label == s.pred
+    if name == "recall":
+        return (s.label == s.positive) & (s.pred == s.positive)
+    return s.pred == s.positive if name in ("precision", "f1") else s.pred
+
+
+def floor(name, a, b, z):
+    """Next to no rows (or groups) changed: the standard error behind Tango's interval for none of n."""
+    if name not in SHARED + ["precision", "recall", "f1", "top_2_accuracy"]:
+        return 0
+    changed = contribution(name, a.s) != contribution(name, b.s)
+    units = changed.sum() if a.g is None else len(set(a.g[changed]))
+    if units >= z * z:
+        return 0
+
+    def within(r):
+        if name == "f1":
+            return (r.s.label == r.s.positive) | (r.s.pred == r.s.positive)
+        return inside(r.s, name)
+    n = min(a.worth(within(a)), b.worth(within(b)))
+    return (2 if name == "mcc" else 1) * z / (n + z * z)
+
+
 def paired_numbers(name, a, b, psi, delta, z, q):
     """Standard error, limits, p of a difference, and the test's name."""
     s, t = a.s, b.s
@@ -269,7 +297,7 @@ def paired_numbers(name, a, b, psi, delta, z, q):
         return se, [delta - z * se, delta + z * se], 2 * stats.norm.sf(abs(delta) / se) if se > 1e-12 else None, "delong"
     if name == "roc_auc" and a.plain:
         return None
-    se = a.se(psi[1] - psi[0])
+    se = max(a.se(psi[1] - psi[0]), floor(name, a, b, z))
     if a.plain and name in HITS:
         x, y = (top2(s), top2(t)) if name == "top_2_accuracy" else (s.label == s.pred, t.label == t.pred)
         up, down = int((y & ~x).sum()), int((x & ~y).sum())

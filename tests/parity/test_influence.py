@@ -41,7 +41,7 @@ def check(tap, session, s, name, peer):
 
 def main():
     tap, session, rng = Tap(), Session(), np.random.default_rng(7)
-    for case in range(24):
+    for case in range(14):
         n, ties = int(rng.integers(6, 13)), bool(case % 2)
         weight = ("real", "whole", "alike")[case % 3]
         s = binary_case(rng, n, weight, rng.uniform(-0.5, 1.5), ties)

@@ -283,6 +283,25 @@ static struct ml_delta delta_of(
     return d;
 }
 
+static void no_changed_rows_are_no_certainty(void **state)
+{
+    int32_t y[60], p[60], q[60];
+    struct ml_delta d;
+
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        y[i] = i % 2;
+        p[i] = q[i] = i < 10 ? 1 - y[i] : y[i];
+    }
+    q[0] = 1 - q[0]; /* a negative, which recall doesn't see */
+    d = delta_of(y, p, q, 60, "recall", NULL);
+    assert_true(d.ok && d.delta == 0 && d.changed == 0 && !d.identical && d.p == 1);
+    assert_int_equal(d.n, 30);
+    assert_true(d.high > Z * Z / (30 + Z * Z) && d.high < 1.1 * Z * Z / (30 + Z * Z) && d.low == -d.high);
+    d = delta_of(y, p, q, 60, "accuracy", NULL);
+    assert_true(d.changed == 1 && d.low < 0 && d.high > 0);
+}
+
 static void differences(void **state)
 {
     int32_t y[100], p[100], q[100];
@@ -331,6 +350,7 @@ int main(void)
         cmocka_unit_test(names_and_margins),
         cmocka_unit_test(holm_steps_down_within_families),
         cmocka_unit_test(looks_sum_to_alpha),
+        cmocka_unit_test(no_changed_rows_are_no_certainty),
         cmocka_unit_test(differences),
     };
 

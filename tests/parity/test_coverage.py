@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Coverage in brief; tests/long has the whole."""
+import numpy as np
+
+from stats_coverage import Simulation, Tap, binary, numbers, second
+
+
+def main():
+    rng = np.random.default_rng(95)
+    s = Simulation(rng, Tap(), 250)
+    plain, clustered, regression = binary(rng), binary(rng, groups=1000), numbers(rng)
+    s.estimate("binary", plain, 100, ["accuracy", "precision", "f1", "mcc", "roc_auc", "log_loss"])
+    s.estimate("groups of 20", clustered, 15, ["accuracy", "f1", "roc_auc"], 0.9)
+    s.delta("two models", plain, second(rng, plain, gain=0.3), 200, ["accuracy", "recall", "f1", "roc_auc", "brier"], 0.92, 1)
+    s.delta("two models, 2 % moved", plain, second(rng, plain, 0.02), 100, ["accuracy", "recall", "f1"], 0.93, 1)
+    s.delta("two models", regression, second(rng, regression), 100, ["mae", "rmse"], 0.92)
+    s.finish()
+
+
+if __name__ == "__main__":
+    main()
