@@ -22,6 +22,20 @@ struct cfg {
     bool check, print;
 };
 
+/* One call: what it works on, released at its end. */
+struct job {
+    struct cfg *cfg;
+    const char *operand; /* the first */
+    struct ml_publication_log log;
+    struct ml_card card;
+    struct ml_ref ref;
+    struct ml_repo *repo;
+    struct ml_place place;
+    struct ml_desc image;
+    struct ml_publication publication;
+    struct ml_promote promote;
+};
+
 static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "image", ML_OPT_STR, struct cfg, image, "REF", "push: the image to push [the card's]"),
     ML_OPT_ROW(0, "predictions", ML_OPT_STR, struct cfg, predictions, "FILE",
@@ -62,130 +76,114 @@ static void log_line(void *ctx, const char *line)
     ml_tool_detail(ctx, "%s", line);
 }
 
-static struct ml_publication_log log_of(struct cfg *cfg)
-{
-    return (struct ml_publication_log){ log_line, &cfg->common };
-}
-
 /* The card that a filter needs, in the hands of one that can't do without. */
-static int need_card(struct cfg *cfg, struct ml_card *card, struct ml_err *err)
+static int need_card(struct job *j, struct ml_err *err)
 {
-    int rv = ml_card_filter(card, &cfg->common, err);
+    int rv = ml_card_filter(&j->card, &j->cfg->common, err);
 
-    return rv == 1
-               ? ml_err_set(err, ML_LOCAL,
-                     "no card: give one with --card FILE, or on standard input (did what should have written it fail?)")
-               : rv;
+    if (rv == 1)
+        rv = ml_err_set(err, ML_LOCAL,
+            "no card: give one with --card FILE, or on standard input (did what should have written it fail?)");
+    return rv;
 }
 
-/* An operand with a digest (or, when `tagged`, with a tag), and its repository. */
-static int open_operand(
-    struct cfg *cfg, bool tagged, bool write, struct ml_ref *ref, struct ml_repo **repo, struct ml_err *err)
+static int put_json(struct job *j, cJSON *v, struct ml_err *err)
 {
-    const char *s = cfg->common.args.v[1];
-    struct ml_publication_log log = log_of(cfg);
+    struct ml_buf b = ML_BUF_INIT;
+    int rv;
 
-    if (ml_ref_parse(s, ref, err))
+    ml_json_print(v, true, &b);
+    rv = ml_tool_put(&j->cfg->common, ml_buf_str(&b), b.len, err);
+    ml_buf_release(&b);
+    cJSON_Delete(v);
+    return rv;
+}
+
+static int open_image(struct job *j, bool write, struct ml_err *err)
+{
+    if (ml_ref_parse(j->operand, &j->ref, err))
         return -1;
-    if (tagged ? !ref->tag || ref->digest.s[0] : !ref->digest.s[0])
-        return ml_err_set(err, ML_USAGE, "'%s': it takes %s", s,
-            tagged ? "a tag, as in REF:production" : "a digest, as in REF@sha256:...");
-    return ml_publication_open(ref, write, &log, repo, err);
+    if (!j->ref.digest.s[0])
+        return ml_err_set(err, ML_USAGE, "'%s': it takes a digest, as in REF@sha256:...", j->operand);
+    return ml_publication_open(&j->ref, write, &j->log, &j->repo, err);
 }
 
-static int head_of(struct ml_repo *repo, const struct ml_digest *d, struct ml_desc *out, struct ml_err *err)
+static int open_tag(struct job *j, bool write, bool gone_ok, struct ml_err *err)
 {
-    int rv = repo->ops->manifest_head(repo, d->s, out, err);
-
-    return rv == 1 ? ml_err_set(err, repo->ref.layout ? ML_LOCAL : ML_REFUSED, "there is no image %s", d->s) : rv;
+    if (ml_ref_parse(j->operand, &j->ref, err))
+        return -1;
+    if (!j->ref.tag || j->ref.digest.s[0])
+        return ml_err_set(err, ML_USAGE, "'%s': it takes a tag, as in REF:production", j->operand);
+    if (ml_publication_open(&j->ref, write, &j->log, &j->repo, err))
+        return -1;
+    return ml_place_open(j->repo, j->ref.tag, gone_ok, &j->place, err);
 }
 
 /* ---- push, attach, tag ---- */
 
-static int push(struct cfg *cfg, struct ml_err *err)
+static int push(struct job *j, struct ml_err *err)
 {
-    struct ml_card card = { 0 };
+    struct cfg *cfg = j->cfg;
+    struct ml_publication *p = &j->publication;
     struct ml_strs to = { cfg->common.args.v + 1, cfg->common.args.n - 1, 0 };
-    struct ml_publication p = {
-        .card = &card, .image = cfg->image, .predictions = cfg->predictions, .to = &to, .log = log_of(cfg)
-    };
-    char a[16], b[16];
-    int rv = cfg->image ? ml_card_filter(&card, &cfg->common, err) : need_card(cfg, &card, err);
+    char sent[16], mounted[16];
+    int rv = cfg->image ? ml_card_filter(&j->card, &cfg->common, err) : need_card(j, err);
 
     if (rv < 0)
-        goto out;
-    p.bare = rv == 1;
-    rv = ml_publication_push(&p, err);
-    if (rv)
-        goto out;
-    ml_tool_say(&cfg->common, "%s: %s sent, %s mounted%s%s", p.reference, ml_size_format(p.pushed, a),
-        ml_size_format(p.mounted, b), p.tags.n ? ", tagged " : "", p.tags.n ? p.tags.v[0] : "");
-    rv = ml_card_put(&card, &cfg->common, err);
-out:
-    ml_publication_release(&p);
-    ml_card_release(&card);
-    return rv;
+        return -1;
+    *p = (struct ml_publication){ .card = &j->card,
+        .image = cfg->image,
+        .predictions = cfg->predictions,
+        .to = &to,
+        .log = j->log,
+        .bare = rv == 1 };
+    if (ml_publication_push(p, err))
+        return -1;
+    ml_tool_say(&cfg->common, "%s: %s sent, %s mounted%s%s", p->reference, ml_size_format(p->pushed, sent),
+        ml_size_format(p->mounted, mounted), p->tags.n ? ", tagged " : "", p->tags.n ? p->tags.v[0] : "");
+    return ml_card_put(&j->card, &cfg->common, err);
 }
 
-static int attach(struct cfg *cfg, struct ml_err *err)
+static int attach(struct job *j, struct ml_err *err)
 {
-    struct ml_card card = { 0 };
-    struct ml_ref ref = { 0 };
-    struct ml_repo *repo = NULL;
-    struct ml_desc image = { 0 };
+    const char *predictions = j->cfg->predictions;
     struct ml_digest want;
-    int rv = need_card(cfg, &card, err);
+    int rv;
 
-    if (rv || open_operand(cfg, false, true, &ref, &repo, err) || ml_publication_same(&card, &ref.digest, err) ||
-        head_of(repo, &ref.digest, &image, err)) {
-        rv = -1;
-        goto out;
-    }
-    if (cfg->predictions) {
-        rv = ml_publication_predictions(&card, &want, err);
-        if (!rv)
-            rv = ml_attached_put_predictions(repo, &image, cfg->predictions, &want, NULL, err);
-    }
-    if (!rv)
-        rv = ml_attached_put_card(repo, &image, &card, true, NULL, err);
-    if (!rv)
-        ml_tool_say(&cfg->common, "%s: card attached%s", cfg->common.args.v[1],
-            cfg->predictions ? ", with its predictions" : "");
-    if (!rv)
-        rv = ml_card_put(&card, &cfg->common, err);
-out:
-    ml_desc_release(&image);
-    ml_repo_close(repo);
-    ml_ref_release(&ref);
-    ml_card_release(&card);
-    return rv;
+    if (need_card(j, err) || open_image(j, true, err) || ml_publication_same(&j->card, &j->ref.digest, err))
+        return -1;
+    rv = j->repo->ops->manifest_head(j->repo, j->ref.digest.s, &j->image, err);
+    if (rv)
+        return rv < 0
+                   ? -1
+                   : ml_err_set(err, j->ref.layout ? ML_LOCAL : ML_REFUSED, "'%s': there is no such image", j->operand);
+    if (predictions && (ml_publication_predictions(&j->card, &want, err) ||
+                           ml_attached_put_predictions(j->repo, &j->image, predictions, &want, NULL, err)))
+        return -1;
+    if (ml_attached_put_card(j->repo, &j->image, &j->card, true, NULL, err))
+        return -1;
+    ml_tool_say(&j->cfg->common, "%s: card attached%s", j->operand, predictions ? ", with its predictions" : "");
+    return ml_card_put(&j->card, &j->cfg->common, err);
 }
 
-static int tag(struct cfg *cfg, struct ml_err *err)
+static int tag(struct job *j, struct ml_err *err)
 {
-    struct ml_card card = { 0 };
-    struct ml_strs to = { cfg->common.args.v + 2, cfg->common.args.n - 2, 0 };
-    struct ml_publication p = {
-        .card = &card, .image = cfg->common.args.v[1], .to = &to, .log = log_of(cfg), .move = true, .bare = true
-    };
-    int rv = ml_card_filter(&card, &cfg->common, err);
+    struct ml_common *common = &j->cfg->common;
+    struct ml_publication *p = &j->publication;
+    struct ml_strs to = { common->args.v + 2, common->args.n - 2, 0 };
 
-    if (rv < 0)
-        goto out;
-    if (!to.n) {
-        rv = ml_err_set(err, ML_USAGE, "tag takes an image and at least one tag to set");
-        goto out;
-    }
-    rv = ml_publication_push(&p, err);
-    if (rv)
-        goto out;
-    for (size_t i = 0; i < p.tags.n; i++)
-        ml_tool_say(&cfg->common, "%s: tagged %s", p.reference, p.tags.v[i]);
-    rv = ml_card_put(&card, &cfg->common, err);
-out:
-    ml_publication_release(&p);
-    ml_card_release(&card);
-    return rv;
+    if (!to.n)
+        return ml_err_set(err, ML_USAGE, "tag takes an image and at least one tag to set");
+    if (ml_card_filter(&j->card, common, err) < 0)
+        return -1;
+    *p = (struct ml_publication){
+        .card = &j->card, .image = j->operand, .to = &to, .log = j->log, .move = true, .bare = true
+    };
+    if (ml_publication_push(p, err))
+        return -1;
+    for (size_t i = 0; i < p->tags.n; i++)
+        ml_tool_say(common, "%s: tagged %s", p->reference, p->tags.v[i]);
+    return ml_card_put(&j->card, common, err);
 }
 
 /* ---- promote, rollback, history ---- */
@@ -193,192 +191,101 @@ out:
 /* The card that a promotion is judged by: this pipeline's, or the one that is attached (an unchanged model has one
  * digest and many cards). Standard input is only read when --card says so: an empty pipe, left by a tool that failed,
  * must not look like "take the attached one". */
-static int judging_card(
-    struct cfg *cfg, struct ml_repo *repo, const struct ml_digest *image, struct ml_card *card, struct ml_err *err)
+static int judging_card(struct job *j, struct ml_err *err)
 {
     int rv;
 
-    if (cfg->common.card)
-        return need_card(cfg, card, err);
-    rv = ml_attached_card(repo, image, card, err);
-    return rv == 1 ? ml_err_set(err, ML_LOCAL, "no card is attached to %s, and none was given: nothing to judge it by",
-                         image->s)
-                   : rv;
-}
-
-static void promotion_section(struct cfg *cfg, const struct ml_place *place, struct ml_promote *p)
-{
-    cJSON *v = ml_card_get(p->card, "publication", NULL), *s;
-
-    if (!v)
-        v = cJSON_CreateObject();
-    s = ml_json_set_object(v, "promotion");
-    ml_json_set_str(s, "tag", cfg->to);
-    ml_json_set_str(s, "from", place->current.s[0] ? place->current.s : NULL);
-    ml_json_set_str(s, "to", p->image.s);
-    ml_json_set_bool(s, "passed", p->verdict.passed);
-    ml_json_set_bool(s, "already", p->already);
-    ml_json_set_bool(s, "check", p->check);
-    ml_json_set_str(s, "record", p->record);
-    ml_json_set_str(s, "forced", p->force);
-    ml_json_set(s, "rules", p->verdict.rules);
-    p->verdict.rules = NULL;
-    ml_card_set(p->card, "publication", v);
-    if (p->verdict.passed && !p->check)
-        ml_publication_tagged(p->card, cfg->to);
-}
-
-static int promote(struct cfg *cfg, struct ml_err *err)
-{
-    struct ml_card card = { 0 };
-    struct ml_ref ref = { 0 };
-    struct ml_repo *repo = NULL;
-    struct ml_place place = { 0 };
-    struct ml_promote p = { .card = &card, .require = &cfg->require, .force = cfg->force, .check = cfg->check };
-    int rv = -1;
-
-    if (!cfg->to || !ml_tag_valid(cfg->to)) {
-        ml_err_set(err, ML_USAGE, "promote takes --to TAG, a tag of the same repository");
-        goto out;
-    }
-    if (cfg->force && !*cfg->force) {
-        ml_err_set(err, ML_USAGE, "--force takes a reason");
-        goto out;
-    }
-    if (open_operand(cfg, false, !cfg->check, &ref, &repo, err) || judging_card(cfg, repo, &ref.digest, &card, err) ||
-        ml_place_open(repo, cfg->to, false, &place, err))
-        goto out;
-    p.image = ref.digest;
-    if (ml_promote_run(&place, &p, err))
-        goto out;
-    promotion_section(cfg, &place, &p);
-    rv = ml_card_put(&card, &cfg->common, err);
-    if (!rv && !p.verdict.passed)
-        rv = ml_err_set(err, ML_NO, "%s isn't promoted to '%s': %s", p.image.s, cfg->to, p.verdict.why);
-    else if (!rv)
-        ml_tool_say(&cfg->common, "%s %s: %s", cfg->to,
-            p.already    ? "stays"
-            : cfg->check ? "may become"
-                         : "is now",
-            p.image.s);
-out:
-    ml_promote_release(&p);
-    ml_place_release(&place);
-    ml_repo_close(repo);
-    ml_ref_release(&ref);
-    ml_card_release(&card);
+    if (j->cfg->common.card)
+        return need_card(j, err);
+    rv = ml_attached_card(j->repo, &j->ref.digest, &j->card, err);
+    if (rv == 1)
+        rv = ml_err_set(
+            err, ML_LOCAL, "'%s': no card is attached to it, and none was given: nothing to judge it by", j->operand);
     return rv;
 }
 
-static int put_json(struct cfg *cfg, cJSON *v, struct ml_err *err)
+static int promote(struct job *j, struct ml_err *err)
 {
-    struct ml_buf b = ML_BUF_INIT;
-    int rv;
+    struct cfg *cfg = j->cfg;
+    struct ml_promote *p = &j->promote;
 
-    ml_json_print(v, true, &b);
-    rv = ml_tool_put(&cfg->common, ml_buf_str(&b), b.len, err);
-    ml_buf_release(&b);
-    cJSON_Delete(v);
-    return rv;
+    if (!cfg->to || !ml_tag_valid(cfg->to))
+        return ml_err_set(err, ML_USAGE, "promote takes --to TAG, a tag of the same repository");
+    if (cfg->force && !*cfg->force)
+        return ml_err_set(err, ML_USAGE, "--force takes a reason");
+    if (open_image(j, !cfg->check, err) || judging_card(j, err) ||
+        ml_place_open(j->repo, cfg->to, false, &j->place, err))
+        return -1;
+    *p = (struct ml_promote){
+        .card = &j->card, .require = &cfg->require, .force = cfg->force, .check = cfg->check, .image = j->ref.digest
+    };
+    if (ml_promote_run(&j->place, p, err) || ml_card_put(&j->card, &cfg->common, err))
+        return -1;
+    if (!p->verdict.passed)
+        return ml_err_set(err, ML_NO, "'%s' isn't promoted to '%s': %s", j->operand, cfg->to, p->verdict.why);
+    ml_tool_say(&cfg->common, "%s %s %s", cfg->to,
+        p->already   ? "stays"
+        : cfg->check ? "may become"
+                     : "is now",
+        j->operand);
+    return 0;
 }
 
-static int put_rolled_back(
-    struct cfg *cfg, const struct ml_place *place, struct ml_ref *ref, const struct ml_digest *to, struct ml_err *err)
+static int rollback(struct job *j, struct ml_err *err)
 {
+    bool print = j->cfg->print;
     char *s;
     int rv;
 
-    ref->digest = *to;
-    s = ml_ref_format(ref, ML_REF_DIGEST);
-    ml_tool_say(&cfg->common, "%s %s %s", ref->tag, cfg->print ? "would go back to" : "is back at", s);
-    rv = cfg->print ? ml_tool_put(&cfg->common, s, strlen(s), err)
-                    : put_json(cfg, ml_promotion_json(&place->history.v[place->history.n - 1]), err);
+    if (open_tag(j, !print, false, err))
+        return -1;
+    rv = ml_rollback_run(&j->place, print, &j->ref.digest, err);
+    if (rv)
+        return rv < 0 ? -1 : ml_err_set(err, ML_NO, "'%s': nothing to roll back to", j->operand);
+    s = ml_ref_format(&j->ref, ML_REF_DIGEST);
+    ml_tool_say(&j->cfg->common, "%s %s %s", j->ref.tag, print ? "would go back to" : "is back at", s);
+    rv = print ? ml_tool_put(&j->cfg->common, s, strlen(s), err)
+               : put_json(j, ml_promotion_json(&j->place.history.v[j->place.history.n - 1]), err);
     free(s);
     return rv;
 }
 
-static int rollback(struct cfg *cfg, struct ml_err *err)
+static void say_record(const struct ml_common *common, const struct ml_promotion *p)
 {
-    struct ml_ref ref = { 0 };
-    struct ml_repo *repo = NULL;
-    struct ml_place place = { 0 };
-    struct ml_digest to;
-    int rv = -1;
-
-    if (open_operand(cfg, true, !cfg->print, &ref, &repo, err) || ml_place_open(repo, ref.tag, false, &place, err))
-        goto out;
-    rv = ml_rollback_run(&place, cfg->print, &to, err);
-    if (rv == 1)
-        rv = ml_err_set(err, ML_NO, "'%s': nothing to roll back to", cfg->common.args.v[1]);
-    if (!rv)
-        rv = put_rolled_back(cfg, &place, &ref, &to, err);
-out:
-    ml_place_release(&place);
-    ml_repo_close(repo);
-    ml_ref_release(&ref);
-    return rv;
-}
-
-static void say_record(struct cfg *cfg, const struct ml_promotion *p)
-{
-    ml_tool_say(&cfg->common, "%s  %-8s  %.12s  %-12.12s  %-12.12s  %s%s%s", p->time, p->action, ML_DIGEST_HEX(&p->to),
+    ml_tool_say(common, "%s  %-8s  %.12s  %-12.12s  %-12.12s  %s%s%s", p->time, p->action, ML_DIGEST_HEX(&p->to),
         p->from.s[0] ? ML_DIGEST_HEX(&p->from) : "-", p->commit ? p->commit : "-", p->by ? p->by : "-",
         p->reason ? "  forced: " : "", p->reason ? p->reason : "");
 }
 
-static int put_history(struct cfg *cfg, struct ml_place *place, struct ml_err *err)
+static int history(struct job *j, struct ml_err *err)
 {
-    cJSON *v = cJSON_CreateObject(), *records;
-    const struct ml_history *h = &place->history;
-    const struct ml_digest *last = h->n ? &h->v[h->n - 1].to : &place->current;
-    bool agrees = h->n ? ml_digest_eq(last, &place->current) : true;
+    const struct ml_common *common = &j->cfg->common;
+    const struct ml_history *h = &j->place.history;
+    bool agrees;
+    cJSON *v;
 
-    ml_json_set_str(v, "schema", "mlci.history/1");
-    ml_json_set_str(v, "reference", cfg->common.args.v[1]);
-    ml_json_set_str(v, "digest", place->current.s[0] ? place->current.s : NULL);
-    ml_json_set_bool(v, "agrees", agrees);
-    records = ml_json_set_array(v, "records");
+    if (open_tag(j, false, true, err))
+        return -1;
+    v = ml_place_json(&j->place, j->operand, &agrees, err);
+    if (!v)
+        return -1;
     if (h->n)
-        ml_tool_say(
-            &cfg->common, "%-20s  %-8s  %-12s  %-12s  %-12s  %s", "when", "what", "image", "before", "commit", "who");
-    for (size_t i = 0; i < h->n; i++) {
-        cJSON_AddItemToArray(records, ml_promotion_json(&h->v[i]));
-        say_record(cfg, &h->v[i]);
-    }
-    if (!h->n)
-        ml_tool_say(&cfg->common, "%s: nothing was promoted to it", cfg->common.args.v[1]);
+        ml_tool_say(common, "%-20s  %-8s  %-12s  %-12s  %-12s  %s", "when", "what", "image", "before", "commit", "who");
+    else
+        ml_tool_say(common, "%s: nothing was promoted to it", j->operand);
+    for (size_t i = 0; i < h->n; i++)
+        say_record(common, &h->v[i]);
     if (!agrees)
-        ml_tool_warn(&cfg->common,
+        ml_tool_warn(common,
             "the tag %s%s, which isn't what the last record says: it was moved by other means, or a promotion was cut "
             "short",
-            place->current.s[0] ? "names " : "is gone", place->current.s);
-    return put_json(cfg, v, err);
-}
-
-static int history(struct cfg *cfg, struct ml_err *err)
-{
-    struct ml_ref ref = { 0 };
-    struct ml_repo *repo = NULL;
-    struct ml_place place = { 0 };
-    int rv = -1;
-
-    if (open_operand(cfg, true, false, &ref, &repo, err) || ml_place_open(repo, ref.tag, true, &place, err))
-        goto out;
-    rv = 0;
-    for (size_t i = 0; i < place.history.n && !rv; i++)
-        rv = ml_history_read(&place.history, i, err);
-    if (!rv)
-        rv = put_history(cfg, &place, err);
-out:
-    ml_place_release(&place);
-    ml_repo_close(repo);
-    ml_ref_release(&ref);
-    return rv;
+            j->place.current.s[0] ? "names " : "is gone", j->place.current.s);
+    return put_json(j, v, err);
 }
 
 static const struct {
     const char *name;
-    int (*run)(struct cfg *cfg, struct ml_err *err);
+    int (*run)(struct job *j, struct ml_err *err);
     bool many; /* operands behind the first */
 } commands[] = {
     { "push", push, true },
@@ -392,16 +299,27 @@ static const struct {
 static int run(void *v, struct ml_err *err)
 {
     struct cfg *cfg = v;
-    const char *name = cfg->common.args.v[0];
+    const struct ml_strs *args = &cfg->common.args;
+    struct job j = { .cfg = cfg, .operand = args->v[1], .log = { log_line, &cfg->common } };
+    size_t i = 0;
+    int rv;
 
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(commands[i].name, name))
-            continue;
-        if (cfg->common.args.n > 2 && !commands[i].many)
-            return ml_err_set(err, ML_USAGE, "%s takes one reference, not %zu", name, cfg->common.args.n - 1);
-        return commands[i].run(cfg, err);
-    }
-    return ml_err_set(err, ML_USAGE, "'%s': no such command (push, attach, tag, promote, rollback, history)", name);
+    while (i < sizeof commands / sizeof *commands && strcmp(commands[i].name, args->v[0]))
+        i++;
+    if (i == sizeof commands / sizeof *commands)
+        return ml_err_set(
+            err, ML_USAGE, "'%s': no such command (push, attach, tag, promote, rollback, history)", args->v[0]);
+    if (args->n > 2 && !commands[i].many)
+        return ml_err_set(err, ML_USAGE, "%s takes one reference, not %zu", args->v[0], args->n - 1);
+    rv = commands[i].run(&j, err);
+    ml_promote_release(&j.promote);
+    ml_publication_release(&j.publication);
+    ml_place_release(&j.place);
+    ml_desc_release(&j.image);
+    ml_repo_close(j.repo);
+    ml_ref_release(&j.ref);
+    ml_card_release(&j.card);
+    return rv;
 }
 
 int main(int argc, char **argv)

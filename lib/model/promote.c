@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/attached.h"
+#include "model/publication.h"
 
 int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml_place *out, struct ml_err *err)
 {
@@ -33,6 +34,28 @@ int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml
 void ml_place_release(struct ml_place *p)
 {
     ml_history_release(&p->history);
+}
+
+cJSON *ml_place_json(struct ml_place *p, const char *reference, bool *agrees, struct ml_err *err)
+{
+    struct ml_history *h = &p->history;
+    cJSON *v = cJSON_CreateObject(), *records;
+
+    ml_json_set_str(v, "schema", "mlci.history/1");
+    ml_json_set_str(v, "reference", reference);
+    ml_json_set_str(v, "digest", p->current.s[0] ? p->current.s : NULL);
+    ml_json_set_bool(v, "agrees", true);
+    records = ml_json_set_array(v, "records");
+    for (size_t i = 0; i < h->n; i++) {
+        if (ml_history_read(h, i, err)) {
+            cJSON_Delete(v);
+            return NULL;
+        }
+        cJSON_AddItemToArray(records, ml_promotion_json(&h->v[i]));
+    }
+    *agrees = !h->n || ml_digest_eq(&h->v[h->n - 1].to, &p->current);
+    ml_json_set_bool(v, "agrees", *agrees);
+    return v;
 }
 
 static const char *variable(const char *name, const char *other)
@@ -111,6 +134,27 @@ static int promote(struct ml_place *place, struct ml_promote *p, const struct ml
     return rv;
 }
 
+static void fill_card(const struct ml_place *place, struct ml_promote *p)
+{
+    cJSON *v = ml_card_get(p->card, "publication", NULL), *s;
+
+    if (!v)
+        v = cJSON_CreateObject();
+    s = ml_json_set_object(v, "promotion");
+    ml_json_set_str(s, "tag", place->history.tag);
+    ml_json_set_str(s, "from", place->current.s[0] ? place->current.s : NULL);
+    ml_json_set_str(s, "to", p->image.s);
+    ml_json_set_bool(s, "passed", p->verdict.passed);
+    ml_json_set_bool(s, "already", p->already);
+    ml_json_set_bool(s, "check", p->check);
+    ml_json_set_str(s, "record", p->record);
+    ml_json_set_str(s, "forced", p->force);
+    ml_json_set(s, "rules", cJSON_Duplicate(p->verdict.rules, true));
+    ml_card_set(p->card, "publication", v);
+    if (p->verdict.passed && !p->check)
+        ml_publication_tagged(p->card, place->history.tag);
+}
+
 int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *err)
 {
     struct ml_promotion_case c = { .card = p->card,
@@ -130,6 +174,8 @@ int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *
     rv = back < 0 ? -1 : ml_promotion_judge(&c, &p->verdict, err);
     if (!rv && p->verdict.passed && !p->already && !p->check)
         rv = promote(place, p, &m, err);
+    if (!rv)
+        fill_card(place, p);
     ml_manifest_release(&m);
     return rv;
 }

@@ -25,6 +25,10 @@ struct ml_place {
 int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml_place *out, struct ml_err *err);
 void ml_place_release(struct ml_place *p);
 
+/* The whole history as a document, owned: {"schema", "reference", "digest", "agrees", "records"}. agrees: the tag still
+ * is what the last record says. Reads every record; NULL with err set. */
+cJSON *ml_place_json(struct ml_place *p, const char *reference, bool *agrees, struct ml_err *err);
+
 struct ml_promote {
     struct ml_card *card;
     const struct ml_strs *require;
@@ -37,7 +41,8 @@ struct ml_promote {
     const char *record; /* the new record's tag, or NULL; borrowed from the place */
 };
 
-/* 0 with the verdict filled: promoted when it passed, and isn't a check. An image that isn't there: ML_REFUSED. */
+/* 0 with the verdict filled, also in the card (publication.promotion): promoted when it passed, and isn't a check. An
+ * image that isn't there: ML_REFUSED. */
 int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *err);
 void ml_promote_release(struct ml_promote *p);
 
