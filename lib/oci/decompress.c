@@ -39,6 +39,11 @@ const char *ml_decompress_kind(const void *p, size_t n)
     return "none";
 }
 
+bool ml_decompress_plain(const struct ml_decompress *d)
+{
+    return d->kind && !strcmp(d->kind, "none");
+}
+
 struct ml_decompress *ml_decompress_new(uint64_t max, ml_sink_fn *sink, void *ctx)
 {
     struct ml_decompress *d = ml_calloc(1, sizeof *d);

@@ -4,6 +4,7 @@
 #ifndef ML_OCI_DECOMPRESS_H
 #define ML_OCI_DECOMPRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -17,6 +18,9 @@ struct ml_decompress *ml_decompress_new(uint64_t max, ml_sink_fn *sink, void *ct
 int ml_decompress_add(void *decompress, const void *p, size_t n, struct ml_err *err); /* a ml_sink_fn */
 int ml_decompress_end(struct ml_decompress *d, struct ml_err *err); /* ML_LOCAL when the stream was cut off */
 void ml_decompress_free(struct ml_decompress *d);
+
+/* Whether the bytes come out as they went in; known once something came out. */
+bool ml_decompress_plain(const struct ml_decompress *d);
 
 /* "gzip", "zstd" or "none", by the first bytes (at least 4, or all there are). */
 const char *ml_decompress_kind(const void *p, size_t n);

@@ -31,7 +31,8 @@ static int to_pipe(void *ctx, const void *p, size_t n, struct ml_err *err)
 {
     struct ml_layer_in *in = ctx;
 
-    ml_hasher_add(in->hasher, p, n);
+    if (!ml_decompress_plain(in->decompress)) /* else it is the blob's digest, which is verified anyway */
+        ml_hasher_add(in->hasher, p, n);
     return ml_fd_write(in->fd[1], p, n, "pipe", err);
 }
 
@@ -119,7 +120,9 @@ int ml_layer_close(struct ml_layer_in *in, int rc, struct ml_digest *diff_id, st
     free(chunk);
     pthread_join(in->thread, NULL);
     close(in->fd[0]);
-    ml_hasher_end(in->hasher, diff_id ? diff_id : &digest);
+    ml_hasher_end(in->hasher, &digest);
+    if (diff_id)
+        *diff_id = ml_decompress_plain(in->decompress) ? in->desc.digest : digest;
     if (in->fetched.code || in->unpacked.code) {
         if (err)
             *err = in->fetched.code ? in->fetched : in->unpacked;
