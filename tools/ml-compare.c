@@ -50,9 +50,9 @@ static const struct ml_cmd cmd = {
     .summary = "compare a candidate with the current model: tests, verdicts",
     .synopsis = "--current FILE|REF [options]",
     .opts = opts,
-    .examples =
-        "ml-compare --current current.csv --candidate candidate.csv </dev/null\n"
-        "ml-eval candidate.csv | ml-compare --candidate candidate.csv --current current.csv --margin accuracy=0.02",
+    .examples = "ml-compare --current current.csv --candidate candidate.csv\n"
+                "ml-eval candidate.csv | ml-compare --candidate candidate.csv \\\n"
+                "    --current current.csv --margin accuracy=0.02",
     .max_args = 0,
 };
 
