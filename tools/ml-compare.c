@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ml-compare: candidate against current model; writes the card's section `comparison`. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,9 +94,21 @@ static int parse_margins(const struct cfg *cfg, struct ml_named_margin *out, str
     return 0;
 }
 
+/* What the candidate was measured as, where no option says otherwise. The strings are the evaluation's. */
+static void inherit(struct cfg *cfg, const cJSON *evaluation)
+{
+    double threshold;
+    if (cfg->cols.task == NULL)
+        cfg->cols.task = ml_json_str(evaluation, "task");
+    if (cfg->cols.positive == NULL)
+        cfg->cols.positive = ml_json_str(evaluation, "positive");
+    if (isnan(cfg->cols.threshold) && ml_json_num(evaluation, "threshold", &threshold))
+        cfg->cols.threshold = threshold;
+}
+
 /* The candidate, and the card that goes on: the candidate's own, or the one that came in. */
 static int load_candidate(
-    const struct cfg *cfg, bool stdin_taken, struct ml_contender *c, struct ml_card *card, struct ml_err *err)
+    struct cfg *cfg, bool stdin_taken, struct ml_contender *c, struct ml_card *card, struct ml_err *err)
 {
     int rc;
     if (cfg->candidate != NULL && ml_contender_load(c, cfg->candidate, &cfg->cols, ML_PREDICTIONS_IDS, err) < 0)
@@ -105,6 +118,7 @@ static int load_candidate(
             return ml_err_set(err, ML_USAGE, "--card and a card as --candidate exclude each other");
         *card = c->card;
         c->has_card = false;
+        inherit(cfg, c->evaluation);
         return 0;
     }
     rc = stdin_taken ? ml_card_start(card, &cfg->common, err) : ml_card_filter(card, &cfg->common, err);
@@ -117,6 +131,7 @@ static int load_candidate(
     c->evaluation = ml_card_get(card, "evaluation", err);
     if (c->evaluation == NULL && err->code != 0)
         return -1;
+    inherit(cfg, c->evaluation);
     const char *digest = ml_json_str(ml_json_get(c->evaluation, "predictions"), "digest");
     if (c->has_predictions && digest != NULL && strcmp(digest, c->predictions.digest.s) != 0)
         return ml_err_set(err, ML_INTEGRITY, "'%s' isn't what the card's evaluation measured (%.19s…, not %.19s…)",

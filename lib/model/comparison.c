@@ -28,9 +28,24 @@ static double value_of(struct ml_measure *m, const struct ml_metric *metric)
     return v.ok ? v.value : NAN;
 }
 
+static bool applies_to(const struct duel *d, int side, const struct ml_metric *m)
+{
+    return ml_metric_applies(m, &d->a[side].s);
+}
+
 static bool applies(const struct duel *d, const struct ml_metric *m)
 {
-    return ml_metric_applies(m, &d->a[0].s) && ml_metric_applies(m, &d->a[1].s);
+    return applies_to(d, 0, m) && applies_to(d, 1, m);
+}
+
+/* A metric of scores that only one of the two has. */
+static void add_one_sided(struct duel *d, const struct ml_metric *metric, struct ml_measure *m[2])
+{
+    bool current = applies_to(d, 0, metric);
+    struct ml_delta delta = { .smaller_class = SIZE_MAX, .changed = SIZE_MAX };
+    delta.reason = current ? "only the current model has scores" : "only the candidate has scores";
+    ml_differences_add(&d->all, d->o, metric, NULL, &delta, current ? value_of(m[0], metric) : NAN,
+        current ? NAN : value_of(m[1], metric));
 }
 
 /* All metrics on all rows, or the primary ones on a slice. */
@@ -42,6 +57,8 @@ static void measure(struct duel *d, const struct ml_slice *slice)
         m[i] = ml_measure_new(&d->a[i].s, rows, slice != NULL ? slice->n : 0);
     for (size_t i = 0; i < ml_metric_count(); i++) {
         const struct ml_metric *metric = ml_metric_at(i);
+        if (slice == NULL && applies_to(d, 0, metric) != applies_to(d, 1, metric))
+            add_one_sided(d, metric, m);
         if (!applies(d, metric) || (slice != NULL && !ml_difference_primary(d->o, metric->name)))
             continue;
         struct ml_boot boot = { .seed = d->o->seed,

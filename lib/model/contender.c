@@ -17,7 +17,7 @@
 #include "oci/repo.h"
 
 #define PEEK           ((size_t)1 << 20)
-#define PROMOTIONS_MAX ((size_t)100) /* records that are read; older ones don't count */
+#define PROMOTIONS_MAX ((size_t)50) /* records that are read; older ones don't count */
 
 enum kind { PREDICTIONS, CARD, METRICS };
 

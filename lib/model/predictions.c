@@ -118,6 +118,18 @@ static int find_slice(struct reading *rd, const char *spec, int **out)
     return rc;
 }
 
+/* The current model's file may lack scores that the candidate's has, as long as it says what was predicted. */
+static int find_score_columns(struct reading *rd, const struct ml_columns *c)
+{
+    struct ml_err *err = rd->err, ignored = ML_ERR_INIT;
+    bool may_lack = rd->lenient && rd->r.prediction >= 0;
+    if (may_lack)
+        rd->err = &ignored;
+    int rc = c->scores != NULL ? find_scores(rd, c->scores) : find_column(rd, c->score, "score", &rd->r.score);
+    rd->err = err;
+    return may_lack ? 0 : rc;
+}
+
 static int find_roles(struct reading *rd, const struct ml_columns *c)
 {
     struct roles *r = &rd->r;
@@ -129,7 +141,7 @@ static int find_roles(struct reading *rd, const struct ml_columns *c)
     if (r->label < 0)
         return no_column(rd, "no column 'label' (name it with --label)");
     r->score = -1;
-    if (c->scores != NULL ? find_scores(rd, c->scores) < 0 : find_column(rd, c->score, "score", &r->score) < 0)
+    if (find_score_columns(rd, c) < 0)
         return -1;
     if (r->prediction < 0 && r->score < 0 && r->n_scores == 0)
         return no_column(

@@ -80,7 +80,8 @@ struct ml_predictions {
 /* What ml_predictions_read may be asked beside the columns. */
 enum ml_predictions_flag {
     ML_PREDICTIONS_IDS = 1,     /* keep the ids' text */
-    ML_PREDICTIONS_LENIENT = 2, /* weights, groups and slices may be missing: they are the other file's */
+    ML_PREDICTIONS_LENIENT = 2, /* the current model's file: weights, groups and slices may be missing, for they
+                                    are the other file's, and scores where there are predictions */
 };
 
 /* Reads the whole table. ML_LOCAL, with file, line and column: a column that was named isn't there, no label, neither

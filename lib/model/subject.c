@@ -221,7 +221,12 @@ static int decide_task(struct settling *st)
     const struct ml_columns *c = st->c;
     const char *task = c->task != NULL ? c->task : "auto";
     struct ml_subject *s = st->s;
-    bool by_class = st->p[0]->score_names.n > 0;
+    bool by_class = false, one_score = false, asked = false;
+    for (size_t i = 0; i < st->n; i++) {
+        by_class = by_class || st->p[i]->score_names.n > 0;
+        one_score = one_score || (st->p[i]->score != NULL && st->p[i]->score_names.n == 0);
+        asked = asked || (st->p[i]->score_asked && st->p[i]->score != NULL);
+    }
     if (strcmp(task, "binary") != 0 && strcmp(task, "multiclass") != 0 && strcmp(task, "regression") != 0 &&
         strcmp(task, "auto") != 0)
         return ml_err_set(st->err, ML_USAGE, "--task '%s': auto, binary, multiclass or regression", task);
@@ -248,8 +253,7 @@ static int decide_task(struct settling *st)
     if (strcmp(task, "binary") == 0 && !binary)
         return ml_err_set(st->err, ML_USAGE, "'%s': which class is positive? say it with --positive", st->p[0]->name);
     s->task = binary && strcmp(task, "multiclass") != 0 ? ML_TASK_BINARY : ML_TASK_MULTICLASS;
-    if (s->task == ML_TASK_MULTICLASS && !by_class && st->p[0]->score != NULL &&
-        (st->p[0]->score_asked || !has_prediction(st)))
+    if (s->task == ML_TASK_MULTICLASS && !by_class && one_score && (asked || !has_prediction(st)))
         return ml_err_set(st->err, ML_USAGE,
             "'%s': a score is of one class: say which with --positive, or give all with --scores", st->p[0]->name);
     return 0;

@@ -151,6 +151,16 @@ PY
     fails 2 'over 1000 slices'
 }
 
+@test "many classes: no confusion matrix beyond 200, and why" {
+    for n in 200 201; do
+        { echo label,prediction; for i in $(seq $n); do echo "c$i,c$i"; done; } | ml-eval -q - >k$n.json
+    done
+    [ "$(ml get evaluation.confusion.labels.199 k200.json)" = c99 ]
+    [ "$(value evaluation.confusion k201.json)" = null ]
+    [[ "$(value evaluation.confusion_reason k201.json)" =~ '201 classes' ]]
+    [ "$(value evaluation.classes.c201 k201.json)" = 1 ]
+}
+
 @test "weights and groups" {
     printf 'label,prediction,w,g\na,a,2,x\nb,a,1,x\nb,b,1,y\na,a,0,z\n' >w.csv
     ml-eval -q --weight w --group g w.csv >w.json
