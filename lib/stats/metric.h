@@ -73,11 +73,11 @@ struct ml_metric {
     enum ml_fallback fallback;
 };
 
-/* The rows of the table, in the order in which people read them. */
+/* The metrics that are measured unasked, in the order in which people read them. */
 size_t ml_metric_count(void);
 const struct ml_metric *ml_metric_at(size_t i); /* never freed */
 
-/* NULL when the name isn't known; names are exact. */
+/* NULL when the name isn't known; names are exact. Knows more than those above: mse, and top_k_accuracy of other k. */
 const struct ml_metric *ml_metric_find(const char *name);
 
 /* The metric lies in [-1, 1], so that margins below 3/n_m say nothing (rule 2 of the verdicts). */
