@@ -88,6 +88,10 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libmlci.a
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/driver.o $(B)/libmlci.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+# the same with a fuzzer's own main (tests/fuzz/run)
+$(B)/fuzzers/%: $(B)/tests/fuzz/fuzz_%.o $(B)/libmlci.a
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 $(HELPERS): $(B)/%: $(B)/%.o $(B)/libmlci.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libmlci.a $(LIBS)
 

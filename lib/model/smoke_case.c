@@ -184,6 +184,15 @@ static int add_line(
     return rc;
 }
 
+static bool is_blank(const char *text, size_t len)
+{
+    while (len > 0 && (*text == ' ' || *text == '\t' || *text == '\r')) {
+        text++;
+        len--;
+    }
+    return len == 0;
+}
+
 int ml_smoke_parse(const char *text, size_t len, const char *file, struct ml_smoke_cases *out, struct ml_err *err)
 {
     size_t line = 0;
@@ -198,7 +207,7 @@ int ml_smoke_parse(const char *text, size_t len, const char *file, struct ml_smo
         size_t n = end ? (size_t)(end - text) : len;
 
         line++;
-        if (strspn(text, " \t\r") < n && add_line(out, file, line, text, n, err) < 0)
+        if (!is_blank(text, n) && add_line(out, file, line, text, n, err) < 0)
             goto fail;
         n += end != NULL;
         text += n;
