@@ -27,6 +27,7 @@ struct level {
 
 struct anchor {
     char *name;
+    size_t len;
     const cJSON *node; /* borrowed from the tree */
 };
 
@@ -108,6 +109,10 @@ static int add_key(struct reader *r, struct level *top, const char *s, size_t n,
 /* Puts a finished or just opened value where it belongs; takes ownership. */
 static int attach(struct reader *r, cJSON *node, const struct fy_mark *mark)
 {
+    if (r->y->n >= ML_YAML_VALUES) {
+        cJSON_Delete(node);
+        return refuse(r, mark, "more than %d values", ML_YAML_VALUES);
+    }
     if (r->depth == 0) {
         r->y->root = node;
         place(r, node, mark);
@@ -130,22 +135,31 @@ static int attach(struct reader *r, cJSON *node, const struct fy_mark *mark)
     return 0;
 }
 
-static void remember(struct reader *r, struct fy_token *anchor, const cJSON *node)
+static struct anchor *find_anchor(struct reader *r, const char *s, size_t n)
+{
+    for (size_t i = 0; i < r->n_anchors; i++) {
+        if (r->anchors[i].len == n && !memcmp(r->anchors[i].name, s, n))
+            return &r->anchors[i];
+    }
+    return NULL;
+}
+
+static int remember(struct reader *r, struct fy_token *anchor, const cJSON *node)
 {
     size_t n = 0;
     const char *s = anchor ? fy_token_get_text(anchor, &n) : NULL;
     if (!s)
-        return;
-    char *name = ml_strndup(s, n);
-    for (size_t i = 0; i < r->n_anchors; i++) {
-        if (!strcmp(r->anchors[i].name, name)) { /* a later anchor of the same name takes over: YAML 1.2.2, 3.2.2.2 */
-            r->anchors[i].node = node;
-            free(name);
-            return;
-        }
+        return 0;
+    struct anchor *there = find_anchor(r, s, n);
+    if (there) { /* a later anchor of the same name takes over: YAML 1.2.2, 3.2.2.2 */
+        there->node = node;
+        return 0;
     }
+    if (r->n_anchors == ML_YAML_ANCHORS)
+        return refuse(r, &r->last, "more than %d anchors", ML_YAML_ANCHORS);
     r->anchors = ml_grow(r->anchors, &r->cap_anchors, r->n_anchors + 1, sizeof(*r->anchors));
-    r->anchors[r->n_anchors++] = (struct anchor){ .name = name, .node = node };
+    r->anchors[r->n_anchors++] = (struct anchor){ .name = ml_strndup(s, n), .len = n, .node = node };
+    return 0;
 }
 
 static int copy(struct reader *r, const cJSON *from, const struct fy_mark *mark, cJSON **out)
@@ -199,11 +213,8 @@ static int on_alias(struct reader *r, struct fy_token *token)
     size_t n = 0;
     const char *s = fy_token_get_text(token, &n);
     struct fy_mark mark = mark_of(r, token);
-    const cJSON *from = NULL;
-    for (size_t i = 0; s && i < r->n_anchors; i++) {
-        if (strlen(r->anchors[i].name) == n && !memcmp(r->anchors[i].name, s, n))
-            from = r->anchors[i].node;
-    }
+    const struct anchor *anchor = s ? find_anchor(r, s, n) : NULL;
+    const cJSON *from = anchor ? anchor->node : NULL;
     if (!from)
         return refuse(r, &mark, "alias '%.*s' without an anchor before it", (int)(n > 80 ? 80 : n), s ? s : "");
     for (size_t i = 0; i < r->depth; i++) {
@@ -363,8 +374,9 @@ static int on_scalar(struct reader *r, const struct fy_event *e)
     free(s);
     if (rc)
         return rc;
-    remember(r, e->scalar.anchor, node);
-    return attach(r, node, &mark);
+    if (attach(r, node, &mark))
+        return -1;
+    return remember(r, e->scalar.anchor, node);
 }
 
 static int on_start(
@@ -379,7 +391,8 @@ static int on_start(
     cJSON *node = mapping ? cJSON_CreateObject() : cJSON_CreateArray();
     if (attach(r, node, &mark))
         return -1;
-    remember(r, anchor, node);
+    if (remember(r, anchor, node))
+        return -1;
     r->stack[r->depth++] = (struct level){ .node = node, .mark = mark };
     return 0;
 }
@@ -506,6 +519,13 @@ int ml_yaml_parse(struct ml_yaml *y, const char *text, size_t len, const char *n
     if (nul) { /* the library would take it for the end */
         struct fy_mark mark = mark_at(text, (size_t)(nul - text));
         refuse(&r, &mark, "a NUL character");
+        goto out;
+    }
+    size_t marks = 0; /* the library reads ahead through a whole list in brackets before its first event */
+    for (size_t i = 0; i < len; i++)
+        marks += text[i] == '[' || text[i] == '{' || text[i] == ',';
+    if (marks > ML_YAML_VALUES) {
+        refuse(&r, NULL, "more than %d brackets and commas", ML_YAML_VALUES);
         goto out;
     }
     if (len)

@@ -10,11 +10,13 @@
 #include "base/err.h"
 #include "data/json.h"
 
-#define ML_YAML_MAX    ((size_t)1 << 20) /* bytes of text */
-#define ML_YAML_KEYS   5000              /* keys, those that aliases repeat included */
-#define ML_YAML_DEPTH  32
-#define ML_YAML_COPIES 20000             /* values that aliases may repeat, and */
-#define ML_YAML_COPIED ((size_t)1 << 20) /* their bytes */
+#define ML_YAML_MAX     ((size_t)1 << 20) /* bytes of text */
+#define ML_YAML_KEYS    5000              /* keys, those that aliases repeat included */
+#define ML_YAML_VALUES  50000             /* values, likewise; brackets and commas */
+#define ML_YAML_ANCHORS 1000
+#define ML_YAML_DEPTH   32
+#define ML_YAML_COPIES  20000             /* values that aliases may repeat, and */
+#define ML_YAML_COPIED  ((size_t)1 << 20) /* their bytes */
 
 struct ml_yaml_place {
     const cJSON *node;

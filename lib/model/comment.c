@@ -94,8 +94,9 @@ static void failing_rules(struct ml_buf *out, const cJSON *gate)
             continue;
         ml_buf_adds(out, n == 1 ? ": " : "; ");
         ml_md_code(out, ml_json_str(rule, "rule"));
-        ml_buf_addc(out, ' ');
+        ml_buf_adds(out, " (");
         ml_md_code(out, ml_json_str(rule, "reason"));
+        ml_buf_addc(out, ')');
     }
     if (n > NAMED_RULES)
         ml_buf_addf(out, "; and %zu more", n - NAMED_RULES);

@@ -205,7 +205,11 @@ static void judge_no_regress(const struct gate_judge *j, const struct ml_metric_
         gate_failed(rule, "not shown to be within %.4g: %s", f->margin, f->reason ? f->reason : "too little data");
     } else {
         ml_json_set_num(rule, "shortfall", worst - f->margin);
-        gate_failed(rule, "it may have got worse by up to %.4g, and %.4g is allowed", worst, f->margin);
+        if (!strcmp(f->verdict, "worse"))
+            gate_failed(rule, "it got worse by %.4g (up to %.4g), and %.4g is allowed", -m->direction * c->delta, worst,
+                f->margin);
+        else
+            gate_failed(rule, "it may have got worse by up to %.4g, and %.4g is allowed", worst, f->margin);
     }
 }
 

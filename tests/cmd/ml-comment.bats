@@ -328,7 +328,7 @@ PY
     [ "$(first e.json)" = '✅ **The gate passed** for `sections`: `accuracy` +0.024, **better**. ⚠️ 1 warning. ⚠️ **The policy was changed**: not what the current model was judged by.' ]
     edit 'c["gate"].update(passed=False, policy_changed=True, data_changed=True)
 for r in c["gate"]["rules"][:4]: r.update(passed=False, level="fail", reason="0.58 is below 0.6 by 0.02")'
-    [ "$(first e.json)" = '❌ **The gate failed** for `sections`: `min_rows` `0.58 is below 0.6 by 0.02`; `accuracy.min` `0.58 is below 0.6 by 0.02`; `accuracy.must` `0.58 is below 0.6 by 0.02`; and 1 more. ⚠️ **Policy and held-out data were changed**: not what the current model was judged by.' ]
+    [ "$(first e.json)" = '❌ **The gate failed** for `sections`: `min_rows` (`0.58 is below 0.6 by 0.02`); `accuracy.min` (`0.58 is below 0.6 by 0.02`); `accuracy.must` (`0.58 is below 0.6 by 0.02`); and 1 more. ⚠️ **Policy and held-out data were changed**: not what the current model was judged by.' ]
     edit 'c["comparison"] = {"current": None}'
     [ "$(first e.json)" = '✅ **The gate passed** for `sections`: no current model yet; `accuracy` 0.661.' ]
     edit 'c["comparison"]["identical"] = True; del c["gate"]'

@@ -160,9 +160,23 @@ static void limits(void **state)
     refuses(ml_buf_str(&text), "more than 5000 keys");
 
     ml_buf_reset(&text);
-    for (int i = 0; i < 100000; i++)
+    for (int i = 0; i < 40000; i++)
         ml_buf_addc(&text, '[');
     refuses(ml_buf_str(&text), "more than 32 levels");
+
+    /* the library reads ahead through brackets, and each anchor is looked for among all others */
+    ml_buf_reset(&text);
+    for (int i = 0; i < 1000000; i++)
+        ml_buf_addc(&text, '{');
+    refuses(ml_buf_str(&text), "more than 50000 brackets and commas");
+    ml_buf_reset(&text);
+    for (int i = 0; i < 200000; i++)
+        ml_buf_adds(&text, "- a\n");
+    refuses(ml_buf_str(&text), "line 50000, column 3: more than 50000 values");
+    ml_buf_reset(&text);
+    for (int i = 0; i < 80000; i++)
+        ml_buf_addf(&text, "- &a%d a\n", i);
+    refuses(ml_buf_str(&text), "line 1001, column 10: more than 1000 anchors");
 
     ml_buf_reset(&text);
     for (size_t i = 0; i <= ML_YAML_MAX; i++)
