@@ -573,3 +573,26 @@ PY
     [ "$status" -eq 0 ]
     [[ "$output" == *'"weights": [1, 2]'* ]]
 }
+
+@test "memory doesn't grow with the files: 2 MB and 80 MB" {
+    mkdir small big
+    head -c 2000000 /dev/urandom >small/f
+    head -c 80000000 /dev/urandom >big/f
+    py <<'PY'
+import os, resource, subprocess
+
+def peak(*argv):
+    pid = subprocess.Popen(argv, stdout=subprocess.DEVNULL).pid
+    _, status, usage = os.wait4(pid, 0)
+    assert status == 0, argv
+    return usage.ru_maxrss
+
+for name in "small", "big":
+    a = peak("ml-package", "-q", "--base", "scratch", "--add", f"{name}:/m", "--out", f"oci:img:{name}")
+    b = peak("ml-fetch", "-q", "files", f"oci:img:{name}", "--path", "/m", "--to", f"out-{name}")
+    print(f"# {name}: ml-package {a} kB, ml-fetch {b} kB")
+    if name == "small":
+        first = a, b
+assert a < first[0] + 2000 and b < first[1] + 2000, (first, (a, b))
+PY
+}
