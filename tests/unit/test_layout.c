@@ -288,6 +288,7 @@ static void writers_at_the_same_time_lose_nothing(void **state)
                 free(tag);
                 free(text);
             }
+            ml_repo_close(r);
             _exit(0);
         }
     }
