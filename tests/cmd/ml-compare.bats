@@ -153,6 +153,30 @@ PY
     fails 2 bad.yml
 }
 
+@test "the correction is over the tests of the family, and the reason says how many" {
+    printf 'id,label,prediction,part\n' | tee c.csv >d.csv
+    for i in $(seq 400); do
+        echo "$i,$((i % 2)),$(((i % 2) != (i <= 12 || i > 300))),$((i % 5))" >>c.csv
+        echo "$i,$((i % 2)),$(((i % 2) != ((i > 12 && i <= 15) || i > 300))),$((i % 5))" >>d.csv
+    done
+    printf 'metrics:\n  accuracy: { must: not_regress }\n  f1: { must: not_regress }\n' >ml-policy.yml
+    ml-compare -q --current c.csv --candidate d.csv --slice part --policy ml-policy.yml </dev/null >k.json
+    /usr/bin/python3 - <<'PY'
+import json, re
+c = json.load(open('k.json'))['comparison']
+all = [m for x in [c] + list(c['slices'].values()) for m in x['metrics'].values()]
+count, said = {}, {}
+for m in all:
+    count[m['family']] = count.get(m['family'], 0) + (m['p'] is not None)
+for m in all:
+    k = re.search(r'not after correction for (\d+)', m.get('reason', ''))
+    if k:
+        said[m['family']] = int(k[1])
+        assert int(k[1]) == count[m['family']], (m, count)
+assert count['primary'] == 2 and count["slices"] == 10 and 'secondary' in said, (count, said)
+PY
+}
+
 @test "order of rows and columns, format and quoting don't matter" {
     make_files
     ml-compare -q --current current.csv --candidate candidate.csv </dev/null >a.json
