@@ -325,6 +325,8 @@ static int run(void *v, struct ml_err *err)
 int main(int argc, char **argv)
 {
     struct cfg cfg = { 0 };
+    int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
 
-    return ml_tool_main(&cmd, argc, argv, &cfg, run);
+    ml_strs_release(&cfg.require);
+    return rc;
 }
