@@ -6,8 +6,9 @@
 
 #include "data/json.h"
 
-#define PIECE ((uint64_t)16 << 20)
-#define DEPTH 4 /* an index of indexes of indexes is nobody's image */
+#define PIECE_NEAR ((uint64_t)1 << 20)  /* of a layout on disk */
+#define PIECE_FAR  ((uint64_t)16 << 20) /* of a registry, where each piece is a request */
+#define DEPTH      4                    /* an index of indexes of indexes is nobody's image */
 
 static int take_desc(const cJSON *v, struct ml_desc *out, struct ml_err *err)
 {
@@ -45,7 +46,8 @@ static int next_piece(struct relay *s, uint64_t off, struct ml_err *err)
 
     ml_buf_reset(&s->piece);
     s->at = off;
-    rv = s->from->ops->blob_get(s->from, s->desc, off, left < PIECE ? left : PIECE, collect, &s->piece, err);
+    rv = s->from->ops->blob_get(
+        s->from, s->desc, off, left < s->piece.max ? left : s->piece.max, collect, &s->piece, err);
     if (rv == 1 || (!rv && !s->piece.len))
         rv = ml_err_set(err, ML_INTEGRITY, "blob %s is missing or short where the image comes from", s->desc->digest.s);
     return rv;
@@ -100,7 +102,7 @@ static int copy_blob(struct ml_copy *c, const struct ml_desc *d, bool try_mount,
         if (rv != 1)
             return rv;
     }
-    ml_buf_init(&relay.piece, PIECE);
+    ml_buf_init(&relay.piece, c->from->ref.layout ? PIECE_NEAR : PIECE_FAR);
     rv = c->to->ops->blob_put(c->to, d, &src, err);
     ml_buf_release(&relay.piece);
     if (!rv)
