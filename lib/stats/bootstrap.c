@@ -6,9 +6,8 @@
 
 #include "stats/bootstrap.h"
 
-#define REPLICATES  2000
-#define PER_TEST    200
-#define MULTINOMIAL 10000 /* up to so many units; Poisson counts above */
+#define REPLICATES 2000
+#define PER_TEST   200
 
 /* Philox 4x32-10 (Salmon, Moraes, Dror & Shaw 2011, SC'11, "Parallel random numbers: as easy as 1, 2, 3", section 3.4).
  */
@@ -43,20 +42,66 @@ static uint32_t poisson(uint32_t u)
     return k;
 }
 
+void ml_boot_poisson(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts)
+{
+    uint32_t u[4];
+
+    for (size_t i = 0; i < n; i++) {
+        if (i % 4 == 0)
+            philox(seed, replicate, i / 4, u);
+        counts[i] = poisson(u[i % 4]);
+    }
+}
+
 void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts)
 {
     uint32_t u[4];
 
-    if (n <= MULTINOMIAL)
-        memset(counts, 0, n * sizeof *counts);
+    if (n > ML_BOOT_MULTINOMIAL) {
+        ml_boot_poisson(seed, replicate, n, counts);
+        return;
+    }
+    memset(counts, 0, n * sizeof *counts);
     for (size_t i = 0; i < n; i++) {
         if (i % 4 == 0)
             philox(seed, replicate, i / 4, u);
-        if (n <= MULTINOMIAL)
-            counts[(uint64_t)u[i % 4] * n >> 32]++;
-        else
-            counts[i] = poisson(u[i % 4]);
+        counts[(uint64_t)u[i % 4] * n >> 32]++;
     }
+}
+
+/* Two numbers in (0, 1) with 53 bits, from blocks that no row uses. */
+static void uniforms(uint64_t seed, uint64_t replicate, unsigned stream, uint64_t at, double out[2])
+{
+    uint32_t u[4];
+
+    philox(seed, replicate, (uint64_t)1 << 63 | (uint64_t)stream << 48 | at, u);
+    for (int i = 0; i < 2; i++)
+        out[i] = ((double)(((uint64_t)u[2 * i] << 32 | u[2 * i + 1]) >> 11) + 0.5) * 0x1p-53;
+}
+
+double ml_boot_poisson_sum(uint64_t seed, uint64_t replicate, unsigned stream, size_t units)
+{
+    double mu = (double)units, b = 0.931 + 2.53 * sqrt(mu), a = -0.059 + 0.02483 * b, u[2], sum = 0;
+
+    for (size_t i = 0; units < 10 && i < units; i++) {
+        uniforms(seed, replicate, stream, i, u);
+        sum += poisson((uint32_t)(u[0] * 0x1p32));
+    }
+    for (uint64_t at = 0; units >= 10; at++) {
+        double shift, v, k;
+
+        uniforms(seed, replicate, stream, at, u);
+        shift = 0.5 - fabs(u[0] - 0.5);
+        v = u[1];
+        k = floor((2 * a / shift + b) * (u[0] - 0.5) + mu + 0.43);
+        if (shift >= 0.07 && v <= 0.9277 - 3.6224 / (b - 2))
+            return k;
+        if (k < 0 || (shift < 0.013 && v > shift))
+            continue;
+        if (log(v * (1.1239 + 1.1328 / (b - 3.4)) / (a / (shift * shift) + b)) <= k * log(mu) - mu - lgamma(k + 1))
+            return k;
+    }
+    return sum;
 }
 
 size_t ml_boot_replicates(const struct ml_boot *b)

@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ML_BOOT_UNDEFINED 0.01 /* share of replicates that may be undefined */
+#define ML_BOOT_MULTINOMIAL 10000 /* up to so many units; Poisson counts above */
+#define ML_BOOT_UNDEFINED   0.01  /* share of replicates that may be undefined */
 
 struct ml_boot {
     bool force;         /* also where a linearised interval exists */
@@ -21,6 +22,13 @@ struct ml_boot {
 
 /* Counts of one replicate: how often each of n units was drawn. */
 void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts);
+
+/* The same for n units that are part of something larger: each count is Poisson(1). */
+void ml_boot_poisson(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts);
+
+/* The sum of `units` such counts that nobody needs one by one, which is Poisson(units): by Hoermann's transformed
+ * rejection (1993, Insurance: Math. Econ. 12, 39, algorithm PTRS). Streams of one replicate differ. */
+double ml_boot_poisson_sum(uint64_t seed, uint64_t replicate, unsigned stream, size_t units);
 
 size_t ml_boot_replicates(const struct ml_boot *b); /* b NULL: the default */
 

@@ -183,7 +183,9 @@ static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct m
     uint32_t *scratch = ml_malloc((n + 1) * sizeof *scratch), *counts = ml_malloc((n + 1) * sizeof *counts);
     struct weighting by = { w, counts };
 
-    for (size_t r = 0; r < replicates; r++) {
+    if (ml_median_many(a, metric))
+        used = ml_median_replicates(a, b, boot ? boot->seed : 0, replicates, values);
+    for (size_t r = 0; r < replicates && !ml_median_many(a, metric); r++) {
         struct ml_value x, y;
 
         ml_measure_draw(a, boot ? boot->seed : 0, r, scratch, counts, w);

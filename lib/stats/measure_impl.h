@@ -84,6 +84,11 @@ bool ml_loss_value(struct ml_measure *m, const struct ml_metric *metric, const s
 /* The loss of each row (absolute error for regression, hit for top_k). False when undefined. */
 bool ml_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 
+/* median.c: bootstrap replicates of the median of many rows, drawing only what lies near it. `b` NULL: values of a;
+ * else differences b - a. */
+bool ml_median_many(const struct ml_measure *m, const struct ml_metric *metric);
+size_t ml_median_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out);
+
 /* measure.c */
 bool ml_measure_value_by(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v);

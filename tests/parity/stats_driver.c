@@ -371,6 +371,17 @@ static void counts(struct input *in)
     free(c);
 }
 
+static void poisson(struct input *in)
+{
+    uint64_t seed = (uint64_t)number(in), replicates = (uint64_t)number(in);
+    unsigned stream = (unsigned)number(in);
+    size_t units = count(in);
+
+    for (uint64_t r = 0; r < replicates; r++)
+        printf("%.17g ", ml_boot_poisson_sum(seed, r, stream, units));
+    printf("\n");
+}
+
 static const struct {
     const char *name;
     void (*run)(struct input *in);
@@ -387,6 +398,7 @@ static const struct {
     { "holm", holm },
     { "order", order },
     { "counts", counts },
+    { "poisson", poisson },
 };
 
 int main(void)

@@ -418,6 +418,53 @@ def random_numbers(tap, session, rng):
         session.ask(f"counts {seed} 0 50000", poisson)
 
 
+def poisson_sums(tap, session, rng):
+    for units in (0, 1, 3, 9, 10, 11, 40, 1000, 123456, 50_000_000):
+        def take(a, units=units):
+            x = np.array(a, float)
+            if units == 0:
+                tap.count("sums of counts are Poisson", not x.any())
+                return
+            # randomised probability integral transform: uniform if the distribution is right
+            u = stats.poisson.cdf(x - 1, units) + rng.random(len(x)) * stats.poisson.pmf(x, units)
+            p = stats.kstest(u, "uniform").pvalue
+            tap.count("sums of counts are Poisson", p > 1e-4, f"{units} units: p {p}")
+        session.ask(f"poisson {units + 3} 8000 2 {units}", take)
+
+
+def many_rows(tap, session, rng):
+    """Above 10^4 rows only those near the median are drawn one by one: the same distribution as drawing them all."""
+    replicates = 800
+    for shape, n in (("plain", 12000), ("ties", 12001)):
+        s = number_case(rng, n, "none", shape)
+        t = other_model(rng, s, 0.6)
+        e, f = np.abs(s.truth - s.estimate), np.abs(t.truth - t.estimate)
+        if shape == "ties":
+            f = np.round(f)
+            t.estimate = t.truth + f
+        oe, of = np.argsort(e), np.argsort(f)
+
+        def median(x, order, c):
+            at = np.cumsum(c[order])
+            half = at[-1] / 2
+            return (x[order[np.searchsorted(at, half)]] + x[order[np.searchsorted(at, half, side="right")]]) / 2
+        draws = [rng.poisson(1, n) for _ in range(replicates)]
+        values = np.array([median(e, oe, c) for c in draws])
+        differences = np.array([median(f, of, c) - median(e, oe, c) for c in draws])
+        session.sample(s, "A")
+        session.sample(t, "B")
+
+        def take(a, x, at, what):
+            se, low, high = (float(v) for v in a[at:at + 3])
+            scale = max(x.std(ddof=1), 1e-9)
+            bounds = np.quantile(x, [0.025, 0.975])
+            good = 0.88 < se / scale < 1.13 and abs(np.array([low, high]) - bounds).max() < 0.45 * scale \
+                if x.std() > 1e-9 else se < 1e-9
+            tap.count("bootstrap of the median of many rows", good, f"{what}: {a}, numpy {scale} {bounds}")
+        session.ask(f"estimate A median_ae 0.95 0 5 {replicates} 0", lambda a, x=values, t=take: t(a, x, 2, "value"))
+        session.ask(f"delta median_ae 0.05 0 5 {replicates} 0", lambda a, x=differences, t=take: t(a, x, 2, "difference"))
+
+
 def bootstrap(tap, session, rng):
     """Every replicate again in numpy, from the same random numbers."""
     replicates = 60
@@ -534,7 +581,7 @@ def verdicts(tap, session, rng):
 
 def main():
     tap, session, rng = Tap(), Session(), np.random.default_rng(1988)
-    for part in (estimates, edges, deltas, changed_rows, random_numbers, bootstrap, verdicts):
+    for part in (estimates, edges, deltas, changed_rows, random_numbers, bootstrap, poisson_sums, many_rows, verdicts):
         part(tap, session, rng)
     session.run()
     tap.finish()
