@@ -23,7 +23,10 @@ sys.path[:0] = [HERE]
 import gitlab  # noqa: E402
 
 SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SHELLS = {"bash": (["bash"], "set -eo pipefail"), "dash": (["dash"], "set -e"), "busybox": (["busybox", "sh"], "set -e")}
+SHELLS = {"bash": ["bash"], "dash": ["dash"], "busybox": ["busybox", "sh"]}
+# As gitlab-runner's shells/bash.go ends every script; the flag decides whether bash keeps the exit code.
+PREAMBLE = "if set -o | grep pipefail > /dev/null; then set -o pipefail; fi; set -o errexit\nset +o noclobber\n"
+SUBSHELL = "FF_USE_NEW_BASH_EVAL_STRATEGY"
 
 FILES = {
     "train.py": """\
@@ -109,7 +112,7 @@ class Runner:
     """One project, its registry and its places; pipelines run job after job."""
 
     def __init__(self, shell):
-        self.shell, self.set = SHELLS[shell]
+        self.shell = SHELLS[shell]
         self.dir = tempfile.mkdtemp(prefix="mlci-jobs-")
         self.tree = os.path.join(self.dir, "image")
         self.checkout = os.path.join(self.dir, "checkout")
@@ -183,7 +186,7 @@ class Runner:
             for path, place in self.artifacts.get(need, {}).items():
                 self.copy(place, os.path.join(work, path))
         image_has_tools = short in ("tools", "current", "gate", "comment", "publish")
-        env = {**self.env(image_has_tools), "CHECKOUT": work, "CI_PROJECT_DIR": work}
+        env = {**self.env(image_has_tools), **job.get("variables", {}), "CHECKOUT": work, "CI_PROJECT_DIR": work}
         if merge_request:
             env |= {"CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_PROJECT_ID": "1", "CI_MERGE_REQUEST_PROJECT_PATH": "shop/model"}
         else:
@@ -191,7 +194,8 @@ class Runner:
         lines = []
         for command in gitlab.flatten(job["script"]):
             lines += [f"echo {shlex.quote('$ ' + command.splitlines()[0])}", command]
-        text = f"{self.set}\nset +o noclobber\n: | eval {shlex.quote(chr(10).join(lines))}\nexit 0\n"
+        script = "eval " + shlex.quote("\n".join(lines))
+        text = PREAMBLE + (f": | ({script})" if env.get(SUBSHELL) == "true" else f": | {script}") + "\nexit 0\n"
         done = subprocess.run(self.shell, input=text, cwd=work, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.log.append((f"{self.iid} {short}: exit {done.returncode}", done.stdout))
         if done.returncode == 0 or job["artifacts"].get("when") == "always":
