@@ -85,11 +85,10 @@ static int run(void *arg, struct ml_err *err)
 {
     struct cfg *cfg = arg;
     struct ml_packaged done = { 0 };
-    struct ml_card card;
+    struct ml_card card = { ML_BUF_INIT };
     char *model = NULL, added[16], size[16];
     int rc = -1;
 
-    ml_card_init(&card);
     if (!cfg->package.base || !cfg->package.out || cfg->package.adds.n + cfg->package.layers.n == 0) {
         ml_err_set(err, ML_USAGE, "--base, --add (or --layer) and --out are needed");
         goto out;
@@ -119,6 +118,11 @@ out:
 int main(int argc, char **argv)
 {
     struct cfg cfg = { 0 };
+    int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
 
-    return ml_tool_main(&cmd, argc, argv, &cfg, run);
+    ml_strs_release(&cfg.package.adds);
+    ml_strs_release(&cfg.package.layers);
+    ml_strs_release(&cfg.package.env);
+    ml_strs_release(&cfg.package.labels);
+    return rc;
 }

@@ -3,6 +3,10 @@
 load helper
 load images
 
+teardown() {
+    ! mountpoint -q disk || umount disk
+}
+
 # fetches everything below $2 of $1 into `out`
 get() {
     rm -rf out

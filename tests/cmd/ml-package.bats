@@ -3,6 +3,10 @@
 load helper
 load images
 
+teardown() {
+    ! mountpoint -q disk || umount disk
+}
+
 @test "skopeo and umoci read what it wrote, with the same digest" {
     base base
     model m
