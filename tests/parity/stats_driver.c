@@ -238,6 +238,36 @@ static void delta(struct input *in)
     show_delta(&d);
 }
 
+/* verdict METRIC ALPHA MARGIN: a difference judged alone */
+static void verdict(struct input *in)
+{
+    const struct ml_metric *which = metric(in);
+    struct ml_evidence e = ML_EVIDENCE_INIT;
+    struct ml_judgement j;
+    struct ml_delta d;
+
+    e.alpha = number(in);
+    e.margin = number(in);
+    ml_delta_paired(in->slots[0].m, in->slots[1].m, which, e.alpha, NULL, &d);
+    e.identical = d.identical;
+    e.has_interval = d.has_interval;
+    e.direction = which->direction;
+    e.delta = d.delta;
+    e.low = d.low;
+    e.high = d.high;
+    e.se = d.se;
+    e.p = e.p_adjusted = d.p;
+    e.bounded = ml_metric_bounded(which);
+    e.rows = d.rows;
+    e.groups = d.groups;
+    e.smaller_class = d.smaller_class;
+    e.n = d.n;
+    e.changed = d.changed;
+    ml_judge(&e, &j);
+    printf(
+        "%s %d %.17g %.17g\n", ml_verdict_name(j.verdict), j.noninferior, j.has_detectable ? j.detectable : -1, d.se);
+}
+
 static void unpaired(struct input *in)
 {
     double a = number(in), se_a = number(in), b = number(in), se_b = number(in);
@@ -392,6 +422,7 @@ static const struct {
     { "psi", psi },
     { "estimate", estimate },
     { "delta", delta },
+    { "verdict", verdict },
     { "unpaired", unpaired },
     { "judge", judge },
     { "function", function },

@@ -278,6 +278,29 @@ static void a_slice_is_the_sample_of_its_rows(void **state)
     ml_measure_free(NULL);
 }
 
+static void twice_the_rows_keep_the_values(void **state)
+{
+    const int32_t y[] = { 0, 1, 1, 0, 1, 0 }, p[] = { 0, 1, 0, 1, 1, 0 };
+    const double score[] = { .2, .7, .4, .6, .9, .3 };
+    const uint32_t rows[] = { 0, 1, 2, 3, 4, 5, 5, 4, 3, 2, 1, 0 };
+    struct ml_sample s = binary(6, y, p, score);
+    struct ml_measure *once = ml_measure_new(&s, NULL, 0), *twice = ml_measure_new(&s, rows, 12);
+
+    (void)state;
+    for (size_t i = 0; i < ml_metric_count(); i++) {
+        struct ml_estimate a, b;
+
+        if (!(ml_metric_at(i)->tasks & ML_TASK_BINARY))
+            continue;
+        ml_measure_estimate(once, ml_metric_at(i), 0.95, NULL, &a);
+        ml_measure_estimate(twice, ml_metric_at(i), 0.95, NULL, &b);
+        assert_true(fabs(a.v.value - b.v.value) < 1e-12);
+        assert_true(b.high - b.low < a.high - a.low);
+    }
+    ml_measure_free(once);
+    ml_measure_free(twice);
+}
+
 static void groups_widen_intervals(void **state)
 {
     int32_t y[60], p[60];
@@ -439,6 +462,7 @@ int main(void)
         cmocka_unit_test(no_rows_have_no_value),
         cmocka_unit_test(weights_are_scale_free),
         cmocka_unit_test(a_slice_is_the_sample_of_its_rows),
+        cmocka_unit_test(twice_the_rows_keep_the_values),
         cmocka_unit_test(groups_widen_intervals),
         cmocka_unit_test(numbers_near_the_ends_of_a_double),
         cmocka_unit_test(perfect_models_get_one_sided_intervals),
