@@ -179,6 +179,10 @@ static char header_delimiter(const char *p, size_t n)
 static int read_csv_header(struct ml_table *t, struct ml_err *err)
 {
     size_t n;
+    while (t->pos < t->end && (t->buf[t->pos] == '\n' || (t->buf[t->pos] == '\r' && t->buf[t->pos + 1] == '\n'))) {
+        t->next_line += t->buf[t->pos] == '\n';
+        t->pos++;
+    }
     t->delim = header_delimiter(t->buf + t->pos, t->end - t->pos);
     t->stop[(unsigned char)t->delim] = t->stop['\n'] = true;
     int rc = ml_csv_row(t, &n, err);

@@ -13,7 +13,9 @@ static void describe_current(cJSON *to, const struct ml_contender *c, bool used)
 {
     cJSON *o = ml_json_set_object(to, "current");
     ml_json_set_str(o, "reference", c->reference);
-    ml_json_set_str(o, "digest", c->digest.s[0] != '\0' ? c->digest.s : NULL);
+    cJSON *publication = c->has_card ? ml_card_get(&c->card, "publication", NULL) : NULL;
+    ml_json_set_str(o, "digest", c->digest.s[0] != '\0' ? c->digest.s : ml_json_str(publication, "digest"));
+    cJSON_Delete(publication);
     const char *data = ml_json_str(c->evaluation, "data");
     if (data == NULL && c->has_predictions)
         data = c->predictions.data.s;

@@ -69,6 +69,12 @@ story() {
     ml-compare -q --card b.eval.json --candidate b.csv --current "$R:production" --look 3 -o look.json
     [ "$(value comparison.reuse.seen look.json)" = 4 ]
 
+    # the card in a file says which image it was
+    ml-compare -q --card b.eval.json --candidate b.csv --current a.json --current-predictions a.csv -o card.json
+    [ "$(value comparison.current.digest card.json)" = "$(value publication.digest a.json)" ]
+    [ "$(value comparison.current.data card.json)" = "$(value evaluation.data a.json)" ]
+    [ "$(value comparison.metrics card.json)" = "$(value comparison.metrics file.json)" ]
+
     # by digest too
     ml-compare -q --card b.eval.json --candidate b.csv --current "$R@$(value publication.digest a.json)" -o digest.json
     [ "$(value comparison.metrics digest.json)" = "$(value comparison.metrics stored.json)" ]

@@ -94,6 +94,8 @@ static void finds_the_delimiter(void **state)
     expect("\"a;b;c\",d\n1,2\n", "a;b;c|d;1|2;");
     expect("\"x\ny;;\",d\n1,2\n", "x\ny;;|d;1|2;");
     expect("a\n1\n", "a;1;");
+    expect("\n\r\n\ta\n0\t1,5\n", "|a;0|1,5;");
+    refuses("\n\r\na\tb\n1\n", "line 4: 1 field");
 }
 
 static void refuses_csv(void **state)
