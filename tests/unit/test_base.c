@@ -185,6 +185,40 @@ static void doubles(void **state)
     }
 }
 
+/* Decimal texts of every length and place of the point, as strtod reads them, to the last bit. */
+static void decimals(void **state)
+{
+    static const char *const edges[] = { "0", "-0", "-0.0", ".5", "5.", "-.25", "9007199254740992", "9007199254740993",
+        "9007199254740991.5", "0.0000000000000000000001", "1.0000000000000000000001", "0.00000000000000000000001",
+        "123456789012345678901234567890", "000001.5", "1.10000000000000000000000000000" };
+    uint64_t seed = 88172645463325252u;
+    char text[64];
+    double x, y;
+
+    (void)state;
+    for (int i = 0; i < 300000; i++) {
+        const char *s = text;
+        if (i < (int)(sizeof edges / sizeof *edges)) {
+            s = edges[i];
+        } else {
+            uint64_t r = next_random(&seed), digits = next_random(&seed);
+            int length = (int)(r % 19) + 1, point = (int)(r / 19 % 28), n = 0;
+            n += snprintf(text, sizeof text, "%s", r & 1u << 20 ? "-" : "");
+            for (int k = 0; k < length || k <= point; k++) {
+                if (k == point)
+                    text[n++] = '.';
+                text[n++] = (char)('0' + (k < length ? digits % 10 : 0));
+                digits = digits / 10 + (k % 7 == 6 ? next_random(&seed) >> 8 : 0);
+            }
+            text[n] = 0;
+        }
+        y = strtod(s, NULL);
+        assert_true(ml_double_parse(s, strlen(s), &x));
+        if (memcmp(&x, &y, sizeof x) != 0)
+            fail_msg("%s became %a, not %a", s, x, y);
+    }
+}
+
 static void numbers(void **state)
 {
     static const char *const not_doubles[] = { "", " 1", "1 ", "0x10", "inf", "nan", "1e", "e1", ".", "-", "1.2.3",
@@ -355,6 +389,7 @@ int main(void)
         cmocka_unit_test(lists),
         cmocka_unit_test(utf8),
         cmocka_unit_test(doubles),
+        cmocka_unit_test(decimals),
         cmocka_unit_test(numbers),
         cmocka_unit_test(texts),
         cmocka_unit_test(digests),
