@@ -294,6 +294,7 @@ static int add_layer(struct job *j, const struct source *s, struct ml_err *err)
     l->path = ml_strdup(pack.path);
     l->root = strcmp(pack.path, pack.root) ? ml_strdup(pack.root) : NULL;
     l->alone = pack.alone;
+    l->silent = pack.scattered; /* who looks elsewhere must read it too */
     rc = 0;
 out:
     ml_blobout_free(b);

@@ -59,8 +59,8 @@ struct ml_image_layer {
     struct ml_desc desc;
     struct ml_digest diff_id;
     char *created_by;
-    char *path, *root; /* annotations, with the slash in front; may be NULL */
-    bool alone;
+    char *path, *root;  /* annotations, with the slash in front; may be NULL */
+    bool alone, silent; /* silent: no annotations at all */
 };
 
 struct ml_image_change {

@@ -281,7 +281,7 @@ static void desc_text(const struct ml_desc *d, struct ml_buf *out)
 static void layer_text(const struct ml_image_layer *l, struct ml_buf *out)
 {
     desc_text(&l->desc, out);
-    if (l->path) {
+    if (l->path && !l->silent) {
         struct ml_buf notes = ML_BUF_INIT;
 
         ml_buf_adds(&notes, "{}");

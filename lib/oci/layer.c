@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #define PIPE  (1 << 20)
 #define SLACK ((uint64_t)256 << 20)
 #define RATIO 200
+#define WASTE ((uint64_t)64 << 20)
 
 struct ml_layer_in {
     struct ml_repo *r;
@@ -25,6 +27,9 @@ struct ml_layer_in {
     struct ml_decompress *decompress;
     struct ml_err fetched, unpacked; /* what went wrong with the bytes, and with what they hold */
     bool stopped;
+    atomic_bool unwanted; /* the caller has failed */
+    uint64_t wasted;      /* bytes that came since nobody wants them */
+    bool gave_up;
 };
 
 static int to_pipe(void *ctx, const void *p, size_t n, struct ml_err *err)
@@ -36,12 +41,18 @@ static int to_pipe(void *ctx, const void *p, size_t n, struct ml_err *err)
     return ml_fd_write(in->fd[1], p, n, "pipe", err);
 }
 
-/* A layer that doesn't unpack is still read to its end: a wrong digest is the better answer. */
+/* A layer that doesn't unpack, or that the caller has had enough of, is still read for a while: a wrong digest is the
+ * better answer. */
 static int from_repo(void *ctx, const void *p, size_t n, struct ml_err *err)
 {
     struct ml_layer_in *in = ctx;
 
-    (void)err;
+    if (in->stopped || atomic_load(&in->unwanted))
+        in->wasted += n;
+    if (in->wasted > WASTE) {
+        in->gave_up = true;
+        return ml_err_set(err, ML_LOCAL, "given up");
+    }
     if (!in->stopped && ml_decompress_add(in->decompress, p, n, &in->unpacked) < 0)
         in->stopped = true;
     return 0;
@@ -115,6 +126,8 @@ int ml_layer_close(struct ml_layer_in *in, int rc, struct ml_digest *diff_id, st
     char *chunk = ml_malloc(PIPE);
     struct ml_digest digest;
 
+    if (rc < 0)
+        atomic_store(&in->unwanted, true);
     while (from_pipe(in, chunk, PIPE, NULL) > 0) {
     }
     free(chunk);
@@ -123,6 +136,8 @@ int ml_layer_close(struct ml_layer_in *in, int rc, struct ml_digest *diff_id, st
     ml_hasher_end(in->hasher, &digest);
     if (diff_id)
         *diff_id = ml_decompress_plain(in->decompress) ? in->desc.digest : digest;
+    if (in->gave_up)
+        in->fetched.code = 0;
     if (in->fetched.code || in->unpacked.code) {
         if (err)
             *err = in->fetched.code ? in->fetched : in->unpacked;

@@ -16,9 +16,9 @@ int ml_layer_open(
     struct ml_repo *r, const struct ml_desc *d, uint64_t max, struct ml_layer_in **out, struct ml_err *err);
 struct ml_untar *ml_layer_untar(struct ml_layer_in *in); /* borrowed */
 
-/* Reads what is left, waits, and frees. `rc` is how far the caller came: 0, or -1 with err set. Returns 0, or -1 with
- * the error that matters most: other bytes than the digest says come before what these bytes led to. diff_id (may be
- * NULL): the digest of the uncompressed tar. */
+/* Reads what is left (64 MiB of it when the caller has failed), waits, and frees. `rc` is how far the caller came: 0,
+ * or -1 with err set. Returns 0, or -1 with the error that matters most: other bytes than the digest says come before
+ * what these bytes led to. diff_id (may be NULL): the digest of the uncompressed tar. */
 int ml_layer_close(struct ml_layer_in *in, int rc, struct ml_digest *diff_id, struct ml_err *err);
 
 #endif

@@ -258,6 +258,13 @@ static int plan_replace(struct plan *pl, struct ml_err *err)
     return rc;
 }
 
+static bool within(const char *path, const char *root)
+{
+    size_t n = strlen(root);
+
+    return !strncmp(path, root, n) && (n == 0 || !path[n] || path[n] == '/');
+}
+
 int ml_pack_plan(const struct ml_tree *t, const char *dest, bool replace, const struct ml_rootfs *fs,
     struct ml_pack *out, struct ml_err *err)
 {
@@ -272,6 +279,9 @@ int ml_pack_plan(const struct ml_tree *t, const char *dest, bool replace, const 
     n = ml_rootfs_find(fs, out->root + 1);
     out->alone = t->single || !n || !n->children || replace;
     rc = replace ? plan_replace(&pl, err) : 0;
+    for (size_t i = 0; i < out->n; i++)
+        if (out->items[i].entry >= 0 && !within(out->items[i].path, out->root + 1))
+            out->scattered = true;
 out:
     for (size_t i = 0; i < t->n; i++)
         free(pl.dirs[i]);

@@ -14,6 +14,7 @@ struct ml_pack {
     size_t n, cap;
     char *path, *root; /* what was asked for and where that is, both with a slash in front */
     bool alone;        /* nothing else is at root */
+    bool scattered;    /* links of the image lead some entries out of root */
 };
 
 /* Plans `t` at `dest` (absolute) over `fs`. A directory's contents go into dest, which is made; a file becomes dest, or

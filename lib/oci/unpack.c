@@ -423,7 +423,7 @@ int ml_image_unpack(struct ml_repo *r, const struct ml_image *image, const char 
     }
     root = ml_format("%s/root", u.tmp);
     if (rc == 0 && rename(root, dest) < 0)
-        rc = ml_err_errno(err, ML_LOCAL, "cannot make '%s'", to);
+        rc = ml_err_errno(err, ML_LOCAL, "cannot make '%s'%s", to, errno == EBUSY ? ", name a directory below it" : "");
     ml_remove_all(u.tmp, rc < 0 ? NULL : err);
 out:
     free(u.tmp);

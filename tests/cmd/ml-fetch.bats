@@ -113,6 +113,31 @@ PY
     [ ! -e out/run ] && [ "$(cat out/model.json)" = new ] && diff m/sub/params.yaml out/sub/params.yaml
 }
 
+@test "what the base's links lead elsewhere is found there, too" {
+    py <<'PY'
+import images, tarfile
+images.Layout("base").image("1", [images.tar(images.entry("app/"), images.entry("app/x/"), images.entry("app/x/lib", type=tarfile.SYMTYPE, link="../model"),
+    images.entry("app/model/"))])
+PY
+    model m
+    mkdir -p t/lib && echo 1 >t/lib/f
+    ml-package -q --base oci:base:1 --add m:/app/model --out oci:a:1 >card.json
+    ml-package -q --base oci:a:1 --add t:/app/x --out oci:a:2 >card.json
+    get oci:a:2 /app/model
+    [ "$(cat out/f)" = 1 ] && diff m/model.json out/model.json
+    get oci:a:1 /app/model
+    diff -r m out
+}
+
+@test "a mount point cannot become the directory" {
+    base base
+    mkdir disk && mount -t tmpfs -o size=1m none disk 2>/dev/null || skip "needs root and a mount of tmpfs"
+    run --separate-stderr ml-fetch -q files oci:base:1 --path /etc --to disk
+    fails 3 "name a directory below it"
+    ml-fetch -q files oci:base:1 --path /etc --to disk/etc >fetch.json
+    [ "$(cat disk/etc/os-release)" = ID=tiny ]
+}
+
 @test "a file, a link to a file, and the whole image" {
     base base
     model m
