@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 TOP = os.environ.get("TOP", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-DRIVER = os.path.join(TOP, "build", "tests", "parity", "stats_driver")
+DRIVER = os.path.join(TOP, os.environ.get("B", "build"), "tests", "parity", "stats_driver")
 
 BINARY, MULTICLASS, REGRESSION = 1, 2, 4
 
