@@ -259,10 +259,9 @@ static void read_environment(struct cfg *cfg)
 static int run(void *arg, struct ml_err *err)
 {
     struct cfg *cfg = arg;
-    struct ml_card card;
+    struct ml_card card = { ML_BUF_INIT };
     cJSON *model = NULL, *evaluation = NULL;
     bool there;
-    ml_card_init(&card);
     read_environment(cfg);
     int rc = load_card(cfg, &card, &there, err);
     if (!rc && there) {

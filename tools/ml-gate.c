@@ -106,8 +106,7 @@ static int run(void *arg, struct ml_err *err)
     struct cfg *cfg = arg;
     struct ml_policy policy = ML_POLICY_INIT;
     struct sections s = { 0 };
-    struct ml_card card;
-    ml_card_init(&card);
+    struct ml_card card = { ML_BUF_INIT };
     int rc = -1;
     const char *junit = cfg->junit;
     if (junit && (strlen(junit) < 5 || strcmp(junit + strlen(junit) - 4, ".xml") != 0)) {

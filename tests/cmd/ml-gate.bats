@@ -416,7 +416,7 @@ means() {
             p=$((i - 1))
             echo "a$i: &a$i [*a$p, *a$p, *a$p, *a$p, *a$p, *a$p, *a$p, *a$p, *a$p]"
         done; } >p.yml
-    ulimit -v 200000
+    [ -n "${ASAN_OPTIONS:-}" ] || ulimit -v 200000
     bad "aliases repeat too much"
     head -c 2000000 /dev/zero | tr '\0' ' ' >p.yml
     bad "p.yml"
