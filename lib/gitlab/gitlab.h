@@ -38,7 +38,8 @@ void ml_gitlab_close(struct ml_gitlab *g);
 int ml_gitlab_user(struct ml_gitlab *g, int64_t *id, struct ml_err *err);
 
 struct ml_note {
-    int64_t id, author;
+    int64_t id;
+    int64_t author; /* 0: not said */
     bool system;
     const char *body; /* borrowed until the visitor returns */
 };

@@ -54,8 +54,8 @@ static int visit_page(const cJSON *page, int (*visit)(void *, const struct ml_no
     cJSON_ArrayForEach(item, page)
     {
         struct ml_note note = { .system = ml_json_true(item, "system"), .body = ml_json_str(item, "body") };
-        if (!note.body || !ml_json_int(item, "id", &note.id) ||
-            !ml_json_int(ml_json_get(item, "author"), "id", &note.author))
+        ml_json_int(ml_json_get(item, "author"), "id", &note.author);
+        if (!note.body || !ml_json_int(item, "id", &note.id))
             continue;
         int rc = visit(ctx, &note);
         if (rc)

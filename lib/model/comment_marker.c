@@ -36,28 +36,35 @@ void ml_marker_format(const struct ml_marker *m, const char *name, struct ml_buf
     ml_buf_adds(out, END "\n");
 }
 
+static bool is_name(const char *value, size_t len, const char *name)
+{
+    struct ml_buf want = ML_BUF_INIT;
+    escape(&want, name);
+    bool same = want.len == len && !memcmp(ml_buf_str(&want), value, len);
+    ml_buf_release(&want);
+    return same;
+}
+
 static void field(const char *word, size_t n, struct ml_marker *m, const char *name, bool *named)
 {
-    char value[400];
+    char value[sizeof(m->data)];
     const char *eq = memchr(word, '=', n);
     size_t key = eq ? (size_t)(eq - word) : 0, len = n - key - 1;
-    if (!eq || len >= sizeof(value))
+    int64_t x;
+    if (!eq)
+        return;
+    if (key == 4 && !memcmp(word, "name", 4))
+        *named = is_name(eq + 1, len, name);
+    if (len >= sizeof(value))
         return;
     memcpy(value, eq + 1, len);
     value[len] = 0;
-    int64_t x;
-    if (key == 4 && !memcmp(word, "name", 4)) {
-        struct ml_buf want = ML_BUF_INIT;
-        escape(&want, name);
-        *named = !strcmp(ml_buf_str(&want), value);
-        ml_buf_release(&want);
-    } else if (key == 8 && !memcmp(word, "pipeline", 8) && ml_int_parse(value, &x) && x >= 0) {
+    if (key == 8 && !memcmp(word, "pipeline", 8) && ml_int_parse(value, &x) && x >= 0)
         m->pipeline = x;
-    } else if (key == 4 && !memcmp(word, "look", 4) && ml_int_parse(value, &x) && x > 0 && x <= 1000000) {
+    else if (key == 4 && !memcmp(word, "look", 4) && ml_int_parse(value, &x) && x > 0 && x <= 1000000)
         m->look = x;
-    } else if (key == 4 && !memcmp(word, "data", 4) && len < sizeof(m->data)) {
+    else if (key == 4 && !memcmp(word, "data", 4))
         memcpy(m->data, value, len + 1);
-    }
 }
 
 bool ml_marker_parse(const char *body, const char *name, struct ml_marker *out)

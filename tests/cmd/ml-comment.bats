@@ -132,6 +132,16 @@ assert pages[-4:] == ["1", "2", "3", "4"], pages'
     done
 }
 
+@test "where a proxy eats the paging headers a full page is followed by another" {
+    gitlab --paging none
+    ml-comment -q --card card.json -o c.md
+    control notes "$(/usr/bin/python3 -c 'import json; print(json.dumps({"merge_request": 7, "notes": [{"body": "x"}] * 250}))')"
+    CI_PIPELINE_ID=119 ml-comment -q --card card.json -o c.md
+    check '
+assert [e["method"] for e in writes] == ["POST", "PUT"]
+assert [e["query"]["page"] for e in log if e["method"] == "GET" and "page" in e["query"]] == ["1", "1", "2", "3"]'
+}
+
 @test "of two notes of ours the newest is updated; two models have a note each" {
     gitlab
     ml-comment -q --card card.json -o c.md
@@ -239,6 +249,13 @@ assert pages[-4:] == ["1", "2", "3", "4"], pages'
     run --separate-stderr ml-comment -q --card card.json -o c.md
     [ "$status" -eq 6 ] || { echo "$status $stderr"; false; }
     check 'assert faults == ["500", "close"] and notes == []'
+}
+
+@test "202, a body of which nothing was kept, is 5" {
+    gitlab --fault POST:notes:202:1
+    run --separate-stderr ml-comment -q --card card.json -o c.md
+    fails 5 "GitLab took the note for quick actions and did not keep it"
+    check 'assert faults == ["202"]'
 }
 
 @test "HTML, cut JSON and a moved project instead of an API are 5" {

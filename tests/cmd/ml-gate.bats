@@ -264,6 +264,52 @@ for m in cmp["metrics"].values(): m.update(delta=0, low=0, high=0, se=0, p=1, p_
     echo 'metrics: {accuracy: {must: not_regress, margin: .02}}' >p.yml
     gate
     is accuracy.must neutral_pass_rate 0.7631
+    echo 'metrics: {accuracy: {must: not_regress}, log_loss: {must: improve}}' >p.yml
+    gate 1
+    is accuracy.must neutral_pass_rate 0.9958
+    is log_loss.must neutral_pass_rate 0.0042
+}
+
+@test "comparing again at another margin gives what ml-compare gives at that margin" {
+    /usr/bin/python3 - <<'PY'
+import random
+for seed, n, gain in ((1, 400, 0.02), (2, 400, -0.03), (3, 60, 0.0), (4, 25, 0.3), (5, 2000, 0.004)):
+    r = random.Random(seed)
+    cur, cand = open(f"cur{seed}.csv", "w"), open(f"cand{seed}.csv", "w")
+    for f in (cur, cand):
+        f.write("id,label,prediction,score\n")
+    for i in range(n):
+        label = int(r.random() < 0.3)
+        base = r.gauss(label, 0.8)
+        for f, x in ((cur, base), (cand, base + r.gauss((2 * label - 1) * gain * 3, 0.1))):
+            s = min(max((x + 1.5) / 4, 0.001), 0.999)
+            f.write(f"{i},{label},{int(s > 0.5)},{s:.4f}\n")
+PY
+    n=0
+    for seed in 1 2 3 4 5; do
+        ml-eval -q --score score "cand$seed.csv" -o e.json
+        ml-compare -q --score score --card e.json --current "cur$seed.csv" --candidate "cand$seed.csv" -o plain.json
+        for margin in 0.001 0.01 0.05 0.3 3%; do
+            ml-compare -q --score score --card e.json --current "cur$seed.csv" --candidate "cand$seed.csv" -o there.json \
+                --margin "accuracy=$margin" --margin "roc_auc=$margin" --margin "f1=$margin" --margin "log_loss=$margin"
+            m="must: not_regress, margin: $margin"
+            echo "metrics: {accuracy: {$m}, roc_auc: {$m}, f1: {$m}, log_loss: {$m}}" >p.yml
+            for c in plain there; do
+                ml-gate -q p.yml --card $c.json -o g.$c.json || [ $? -eq 1 ]
+            done
+            /usr/bin/python3 - "$seed $margin" <<'PY'
+import json, sys
+a, b = (json.load(open(f"g.{c}.json")) for c in ("plain", "there"))
+for r, s in zip(a["gate"]["rules"], b["gate"]["rules"]):
+    assert r.pop("compared_again", None) and "compared_again" not in s, (sys.argv[1], r, s)
+    for key in ("rule", "observed", "passed", "margin", "shortfall", "neutral_pass_rate"):
+        assert r.get(key) == s.get(key), (sys.argv[1], key, r, s)
+    assert b["comparison"]["metrics"][r["metric"]]["verdict"] == r["observed"]
+PY
+            n=$((n + 1))
+        done
+    done
+    [ "$n" -eq 25 ]
 }
 
 @test "no current model: absolute rules gate, relative ones are not applicable" {

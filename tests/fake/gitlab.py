@@ -360,7 +360,7 @@ class Handler(BaseHTTPRequestHandler):
             headers.append(("Link", ", ".join(links)))
         if self.gitlab.args.paging in ("both", "header"):
             headers += [("x-next-page", nxt), ("x-page", str(page)), ("x-per-page", str(per)), ("x-prev-page", str(page - 1) if page > 1 else "")]
-        if not self.gitlab.args.no_totals:
+        if not self.gitlab.args.no_totals and self.gitlab.args.paging != "none":
             headers += [("x-total", str(len(notes))), ("x-total-pages", str(pages))]
         return self.answer(200, visible, headers)
 
@@ -446,7 +446,7 @@ def main():
     p.add_argument("--job-token", action="append", default=[], metavar="T")
     p.add_argument("--project", action="append", default=["1", "shop/sections"], metavar="ID")
     p.add_argument("--merge-request", action="append", default=[], metavar="IID", help="these exist and no others (default: all)")
-    p.add_argument("--paging", choices=["both", "link", "header"], default="both")
+    p.add_argument("--paging", choices=["both", "link", "header", "none"], default="both")
     p.add_argument("--no-totals", action="store_true", help="leave x-total out, as gitlab.com does for long lists")
     p.add_argument("--fault", action="append", default=[], metavar="METHOD:PATH:KIND[:TIMES[:RETRY_AFTER]]")
     args = p.parse_args()

@@ -146,6 +146,13 @@ static void marker(void **state)
     free(body);
     assert_false(ml_marker_parse("<!-- mlci-comment name=n pipeline=1", "n", &got));
     assert_false(ml_marker_parse("", "n", &got));
+    char long_name[2000];
+    memset(long_name, '-', sizeof long_name);
+    long_name[sizeof long_name - 1] = 0;
+    body = note("", &m, long_name);
+    assert_true(ml_marker_parse(body, long_name, &got));
+    assert_false(ml_marker_parse(body, long_name + 1, &got));
+    free(body);
     /* numbers that can't be are left out */
     assert_true(ml_marker_parse("<!-- mlci-comment name=n pipeline=-1 look=99999999999 data=x= -->", "n", &got));
     assert_int_equal(got.pipeline, 0);
