@@ -90,7 +90,9 @@ static int follow(struct ml_transfer *x, int hop)
     }
     if (ml_url_parse(next, &u, x->err))
         goto fail;
-    plain = strcmp(u.scheme, "https") && !x->h->conf.plain_anywhere && !ml_http_plain_ok(u.host, u.port);
+    /* from TLS to none is never fine, not even to this machine: what a stranger says shouldn't make us ask it */
+    plain = strcmp(u.scheme, "https") && !x->h->conf.plain_anywhere &&
+            (!ml_http_plain_ok(u.host, u.port) || !strncasecmp(x->req->url, "https:", 6));
     ml_url_release(&u);
     if (plain) {
         ml_err_set(x->err, ML_REFUSED, "redirected to '%s', which isn't protected by TLS", public);

@@ -100,8 +100,7 @@ static int look(struct ml_auth *a, struct ml_err *err)
 
 /* ---- the challenge: RFC 9110, section 11.6.1 ---- */
 
-/* Value of `name` among the parameters, owned, or NULL. */
-static char *parameter(const char *p, const char *name)
+char *ml_auth_parameter(const char *p, const char *name)
 {
     size_t n = strlen(name);
 
@@ -148,7 +147,7 @@ static int learn(struct ml_auth *a, const struct ml_http_res *res)
 
     for (size_t i = 0; (v = ml_http_header(res, "www-authenticate", i)); i++) {
         if (!strncasecmp(v, "Bearer ", 7)) {
-            char *realm = parameter(v + 7, "realm");
+            char *realm = ml_auth_parameter(v + 7, "realm");
 
             if (!realm)
                 continue;
@@ -156,8 +155,8 @@ static int learn(struct ml_auth *a, const struct ml_http_res *res)
             free(a->service);
             free(a->extra);
             a->realm = realm;
-            a->service = parameter(v + 7, "service");
-            a->extra = parameter(v + 7, "scope");
+            a->service = ml_auth_parameter(v + 7, "service");
+            a->extra = ml_auth_parameter(v + 7, "scope");
             a->kind = BEARER;
             return 0;
         }

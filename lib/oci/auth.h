@@ -28,4 +28,8 @@ int ml_auth_challenged(struct ml_auth *a, struct ml_http *http, const char *scop
 /* Who asks, for messages: "user 'x' (CI_REGISTRY_USER)" or "nobody (no credentials for host)"; borrowed. */
 const char *ml_auth_who(const struct ml_auth *a);
 
+/* Value of a parameter of a challenge (RFC 9110, section 11.6.1: token or quoted string), owned, or NULL. What comes in
+ * is the registry's. */
+char *ml_auth_parameter(const char *params, const char *name);
+
 #endif

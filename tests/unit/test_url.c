@@ -7,9 +7,13 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "net/http.h"
+#include "net/transfer.h"
 #include "net/url.h"
+#include "oci/auth.h"
 
 static void parses(void **state)
 {
@@ -295,6 +299,68 @@ static void not_without_tls(void **state)
     ml_http_free(h);
 }
 
+static double retry_after(const char *value)
+{
+    struct ml_http_res res = ML_HTTP_RES_INIT;
+    char *line = ml_format("retry-after: %s", value);
+    double s;
+
+    ml_strs_add(&res.headers, line);
+    s = ml_transfer_retry_after(&res);
+    ml_http_res_release(&res);
+    free(line);
+    return s;
+}
+
+static void waits_as_long_as_asked(void **state)
+{
+    char date[64];
+    time_t then = (time_t)ml_clock_now() + 100;
+    struct tm tm;
+
+    (void)state;
+    assert_true(retry_after("7") == 7);
+    assert_true(retry_after("0") == 0);
+    assert_true(retry_after("-7") == 0);
+    assert_true(retry_after("soon") == 0);
+    assert_true(retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0);
+    gmtime_r(&then, &tm);
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    assert_true(retry_after(date) > 90 && retry_after(date) <= 100);
+}
+
+static void reads_challenges(void **state)
+{
+    static const struct {
+        const char *params, *name, *want;
+    } t[] = {
+        { "realm=\"https://h/jwt/auth\",service=\"container_registry\",scope=\"repository:a/b:pull,push "
+          "repository:c:pull\"",
+            "scope", "repository:a/b:pull,push repository:c:pull" },
+        { "service=\"s\" , realm = \"r\"", "realm", "r" },
+        { "REALM=\"a\\\"b\"", "realm", "a\"b" },
+        { "realm=token, x=y", "realm", "token" },
+        { "xrealm=\"no\",realm=\"yes\"", "realm", "yes" },
+        { "scope=\"realm=\\\"no\\\"\",realm=\"yes\"", "realm", "yes" },
+        { "realm=\"open", "realm", "open" },
+        { "realm", "realm", NULL },
+        { "=", "realm", NULL },
+        { ",,, ,", "realm", NULL },
+        { "", "realm", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        char *s = ml_auth_parameter(t[i].params, t[i].name);
+
+        if (t[i].want)
+            assert_string_equal(s, t[i].want);
+        else
+            assert_null(s);
+        free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +374,8 @@ int main(void)
         cmocka_unit_test(finds_the_next_page),
         cmocka_unit_test(says_what_failed),
         cmocka_unit_test(long_words_are_cut),
+        cmocka_unit_test(waits_as_long_as_asked),
+        cmocka_unit_test(reads_challenges),
         cmocka_unit_test(plain_only_where_allowed),
         cmocka_unit_test(not_without_tls),
     };
