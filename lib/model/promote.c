@@ -92,8 +92,10 @@ static int find_image(struct ml_repo *r, const struct ml_digest *image, struct m
     return rv == 1 ? ml_err_set(err, ML_REFUSED, "image %s isn't there (404)", image->s) : rv;
 }
 
+#define MOVED "the tag has just been moved by somebody else: look at its history and start over"
+
 /* The record, and then the tag: killed in between, the record is one of something that never happened, which the next
- * one shows. */
+ * one shows. 1 when the tag isn't any more what it was when all began. */
 static int write_both(struct ml_place *place, struct ml_promotion *p, const struct ml_manifest *m,
     const struct ml_desc *card, struct ml_err *err)
 {
@@ -106,8 +108,7 @@ static int write_both(struct ml_place *place, struct ml_promotion *p, const stru
     if (rv < 0)
         return -1;
     if (!same)
-        return ml_err_set(err, ML_NO,
-            "tag '%s' has just been moved by somebody else: look at its history and start over", place->history.tag);
+        return 1;
     p->from = place->current;
     p->by = dup_variable("GITLAB_USER_LOGIN", "USER");
     p->pipeline = dup_variable("CI_PIPELINE_URL", NULL);
@@ -174,6 +175,10 @@ int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *
     rv = back < 0 ? -1 : ml_promotion_judge(&c, &p->verdict, err);
     if (!rv && p->verdict.passed && !p->already && !p->check)
         rv = promote(place, p, &m, err);
+    if (rv == 1) {
+        ml_promotion_refuse(&p->verdict, "unmoved", MOVED);
+        rv = 0;
+    }
     if (!rv)
         fill_card(place, p);
     ml_manifest_release(&m);
@@ -215,6 +220,8 @@ int ml_rollback_run(struct ml_place *place, bool check, struct ml_digest *to, st
     record.commit = then->commit ? ml_strdup(then->commit) : NULL;
     record.data = then->data ? ml_strdup(then->data) : NULL;
     rv = write_both(place, &record, &m, has_card ? NULL : &card, err);
+    if (rv == 1)
+        rv = ml_err_set(err, ML_NO, "'%s': " MOVED, place->history.tag);
 out:
     ml_promotion_release(&record);
     ml_desc_release(&card);

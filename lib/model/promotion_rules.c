@@ -122,6 +122,11 @@ int ml_promotion_judge(const struct ml_promotion_case *c, struct ml_promotion_ve
     return bad ? -1 : 0;
 }
 
+void ml_promotion_refuse(struct ml_promotion_verdict *v, const char *name, const char *why)
+{
+    rule(v, name, ml_strdup(why));
+}
+
 void ml_promotion_verdict_release(struct ml_promotion_verdict *v)
 {
     cJSON_Delete(v->rules);

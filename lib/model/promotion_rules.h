@@ -31,6 +31,8 @@ struct ml_promotion_verdict {
  * card's comparison was made with, or the image itself, or nothing where there was no current model; the image wasn't
  * rolled back from, unless forced. A card whose sections are malformed: ML_LOCAL. */
 int ml_promotion_judge(const struct ml_promotion_case *c, struct ml_promotion_verdict *out, struct ml_err *err);
+/* One more rule that failed. */
+void ml_promotion_refuse(struct ml_promotion_verdict *v, const char *rule, const char *why);
 void ml_promotion_verdict_release(struct ml_promotion_verdict *v);
 
 #endif

@@ -425,3 +425,73 @@ rolled_back() {
         [ -z "$output" ]
     done
 }
+
+@test "killed in the middle of a push: no tag; the next push makes it whole" {
+    place registry
+    printf 'id,label,prediction\n1,a,a\n' >pred.csv
+    card a >a.json
+    for path in /blobs/uploads/ '/manifests/sha256:' '[.]card$' '/manifests/a-1$'; do
+        rm -f slow.requests
+        proxy=$(proxy_start "$PWD" slow "$REG" "[{\"name\": \"slow\", \"method\": \"PUT\", \"path\": \"$path\", \"hold\": true}]")
+        ml-publish push -q --card a.json --predictions pred.csv "$proxy/${R#*/}:a-1" >out.json 3>&- &
+        pid=$!
+        for _ in $(seq 100); do
+            grep -q '"fired": "slow"' slow.requests && break
+            sleep 0.05
+        done
+        kill -9 $pid
+        wait $pid || true
+        servers_stop "$PWD"
+        [ "$(fired "$PWD" slow slow)" -eq 1 ]
+        [ ! -s out.json ]
+        ! tags 2>/dev/null | grep -qx a-1
+    done
+    published a
+    tag_is a-1 a
+    skopeo copy -q --src-tls-verify=false "docker://$R:a-1" oci:back:a
+}
+
+@test "an index is pushed with all that is below it" {
+    place registry
+    promoted a
+    record=$(value publication.promotion.record a.promoted.json)
+    ml-publish push -q --image "$R:$record" "$R/copy:index" "oci:$PWD/copy:index" </dev/null >/dev/null
+    skopeo inspect --raw --tls-verify=false "docker://$R:$record" >one
+    skopeo inspect --raw --tls-verify=false "docker://$R/copy:index" | cmp - one
+    [ "$(skopeo inspect --raw --tls-verify=false "docker://$R/copy@$(digest_of "$IMG" a)" | sha256sum | cut -d' ' -f1)" = "$(digest_of "$IMG" a | cut -c8-)" ]
+    [ "$(sha256sum <one | cut -d' ' -f1)" = "$(digest_of copy index | cut -c8-)" ]
+}
+
+@test "two promotions at the same time: no record is lost, and the tag is one of them" {
+    place registry
+    a=$(digest_of "$IMG" a)
+    promoted a
+    published b "$a"
+    published c "$a"
+    for i in b c; do
+        ml-publish promote -q --card $i.json "$R@$(digest_of "$IMG" $i)" --to production >$i.out 2>$i.err 3>&- &
+    done
+    wait
+    ml-publish history -q "$R:production" >h.json 2>/dev/null
+    n=1
+    for i in b c; do
+        [ "$(value publication.promotion.record $i.out)" = null ] || n=$((n + 1))
+        [ ! -s $i.err ] || grep -q "by now\|moved by somebody else" $i.err
+    done
+    [ "$(value records h.json | grep -o '"record"' | wc -l)" -eq $n ]
+    [ $n -ge 2 ]
+    tag_is production b || tag_is production c
+}
+
+@test "several targets, in several repositories" {
+    place registry
+    published a
+    ml-publish push -q --card a.json --predictions pred.csv "$R:x" "$R:y" "$R/other:z" -o out.json
+    tag_is x a
+    tag_is y a
+    [ "$(value publication.tags out.json)" = "[\"x\", \"y\", \"$R/other:z\"]" ]
+    hex=$(digest_of "$IMG" a | cut -c8-)
+    R=$R/other
+    tag_is z a
+    tags | grep -qx "sha256-$hex.predictions"
+}

@@ -18,6 +18,7 @@ with one ACTION:
   "ignore_range": true                             the whole, 200, where a range was asked for
   "redirect": "http://host:port"                   307 to the same path there
   "delay": S                                       the registry's answer, S seconds later
+  "hold": true                                     no answer ever, and the registry isn't asked
 Every request is a line of JSON in the log, with the name of the rule that fired, if one did.
 --auth is what the proxy itself says to the registry (it stands for a storage host that needs no credentials).
 """
@@ -117,6 +118,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             return self.hang_up()
         body = self.rfile.read(size)
         self.note(rule, len(body))
+        if "hold" in act:
+            time.sleep(3600)
         if "drop" in act:
             return self.hang_up()
         if "redirect" in act:
