@@ -157,15 +157,20 @@ static void say(
     double rows = 0, alpha = cfg->alpha;
     ml_json_num(section, "rows", &rows);
     ml_json_num(section, "alpha", &alpha);
+    const char *from = ml_json_str(ml_json_get(section, "current"), "predictions");
+    const char *how = ml_json_true(section, "identical") ? "identical"
+                      : ml_json_true(section, "paired")  ? "paired"
+                                                         : "unpaired";
     if (reason != NULL)
         ml_tool_say(&cfg->common, "%s against %s: %s", cand->reference, cur->reference, reason);
     else
-        ml_tool_say(&cfg->common, "%s against %s: %.0f rows, %s, %.4g %% intervals", cand->reference, cur->reference,
-            rows,
-            ml_json_true(section, "identical") ? "identical"
-            : ml_json_true(section, "paired")  ? "paired"
-                                               : "unpaired",
+        ml_tool_say(&cfg->common, "%s against %s%s: %.0f rows, %s, %.4g %% intervals", cand->reference, cur->reference,
+            from != NULL && strcmp(from, "stored") == 0 ? " and its stored predictions" : "", rows, how,
             100 - alpha * 100);
+    const cJSON *unmatched = ml_json_get(section, "unmatched");
+    double only[2] = { 0, 0 };
+    if (ml_json_num(unmatched, "current", &only[0]) && ml_json_num(unmatched, "candidate", &only[1]))
+        ml_tool_say(&cfg->common, "left out: %.0f rows of the current model, %.0f of the candidate", only[0], only[1]);
     ml_summary_comparison(section, &lines);
     for (size_t i = 0; i < lines.n; i++)
         ml_tool_say(&cfg->common, "  %s", lines.v[i]);

@@ -61,7 +61,8 @@ int ml_table_fill(struct ml_table *t, struct ml_err *err)
         if (rest >= ML_TABLE_ROW_MAX)
             return ml_err_set(err, ML_LOCAL, "'%s': line %llu: the row is longer than %zu MiB; is a quote left open?",
                 t->name, (unsigned long long)t->next_line, ML_TABLE_ROW_MAX >> 20);
-        t->cap = rest == 0 ? CHUNK : rest * 2;
+        size_t first = t->fd < 0 && t->bytes_left < CHUNK ? t->bytes_left + 1 : CHUNK;
+        t->cap = rest == 0 ? first : rest * 2;
         t->buf = ml_realloc(t->buf, t->cap + 1);
     }
     /* The buffer is filled wholly: rows are parsed again from their start after each call, so small reads would make

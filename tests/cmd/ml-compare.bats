@@ -201,6 +201,9 @@ PY
     run --separate-stderr ml-compare --current c.csv --candidate d.csv </dev/null
     fails 4 "1 id only in 'c.csv', 5 ids only in 'd.csv' \(for example 'r0', 'r1', 'r2'\); '--unmatched drop' leaves them out"
     [ -z "$output" ]
+    run --separate-stderr ml-compare --unmatched drop --current c.csv --candidate d.csv </dev/null
+    [ "$status" -eq 0 ]
+    [[ "$stderr" =~ 'left out: 1 rows of the current model, 5 of the candidate' ]]
     ml-compare -q --unmatched drop --current c.csv --candidate d.csv </dev/null >d.json
     [ "$(value comparison.rows d.json)" = 594 ]
     [ "$(value comparison.unmatched.current d.json)" = 1 ]
