@@ -137,21 +137,18 @@ static int promote(struct ml_place *place, struct ml_promote *p, const struct ml
 
 static void fill_card(const struct ml_place *place, struct ml_promote *p)
 {
-    cJSON *v = ml_card_get(p->card, "publication", NULL), *s;
+    cJSON *v = cJSON_CreateObject();
 
-    if (!v)
-        v = cJSON_CreateObject();
-    s = ml_json_set_object(v, "promotion");
-    ml_json_set_str(s, "tag", place->history.tag);
-    ml_json_set_str(s, "from", place->current.s[0] ? place->current.s : NULL);
-    ml_json_set_str(s, "to", p->image.s);
-    ml_json_set_bool(s, "passed", p->verdict.passed);
-    ml_json_set_bool(s, "already", p->already);
-    ml_json_set_bool(s, "check", p->check);
-    ml_json_set_str(s, "record", p->record);
-    ml_json_set_str(s, "forced", p->force);
-    ml_json_set(s, "rules", cJSON_Duplicate(p->verdict.rules, true));
-    ml_card_set(p->card, "publication", v);
+    ml_json_set_str(v, "tag", place->history.tag);
+    ml_json_set_str(v, "from", place->current.s[0] ? place->current.s : NULL);
+    ml_json_set_str(v, "to", p->image.s);
+    ml_json_set_bool(v, "passed", p->verdict.passed);
+    ml_json_set_bool(v, "already", p->already);
+    ml_json_set_bool(v, "check", p->check);
+    ml_json_set_str(v, "record", p->record);
+    ml_json_set_str(v, "forced", p->force);
+    ml_json_set(v, "rules", cJSON_Duplicate(p->verdict.rules, true));
+    ml_card_set(p->card, "promotion", v);
     if (p->verdict.passed && !p->check)
         ml_publication_tagged(p->card, place->history.tag);
 }

@@ -41,7 +41,7 @@ struct ml_promote {
     const char *record; /* the new record's tag, or NULL; borrowed from the place */
 };
 
-/* 0 with the verdict filled, also in the card (publication.promotion): promoted when it passed, and isn't a check. An
+/* 0 with the verdict filled, also in the card (promotion): promoted when it passed, and isn't a check. An
  * image that isn't there: ML_REFUSED. */
 int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *err);
 void ml_promote_release(struct ml_promote *p);

@@ -213,8 +213,8 @@ first_promotion() {
     place "$1"
     promoted a
     tag_is production a
-    [ "$(value publication.promotion.passed a.promoted.json)" = true ]
-    record=$(value publication.promotion.record a.promoted.json)
+    [ "$(value promotion.passed a.promoted.json)" = true ]
+    record=$(value promotion.record a.promoted.json)
     [[ "$record" =~ ^production\.[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-$(digest_of "$IMG" a | cut -c8-15)$ ]]
     tags | grep -qxF "$record"
     GITLAB_USER_LOGIN=x ml-publish history "$R:production" >h.json 2>table
@@ -230,7 +230,7 @@ first_promotion() {
 @test "a record is an image index that holds the image and the card" {
     place registry
     promoted a
-    record=$(value publication.promotion.record a.promoted.json)
+    record=$(value promotion.record a.promoted.json)
     skopeo inspect --raw --tls-verify=false "docker://$R:$record" >record.json
     /usr/bin/python3 - "$(digest_of "$IMG" a)" <<'PY'
 import json, sys
@@ -246,7 +246,7 @@ promoting_what_is_there_writes_nothing() {
     promoted a
     tags >before
     promoted a
-    [ "$(value publication.promotion.already a.promoted.json)" = true ]
+    [ "$(value promotion.already a.promoted.json)" = true ]
     tags | cmp - before
 }
 @test "promoting what is there already writes nothing (registry)" { promoting_what_is_there_writes_nothing registry; }
@@ -257,7 +257,7 @@ promoting_what_is_there_writes_nothing() {
     published a
     tags >before
     ml-publish promote --check --require smoke --card a.json "$R@$(digest_of "$IMG" a)" --to production >out.json
-    [ "$(value publication.promotion.passed out.json)" = true ]
+    [ "$(value promotion.passed out.json)" = true ]
     tags | cmp - before
 }
 
@@ -266,7 +266,7 @@ refused() {
     tags >before
     run --separate-stderr ml-publish promote --require smoke --card x.json -o out.json "$R@$(digest_of "$IMG" "$1")" --to production
     fails 1 "$2"
-    [ "$(value publication.promotion.passed out.json)" = false ]
+    [ "$(value promotion.passed out.json)" = false ]
     tags | cmp - before
 }
 
@@ -454,7 +454,7 @@ rolled_back() {
 @test "an index is pushed with all that is below it" {
     place registry
     promoted a
-    record=$(value publication.promotion.record a.promoted.json)
+    record=$(value promotion.record a.promoted.json)
     ml-publish push -q --image "$R:$record" "$R/copy:index" "oci:$PWD/copy:index" </dev/null >/dev/null
     skopeo inspect --raw --tls-verify=false "docker://$R:$record" >one
     skopeo inspect --raw --tls-verify=false "docker://$R/copy:index" | cmp - one
@@ -475,7 +475,7 @@ rolled_back() {
     ml-publish history -q "$R:production" >h.json 2>/dev/null
     n=1
     for i in b c; do
-        [ "$(value publication.promotion.record $i.out)" = null ] || n=$((n + 1))
+        [ "$(value promotion.record $i.out)" = null ] || n=$((n + 1))
         [ ! -s $i.err ] || grep -q "by now\|moved by somebody else" $i.err
     done
     [ "$(value records h.json | grep -o '"record"' | wc -l)" -eq $n ]

@@ -461,7 +461,7 @@ CARD
     push b "$OPEN/$N:2"
     ml-publish promote -q --card a.json "$OPEN/$N@$A" --to production -o 1.json
     ml-publish promote -q --card b.json "$OPEN/$N@$B" --to production -o 2.json
-    r1=$(ml get publication.promotion.record 1.json) r2=$(ml get publication.promotion.record 2.json)
+    r1=$(ml get promotion.record 1.json) r2=$(ml get promotion.record 2.json)
     faulty "$(/usr/bin/python3 - "$N" "$r1" "$r2" <<'PY'
 import json, sys
 repo, r1, r2 = sys.argv[1:]
