@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ml-eval: predictions in, metrics with intervals out; writes the card's section `evaluation`. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,6 +152,8 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
     }
     if (rc == 0 && a.score_ignored)
         ml_tool_detail(&cfg->common, "the column 'score' isn't used: several classes have one score each (--scores)");
+    if (rc == 0 && !isnan(cfg->cols.threshold) && !s.thresholded)
+        ml_tool_say(&cfg->common, "--threshold plays no part: a column says what was predicted");
     if (rc == 0)
         say(cfg, &p, *out);
     ml_answers_release(&a);
