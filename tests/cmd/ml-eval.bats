@@ -217,4 +217,8 @@ PY
     [[ "$stderr" =~ accuracy\ +0\.[0-9]{3}\ +0\.[0-9]{3}\ +0\.[0-9]{3} ]]
     run --separate-stderr ml-eval -q b.csv
     [ -z "$stderr" ]
+    printf 'label,prediction,score\n0,0,.7\n1,1,.2\n' >p.csv
+    run --separate-stderr ml-eval --threshold .9 p.csv
+    [[ "$stderr" =~ '--threshold plays no part' ]]
+    [ "$(ml get evaluation.threshold <<<"$output")" = null ]
 }
