@@ -472,79 +472,10 @@ def scripts_pipe_nothing():
                 expect(not re.search(r"\bml(-\w+)?\b [^\"']*\|(?!\|)", line), f"{name}: {line}")
 
 
-# ---- gitlab-ci-local reads the same ----
-
-def project(config):
-    directory = tempfile.mkdtemp(prefix="mlci-templates-")
-    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", directory]
-    subprocess.run(["git", "init", "-q", "-b", "main", directory], check=True)
-    subprocess.run([*git, "remote", "add", "origin", "git@gitlab.example:shop/model.git"], check=True)
-    with open(os.path.join(directory, ".gitlab-ci.yml"), "w") as f:
-        f.write(config)
-    subprocess.run([*git, "add", "-A"], check=True)
-    subprocess.run([*git, "commit", "-qm", "x"], check=True)
-    subprocess.run([*git, "update-ref", "refs/remotes/origin/main", "main"], check=True)
-    subprocess.run([*git, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"], check=True)
-    place = os.path.join(directory, ".gitlab-ci-local", "includes", "gitlab.example", "mlci", "mlci", re.search(r"ref: (\S+)", config)[1])
-    os.makedirs(place)
-    os.symlink(os.path.join(ROOT, "ci-templates"), os.path.join(place, "ci-templates"))
-    return directory
-
-
-def listed(directory, *flags):
-    """{job: (stage, when, allow_failure, needs)} as gitlab-ci-local lists them."""
-    done = subprocess.run([*stage.runner(), "--list-csv", "--no-color", "--home", os.path.join(directory, "home"), "--no-evaluate-rule-changes", *flags],
-                          cwd=directory, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    expect(done.returncode == 0, f"gitlab-ci-local {flags}: {done.stdout[-1500:]}{done.stderr[-1500:]}")
-    rows = [line.split(";") for line in done.stdout.splitlines() if re.match(r"[\w-]+;", line)]
-    return {row[0]: row[2:] for row in rows if row[0] != "name"}
-
-
-MERGE_REQUEST = ["--unset-variable", "CI_COMMIT_BRANCH", "--variable", "CI_PIPELINE_SOURCE=merge_request_event", "--variable", "CI_MERGE_REQUEST_IID=7"]
-
-
-def runs_where_it_should():
-    """Which jobs each kind of pipeline has: merge request, default branch, schedules, another branch, a tag."""
-    directory = project(examples()[0])
-    main = ["--ignore-predefined-vars", "CI_PIPELINE_SOURCE,CI_COMMIT_BRANCH"]
-    both = {f"ml-{j}" for j in ("tools", "current", "train", "predict", "gate")}
-    release = both | {f"ml-{j}" for j in ("publish", "staging", "production", "rollback")}
-    cases = [
-        ("push to main", ["--variable", "CI_PIPELINE_SOURCE=push", "--variable", "CI_COMMIT_BRANCH=main"], release),
-        ("started by hand", ["--variable", "CI_PIPELINE_SOURCE=web", "--variable", "CI_COMMIT_BRANCH=main"], release),
-        ("merge request", MERGE_REQUEST, both | {"ml-comment"}),
-        ("another branch", ["--variable", "CI_PIPELINE_SOURCE=push", "--variable", "CI_COMMIT_BRANCH=topic"], set()),
-        ("a tag", ["--unset-variable", "CI_COMMIT_BRANCH", "--variable", "CI_PIPELINE_SOURCE=push", "--variable", "CI_COMMIT_TAG=v1"], set()),
-        ("schedule", ["--variable", "CI_PIPELINE_SOURCE=schedule", "--variable", "CI_COMMIT_BRANCH=main"], set()),
-        ("schedule of another job", ["--variable", "CI_PIPELINE_SOURCE=schedule", "--variable", "CI_COMMIT_BRANCH=main", "--variable", "ML_JOB=monitor"], set()),
-        ("schedule to retrain", ["--variable", "CI_PIPELINE_SOURCE=schedule", "--variable", "CI_COMMIT_BRANCH=main", "--variable", "ML_JOB=train"], release),
-    ]
-    for what, flags, want in cases:
-        equal(set(listed(directory, *main, *flags)), want, what)
-    return f"{len(cases)} kinds of pipeline"
-
-
-def manual_promotion():
-    """promotion: manual waits, and holds the pipeline; rollback always waits, and holds nothing."""
-    directory = project(examples()[0].replace("    inputs:\n", "    inputs:\n      promotion: manual\n"))
-    rows = listed(directory)
-    equal(rows["ml-production"][1], "manual", "production")  # (it says that a manual job may fail, whatever the job says)
-    equal(jobs(include(promotion="manual"))["ml-production"]["allow_failure"], False, "production")
-    equal(rows["ml-rollback"][1:3], ["manual", "true"], "rollback")
-    equal(rows["ml-staging"][1], "on_success", "staging")
-
-
-def two_models_listed():
-    """The README's two models in one repository are two whole pipelines for gitlab-ci-local too."""
-    text = next(e for e in examples() if e.count("ci-templates/ml.yml") == 2)
-    prefixes = re.findall(r"prefix: (\S+)", text)
-    rows = listed(project(text))
-    equal(sorted(rows), sorted(f"{p}-{j}" for p in prefixes for j in JOBS if j != "comment"), "jobs")
-
-
-def main(names):
-    checks = [f for n, f in globals().items() if callable(f) and f.__doc__ and f.__module__ == __name__ and not isinstance(f, type)
-              and n not in HELPERS and (not names or n in names)]
+def main(namespace, names):
+    """Runs the functions of a test file that have a docstring and are no helpers, or those named; TAP."""
+    checks = [f for n, f in namespace.items() if callable(f) and f.__doc__ and getattr(f, "__module__", None) == namespace["__name__"]
+              and not isinstance(f, type) and n not in HELPERS and (not names or n in names)]
     print(f"1..{len(checks)}", flush=True)
     bad = 0
     for i, check in enumerate(checks, 1):
@@ -558,7 +489,7 @@ def main(names):
     return bad != 0
 
 
-HELPERS = {"examples", "load", "schema", "listed", "main"}
+HELPERS = {"examples", "load", "schema", "main", "project", "local", "listed"}
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(globals(), sys.argv[1:]))
