@@ -89,7 +89,7 @@ static int find_image(struct ml_repo *r, const struct ml_digest *image, struct m
 {
     int rv = r->ops->manifest_get(r, image->s, out, err);
 
-    return rv == 1 ? ml_err_set(err, ML_REFUSED, "image %s isn't there (404)", image->s) : rv;
+    return rv == 1 ? ml_err_set(err, r->ref.layout ? ML_LOCAL : ML_REFUSED, "there is no image %s", image->s) : rv;
 }
 
 #define MOVED "the tag has just been moved by somebody else: look at its history and start over"

@@ -31,7 +31,6 @@ struct ml_auth {
     enum kind kind;
     char *basic; /* header */
     char *realm, *service;
-    char *extra; /* what the registry's challenge asks for: a proxy may know the repository by another name */
     struct token tokens[TOKENS];
     size_t next; /* the slot that is replaced next */
 };
@@ -70,7 +69,6 @@ void ml_auth_free(struct ml_auth *a)
     free(a->who);
     free(a->realm);
     free(a->service);
-    free(a->extra);
     free(a);
 }
 
@@ -139,8 +137,8 @@ char *ml_auth_parameter(const char *p, const char *name)
     return NULL;
 }
 
-/* Takes the strongest challenge of an answer that we can meet. 1 when there is none. */
-static int learn(struct ml_auth *a, const struct ml_http_res *res)
+/* Takes the strongest challenge of an answer that we can meet, and the scope it asks for. 1 when there is none. */
+static int learn(struct ml_auth *a, const struct ml_http_res *res, char **extra)
 {
     const char *v;
     int rv = 1;
@@ -153,10 +151,10 @@ static int learn(struct ml_auth *a, const struct ml_http_res *res)
                 continue;
             free(a->realm);
             free(a->service);
-            free(a->extra);
             a->realm = realm;
             a->service = ml_auth_parameter(v + 7, "service");
-            a->extra = ml_auth_parameter(v + 7, "scope");
+            free(*extra);
+            *extra = ml_auth_parameter(v + 7, "scope");
             a->kind = BEARER;
             return 0;
         }
@@ -264,7 +262,10 @@ out:
     return rv;
 }
 
-static int fetch_token(struct ml_auth *a, struct ml_http *http, const char *scope, struct token *t, struct ml_err *err)
+/* `extra`: what the registry's challenge asked for, NULL for nothing: a proxy may know the repository by another name.
+ */
+static int fetch_token(
+    struct ml_auth *a, struct ml_http *http, const char *scope, const char *extra, struct token *t, struct ml_err *err)
 {
     struct ml_http_req req = ML_HTTP_REQ_INIT;
     struct ml_http_res res = ML_HTTP_RES_INIT;
@@ -279,7 +280,7 @@ static int fetch_token(struct ml_auth *a, struct ml_http *http, const char *scop
     if (a->service)
         ml_url_query(&url, "service", a->service);
     add_scopes(&url, &seen, scope);
-    add_scopes(&url, &seen, a->extra);
+    add_scopes(&url, &seen, extra);
     needs = ml_format("valid credentials for registry '%s'; it was asked by %s", a->host, ml_auth_who(a));
     req.url = url.data;
     req.credential = a->basic;
@@ -320,7 +321,7 @@ int ml_auth_header(struct ml_auth *a, struct ml_http *http, const char *scope, c
     }
     t = slot_for(a, scope);
     if ((!t->header || strcmp(t->scope, scope) || ml_clock_monotonic() >= t->expires) &&
-        fetch_token(a, http, scope, t, err))
+        fetch_token(a, http, scope, NULL, t, err))
         return -1;
     *header = t->header;
     return 0;
@@ -330,20 +331,26 @@ int ml_auth_challenged(struct ml_auth *a, struct ml_http *http, const char *scop
     const char **header, struct ml_err *err)
 {
     enum kind before = a->kind;
+    char *extra = NULL;
     struct token *t;
+    int rv = 1;
 
     *header = NULL;
-    if (learn(a, res))
-        return 1;
-    if (look(a, err))
-        return -1;
+    if (learn(a, res, &extra))
+        goto out;
+    rv = look(a, err);
+    if (rv)
+        goto out;
     if (a->kind == BASIC) {
         *header = a->basic;
-        return a->basic && before == UNASKED ? 0 : 1; /* the same password isn't better the second time */
+        rv = a->basic && before == UNASKED ? 0 : 1; /* the same password isn't better the second time */
+        goto out;
     }
     t = slot_for(a, scope);
-    if (fetch_token(a, http, scope, t, err))
-        return -1;
-    *header = t->header;
-    return 0;
+    rv = fetch_token(a, http, scope, extra, t, err);
+    if (!rv)
+        *header = t->header;
+out:
+    free(extra);
+    return rv;
 }

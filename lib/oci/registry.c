@@ -40,7 +40,9 @@ int ml_registry_send(
     req->credential = header;
     if (ml_http_send(r->http, req, res, err))
         return -1;
-    if (res->status != 401)
+    /* only the registry itself may ask who we are: where a redirect led to, a challenge would name a realm of its own
+     */
+    if (res->status != 401 || !ml_url_same_origin(res->url, r->root))
         return 0;
     rv = ml_auth_challenged(r->auth, r->http, scope, res, &header, err);
     if (rv)

@@ -398,6 +398,22 @@ CARD
     no_secret store.requests
 }
 
+@test "where a redirect led to, nobody may ask who we are" {
+    as ci "$BASIC"
+    push a "$BASIC/$N:1"
+    for kind in "Bearer realm=\\\"http://$TOKENS/jwt/auth\\\",service=\\\"s\\\"" "Basic realm=\\\"x\\\""; do
+        rm -f store.requests
+        store=$(proxy_start "$PWD" store "" "[{\"name\": \"who\", \"status\": 401, \"headers\": {\"WWW-Authenticate\": \"$kind\"}}]")
+        faulty "[{\"name\": \"away\", \"method\": \"GET\", \"path\": \"/blobs/\", \"redirect\": \"http://$store\"}]" "$BASIC"
+        as ci "$P"
+        run --separate-stderr ml-publish push -q --image "$P/$N:1" oci:copy:1 </dev/null
+        fails 5 "401"
+        [ "$(fired "$PWD" store who)" -eq 1 ]
+        [ "$(requests store '"authorization" in r["headers"]')" -eq 0 ]
+        [ ! -s "$TOKEN_LOG" ]
+    done
+}
+
 @test "an upload that is redirected, or sent, to another host: exit 5, and nothing goes there" {
     other=$(proxy_start "$PWD" other "$OPEN" '[]')
     faulty "[{\"name\": \"away\", \"method\": \"PUT\", \"redirect\": \"http://$other\"}]"
