@@ -148,6 +148,11 @@ check-headers:
 	$(Q)for h in lib/*/*.h; do \
 		printf '#include "%s"\n' "$${h#lib/}" | $(CC) $(ALL_CFLAGS) -fsyntax-only -x c - || exit 1; done
 
+# The only way to change what is on record; look at what it shows before you commit it.
+golden: tests
+	$(Q)MLCI_GOLDEN=1 tests/run tests/cmd/ml-comment.bats
+	$(Q)git diff tests/golden
+
 C_FILES = $(shell git ls-files '*.c' '*.h')
 format:
 	$(Q)clang-format -i $(C_FILES)

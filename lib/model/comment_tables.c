@@ -124,30 +124,37 @@ static bool primary(const cJSON *metric)
     return !family || !strcmp(family, "primary");
 }
 
-void comment_metrics(struct ml_buf *out, const struct comment_sections *s)
+static void measured_metrics(struct ml_buf *out, const struct comment_sections *s, const cJSON *values)
+{
+    const cJSON *m;
+    size_t n = 0;
+
+    cJSON_ArrayForEach(m, values)
+    {
+        if (++n == 1)
+            ml_buf_addf(out, "| metric | value | %.3g %% interval |\n|---|---:|---:|\n", confidence(s));
+        if (n > MOST_METRICS)
+            continue;
+        ml_buf_adds(out, "| ");
+        ml_md_code(out, m->string);
+        ml_buf_adds(out, " |");
+        value_cells(out, m);
+    }
+    more(out, n, MOST_METRICS, "metrics");
+}
+
+/* The metrics of one family, or, with `others`, all but the primary ones: those compared, then those only measured. */
+static size_t compared_metrics(struct ml_buf *out, const struct comment_sections *s, bool others)
 {
     const cJSON *values = ml_json_get(s->evaluation, "metrics"), *compared = ml_json_get(s->comparison, "metrics"), *m;
     size_t n = 0;
-    if (!s->compared) {
-        cJSON_ArrayForEach(m, values)
-        {
-            if (++n == 1)
-                ml_buf_addf(out, "| metric | value | %.3g %% interval |\n|---|---:|---:|\n", confidence(s));
-            if (n > MOST_METRICS)
-                continue;
-            ml_buf_adds(out, "| ");
-            ml_md_code(out, m->string);
-            ml_buf_adds(out, " |");
-            value_cells(out, m);
-        }
-        more(out, n, MOST_METRICS, "metrics");
-        return;
-    }
-    for (int pass = 0; pass < 3; pass++) { /* primary, secondary, measured but not compared */
-        const cJSON *from = pass < 2 ? compared : values;
+
+    for (int pass = 0; pass < (others ? 2 : 1); pass++) {
+        const cJSON *from = pass == 0 ? compared : values;
+
         cJSON_ArrayForEach(m, from)
         {
-            if (pass < 2 ? primary(m) != (pass == 0) : ml_json_get(compared, m->string) != NULL)
+            if (pass == 0 ? primary(m) == others : ml_json_get(compared, m->string) != NULL)
                 continue;
             if (++n == 1)
                 ml_buf_addf(out,
@@ -159,10 +166,31 @@ void comment_metrics(struct ml_buf *out, const struct comment_sections *s)
             ml_buf_adds(out, "| ");
             ml_md_code(out, m->string);
             ml_buf_adds(out, " |");
-            compared_cells(out, pass < 2 ? m : NULL, pass < 2 ? ml_json_get(values, m->string) : m);
+            compared_cells(out, pass == 0 ? m : NULL, pass == 0 ? ml_json_get(values, m->string) : m);
         }
     }
     more(out, n, MOST_METRICS, "metrics");
+    return n;
+}
+
+/* What the policy is about stands open; the rest is a click away, unless there is nothing else. */
+void comment_metrics(struct ml_buf *out, const struct comment_sections *s)
+{
+    struct ml_buf rest = ML_BUF_INIT;
+    size_t shown, n;
+
+    if (!s->compared) {
+        measured_metrics(out, s, ml_json_get(s->evaluation, "metrics"));
+        return;
+    }
+    shown = compared_metrics(out, s, false);
+    n = compared_metrics(&rest, s, true);
+    if (n && shown)
+        ml_buf_addf(out, "<details><summary>%zu other metric%s</summary>\n\n%s</details>\n\n", n, n == 1 ? "" : "s",
+            ml_buf_str(&rest));
+    else if (n)
+        ml_buf_adds(out, ml_buf_str(&rest));
+    ml_buf_release(&rest);
 }
 
 static void slice_head(struct ml_buf *out, const struct comment_sections *s)

@@ -60,11 +60,24 @@ PY
     run --separate-stderr env -u CI_MERGE_REQUEST_IID ml-comment --card card.json -o c.md
     [ "$status" -eq 0 ]
     [[ "$stderr" == "no merge request: nothing to post" ]]
+    [ -z "${MLCI_GOLDEN:-}" ] || cp c.md "$TOP/tests/golden/comment.md"
     diff -u "$TOP/tests/golden/comment.md" c.md
     # the same again, from standard input to standard output
     run --separate-stderr env -u CI_MERGE_REQUEST_IID ml-comment -q <card.json
     [ "$output" = "$(cat c.md)" ]
     [ -z "$stderr" ]
+}
+
+@test "metrics that the policy doesn't name are a click away; without a policy all stand open" {
+    local all='"accuracy": {"current": 0.5, "candidate": 0.6, "delta": 0.1, "low": 0.05, "high": 0.15, "direction": "higher", "family": "primary", "verdict": "better"}'
+    local other='"recall": {"current": 0.5, "candidate": 0.6, "delta": 0.1, "low": 0.05, "high": 0.15, "direction": "higher", "family": "FAMILY", "verdict": "better"}'
+    echo "{\"schema\": \"mlci.card/1\", \"comparison\": {\"paired\": true, \"rows\": 100, \"alpha\": 0.05, \"current\": {\"digest\": null}, \"metrics\": {$all, ${other/FAMILY/secondary}}}}" >two.json
+    run --separate-stderr env -u CI_MERGE_REQUEST_IID ml-comment -q --card two.json
+    [[ "$output" == *'| `accuracy` |'*'<details><summary>1 other metric</summary>'*'| `recall` |'*'</details>'* ]]
+    sed -i s/secondary/primary/ two.json
+    run --separate-stderr env -u CI_MERGE_REQUEST_IID ml-comment -q --card two.json
+    [[ "$output" == *'| `recall` |'* ]]
+    [[ "$output" != *details* ]]
 }
 
 @test "a note is created once, updated by a later pipeline, and left alone when nothing changed" {
@@ -386,6 +399,7 @@ PY
     check '
 f = writes[0]["findings"]
 assert f.pop("comments") == 1 and sorted(f.pop("links")) == ["https://gitlab.example/shop/sections/-/jobs/44", "https://gitlab.example/shop/sections/-/pipelines/118"], f
+assert f.pop("html") == ["<details>", "<summary>", "</summary>", "</details>"], f  # the one fold, ours
 assert not any(f.values()), f
 assert writes[0]["ran"] == [] and len(writes[0]["marker"]) == 1
 assert notes[0]["body"] == open("c.md").read().strip()'
@@ -410,7 +424,7 @@ class Page(HTMLParser):
     def handle_comment(self, data):
         self.comments += 1
 p = Page(); p.feed(open("c.html").read()); p.close()
-assert p.tags <= {"p", "strong", "code", "table", "thead", "tbody", "tr", "th", "td", "a"}, p.tags
+assert p.tags <= {"p", "strong", "code", "table", "thead", "tbody", "tr", "th", "td", "a", "details", "summary"}, p.tags
 assert len(p.links) == 2 and p.comments == 1, (p.links, p.comments)
 assert set(p.cells) == {5, 6, 8}, set(p.cells)
 text = " ".join(p.text).replace("in this merge request", "").replace("the card has them all", "")
