@@ -200,6 +200,7 @@ class Runner:
         self.log.append((f"{self.iid} {short}: exit {done.returncode}", done.stdout))
         if done.returncode == 0 or job["artifacts"].get("when") == "always":
             kept = self.artifacts["ml-" + short] = {}
+            shutil.rmtree(os.path.join(self.dir, "artifacts", str(self.iid), short), ignore_errors=True)  # of a try before this one
             for path in job["artifacts"]["paths"]:
                 place = os.path.join(self.dir, "artifacts", str(self.iid), short, path)
                 if os.path.exists(os.path.join(work, path)):
