@@ -332,13 +332,13 @@ PY
     evil "entry('dev/'), entry('dev/null', type=tarfile.CHRTYPE), entry('m/'), entry('m/f', b'1')" # elsewhere they don't matter
     get oci:evil:1 /m
     [ "$(cat out/f)" = 1 ]
-    truncate -s 1T sparse && echo x >>sparse
-    tar --format=pax -S --transform 's,^,m/,' -cf sparse.tar sparse
+    truncate -s 1T holes && echo x >>holes
+    tar --format=pax -S --transform 's,^,m/,' -cf sparse.tar holes
     py <<'PY'
 import images
 images.Layout("evil").image("1", [open("sparse.tar", "rb").read()])
 PY
-    hostile "sparse"
+    hostile "a sparse file 'm/holes'"
     for n in .wh. .wh... .wh..; do
         evil "entry('m/'), entry('m/$n', b'')"
         hostile "malformed deletion"

@@ -274,6 +274,40 @@ static void a_source_that_changes_is_noticed(void **state)
     assert_int_equal(err.code, ML_INTEGRITY);
 }
 
+static int rewrite_sink(void *ctx, const void *p, size_t n, struct ml_err *err)
+{
+    struct timespec then[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000 } };
+
+    int fd = open("t/two", O_WRONLY);
+
+    (void)ctx, (void)p, (void)n, (void)err;
+    assert_int_equal(write(fd, "2", 1), 1);
+    close(fd);
+    assert_int_equal(utimensat(AT_FDCWD, "t/two", then, 0), 0);
+    return 0;
+}
+
+/* Written in place, with the size and the time that it had: only ctime tells. */
+static void a_change_that_hides_is_noticed(void **state)
+{
+    struct timespec then[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000 } };
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_tree t;
+    struct ml_tar_item items[2];
+
+    (void)state;
+    put("t/one", "1", 0644);
+    put("t/two", "1", 0644);
+    assert_int_equal(utimensat(AT_FDCWD, "t/two", then, 0), 0);
+    assert_int_equal(ml_tree_scan("t", &t, &err), 0);
+    usleep(20000);
+    for (size_t i = 0; i < t.n; i++)
+        items[i] = (struct ml_tar_item){ .path = t.v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
+    assert_int_equal(ml_tree_write(&t, items, t.n, 0, rewrite_sink, NULL, &err), -1);
+    assert_int_equal(err.code, ML_INTEGRITY);
+    ml_tree_release(&t);
+}
+
 static void a_file_stands_for_itself(void **state)
 {
     struct ml_err err = ML_ERR_INIT;
@@ -302,6 +336,7 @@ int main(void)
         cmocka_unit_test_setup(times_modes_and_links_change_nothing, fresh),
         cmocka_unit_test_setup(refuses_what_a_layer_cannot_hold, fresh),
         cmocka_unit_test_setup(a_source_that_changes_is_noticed, fresh),
+        cmocka_unit_test_setup(a_change_that_hides_is_noticed, fresh),
         cmocka_unit_test_setup(a_file_stands_for_itself, fresh),
     };
 
