@@ -111,7 +111,7 @@ deps:
 check:
 	$(Q)tests/deps build check demo
 	$(Q)$(MAKE) tests tools-tree
-	$(Q)tests/run unit fuzz cmd suite templates parity e2e
+	$(Q)tests/run e2e parity templates suite cmd fuzz unit
 
 check-long:
 	$(Q)tests/deps build check demo
