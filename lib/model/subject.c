@@ -8,9 +8,11 @@
 #include "base/text.h"
 #include "model/predictions.h"
 
-/* Classes while they are collected from all columns: numbers in order, or texts in byte order. */
+/* Classes while they are collected from all columns: numbers in order, or texts in byte order. Starts zeroed. */
 struct classes {
     bool text;
+    bool number_labels;     /* labels are numbers: a text that is one too is written as they are, 1.0 as 1 */
+    struct ml_strs written; /* such texts */
     double *number;
     const char **name;
     size_t n, cap;
@@ -60,11 +62,33 @@ static void sort_classes(struct classes *k)
     k->n = kept + 1;
 }
 
+/* The name of the class that a text stands for: the text, a word, or in `buf`. */
+static const char *text_name(const struct classes *k, const char *s, char buf[32])
+{
+    struct ml_cell cell = ml_column_canonical((struct ml_cell){ s, strlen(s) });
+    double x;
+    if (!k->number_labels || !ml_column_number(cell.s, cell.len, &x))
+        return cell.s;
+    buf[ml_double_format(x, buf)] = '\0';
+    return buf;
+}
+
+static void add_text(struct classes *k, const char *s)
+{
+    char buf[32];
+    const char *name = text_name(k, s, buf);
+    if (name == buf) {
+        ml_strs_add(&k->written, buf);
+        name = k->written.v[k->written.n - 1];
+    }
+    add_name(k, name);
+}
+
 static void add_column(struct classes *k, const struct ml_column *c)
 {
     for (size_t i = 0; c->dense == NULL && i < c->dict.n; i++) {
         if (k->text)
-            add_name(k, ml_intern_text(&c->dict, (uint32_t)i));
+            add_text(k, ml_intern_text(&c->dict, (uint32_t)i));
         else
             add_number(k, c->value[i]);
     }
@@ -82,13 +106,13 @@ static int32_t find_number(const struct classes *k, double x)
 /* The class that a text names, or -1. */
 static int32_t find_class(const struct classes *k, const char *s)
 {
-    struct ml_cell cell = ml_column_canonical((struct ml_cell){ s, strlen(s) });
     double x;
+    char buf[32];
     if (k->n == 0)
         return -1;
     if (!k->text)
-        return ml_column_number(cell.s, cell.len, &x) ? find_number(k, x) : -1;
-    const char **at = bsearch(&cell.s, k->name, k->n, sizeof *k->name, by_name);
+        return ml_column_number(s, strlen(s), &x) ? find_number(k, x) : -1;
+    const char *name = text_name(k, s, buf), **at = bsearch(&name, k->name, k->n, sizeof *k->name, by_name);
     return at != NULL ? (int32_t)(at - k->name) : -1;
 }
 
@@ -134,25 +158,31 @@ static bool all_numbers(const struct settling *st)
     return numbers;
 }
 
-static void collect_classes(struct settling *st)
+static int collect_classes(struct settling *st)
 {
     st->labels.text = st->all.text = !all_numbers(st);
+    st->labels.number_labels = st->all.number_labels = !st->p[0]->label.text && !st->p[st->n - 1]->label.text;
     for (size_t i = 0; i < st->n; i++) {
         const struct ml_predictions *p = st->p[i];
+        if (st->all.text && (p->label.dense != NULL || p->prediction.dense != NULL))
+            return ml_err_set(st->err, ML_LOCAL,
+                "'%s': %s are more than %zu different numbers, but other classes are texts; are these the right "
+                "columns?",
+                p->name, p->label.dense != NULL ? "the labels" : "the predictions", ML_COLUMN_DISTINCT);
         add_column(&st->labels, &p->label);
         add_column(&st->all, &p->label);
         add_column(&st->all, &p->prediction);
         for (size_t k = 0; k < p->score_names.n; k++) {
-            struct ml_cell name =
-                ml_column_canonical((struct ml_cell){ p->score_names.v[k], strlen(p->score_names.v[k]) });
+            const char *name = p->score_names.v[k];
             double x = 0;
             if (st->all.text)
-                add_name(&st->all, name.s);
-            else if (ml_column_number(name.s, name.len, &x))
+                add_text(&st->all, name);
+            else if (ml_column_number(name, strlen(name), &x))
                 add_number(&st->all, x);
         }
         sort_classes(&st->all);
     }
+    return 0;
 }
 
 static const char *class_name(const struct classes *k, size_t i, char buf[32])
@@ -233,7 +263,8 @@ static int decide_task(struct settling *st)
     s->task = ML_TASK_REGRESSION;
     if (strcmp(task, "regression") == 0)
         return 0;
-    collect_classes(st);
+    if (collect_classes(st) < 0)
+        return -1;
     if (strcmp(task, "auto") == 0 && !by_class && st->labels.n <= 2 && stray_numbers(st))
         return ml_err_set(st->err, ML_USAGE,
             "'%s': the predictions are numbers between the labels: if they are scores say --score, else --task "
@@ -276,7 +307,7 @@ static int add_missing_class(struct settling *st, const char *positive)
         return ml_err_set(
             st->err, ML_USAGE, "--positive '%s' is none of the classes; one is '%s'", positive, class_name(k, 0, buf));
     } else if (k->text) {
-        add_name(k, positive);
+        add_text(k, positive);
     } else if (ml_column_number(positive, strlen(positive), &x)) {
         add_number(k, x);
     } else {
@@ -311,6 +342,9 @@ static int order_scores(struct settling *st, const struct ml_predictions *p, str
         from[i] = -1;
     for (size_t i = 0; i < columns; i++) {
         int32_t at = find_class(&st->all, p->score_names.v[i]);
+        if (at >= 0 && from[at] >= 0)
+            rc = ml_err_set(st->err, ML_LOCAL, "'%s': the columns '%s%s' and '%s%s' are of the same class", p->name,
+                st->c->scores, p->score_names.v[from[at]], st->c->scores, p->score_names.v[i]);
         if (at >= 0)
             from[at] = (int32_t)i;
     }
@@ -438,6 +472,8 @@ int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const st
     free(st.all.number);
     free(st.all.name);
     free(st.added);
+    ml_strs_release(&st.labels.written);
+    ml_strs_release(&st.all.written);
     return rc;
 }
 

@@ -127,6 +127,17 @@ refuses() {
     fails 3 "unknown schema 'mlci.card/2'"
 }
 
+@test "two columns of scores for one class" {
+    printf 'label,p.1,p.1.0,p.0\n1,.9,.1,.1\n0,.2,.8,.8\n' | refuses 3 "the columns 'p.1' and 'p.1.0' are of the same class" --scores p.
+}
+
+@test "more different numbers than can be classes beside texts" {
+    awk 'BEGIN { print "label,prediction"; for (i = 0; i < 70000; i++) print (i % 2 ? "a" : "b") "," i + .5 }' |
+        refuses 3 'the predictions are more than 65536 different numbers, but other classes are texts'
+    awk 'BEGIN { print "label,prediction"; for (i = 0; i < 70000; i++) print i + .5 "," (i % 2 ? "a" : "b") }' |
+        refuses 3 'the labels are more than 65536 different numbers, but other classes are texts'
+}
+
 @test "nothing half-written: a failing run leaves the old card" {
     printf 'label,prediction\na,a\nb,b\n' >p.csv
     ml-eval -q -o card.json p.csv

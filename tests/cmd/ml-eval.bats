@@ -104,6 +104,17 @@ PY
     [ "$(value evaluation.classes.false b.json)" = 2 ]
     printf 'label,prediction\n-1,1\n1,1\n' | ml-eval -q - >m.json
     [ "$(value evaluation.positive m.json)" = 1 ]
+    # one prediction that is a text doesn't make texts of the labels
+    printf 'label,prediction\n1,1.0\n1.0,unknown\n0,0\n-0.0,1\n2,2\n' | ml-eval -q - >u.json
+    [ "$(ml get evaluation.classes u.json | tr -d ' \n')" = '{"0":2,"1":2,"2":1,"unknown":0}' ]
+    [ "$(value evaluation.metrics.accuracy.value u.json)" = 0.6 ]
+    # nor does a column of scores
+    printf 'label,p.1.0,p.0,p.other\n1,.9,.1,0\n0,.2,.8,0\n' | ml-eval -q --scores p. - >o.json
+    [ "$(value evaluation.metrics.accuracy.value o.json)" = 1 ]
+    # the positive class that no row has, in any case
+    printf 'label,score\nfalse,0.9\nFalse,0.1\n' | ml-eval -q --positive TRUE - >p.json
+    [ "$(value evaluation.positive p.json)" = true ]
+    [ "$(value evaluation.metrics.accuracy.value p.json)" = 0.5 ]
 }
 
 @test "several classes with scores: prediction is the largest, confusion and AUC are there" {
