@@ -235,7 +235,10 @@ static void judge_reuse(struct gate_judge *j)
 
 static void judge_current(struct gate_judge *j)
 {
-    bool there = j->comparison && !j->no_current;
+    const cJSON *metrics = ml_json_get(j->comparison, "metrics");
+    bool known = cJSON_IsObject(ml_json_get(j->comparison, "current"));
+    bool there = known && cJSON_IsObject(metrics) && metrics->child;
+    const char *why = ml_json_str(j->comparison, "reason");
     if (j->p->current_required) {
         cJSON *rule = gate_add(j, NULL, "current", ML_LEVEL_FAIL);
         ml_json_set_str(rule, "required", "required");
@@ -243,8 +246,12 @@ static void judge_current(struct gate_judge *j)
         if (there)
             gate_passed(rule);
         else
-            gate_failed(
-                rule, j->comparison ? "there is no current model to compare with" : "the card has no comparison");
+            gate_failed(rule, "%s%s%s",
+                j->no_current   ? "there is no current model to compare with"
+                : known         ? "nothing was compared"
+                : j->comparison ? "the comparison doesn't say what is current"
+                                : "the card has no comparison",
+                known && why ? ": " : "", known && why ? why : "");
     }
     if (j->no_current && !j->absolute_passed) {
         cJSON *rule = gate_add(j, NULL, "absolute", ML_LEVEL_FAIL);
@@ -281,7 +288,7 @@ int ml_gate_judge(
 {
     const cJSON *current = ml_json_get(comparison, "current");
     struct gate_judge j = { .p = p, .evaluation = evaluation, .comparison = comparison, .err = err, .alpha = 0.05 };
-    j.no_current = comparison && !cJSON_IsObject(current);
+    j.no_current = cJSON_IsNull(current);
     if (!ml_json_num(comparison, "alpha", &j.alpha) || !(j.alpha > 0 && j.alpha < 1))
         j.alpha = 0.05;
     cJSON *g = cJSON_CreateObject();

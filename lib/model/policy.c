@@ -111,7 +111,7 @@ static int read_amount(const cJSON *node, struct ml_amount *out)
     }
     const char *s = cJSON_IsString(node) ? node->valuestring : "";
     size_t n = strlen(s);
-    if (n < 2 || s[n - 1] != '%' || !ml_double_parse(s, n - 1, &out->x))
+    if (n < 2 || s[n - 1] != '%' || !ml_double_parse(s, n - 1, &out->x) || !isfinite(out->x))
         return 1;
     out->percent = true;
     out->x /= 100;

@@ -341,6 +341,19 @@ metrics: {accuracy: {min: 0.6}}' >p.yml
     gate
     echo '{current: required, metrics: {accuracy: {min: 0.6}}}' >p.yml
     gate 1
+    # a comparison that doesn't say that there is no current model isn't one without a current model
+    for c in '{}' '{"current": "production", "metrics": {}}' '{"current": false}'; do
+        edit 'c["comparison"] = json.loads('"'$c'"')'
+        gate 1
+        echo 'metrics: {accuracy: {min: 0.6, must: not_regress}}' >p.yml
+        gate 1
+        is accuracy.must passed false
+        echo '{current: required, metrics: {accuracy: {min: 0.6}}}' >p.yml
+    done
+    # nor does one in which nothing could be compared satisfy current: required
+    edit 'cmp.update(paired=False, rows=None, reason="nothing was stored", metrics={}, slices={})'
+    gate 1
+    is current reason '"nothing was compared: nothing was stored"'
 }
 
 @test "unpaired comparisons need allow_unpaired" {
@@ -430,6 +443,8 @@ means() {
     means 'metrics: {accuracy: {max_drop: {on: bound}}}' "'max_drop' needs a 'limit'"
     means 'metrics: {accuracy: {max_drop: {limit: 1, on: bounds}}}' "unknown value of 'on' 'bounds', did you mean 'bound'\?"
     means 'metrics: {accuracy: {min: {limit: 0.5, level: wran}}}' "did you mean 'warn'"
+    means 'metrics: {accuracy: {max_drop: 1e999%}}' "'max_drop' must be a number or a percentage"
+    means 'metrics: {accuracy: {must: not_regress, margin: 1e999%}}' "'margin' must be a number or a percentage"
     means 'metrics: {mcc: {max_drop: 2%}}' "'mcc' can be negative"
     means 'metrics: {r2: {must: not_regress, margin: 2%}}' "'r2' can be negative"
     means 'metrics: {profit: {must: improve}}' "say 'direction: higher' or 'direction: lower' for 'profit'"
