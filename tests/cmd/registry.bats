@@ -373,6 +373,21 @@ CARD
     [ "$(fired "$PWD" proxy lie)" -eq 1 ]
 }
 
+@test "an attached card with other bytes decides nothing: exit 4" {
+    printf '{"schema": "mlci.card/1", "gate": {"passed": true}, "image": {"reference": "oci:%s:a", "digest": "%s"}}' "$IMG" "$A" >card.json
+    ml-publish push -q --card card.json "$OPEN/$N:1" -o out.json
+    for path in /blobs/ '[.]card$'; do
+        rm -f proxy.requests
+        faulty "[{\"name\": \"bits\", \"method\": \"GET\", \"path\": \"$path\", \"corrupt\": true}]"
+        run --separate-stderr ml-publish promote "$P/$N@$A" --to production
+        fails 4 "digest|sent"
+        [ -z "$output" ]
+        [ "$(fired "$PWD" proxy bits)" -eq 1 ]
+    done
+    faulty '[]'
+    ml-publish promote -q "$P/$N@$A" --to production >out.json
+}
+
 @test "a registry that sends no Docker-Content-Digest" {
     push a "$OPEN/$N:1"
     faulty '[{"name": "bare", "strip": ["Docker-Content-Digest"]}]'
