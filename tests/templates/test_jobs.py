@@ -121,6 +121,7 @@ class Runner:
         self.iid = 0
         self.log = []
         self.artifacts = {}
+        self.extra = {}
         os.makedirs(self.checkout)
         for name, text in FILES.items():
             self.write(name, text)
@@ -191,6 +192,7 @@ class Runner:
             env |= {"CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_PROJECT_ID": "1", "CI_MERGE_REQUEST_PROJECT_PATH": "shop/model"}
         else:
             env |= {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}
+        env |= self.extra
         lines = []
         for command in gitlab.flatten(job["script"]):
             lines += [f"echo {shlex.quote('$ ' + command.splitlines()[0])}", command]
@@ -374,6 +376,23 @@ def access_refused(r):
     expect(codes["current"] == 5 and codes["predict"] is None, f"{codes}")
 
 
+def registry_away(r):
+    """a registry that cannot be reached is a 6, which GitLab tries again"""
+    r.extra = {"ML_RETRIES": "0"}
+    codes = r.run(["current"], merge_request=True, registry="127.0.0.1:1/shop/model")
+    r.extra = {}
+    expect(codes["current"] == 6, f"{codes}")
+
+
+def from_a_fork(r):
+    """a fork's merge request is compared with the target project's model, not with the fork's registry"""
+    r.extra = {"CI_REGISTRY": f"oci:{r.dir}", "CI_REGISTRY_IMAGE": f"oci:{r.dir}/fork", "CI_PROJECT_PATH": "someone/fork", "CI_MERGE_REQUEST_PROJECT_PATH": "Registry"}
+    all_pass(r.run(["current"], merge_request=True))
+    r.extra = {}
+    with open(r.left("current", "reference")) as f:
+        expect(f.read() == f"{r.registry}@{r.digest('production')}\n", "the target's production")
+
+
 def smoke_failure(r):
     """a release that fails its smoke test leaves production as it was, and is not promotable"""
     before = r.digest("production")
@@ -401,7 +420,7 @@ def rollback(r):
 
 TURNS = [
     first_release, merge_request_better, second_release, worse_is_stopped, broken_training,
-    old_model_does_not_run, data_changed, model_moved, production_moves, tampered, access_refused, smoke_failure, rollback,
+    old_model_does_not_run, data_changed, model_moved, production_moves, tampered, access_refused, registry_away, from_a_fork, smoke_failure, rollback,
 ]
 
 
