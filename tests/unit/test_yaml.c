@@ -121,7 +121,7 @@ static void bomb(void **state)
     getrusage(RUSAGE_SELF, &before);
     double t = ml_clock_monotonic();
     refuses(ml_buf_str(&text), "aliases repeat too much");
-    assert_true(ml_clock_monotonic() - t < 2);
+    assert_true(ml_clock_monotonic() - t < 20); /* also under valgrind; a quadratic check of a bomb takes minutes */
     getrusage(RUSAGE_SELF, &after);
     assert_true(after.ru_maxrss - before.ru_maxrss < 64 * 1024);
     ml_buf_release(&text);
@@ -148,7 +148,7 @@ static void limits(void **state)
     double t = ml_clock_monotonic();
     char *ok = as_json(ml_buf_str(&text));
     free(ok);
-    assert_true(ml_clock_monotonic() - t < 2);
+    assert_true(ml_clock_monotonic() - t < 20); /* also under valgrind; a quadratic check of a bomb takes minutes */
     ml_buf_adds(&text, "more: 1\n");
     refuses(ml_buf_str(&text), "line 5001, column 1: more than 5000 keys");
 
@@ -190,7 +190,7 @@ static void limits(void **state)
     t = ml_clock_monotonic();
     ok = as_json(ml_buf_str(&text));
     free(ok);
-    assert_true(ml_clock_monotonic() - t < 2);
+    assert_true(ml_clock_monotonic() - t < 20); /* also under valgrind; a quadratic check of a bomb takes minutes */
     ml_buf_release(&text);
 }
 
