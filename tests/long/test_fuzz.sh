@@ -12,6 +12,6 @@ for t in tests/fuzz/fuzz_*.c; do
     else
         echo "not ok $n - $name"
     fi
-    sed 's/^/# /' <<<"$out"
+    while read -r line; do echo "# $line"; done <<<"$out"
 done
 echo "1..$n"

@@ -9,10 +9,10 @@ report() {
     else
         echo "not ok $n - $2"
     fi
-    sed 's/^/# /' <<<"$3"
+    while read -r line; do echo "# $line"; done <<<"$3"
 }
 out=$(MLCI_SUITE_ALL=1 /usr/bin/python3 tests/suite/test_examples.py 2>&1)
-report $? "faults and kills at every call" "$(grep -A9 '^not ok' <<<"$out")"
+report $? "faults and kills at every call" "$(grep -vE '^ok|^1\.\.' <<<"$out")"
 out=$(MLCI_KILLS=1000 "${B:-build}/tests/unit/test_file" 2>&1)
 report $? "a thousand kills of a writer" "$(grep -E 'kill|not ok' <<<"$out")"
 echo "1..$n"
