@@ -177,7 +177,7 @@ class World:
             self.servers.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
 
     def wait(self, name, answers):
-        for _ in range(200):
+        for _ in range(1200):  # a minute
             if self.servers[-1].poll() is not None:
                 break
             if answers():
