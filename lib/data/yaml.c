@@ -43,6 +43,15 @@ struct reader {
     struct ml_err *err;
 };
 
+/* A message is one line of UTF-8, also where a text in it was cut inside a character. */
+static void make_message(char *s)
+{
+    size_t n = strlen(s);
+    for (size_t i = 0; (i += ml_utf8_check(s + i, n - i)) < n; i++)
+        s[i] = '?';
+    ml_text_harmless(s);
+}
+
 static int refuse(const struct reader *r, const struct fy_mark *mark, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -53,7 +62,7 @@ static int refuse(const struct reader *r, const struct fy_mark *mark, const char
     va_start(ap, fmt);
     vsnprintf(why, sizeof(why), fmt, ap);
     va_end(ap);
-    ml_text_harmless(why);
+    make_message(why);
     if (!mark)
         return ml_err_set(r->err, ML_LOCAL, "%s: %s", r->y->name, why);
     return ml_err_set(
@@ -578,7 +587,7 @@ int ml_yaml_fail(
     va_start(ap, fmt);
     vsnprintf(why, sizeof(why), fmt, ap);
     va_end(ap);
-    ml_text_harmless(why);
+    make_message(why);
     const struct ml_yaml_place *p = ml_yaml_where(y, node);
     if (!p)
         return ml_err_set(err, code, "%s: %s", y->name, why);

@@ -62,9 +62,12 @@ void gate_not_applicable(cJSON *rule)
 
 const char *gate_of_slice(const char *slice, char out[128])
 {
+    size_t n = slice ? strlen(slice) : 0, most = n > 100 ? 100 : n;
+    while (most < n && most && ((unsigned char)slice[most] & 0xc0) == 0x80)
+        most--; /* never inside a character: the card is UTF-8 */
     *out = 0;
     if (slice)
-        snprintf(out, 128, " for '%.100s'", slice);
+        snprintf(out, 128, " for '%.*s'", (int)most, slice);
     return out;
 }
 

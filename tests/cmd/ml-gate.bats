@@ -512,6 +512,13 @@ means() {
     done
 }
 
+@test "long names are cut in messages, never inside a character" {
+    /usr/bin/python3 -c 'print("slices: {\"x=" + "é" * 200 + "\": {accuracy: {min: 0.1, must: improve}, min_rows: 3}}")' >p.yml
+    gate 1
+    ml get gate.rules gated.json >/dev/null
+    /usr/bin/python3 -c 'import json; c = json.load(open("gated.json", encoding="utf-8")); assert "ééé" in c["gate"]["rules"][0]["reason"]'
+}
+
 @test "JUnit: one case a rule, unique names, skipped and warned told apart" {
     edit 'c["model"]["name"] = "a<b>&\"c"; c["comparison"] = {"current": None}'
     cat >p.yml <<'Y'

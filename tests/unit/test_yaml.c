@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "data/yaml.h"
 
 static char *as_json(const char *text)
@@ -103,6 +104,25 @@ static void refused(void **state)
     refuses("a: 1\nb: \xc3\x28\n", "t.yml: line 2, column 4: not UTF-8");
     refuses("a: \"\\0\"\n", "NUL");
     refuses_bytes("a: 1\0b", 6, "t.yml");
+}
+
+/* What is quoted in a message is cut, never inside a character. */
+static void messages(void **state)
+{
+    (void)state;
+    struct ml_yaml y = ML_YAML_INIT;
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_buf text = ML_BUF_INIT;
+    for (int i = 0; i < 2; i++) {
+        ml_buf_addc(&text, 'x');
+        for (int k = 0; k < 60; k++)
+            ml_buf_adds(&text, "é");
+        ml_buf_adds(&text, ": 1\n");
+    }
+    assert_int_equal(ml_yaml_parse(&y, ml_buf_str(&text), text.len, "t.yml", &err), -1);
+    assert_int_equal(ml_utf8_check(err.msg, strlen(err.msg)), strlen(err.msg));
+    assert_non_null(strstr(err.msg, "is given twice"));
+    ml_buf_release(&text);
 }
 
 /* A billion laughs: nine levels of nine aliases each. */
@@ -221,6 +241,7 @@ int main(void)
         cmocka_unit_test(scalars),
         cmocka_unit_test(aliases),
         cmocka_unit_test(refused),
+        cmocka_unit_test(messages),
         cmocka_unit_test(bomb),
         cmocka_unit_test(limits),
         cmocka_unit_test(places),
