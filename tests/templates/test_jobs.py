@@ -141,10 +141,7 @@ class Runner:
         self.write("rows.csv", "\n".join(rows) + "\n")
 
     def base(self):
-        layout = os.path.join(self.dir, "empty")
-        for command in (["umoci", "init", "--layout", layout], ["umoci", "new", "--image", layout + ":0"]):
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.tool("ml-package", "--base", f"oci:{layout}:0", "--add", "app.py:/app/app.py", "--out", f"oci:{self.dir}/base:1", "-o", os.path.join(self.dir, "base.json"))
+        self.tool("ml-package", "--base", "scratch", "--add", "app.py:/app/app.py", "--out", f"oci:{self.dir}/base:1", "-o", os.path.join(self.dir, "base.json"))
 
     def tool(self, *command):
         done = subprocess.run(command, cwd=self.checkout, env=self.env(True), capture_output=True, text=True)
