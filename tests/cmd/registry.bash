@@ -43,6 +43,7 @@ registry_start() {
             ;;
         esac
     } >"$dir/$name.yml"
+    : >"$dir/$name.log"
     docker-registry serve "$dir/$name.yml" >"$dir/$name.log" 2>&1 3>&- &
     echo $! >>"$dir/pids"
     for ((i = 0; i < 200; i++)); do
