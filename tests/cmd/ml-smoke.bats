@@ -315,3 +315,20 @@ E
     run --separate-stderr ml-smoke --url "http://127.0.0.1:$port" --cases c
     fails 5 "isn't an HTTP server"
 }
+
+@test "a certificate that isn't trusted is refused at once, one that is named is trusted" {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost 2>/dev/null
+    cat key cert >pem
+    python3 "$TOP/tests/fake/service.py" --tls pem --port-file port --log log 3>&- 2>/dev/null &
+    pid=$!
+    for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
+    cases '{"path": "/healthz"}'
+    run --separate-stderr ml-smoke --url "https://localhost:$(cat port)" --cases c -o card
+    fails 5 "certificate isn't trusted" || { kill $pid; false; }
+    [ ! -e card ]
+    CURL_CA_BUNDLE=$PWD/cert run --separate-stderr ml-smoke --url "https://localhost:$(cat port)" --cases c -o card
+    kill $pid
+    [ "$status" -eq 0 ] || { echo "$stderr"; false; }
+    has smoke.passed 1
+}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A service that answers predictions, and misbehaves where a path asks for it.
 
-    service.py --port-file F [--port P] [--log F] [--delay S] [--unready S]
+    service.py --port-file F [--port P] [--log F] [--delay S] [--unready S] [--tls PEM]
 
 --delay: the port opens after S seconds; --unready: /healthz answers 503 for S seconds more. Each request is a line of
 JSON in the log: method, path, headers, body, and which misbehaviour fired.
@@ -10,6 +10,7 @@ JSON in the log: method, path, headers, body, and which misbehaviour fired.
 import argparse
 import json
 import os
+import ssl
 import sys
 import threading
 import time
@@ -130,11 +131,16 @@ def main():
     p.add_argument("--log")
     p.add_argument("--delay", type=float, default=0)
     p.add_argument("--unready", type=float, default=0)
+    p.add_argument("--tls", metavar="PEM", help="a file with a key and its certificate")
     args = p.parse_args()
     time.sleep(args.delay)
     server = ThreadingHTTPServer(("127.0.0.1", args.port), Handler)
     server.daemon_threads = True
     server.args = args
+    if args.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(args.tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     with open(args.port_file + ".tmp", "w", encoding="ascii") as f:
         f.write(str(server.server_port))
     os.rename(args.port_file + ".tmp", args.port_file)

@@ -151,6 +151,20 @@ class Plain:
                 if TEMP.search(name):
                     yield f"{at}: leaves '{name}'"
 
+    def full_disk(self, before, after):
+        """On a real disk without a free block: a tmpfs in a mount namespace of its own, whose files are copied out at the end."""
+        used = sum(4096 * (1 + len(v or b"") // 4096) for v in before.values()) + 4096 * 8
+        disk, out = tempfile.mkdtemp(dir=self.where), tempfile.mkdtemp(dir=self.where)
+        script = ('mount -t tmpfs -o size=$1 none "$2" && cp -a "$3/." "$2" && cd "$2" && { head -c 100m /dev/zero >.filler; } 2>/dev/null; '
+                  'out=$4; shift 4; "$@"; rc=$?; rm .filler; cp -a . "$out"; exit $rc')
+        done = call(["unshare", "-rm", "bash", "-c", script, "-", str(used), disk, self.fresh(), out,
+                     os.path.join(BIN, self.tool), *self.argv[1:]], env=self.env)
+        if done.returncode != 3 or "No space left on device" not in done.stderr or done.stdout:
+            yield f"exit {done.returncode}, wrote '{done.stdout}': {done.stderr}"
+        now = snapshot(out)
+        yield from half_written(before, after, now)
+        yield from (f"leaves '{name}'" for name in now if TEMP.search(name))
+
     def judge(self, tap, quiet):
         d = self.fresh()
         before = snapshot(d)
@@ -164,6 +178,10 @@ class Plain:
             tap.test(self.stem + ": -q is quiet", self.quiet(done.returncode))
         if after != before:
             tap.test(self.stem + ": standard error may be closed", self.closed_stderr(done.returncode, after))
+            if call(["unshare", "-rm", "true"]).returncode:
+                tap.skip(self.stem + ": a disk that is full", "no mount namespace may be made here")
+            else:
+                tap.test(self.stem + ": a disk that is full", self.full_disk(before, after))
             tap.test(self.stem + ": a full disk leaves nothing half-written", self.faults("full", before, after, done.returncode))
             tap.test(self.stem + ": killed anywhere, nothing is half-written", self.faults("kill", before, after, done.returncode))
 
