@@ -421,14 +421,11 @@ TURNS = [
 ]
 
 
-def main(shells):
-    shells = shells or list(SHELLS)
-    print(f"1..{len(TURNS) * len(shells)}", flush=True)
-    n = bad = 0
-    for shell in shells:
-        runner, failed = None, None
-        for turn in TURNS:
-            n += 1
+def play(shell, n):
+    """All turns in one shell; how many failed. What was started is stopped whatever happens."""
+    runner, failed, bad = None, None, 0
+    try:
+        for n, turn in enumerate(TURNS, n):
             title = f"jobs in {shell}: {turn.__doc__}"
             try:
                 if failed:
@@ -444,9 +441,16 @@ def main(shells):
                     why += "".join(f"\n--- {what}\n{out[-3000:]}" for what, out in runner.log)
                 failed = failed or turn.__name__
                 print(f"not ok {n} - {title}\n# " + why.replace("\n", "\n# "), flush=True)
+    finally:
         if runner:
             runner.close(keep=bool(os.environ.get("KEEP")))
-    return bad != 0
+    return bad
+
+
+def main(shells):
+    shells = shells or list(SHELLS)
+    print(f"1..{len(TURNS) * len(shells)}", flush=True)
+    return sum(play(shell, 1 + i * len(TURNS)) for i, shell in enumerate(shells)) != 0
 
 
 if __name__ == "__main__":
