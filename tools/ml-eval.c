@@ -66,41 +66,34 @@ static void set_from(cJSON *to, const char *key, const char *variable)
         ml_json_set_str(to, key, v);
 }
 
-/* The object `key` of `of`, made when it isn't there. */
-static cJSON *member_object(cJSON *of, const char *key)
-{
-    const cJSON *there = ml_json_get(of, key);
-    return cJSON_IsObject(there) ? cJSON_GetObjectItemCaseSensitive(of, key) : ml_json_set_object(of, key);
-}
-
-/* What the job's variables tell about code and job, where no recorded run has said it. */
+/* What the job's variables tell about code and job, where no recorded run has said it. What that run said otherwise
+ * stays as it came. */
 static int add_run(struct ml_card *card, struct ml_err *err)
 {
     const char *commit = getenv("CI_COMMIT_SHA");
     cJSON *run = ml_card_get(card, "run", err);
     if (run == NULL && err->code != 0)
         return -1;
-    if (commit == NULL || commit[0] == '\0') {
-        cJSON_Delete(run);
+    bool has_code = ml_json_get(run, "code") != NULL, has_ci = ml_json_get(run, "ci") != NULL;
+    cJSON_Delete(run);
+    if (commit == NULL || commit[0] == '\0')
         return 0;
-    }
-    if (run == NULL)
-        run = cJSON_CreateObject();
-    if (ml_json_get(run, "code") == NULL) {
-        cJSON *code = member_object(run, "code");
+    if (!has_code) {
+        cJSON *code = cJSON_CreateObject();
         set_from(code, "repository", "CI_PROJECT_URL");
         set_from(code, "commit", "CI_COMMIT_SHA");
         set_from(code, "branch", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME");
         set_from(code, "branch", "CI_COMMIT_BRANCH");
         set_from(code, "branch", "CI_COMMIT_REF_NAME");
         ml_json_set(code, "dirty", NULL);
+        ml_card_set_member(card, "run", "code", code);
     }
-    if (ml_json_get(run, "ci") == NULL && getenv("CI_JOB_URL") != NULL) {
-        cJSON *ci = member_object(run, "ci");
+    if (!has_ci && getenv("CI_JOB_URL") != NULL) {
+        cJSON *ci = cJSON_CreateObject();
         set_from(ci, "job", "CI_JOB_URL");
         set_from(ci, "pipeline", "CI_PIPELINE_URL");
+        ml_card_set_member(card, "run", "ci", ci);
     }
-    ml_card_set(card, "run", run);
     return 0;
 }
 
@@ -111,13 +104,11 @@ static int add_model(struct ml_card *card, const struct cfg *cfg, struct ml_err 
     cJSON *model = ml_card_get(card, "model", err);
     if (model == NULL && err->code != 0)
         return -1;
-    if (model == NULL)
-        model = cJSON_CreateObject();
+    cJSON_Delete(model);
     if (cfg->name != NULL)
-        ml_json_set_str(model, "name", cfg->name);
+        ml_card_set_member(card, "model", "name", cJSON_CreateString(cfg->name));
     if (cfg->version != NULL)
-        ml_json_set_str(model, "version", cfg->version);
-    ml_card_set(card, "model", model);
+        ml_card_set_member(card, "model", "version", cJSON_CreateString(cfg->version));
     return 0;
 }
 

@@ -71,13 +71,11 @@ static int set_model(struct ml_card *card, const struct cfg *cfg, struct ml_err 
     model = ml_card_get(card, "model", err);
     if (!model && err->code)
         return -1;
-    if (!model)
-        model = cJSON_CreateObject();
+    cJSON_Delete(model);
     if (cfg->name)
-        ml_json_set_str(model, "name", cfg->name);
+        ml_card_set_member(card, "model", "name", cJSON_CreateString(cfg->name));
     if (cfg->version)
-        ml_json_set_str(model, "version", cfg->version);
-    ml_card_set(card, "model", model);
+        ml_card_set_member(card, "model", "version", cJSON_CreateString(cfg->version));
     return 0;
 }
 

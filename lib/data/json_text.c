@@ -287,9 +287,11 @@ static void add_last(const char *text, struct ml_span c, const struct ml_buf *ad
     ml_buf_add(out, text + c.off, last - c.off);
     if (last > open + 1)
         ml_buf_addc(out, ',');
-    /* a document with a line per member gets one more line */
-    if (last < end && text[last] == '\n' && last > open + 1)
-        ml_buf_adds(out, "\n  ");
+    /* where each member has its line the new one gets one too, two columns behind the closing bracket */
+    if (last < end && text[last] == '\n' && last > open + 1) {
+        ml_buf_add(out, text + last, end - last);
+        ml_buf_adds(out, "  ");
+    }
     ml_buf_add(out, add->data, add->len);
     ml_buf_add(out, text + last, c.off + c.len - last);
 }

@@ -140,28 +140,54 @@ cJSON *ml_card_get(const struct ml_card *c, const char *section, struct ml_err *
     return NULL;
 }
 
-/* A pretty-printed section stands one level down: its lines are indented by two. */
-static void indent(struct ml_buf *text, struct ml_buf *out)
+/* The value pretty-printed, as it stands `levels` down: its lines are indented by two for each. Takes ownership. */
+static void print_indented(cJSON *value, int levels, struct ml_buf *out)
 {
-    for (size_t i = 0; i < text->len; i++) {
-        ml_buf_addc(out, text->data[i]);
-        if (text->data[i] == '\n')
+    struct ml_buf plain = { .max = ML_CARD_MAX };
+
+    ml_json_print(value, true, &plain);
+    cJSON_Delete(value);
+    for (size_t i = 0; i < plain.len; i++) {
+        ml_buf_addc(out, plain.data[i]);
+        for (int k = 0; plain.data[i] == '\n' && k < levels; k++)
             ml_buf_adds(out, "  ");
     }
+    ml_buf_release(&plain);
+}
+
+static void splice(struct ml_card *c, const char *section, struct ml_buf *value)
+{
+    struct ml_buf out = { .max = ML_CARD_MAX };
+
+    ml_json_splice(c->text.data, whole(c), section, ml_buf_str(value), value->len, &out);
+    ml_buf_release(value);
+    ml_buf_release(&c->text);
+    c->text = out;
 }
 
 void ml_card_set(struct ml_card *c, const char *section, cJSON *value)
 {
-    struct ml_buf plain = { .max = ML_CARD_MAX }, value_text = { .max = ML_CARD_MAX }, out = { .max = ML_CARD_MAX };
+    struct ml_buf text = { .max = ML_CARD_MAX };
 
-    ml_json_print(value, true, &plain);
-    cJSON_Delete(value);
-    indent(&plain, &value_text);
-    ml_json_splice(c->text.data, whole(c), section, ml_buf_str(&value_text), value_text.len, &out);
-    ml_buf_release(&plain);
-    ml_buf_release(&value_text);
-    ml_buf_release(&c->text);
-    c->text = out;
+    print_indented(value, 1, &text);
+    splice(c, section, &text);
+}
+
+void ml_card_set_member(struct ml_card *c, const char *section, const char *key, cJSON *value)
+{
+    struct ml_buf text = { .max = ML_CARD_MAX }, inner = { .max = ML_CARD_MAX };
+    struct ml_span v;
+
+    if (ml_json_find(c->text.data, whole(c), section, &v) != 0) {
+        cJSON *first = cJSON_CreateObject();
+        ml_json_set(first, key, value);
+        ml_card_set(c, section, first);
+        return;
+    }
+    print_indented(value, 2, &text);
+    ml_json_splice(c->text.data, v, key, ml_buf_str(&text), text.len, &inner);
+    ml_buf_release(&text);
+    splice(c, section, &inner);
 }
 
 int ml_card_put(const struct ml_card *c, const struct ml_common *common, struct ml_err *err)

@@ -42,6 +42,10 @@ bool ml_card_has(const struct ml_card *c, const char *section);
 /* Replaces (or appends) a section; takes ownership of the value. */
 void ml_card_set(struct ml_card *c, const char *section, cJSON *value);
 
+/* Replaces (or appends) one member of a section, which is begun where the card has none; its other members stay as they
+ * came. The section is no other value than an object (ml_card_get said so); takes ownership of the value. */
+void ml_card_set_member(struct ml_card *c, const char *section, const char *key, cJSON *value);
+
 /* The card as a document: pretty-printed by sections that were set, others as they came; written by ml_tool_put. */
 int ml_card_put(const struct ml_card *c, const struct ml_common *common, struct ml_err *err);
 

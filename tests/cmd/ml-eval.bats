@@ -216,6 +216,15 @@ PY
     [ "$(value run.ci.job a.json)" = https://gitlab.example/j/1 ]
     CI_COMMIT_SHA=other ml-eval -q --card a.json p.csv >b.json
     [ "$(value run.code.commit b.json)" = 9f3c ]
+    # what a run has recorded stays byte for byte, also numbers that no double holds
+    local seed='"params":{"seed":12345678901234567890,"rate":1.0}'
+    echo '{"schema":"mlci.card/1","run":{"id":"01J",'"$seed"'},"model":{"parts":98765432109876543210}}' >run.json
+    ml-eval -q --card run.json --name sections p.csv >d.json
+    grep -q -F "$seed" d.json
+    grep -q -F '"parts":98765432109876543210' d.json
+    [ "$(value run.code.commit d.json)" = 9f3c ]
+    [ "$(value run.ci.job d.json)" = https://gitlab.example/j/1 ]
+    [ "$(value model.name d.json)" = sections ]
     unset CI_COMMIT_SHA
     run ml get run <(ml-eval -q p.csv)
     [ "$status" -eq 1 ]
