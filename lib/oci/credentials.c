@@ -28,22 +28,41 @@ static const char *variable(const char *name)
     return v && *v ? v : NULL;
 }
 
+/* What GitLab hands to a job: a server, who we are there, and the password. */
+static const struct {
+    const char *server, *user, *password;
+} sets[] = {
+    { "CI_REGISTRY", "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD" },
+    { "CI_DEPENDENCY_PROXY_SERVER", "CI_DEPENDENCY_PROXY_USER", "CI_DEPENDENCY_PROXY_PASSWORD" },
+};
+
+/* Which of the sets is for the host, or -1. */
+static int set_for(const char *host)
+{
+    for (int i = 0; i < (int)(sizeof sets / sizeof *sets); i++) {
+        const char *server = variable(sets[i].server);
+
+        if (server && !strcasecmp(server, host))
+            return i;
+    }
+    return -1;
+}
+
 bool ml_credentials_gitlab(const char *host)
 {
-    const char *registry = variable("CI_REGISTRY");
-
-    return registry && !strcasecmp(registry, host);
+    return set_for(host) >= 0;
 }
 
 static int from_variables(const char *host, struct ml_credentials *out)
 {
-    const char *user = variable("CI_REGISTRY_USER"), *password = variable("CI_REGISTRY_PASSWORD");
+    int i = set_for(host);
+    const char *user = i < 0 ? NULL : variable(sets[i].user), *password = i < 0 ? NULL : variable(sets[i].password);
 
-    if (!user || !password || !ml_credentials_gitlab(host))
+    if (!user || !password)
         return 1;
     out->user = ml_strdup(user);
     out->password = ml_strdup(password);
-    out->source = "CI_REGISTRY_USER";
+    out->source = sets[i].user;
     return 0;
 }
 

@@ -389,12 +389,11 @@ int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out,
 {
     struct ml_registry *r;
     struct ml_url u;
-    const char *host = ref->place;
+    bool hub = !strcmp(ref->place, "docker.io") || !strcmp(ref->place, "index.docker.io"), tls;
+    /* the name that people use isn't the machine that answers */
+    const char *host = hub ? "registry-1.docker.io" : ref->place;
     char *probe;
-    bool tls;
 
-    if (!strcmp(host, "docker.io") || !strcmp(host, "index.docker.io"))
-        host = "registry-1.docker.io"; /* the name that people use isn't the machine that answers */
     probe = ml_format("https://%s/", host);
     if (ml_url_parse(probe, &u, err)) {
         free(probe);
@@ -406,11 +405,11 @@ int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out,
     r = ml_calloc(1, sizeof *r);
     r->base.ops = &ops;
     r->base.ref.place = ml_strdup(ref->place);
-    r->base.ref.path = ml_strdup(ref->path);
+    r->base.ref.path = hub && !strchr(ref->path, '/') ? ml_format("library/%s", ref->path) : ml_strdup(ref->path);
     r->write = write;
-    r->root = ml_format("%s://%s/v2/%s", tls ? "https" : "http", host, ref->path);
-    r->scope = ml_format("repository:%s:%s", ref->path, write ? "pull,push" : "pull");
-    r->auth = ml_auth_new(strcmp(host, ref->place) ? "index.docker.io" : host, ref->path, tls);
+    r->root = ml_format("%s://%s/v2/%s", tls ? "https" : "http", host, r->base.ref.path);
+    r->scope = ml_format("repository:%s:%s", r->base.ref.path, write ? "pull,push" : "pull");
+    r->auth = ml_auth_new(hub ? "index.docker.io" : host, r->base.ref.path, tls);
     *out = &r->base;
     return 0;
 }

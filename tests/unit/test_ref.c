@@ -170,6 +170,13 @@ static void credentials_belong_to_a_place(void **state)
     assert_string_equal(user_for("h.e:443", "x"), "");
     set(NULL, "");
     assert_string_equal(user_for("", "x"), "");
+    setenv("CI_DEPENDENCY_PROXY_SERVER", "gitlab.example:443", 1);
+    setenv("CI_DEPENDENCY_PROXY_USER", "proxied", 1);
+    setenv("CI_DEPENDENCY_PROXY_PASSWORD", "proxypw", 1);
+    assert_string_equal(user_for("gitlab.example:443", "group/dependency_proxy/containers/python"), "proxied");
+    assert_string_equal(user_for("gitlab.example", "x"), "");
+    unsetenv("CI_DEPENDENCY_PROXY_SERVER");
+    assert_string_equal(user_for("gitlab.example:443", "x"), "");
 }
 
 static void passwords_may_hold_colons(void **state)
