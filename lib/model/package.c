@@ -11,19 +11,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "model/package_source.h"
 #include "oci/decompress.h"
 #include "oci/layout.h"
 #include "oci/pack.h"
 #include "oci/ref.h"
 
 #define CHUNK ((size_t)256 << 10)
-
-/* A source on its way into a layer. */
-struct source {
-    char *path;
-    const char *dest;
-    struct ml_tree tree;
-};
 
 struct job {
     const struct ml_package *p;
@@ -32,7 +26,7 @@ struct job {
     struct ml_repo *from, *to;
     struct ml_image base;
     struct ml_rootfs *fs;
-    struct source *sources;
+    struct ml_package_source *sources;
     struct ml_image_layer *layers;
     size_t n;
     int64_t epoch;
@@ -40,10 +34,8 @@ struct job {
 
 static void release(struct job *j)
 {
-    for (size_t i = 0; i < j->p->adds.n && j->sources; i++) {
-        free(j->sources[i].path);
-        ml_tree_release(&j->sources[i].tree);
-    }
+    for (size_t i = 0; i < j->p->adds.n && j->sources; i++)
+        ml_package_source_release(&j->sources[i]);
     free(j->sources);
     for (size_t i = 0; i < j->n; i++) {
         ml_desc_release(&j->layers[i].desc);
@@ -67,87 +59,12 @@ void ml_packaged_release(struct ml_packaged *p)
     *p = (struct ml_packaged){ 0 };
 }
 
-/* ---- what goes in ---- */
-
-/* The real path of what exists of `path`, owned; NULL when even the start can't be found. */
-static char *real_start(const char *path)
-{
-    char *p = ml_strdup(path), *real;
-
-    while (!(real = realpath(p, NULL))) {
-        char *slash = strrchr(p, '/');
-
-        if (!slash || slash == p) {
-            free(p);
-            return realpath(slash ? "/" : ".", NULL);
-        }
-        *slash = '\0';
-    }
-    free(p);
-    return real;
-}
-
-/* A source that holds the layout would be packed while it grows. */
-static int check_apart(const char *src, const char *out, struct ml_err *err)
-{
-    char *a = realpath(src, NULL), *b = real_start(out);
-    size_t n = a ? strlen(a) : 0;
-    bool inside = a && b && !strncmp(a, b, n) && (n == 1 || b[n] == '/' || !b[n]);
-
-    free(a);
-    free(b);
-    return inside ? ml_err_set(err, ML_USAGE, "'%s' holds the output '%s', write it elsewhere", src, out) : 0;
-}
-
-static bool absolute(const char *target)
-{
-    return target[0] == '/';
-}
-
-/* A link that leads out of its source dangles in the image, and the image looks whole. */
-static void warn_links(struct job *j, const struct source *s)
-{
-    for (size_t i = 0; i < s->tree.n; i++) {
-        const struct ml_tree_entry *e = &s->tree.v[i];
-        int depth = 0;
-        bool out = false;
-
-        if (e->type != ML_TAR_SYMLINK)
-            continue;
-        for (const char *c = e->path; *c; c++)
-            depth += *c == '/';
-        for (const char *t = e->link; *t && !out; t += strcspn(t, "/"), t += *t == '/')
-            out = !strncmp(t, "..", 2) && (t[2] == '/' || !t[2]) && depth-- == 0;
-        if (absolute(e->link) || out) {
-            char *text =
-                ml_format("'%s/%s' is a symbolic link out of '%s' and is packed as such", s->path, e->path, s->path);
-
-            ml_strs_add(&j->result->warnings, text);
-            free(text);
-        }
-    }
-}
-
-/* "SRC:DEST", split where DEST begins: at the last ":/". */
 static int scan_sources(struct job *j, struct ml_err *err)
 {
     j->sources = ml_calloc(j->p->adds.n + 1, sizeof *j->sources);
-    for (size_t i = 0; i < j->p->adds.n; i++) {
-        const char *text = j->p->adds.v[i], *cut = NULL;
-        struct source *s = &j->sources[i];
-
-        for (const char *c = strstr(text, ":/"); c; c = strstr(c + 1, ":/"))
-            cut = c;
-        if (!cut || cut == text)
-            return ml_err_set(err, ML_USAGE, "--add '%s': say SRC:DEST, with an absolute DEST", text);
-        s->path = ml_strndup(text, (size_t)(cut - text));
-        s->dest = cut + 1;
-        if (ml_utf8_check(s->dest, strlen(s->dest)) != strlen(s->dest))
-            return ml_err_set(err, ML_USAGE, "--add '%s': DEST is not UTF-8", text);
-        if (check_apart(s->path, j->out_ref.place, err) < 0 || ml_tree_scan(s->path, &s->tree, err) < 0)
+    for (size_t i = 0; i < j->p->adds.n; i++)
+        if (ml_package_source_scan(&j->sources[i], j->p->adds.v[i], j->out_ref.place, &j->result->warnings, err) < 0)
             return -1;
-        warn_links(j, s);
-    }
     return 0;
 }
 
@@ -159,8 +76,10 @@ static int check_model(struct job *j, const char *model, struct ml_err *err)
     for (size_t i = 0; i < j->p->adds.n; i++) {
         if (ml_tree_digest_of(&j->sources[i].tree, &d, err) < 0)
             return -1;
-        if (!strcmp(d.s, model))
+        if (!strcmp(d.s, model)) {
+            j->sources[i].evaluated = true;
             return 0;
+        }
     }
     if (j->p->adds.n == 1)
         return ml_err_set(err, ML_INTEGRITY, "'%s' is %s, the card's evaluation is of %s: evaluate what is packed",
@@ -274,7 +193,7 @@ out:
     return rc;
 }
 
-static int add_layer(struct job *j, const struct source *s, struct ml_err *err)
+static int add_layer(struct job *j, struct ml_package_source *s, struct ml_err *err)
 {
     struct ml_image_layer *l = &j->layers[j->n++];
     struct ml_blobout *b = NULL;
@@ -294,12 +213,47 @@ static int add_layer(struct job *j, const struct source *s, struct ml_err *err)
     l->path = ml_strdup(pack.path);
     l->root = strcmp(pack.path, pack.root) ? ml_strdup(pack.root) : NULL;
     l->alone = pack.alone;
+    s->root = ml_strdup(pack.root + 1);
+    s->layer = (int)(j->base.n + j->n - 1);
     l->silent = pack.scattered; /* who looks elsewhere must read it too */
     rc = 0;
 out:
     ml_blobout_free(b);
     ml_pack_release(&pack);
     return rc;
+}
+
+/* How many names lie in `n`; *pure becomes false when a file among them isn't from `layer`. */
+static size_t count_names(const struct ml_node *n, int layer, bool *pure)
+{
+    size_t count = 0;
+
+    if (n->type != ML_TAR_DIR && n->layer != layer)
+        *pure = false;
+    for (const struct ml_node *c = n->children; c; c = c->next)
+        count += 1 + count_names(c, layer, pure);
+    return count;
+}
+
+/* The evaluated model must also be alone where it is: neither the base nor another source may have mixed something in.
+ */
+static int check_alone(const struct job *j, struct ml_err *err)
+{
+    for (size_t i = 0; i < j->p->adds.n; i++) {
+        const struct ml_package_source *s = &j->sources[i];
+        const struct ml_node *n = s->evaluated ? ml_rootfs_find(j->fs, s->root) : NULL;
+        bool pure = true;
+
+        if (!s->evaluated)
+            continue;
+        if (!n || count_names(n, s->layer, &pure) != (s->tree.single ? 0 : s->tree.n) || !pure)
+            return ml_err_set(err, ML_INTEGRITY,
+                "'/%s' in the image would not be the evaluated model: the base or another source has files there; "
+                "--replace deletes "
+                "the base's",
+                s->root);
+    }
+    return 0;
 }
 
 /* ---- the image ---- */
@@ -418,6 +372,8 @@ static int make(struct job *j, const char *model, struct ml_image_change *c, str
     for (size_t i = 0; i < j->p->adds.n; i++)
         if (add_layer(j, &j->sources[i], err) < 0)
             goto out;
+    if (check_alone(j, err) < 0)
+        goto out;
     c->layers = j->layers;
     c->n = j->n;
     if (j->from) {

@@ -115,6 +115,21 @@ static int add_whiteouts(struct plan *pl, const struct ml_node *dir, const struc
     return rc;
 }
 
+/* Whether the directory of the image holds anything that neither this layer has nor, by giving a name to something
+ * else, hides. */
+static bool keeps_more(const struct ml_rootfs *seen, const struct ml_node *dir)
+{
+    for (const struct ml_node *n = dir->children; n; n = n->next) {
+        char *path = ml_node_path(n);
+        const struct ml_node *here = ml_rootfs_find(seen, path);
+
+        free(path);
+        if (!here || (here->type == ML_TAR_DIR && n->type == ML_TAR_DIR && keeps_more(seen, n)))
+            return true;
+    }
+    return false;
+}
+
 /* Where entry i goes: below where its directory went, owned. */
 static char *place(const struct plan *pl, size_t i)
 {
@@ -277,7 +292,7 @@ int ml_pack_plan(const struct ml_tree *t, const char *dest, bool replace, const 
     if (find_root(&pl, dest, err) < 0 || plan_entries(&pl, err) < 0)
         goto out;
     n = ml_rootfs_find(fs, out->root + 1);
-    out->alone = t->single || !n || !n->children || replace;
+    out->alone = t->single || !n || replace || !keeps_more(pl.seen, n);
     rc = replace ? plan_replace(&pl, err) : 0;
     for (size_t i = 0; i < out->n; i++)
         if (out->items[i].entry >= 0 && !within(out->items[i].path, out->root + 1))

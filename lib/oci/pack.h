@@ -13,7 +13,7 @@ struct ml_pack {
     struct ml_tar_item *items;
     size_t n, cap;
     char *path, *root; /* what was asked for and where that is, both with a slash in front */
-    bool alone;        /* nothing else is at root */
+    bool alone;        /* what the image had at root is hidden or gone: this layer says all */
     bool scattered;    /* links of the image lead some entries out of root */
 };
 

@@ -315,6 +315,18 @@ PY
     [ -z "$output" ]
     run --separate-stderr ml-package -q --card card.json --base oci:base:1 --add other:/app/model --add other/run:/x --out oci:img:2
     fails 4 "none of the 2 sources"
+    # nothing of the base or of another source may be mixed in
+    mkdir old && echo 1 >old/old.bin && echo 2 >old/model.json
+    ml-package -q --base oci:base:1 --add old:/app/model --out oci:o:1 >old.json
+    run --separate-stderr ml-package -q --card card.json --base oci:o:1 --add m:/app/model --out oci:img:2
+    fails 4 "'/app/model' in the image would not be the evaluated model"
+    ml-package -q --card card.json --base oci:o:1 --replace --add m:/app/model --out oci:img:3 >replaced.json
+    run --separate-stderr ml-package -q --card card.json --base oci:base:1 --add m:/app/model --add old/old.bin:/app/model/ --out oci:img:2
+    fails 4 "would not be the evaluated model"
+    rm old/old.bin
+    ml-package -q --base oci:base:1 --add old:/app/model --out oci:o:2 >old.json
+    ml-package -q --card card.json --base oci:o:2 --add m:/app/model --out oci:img:4 >hidden.json # model.json is ours again
+    ml-package -q --card card.json --base oci:base:1 --add m:/app/model/ --add other/run:/app/bin/ --out oci:img:5 >beside.json
     echo 1 >>m/model.json
     run --separate-stderr ml-package -q --card card.json --base oci:base:1 --add m:/app/model --out oci:img:2
     fails 4 "evaluate what is packed"
