@@ -79,6 +79,16 @@ static int write_reports(const struct cfg *cfg, const struct sections *s, struct
     return rc;
 }
 
+/* A rule that most harmless changes fail as well says little: the margin is too narrow for so few rows. */
+static void explain(const struct cfg *cfg, const cJSON *rule)
+{
+    const char *required = ml_json_str(rule, "required");
+    double rate;
+    if (ml_json_num(rule, "neutral_pass_rate", &rate) && rate < 0.5 && !(required && !strcmp(required, "improve")))
+        ml_tool_say(
+            &cfg->common, "           of changes that change nothing %.0f %% pass it on these rows", rate * 100);
+}
+
 /* Each rule that didn't pass outright, then the answer. */
 static void summarise(const struct cfg *cfg, const cJSON *gate)
 {
@@ -88,10 +98,13 @@ static void summarise(const struct cfg *cfg, const cJSON *gate)
         const cJSON *passed = ml_json_get(rule, "passed");
         const char *name = ml_json_str(rule, "rule"), *reason = ml_json_str(rule, "reason");
         const char *level = ml_json_str(rule, "level");
+        if (cJSON_IsFalse(passed)) {
+            ml_tool_say(&cfg->common, "  %-8s %s: %s", strcmp(level, "warn") ? "FAILED" : "warning", name, reason);
+            explain(cfg, rule);
+            continue;
+        }
         if (cJSON_IsTrue(passed))
             ml_tool_detail(&cfg->common, "  passed   %s", name);
-        else if (cJSON_IsFalse(passed))
-            ml_tool_say(&cfg->common, "  %-8s %s: %s", strcmp(level, "warn") ? "FAILED" : "warning", name, reason);
         else
             ml_tool_say(&cfg->common, "  skipped  %s: %s", name, reason);
     }
