@@ -138,9 +138,21 @@ int ml_history_read(struct ml_history *h, size_t i, struct ml_err *err)
     return rv;
 }
 
-static bool may_be_of(const struct ml_promotion *p, const struct ml_digest *image)
+static const char *short_digest(const struct ml_promotion *p)
 {
-    return !strncmp(p->tag + strlen(p->tag) - SHORT, ML_DIGEST_HEX(image), SHORT);
+    return p->tag + strlen(p->tag) - SHORT;
+}
+
+/* Whether record i can be one of the image's: one that leads to it, or a rollback, which goes to what an earlier record
+ * led to already, and may have left it. Tags tell, so that nothing has to be read where nothing was rolled back. */
+static bool may_matter(const struct ml_history *h, size_t i, const struct ml_digest *image)
+{
+    if (!strncmp(short_digest(&h->v[i]), ML_DIGEST_HEX(image), SHORT))
+        return true;
+    for (size_t k = 0; k < i; k++)
+        if (!strcmp(short_digest(&h->v[k]), short_digest(&h->v[i])))
+            return true;
+    return false;
 }
 
 static bool is_rollback(const struct ml_promotion *p)
@@ -161,12 +173,10 @@ static bool came_to_nothing(const struct ml_history *h, size_t i, const struct m
 int ml_history_rolled_back(
     struct ml_history *h, const struct ml_digest *image, const struct ml_digest *current, struct ml_err *err)
 {
-    bool known = false;
-
-    for (size_t i = 0; i < h->n && !known; i++)
-        known = may_be_of(&h->v[i], image);
-    for (size_t i = h->n; known && i-- > 0;) {
-        if (ml_history_read(h, i, err))
+    for (size_t i = h->n; i-- > 0;) {
+        if (!may_matter(h, i, image))
+            continue;
+        if ((i + 1 < h->n && ml_history_read(h, i + 1, err)) || ml_history_read(h, i, err))
             return -1;
         if (came_to_nothing(h, i, current))
             continue;

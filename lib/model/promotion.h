@@ -43,7 +43,8 @@ void ml_history_release(struct ml_history *h);
 int ml_history_read(struct ml_history *h, size_t i, struct ml_err *err);
 
 /* Whether the image was rolled back from, and not put in place again since: 0 no, 1 yes, -1. `current` is what the tag
- * names (s[0] == 0: nothing). Reads no record at all when none can be the image's. */
+ * names (s[0] == 0: nothing). Reads only the records that can tell, none while
+ * nothing was rolled back. */
 int ml_history_rolled_back(
     struct ml_history *h, const struct ml_digest *image, const struct ml_digest *current, struct ml_err *err);
 

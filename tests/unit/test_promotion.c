@@ -168,6 +168,13 @@ static void moved_by_other_means(void **state)
     step("promote", 0, 1);
     step("promote", 1, 2);
     assert_int_equal(previous(9), 2); /* somebody tagged image 9 */
+    step("rollback", 9, 2);           /* of which there is no record but this one */
+    assert_int_equal(rolled_back(9, 2), 1);
+    step("promote", 2, 3);
+    step("promote", 3, 4);
+    assert_int_equal(rolled_back(9, 4), 1);
+    step("promote", 4, 9);
+    assert_int_equal(rolled_back(9, 9), 0);
 }
 
 static void clocks_may_differ(void **state)
