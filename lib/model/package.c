@@ -298,6 +298,11 @@ static int check_text(const char *option, const struct ml_strs *l, struct ml_err
     return 0;
 }
 
+static int check_utf8(const char *option, const char *s, struct ml_err *err)
+{
+    return s && ml_utf8_check(s, strlen(s)) != strlen(s) ? ml_err_set(err, ML_USAGE, "%s is not UTF-8", option) : 0;
+}
+
 /* The card's section (ml-card(5), "image"). */
 static void describe(struct job *j, const char *model)
 {
@@ -407,7 +412,9 @@ int ml_package_make(const struct ml_package *p, const char *model, struct ml_pac
         goto out;
     }
     if (ml_clock_epoch(&j.epoch, err) < 0 || check_text("--env", &p->env, err) < 0 ||
-        check_text("--label", &p->labels, err) < 0 ||
+        check_text("--label", &p->labels, err) < 0 || check_utf8("--entrypoint", p->entrypoint, err) < 0 ||
+        check_utf8("--cmd", p->cmd, err) < 0 || check_utf8("--user", p->user, err) < 0 ||
+        check_utf8("--workdir", p->workdir, err) < 0 ||
         (p->entrypoint && parse_words("--entrypoint", p->entrypoint, &entrypoint, err) < 0) ||
         (p->cmd && parse_words("--cmd", p->cmd, &cmd, err) < 0))
         goto out;

@@ -181,7 +181,25 @@ out:
     return rc;
 }
 
-/* The real path for dest: of a directory all links are followed; a file takes the place of a link. */
+/* Whether a part of the path is a name that deletes another. */
+static bool deletes(const char *path)
+{
+    return !strncmp(path, ".wh.", 4) || strstr(path, "/.wh.");
+}
+
+/* Whether the image's `path` is a link that leads to a directory. */
+static bool leads_to_dir(const struct plan *pl, const char *path)
+{
+    struct ml_buf real = ML_BUF_INIT;
+    const struct ml_node *n = NULL;
+
+    if (!ml_rootfs_resolve(pl->fs, path, true, &real, NULL))
+        n = ml_rootfs_find(pl->fs, ml_buf_str(&real));
+    ml_buf_release(&real);
+    return n && n->type == ML_TAR_DIR;
+}
+
+/* The real path for dest: of a directory all links are followed; a file takes the place of a link to a file. */
 static int find_root(struct plan *pl, const char *dest, struct ml_err *err)
 {
     size_t len = strlen(dest);
@@ -192,6 +210,10 @@ static int find_root(struct plan *pl, const char *dest, struct ml_err *err)
 
     if (dest[0] != '/' || !path) {
         ml_err_set(err, ML_USAGE, "'%s' is not a path in an image: it has to start with '/', without '..'", dest);
+        goto out;
+    }
+    if (deletes(path)) {
+        ml_err_set(err, ML_USAGE, "'%s': in a layer a name that starts with '.wh.' deletes a file", dest);
         goto out;
     }
     if (pl->t->single && (dest[len - 1] == '/' || !*path)) {
@@ -214,7 +236,7 @@ static int find_root(struct plan *pl, const char *dest, struct ml_err *err)
     if (rc < 0)
         goto out;
     n = ml_rootfs_find(pl->fs, ml_buf_str(&real));
-    if (n && (n->type == ML_TAR_DIR) == pl->t->single) {
+    if (pl->t->single ? leads_to_dir(pl, ml_buf_str(&real)) : n && n->type != ML_TAR_DIR) {
         rc = ml_err_set(err, ML_LOCAL,
             pl->t->single ? "'/%s' is a directory in the base, add a '/' to put the file below it"
                           : "'/%s' is a file in the base, a directory can't go there",

@@ -365,6 +365,8 @@ PY
     what img 1 2 | grep -q '^usr/bin/run 0 0o755'
     run --separate-stderr ml-package -q --base oci:base:1 --add m/run:/app --out oci:img:2
     fails 3 "'/app' is a directory in the base"
+    run --separate-stderr ml-package -q --base oci:base:1 --add m/run:/lib --out oci:img:2
+    fails 3 "'/lib' is a directory in the base"
     run --separate-stderr ml-package -q --base oci:base:1 --add m:/app/app.py --out oci:img:2
     fails 3 "is a file in the base"
     run --separate-stderr ml-package -q --base oci:base:1 --add m:/app/app.py/x --out oci:img:2
@@ -468,6 +470,14 @@ PY
     fails 2 "NAME=VALUE"
     run --separate-stderr ml-package -q --base oci:base:1 --add m:/m --label $'a=\xff' --out oci:img:1
     fails 2 "UTF-8"
+    for o in --entrypoint --cmd --user --workdir; do
+        run --separate-stderr ml-package -q --base oci:base:1 --add m:/m $o $'a\xff' --out oci:img:1
+        fails 2 "$o is not UTF-8"
+    done
+    for dest in /.wh.app /app/.wh.app.py /app/.wh..wh..opq/ /.wh.x/m; do
+        run --separate-stderr ml-package -q --base oci:base:1 --add "m/run:$dest" --out oci:img:1
+        fails 2 "starts with '.wh.' deletes"
+    done
     run --separate-stderr ml-package -q --base oci:base:1 --add .:/m --out oci:img:1
     fails 2 "holds the output"
     run --separate-stderr ml-package -q --base python:3.12 --add m:/m --out oci:img:1
