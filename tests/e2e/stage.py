@@ -173,7 +173,7 @@ class Stage:
         self.git("init", "--quiet", "--initial-branch=main", ".")
         self.git("config", "user.name", "Story")
         self.git("config", "user.email", "story@example.org")
-        self.git("remote", "add", "origin", f"git@{HOST}:{PROJECT}.git")
+        self.git("remote", "add", "origin", f"https://{HOST}/{PROJECT}.git")
         includes = os.path.join(self.project, ".gitlab-ci-local", "includes", HOST, "mlci", "mlci", VERSION, "ci-templates")
         shutil.copytree(os.path.join(ROOT, "ci-templates"), includes)
         with open(os.path.join(self.project, ".git", "info", "exclude"), "a") as f:
