@@ -71,7 +71,7 @@ def runner():
 
 class Stage:
     def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="mlci-story-")
+        self.dir = tempfile.mkdtemp(prefix="mlci-story-", dir="/tmp")  # podman wants a short path, whatever TMPDIR says
         self.logs = os.path.join(self.dir, "logs")
         self.project = os.path.join(self.dir, "sections")
         self.servers = []
