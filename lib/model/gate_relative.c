@@ -121,6 +121,28 @@ static size_t whole(const cJSON *obj, const char *key, size_t otherwise)
     return ml_json_int(obj, key, &n) && n >= 0 ? (size_t)n : otherwise;
 }
 
+/* How many tests were corrected together: those of the family that have a p. */
+static size_t count_tests(const cJSON *section, const char *family)
+{
+    const cJSON *m;
+    double p;
+    size_t n = 0;
+    cJSON_ArrayForEach(m, ml_json_get(section, "metrics"))
+    {
+        const char *f = ml_json_str(m, "family");
+        n += f && family && !strcmp(f, family) && ml_json_num(m, "p_adjusted", &p);
+    }
+    return n;
+}
+
+static size_t family_size(const cJSON *comparison, const char *family)
+{
+    size_t n = count_tests(comparison, family);
+    const cJSON *slice;
+    cJSON_ArrayForEach(slice, ml_json_get(comparison, "slices")) n += count_tests(slice, family);
+    return n;
+}
+
 /* The verdict at another margin than the card's, by the same rules from the card's own numbers. */
 static void compare_again(const struct gate_judge *j, const struct ml_metric_rule *m, const struct change *c,
     double margin, struct ml_judgement *out)
@@ -149,6 +171,7 @@ static void compare_again(const struct gate_judge *j, const struct ml_metric_rul
         e.p = 1;
     if (!ml_json_num(c->json, "p_adjusted", &e.p_adjusted))
         e.p_adjusted = e.p;
+    e.k = family_size(j->comparison, ml_json_str(c->json, "family"));
     ml_judge(&e, out);
 }
 

@@ -313,6 +313,17 @@ PY
     [ "$n" -eq 25 ]
 }
 
+@test "comparing again knows how many tests were corrected together" {
+    edit 'acc.update(low=0.0001, high=0.03, p=0.04, p_adjusted=0.08, changed=102)
+for name in ("b", "c"): cmp["metrics"][name] = dict(acc, family="primary")
+cmp["metrics"]["d"] = dict(acc, p=None, p_adjusted=None)
+for name in list(cmp["metrics"]):
+    if name not in ("accuracy", "b", "c", "d"): cmp["metrics"][name]["family"] = "secondary"'
+    echo 'metrics: {accuracy: {must: improve, margin: 0.0002}}' >p.yml
+    gate 1
+    is accuracy.must reason '"not shown to be better: inconclusive (not after correction for 3)"'
+}
+
 @test "no current model: absolute rules gate, relative ones are not applicable" {
     edit 'c["comparison"] = {"current": None, "reason": "no current model"}'
     echo 'metrics: {accuracy: {min: 0.6, must: not_regress, max_drop: 0.01}}' >p.yml
