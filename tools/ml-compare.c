@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ml-compare: candidate against current model; writes the card's section `comparison`. */
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,13 +58,17 @@ static const struct ml_cmd cmd = {
     .max_args = 0,
 };
 
+#define NO_LOOK LONG_MIN /* the option wasn't given */
+
 static int check_options(struct cfg *cfg, struct ml_err *err)
 {
     if (cfg->current == NULL && cfg->current_predictions == NULL)
         return ml_err_set(err, ML_USAGE, "say what is current: --current FILE or --current REF");
     if (!(cfg->alpha > 0 && cfg->alpha < 1))
         return ml_err_set(err, ML_USAGE, "--alpha must be between 0 and 1, as in 0.05");
-    if (cfg->look < 0 || cfg->look > 1000000)
+    if (cfg->look == NO_LOOK)
+        cfg->look = 0;
+    else if (cfg->look < 1 || cfg->look > 1000000)
         return ml_err_set(err, ML_USAGE, "--look counts comparisons from 1");
     if (cfg->seed < 0)
         return ml_err_set(err, ML_USAGE, "--seed must not be negative");
@@ -209,12 +214,11 @@ static int run(void *arg, struct ml_err *err)
     struct cfg *cfg = arg;
     struct ml_policy policy = ML_POLICY_INIT;
     struct ml_named_margin *margins = ml_calloc(cfg->margins.n + 1, sizeof *margins);
-    struct ml_comparison_opts o = { .alpha = cfg->alpha,
-        .look = (unsigned)cfg->look,
-        .seed = (uint64_t)cfg->seed,
-        .margins = margins,
-        .n_margins = cfg->margins.n };
+    struct ml_comparison_opts o = {
+        .alpha = cfg->alpha, .seed = (uint64_t)cfg->seed, .margins = margins, .n_margins = cfg->margins.n
+    };
     int standard = check_options(cfg, err), rc = standard < 0 ? -1 : parse_margins(cfg, margins, err);
+    o.look = (unsigned)cfg->look;
     if (rc == 0 && cfg->policy != NULL) {
         rc = ml_policy_load(&policy, cfg->policy, err);
         o.policy = &policy;
@@ -230,7 +234,7 @@ static int run(void *arg, struct ml_err *err)
 
 int main(int argc, char **argv)
 {
-    struct cfg cfg = { .alpha = 0.05, .cols = ML_COLUMNS_INIT };
+    struct cfg cfg = { .alpha = 0.05, .look = NO_LOOK, .cols = ML_COLUMNS_INIT };
     int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
     ml_strs_release(&cfg.margins);
     ml_strs_release(&cfg.cols.slices);

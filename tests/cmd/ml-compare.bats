@@ -377,7 +377,7 @@ PY
     make_files
     run --separate-stderr ml-compare --candidate candidate.csv </dev/null
     fails 2 'say what is current'
-    for o in '--alpha 0' '--alpha 1' '--look -1' '--unmatched keep' '--seed -1' '--current -' '--score a --scores b'; do
+    for o in '--alpha 0' '--alpha 1' '--look -1' '--look 0' '--unmatched keep' '--seed -1' '--current -' '--score a --scores b'; do
         # shellcheck disable=SC2086
         run --separate-stderr ml-compare --current current.csv --candidate - $o <candidate.csv
         fails 2 . || { echo "$o"; return 1; }
