@@ -20,9 +20,17 @@ static double number(const cJSON *o, const char *key)
     return ml_json_num(o, key, &x) ? x : NAN;
 }
 
-/* Rows, groups and the smaller class are the scarcer side's. */
+/* The fewer groups of the two; 0 where neither has any. A slice's own number isn't known: it has no more than all rows.
+ */
+static size_t fewer_groups(const cJSON *a, const cJSON *b)
+{
+    size_t x = whole(a, "groups"), y = whole(b, "groups");
+    return x == 0 || (y > 0 && y < x) ? y : x;
+}
+
+/* Rows and the smaller class are the scarcer side's. */
 static void compare_metric(const struct ml_comparison_opts *o, struct ml_differences *l, const struct ml_metric *m,
-    const char *slice, const cJSON *a, const cJSON *b, size_t rows_a, size_t rows_b)
+    const char *slice, const cJSON *a, const cJSON *b, size_t rows_a, size_t rows_b, size_t groups)
 {
     double x = number(a, "value"), y = number(b, "value"), se_x = number(a, "se"), se_y = number(b, "se");
     struct ml_delta d = { .smaller_class = SIZE_MAX, .changed = SIZE_MAX };
@@ -44,11 +52,12 @@ static void compare_metric(const struct ml_comparison_opts *o, struct ml_differe
         d.n = n_a < n_b ? n_a : n_b;
     if (m->scale == ML_SCALE_AUC)
         d.smaller_class = d.n;
+    d.groups = groups;
     ml_differences_add(l, o, m, slice, &d, x, y);
 }
 
-static void compare_all(
-    const struct ml_comparison_opts *o, struct ml_differences *l, const char *slice, const cJSON *a, const cJSON *b)
+static void compare_all(const struct ml_comparison_opts *o, struct ml_differences *l, const char *slice, const cJSON *a,
+    const cJSON *b, size_t groups)
 {
     const cJSON *m;
     cJSON_ArrayForEach(m, ml_json_get(b, "metrics"))
@@ -56,8 +65,18 @@ static void compare_all(
         const struct ml_metric *metric = ml_metric_find(m->string);
         const cJSON *other = ml_json_get(ml_json_get(a, "metrics"), m->string);
         if (metric != NULL && other != NULL && (slice == NULL || ml_difference_primary(o, m->string)))
-            compare_metric(o, l, metric, slice, other, m, whole(a, "rows"), whole(b, "rows"));
+            compare_metric(o, l, metric, slice, other, m, whole(a, "rows"), whole(b, "rows"), groups);
     }
+}
+
+/* Precision of one class less that of another would mean nothing. */
+static int check_positive(const cJSON *current, const cJSON *candidate, struct ml_err *err)
+{
+    const char *a = ml_json_str(current, "positive"), *b = ml_json_str(candidate, "positive");
+    if (a == NULL || b == NULL || strcmp(a, b) == 0)
+        return 0;
+    return ml_err_set(
+        err, ML_INTEGRITY, "the current model's positive class is '%.80s', the candidate's '%.80s'", a, b);
 }
 
 int ml_comparison_unpaired(
@@ -69,18 +88,23 @@ int ml_comparison_unpaired(
     if (task_a == NULL || task_b == NULL || strcmp(task_a, task_b) != 0)
         return ml_err_set(err, ML_INTEGRITY, "the current model's task is '%s', the candidate's '%s'",
             task_a != NULL ? task_a : "unknown", task_b != NULL ? task_b : "unknown");
-    compare_all(o, &l, NULL, current, candidate);
+    if (check_positive(current, candidate, err) < 0)
+        return -1;
+    size_t groups = fewer_groups(current, candidate);
+    compare_all(o, &l, NULL, current, candidate, groups);
     cJSON_ArrayForEach(slice, ml_json_get(candidate, "slices"))
     {
         const cJSON *other = ml_json_get(ml_json_get(current, "slices"), slice->string);
         if (other != NULL)
-            compare_all(o, &l, slice->string, other, slice);
+            compare_all(o, &l, slice->string, other, slice, groups);
     }
     ml_differences_judge(&l, o);
     ml_json_set_bool(to, "paired", false);
     ml_json_set_bool(to, "identical", false);
     size_t a = whole(current, "rows"), b = whole(candidate, "rows");
     ml_json_set_int(to, "rows", (int64_t)(a < b ? a : b));
+    if (groups > 0)
+        ml_json_set_int(to, "groups", (int64_t)groups);
     ml_comparison_frame(to, o, &l);
     cJSON *metrics = ml_json_set_object(to, "metrics"), *slices = ml_json_set_object(to, "slices");
     for (size_t i = 0; i < l.n; i++) {

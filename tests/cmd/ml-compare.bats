@@ -373,6 +373,33 @@ PY
     fails 2 'say which with --positive'
 }
 
+@test "unpaired: few groups are too few, and both are about the same positive class" {
+    /usr/bin/python3 - <<'PY'
+import random
+r = random.Random(5)
+for name, q in ("a", 0.6), ("b", 0.9):
+    with open(name + ".csv", "w") as f:
+        f.write("id,label,prediction,g,h,s\n")
+        for i in range(300):
+            y = r.choice("xy")
+            f.write(f"{name}{i},{y},{y if r.random() < q else 'yx'[y == 'y']},{i % 3},{i % 30},{i % 2}\n")
+PY
+    for g in g h; do
+        for f in a b; do
+            ml-eval -q --positive x --group $g --slice s $f.csv -o $f.json
+        done
+        ml-compare -q --unpaired --current a.json --candidate b.json -o $g.json
+    done
+    [ "$(value comparison.metrics.accuracy.verdict h.json)" = better ]
+    [ "$(value comparison.groups h.json)" = 30 ]
+    [ "$(value comparison.metrics.accuracy.verdict g.json)" = inconclusive ]
+    [ "$(value comparison.metrics.accuracy.reason g.json)" = "only 3 groups; 10 are needed" ]
+    [ "$(value comparison.slices.s=1.metrics.accuracy.verdict g.json)" = inconclusive ]
+    ml-eval -q --positive y a.csv -o a.json
+    run --separate-stderr ml-compare -q --unpaired --current a.json --candidate b.json
+    fails 4 "the current model's positive class is 'y', the candidate's 'x'"
+}
+
 @test "usage" {
     make_files
     run --separate-stderr ml-compare --candidate candidate.csv </dev/null
