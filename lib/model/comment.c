@@ -163,7 +163,7 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_md_code(out, name);
         ml_buf_adds(out, " (80 % power). ");
     }
-    if (ml_json_num(s->comparison, "look", &look) && ml_json_num(s->comparison, "alpha", &alpha) && look > 1)
+    if (ml_json_num(s->comparison, "look", &look) && ml_json_num(s->comparison, "alpha", &alpha) && look >= 1)
         ml_buf_addf(out, "Look %.0f at them in this merge request, so alpha is %.2g. ", look, alpha);
     if (ml_json_num(reuse, "seen", &seen) && ml_json_num(reuse, "optimism", &optimism) && seen > 1)
         ml_buf_addf(out,

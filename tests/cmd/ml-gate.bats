@@ -591,3 +591,27 @@ PY
     fails 3 "no/such"
     [ ! -e out.json ]
 }
+
+@test "a policy weakened since the current model was published is told, through a real image and its card" {
+    load images
+    base base
+    model m
+    /usr/bin/python3 - <<'PY'
+for name, wrong in (("one", 7), ("two", 5)):
+    with open(name + ".csv", "w") as f:
+        f.write("id,label,prediction\n")
+        for i in range(300):
+            f.write(f"{i},{'ab'[i % 2]},{'ba'[i % 2] if i % wrong == 0 else 'ab'[i % 2]}\n")
+PY
+    echo 'metrics: {accuracy: {min: 0.7}}' >p.yml
+    ml-eval -q --model m one.csv | ml-gate -q p.yml | ml-package -q --card - --base oci:base:1 --add m:/app/model --out oci:image:1 -o packaged.json
+    ml-publish push -q --card packaged.json --predictions one.csv oci:release:production -o /dev/null
+    ml-eval -q two.csv | ml-compare -q --candidate two.csv --current oci:release:production -o card.json
+    gate
+    [ "$(ml get gate.policy_changed gated.json)" = false ]
+    [ "$(ml get gate.data_changed gated.json)" = false ]
+    echo 'metrics: {accuracy: {min: 0.1}}' >p.yml
+    gate
+    [ "$(ml get gate.policy_changed gated.json)" = true ]
+    [[ "$(ml-comment -q --card gated.json | head -n 1)" == *"⚠️ **The policy was changed**"* ]]
+}
