@@ -91,6 +91,24 @@ static int check_model(struct job *j, const char *model, struct ml_err *err)
 
 /* ---- the base ---- */
 
+/* A platform that was asked for is that of the base, also where no index offers others. */
+static int check_platform(const struct job *j, struct ml_err *err)
+{
+    cJSON *config = ml_json_parse(j->base.config.data, j->base.config.len, "config", err);
+    const char *os = ml_json_str(config, "os"), *arch = ml_json_str(config, "architecture"),
+               *variant = ml_json_str(config, "variant");
+    char *plain = ml_format("%s/%s", os ? os : "?", arch ? arch : "?"),
+         *full = ml_format("%s/%s", plain, variant ? variant : "");
+    int rc = strcmp(j->p->platform, plain) && strcmp(j->p->platform, full)
+                 ? ml_err_set(err, ML_LOCAL, "it is for %s, not for %s", variant ? full : plain, j->p->platform)
+                 : 0;
+
+    cJSON_Delete(config);
+    free(plain);
+    free(full);
+    return rc;
+}
+
 static int open_base(struct job *j, struct ml_err *err)
 {
     int rc;
@@ -103,7 +121,9 @@ static int open_base(struct job *j, struct ml_err *err)
     if (rc == 1)
         return ml_err_set(err, j->base_ref.layout ? ML_LOCAL : ML_REFUSED, "the base '%s' is not there%s", j->p->base,
             j->base_ref.layout ? "" : " (404); the token may lack read_registry");
-    return rc < 0 ? ml_err_wrap(err, "base '%s'", j->p->base) : 0;
+    if (rc < 0 || (j->p->platform && check_platform(j, err) < 0))
+        return ml_err_wrap(err, "base '%s'", j->p->base);
+    return 0;
 }
 
 /* A blob of the base in the layout: linked, or streamed and verified. */

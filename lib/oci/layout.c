@@ -207,7 +207,7 @@ static int index_edit(const char *dir, const struct ml_buf *text, const char *ta
     return 0;
 }
 
-/* Descriptor of a manifest in index.json; what an image is for is the only platform it says. */
+/* Descriptor of a manifest in index.json. */
 static void desc_format(
     const char *media_type, const struct ml_digest *d, size_t size, const char *tag, struct ml_buf *out)
 {

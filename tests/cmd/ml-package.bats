@@ -281,6 +281,10 @@ assert images.load("img", "2")[1]["architecture"] == "arm"
 PY
     run --separate-stderr ml-package -q --base oci:base:1 --platform linux/s390x --add m:/m --out oci:img:3
     fails 3 "no image for linux/s390x"
+    base plain
+    run --separate-stderr ml-package -q --base oci:plain:1 --platform linux/arm64 --add m:/m --out oci:img:3
+    fails 3 "base 'oci:plain:1': it is for linux/amd64, not for linux/arm64"
+    ml-package -q --base oci:plain:1 --platform linux/amd64 --add m:/m --out oci:img:4 >card.json
 }
 
 @test "what the base has at the destination stays; --replace removes what the source lacks" {
