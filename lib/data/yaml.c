@@ -2,7 +2,6 @@
 /* YAML on libfyaml's events. */
 #include "data/yaml.h"
 
-#include <errno.h>
 #include <libfyaml.h>
 #include <math.h>
 #include <stdarg.h>
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "data/yaml_scalar.h"
 
 /* An open mapping or sequence. */
 struct level {
@@ -247,64 +247,6 @@ static int on_alias(struct reader *r, struct fy_token *token)
     return attach(r, node, &mark);
 }
 
-static bool one_of(const char *s, const char *const *list)
-{
-    for (; *list; list++) {
-        if (!strcmp(s, *list))
-            return true;
-    }
-    return false;
-}
-
-/* YAML 1.2.2, 10.3.2: what a plain scalar means. Returns a node; NULL with *odd set when it is a number that JSON
- * cannot hold. */
-static cJSON *plain(const char *s, size_t n, bool *odd)
-{
-    static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-    static const char *const trues[] = { "true", "True", "TRUE", NULL };
-    static const char *const falses[] = { "false", "False", "FALSE", NULL };
-    static const char *const infinite[] = { ".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", NULL };
-    if (one_of(s, nulls))
-        return cJSON_CreateNull();
-    if (one_of(s, trues))
-        return cJSON_CreateTrue();
-    if (one_of(s, falses))
-        return cJSON_CreateFalse();
-    const char *digits = s + (*s == '-' || *s == '+');
-    *odd = one_of(digits, infinite);
-    if (*odd)
-        return NULL;
-    if (n > 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'o')) {
-        const char *set = s[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567";
-        if (strspn(s + 2, set) == n - 2) {
-            errno = 0;
-            unsigned long long v = strtoull(s + 2, NULL, s[1] == 'x' ? 16 : 8);
-            *odd = errno != 0;
-            return *odd ? NULL : cJSON_CreateNumber((double)v);
-        }
-    }
-    /* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? */
-    size_t whole = strspn(digits, "0123456789"), i = whole, part = 0;
-    if (digits[i] == '.') {
-        part = strspn(digits + i + 1, "0123456789");
-        i += 1 + part;
-    }
-    if (whole + part == 0)
-        return cJSON_CreateString(s);
-    if (digits[i] == 'e' || digits[i] == 'E') {
-        size_t e = i + 1 + (digits[i + 1] == '-' || digits[i + 1] == '+');
-        size_t k = strspn(digits + e, "0123456789");
-        if (k == 0)
-            return cJSON_CreateString(s);
-        i = e + k;
-    }
-    if (digits[i])
-        return cJSON_CreateString(s);
-    double x = strtod(s, NULL);
-    *odd = !isfinite(x);
-    return *odd ? NULL : cJSON_CreateNumber(x);
-}
-
 /* The tag's short name within the core schema ("str"), "" for none, NULL for another. */
 static const char *core_tag(struct fy_token *tag)
 {
@@ -325,19 +267,6 @@ static const char *core_tag(struct fy_token *tag)
     return NULL;
 }
 
-static bool has_type(const cJSON *node, const char *tag)
-{
-    if (!strcmp(tag, "int"))
-        return cJSON_IsNumber(node) && node->valuedouble == floor(node->valuedouble);
-    if (!strcmp(tag, "float"))
-        return cJSON_IsNumber(node);
-    if (!strcmp(tag, "bool"))
-        return cJSON_IsBool(node);
-    if (!strcmp(tag, "null"))
-        return cJSON_IsNull(node);
-    return false;
-}
-
 static int scalar_value(
     struct reader *r, const struct fy_event *e, const char *s, size_t n, const struct fy_mark *mark, cJSON **out)
 {
@@ -349,10 +278,10 @@ static int scalar_value(
         *out = cJSON_CreateString(s);
         return 0;
     }
-    *out = plain(s, n, &odd);
+    *out = ml_yaml_plain(s, n, &odd);
     if (odd)
         return refuse(r, mark, "'%.40s' is not a finite number", s);
-    if (*tag && !has_type(*out, tag)) {
+    if (*tag && !ml_yaml_has_type(*out, tag)) {
         cJSON_Delete(*out);
         return refuse(r, mark, "'%.40s' is no !!%s", s, tag);
     }
