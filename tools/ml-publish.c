@@ -211,6 +211,9 @@ static int promote(struct job *j, struct ml_err *err)
 
     if (!cfg->to || !ml_tag_valid(cfg->to))
         return ml_err_set(err, ML_USAGE, "promote takes --to TAG, a tag of the same repository");
+    if (strlen(cfg->to) > ML_PROMOTION_TAG_MAX)
+        return ml_err_set(err, ML_USAGE, "--to '%s': over %d characters, so its records could have no tag", cfg->to,
+            ML_PROMOTION_TAG_MAX);
     if (cfg->force && !*cfg->force)
         return ml_err_set(err, ML_USAGE, "--force takes a reason");
     if (open_image(j, !cfg->check, err) || judging_card(j, err) ||

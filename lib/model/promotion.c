@@ -18,6 +18,8 @@
 #define STAMP_LEN (sizeof STAMP - 1)
 #define SHORT     8 /* digits of the image's digest */
 
+_Static_assert(ML_PROMOTION_TAG_MAX + 1 + STAMP_LEN + 1 + SHORT == 128, "a record's tag is a tag");
+
 void ml_promotion_release(struct ml_promotion *p)
 {
     free(p->tag);

@@ -426,6 +426,17 @@ rolled_back() {
     done
 }
 
+@test "a tag so long that its records could have none: exit 2 before anything is asked" {
+    run --separate-stderr ml-publish promote "127.0.0.1:1/x@sha256:$(printf %064d 1)" --to "$(printf 'p%.0s' {1..96})"
+    fails 2 "over 95 characters"
+    place registry
+    published a
+    long=$(printf 'p%.0s' {1..95})
+    ml-publish promote -q --card a.json "$R@$(digest_of "$IMG" a)" --to "$long" >out.json
+    tag_is "$long" a
+    [ "$(ml-publish history -q "$R:$long" | grep -c '"record"')" = 1 ]
+}
+
 @test "killed in the middle of a push: no tag; the next push makes it whole" {
     place registry
     printf 'id,label,prediction\n1,a,a\n' >pred.csv
