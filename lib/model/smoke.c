@@ -22,8 +22,13 @@ int ml_smoke_check_url(const char *url, struct ml_err *err)
     if (ml_url_parse(url, &u, err) < 0)
         return -1;
     ml_url_release(&u);
-    if (strpbrk(url, "?#"))
-        return ml_err_set(err, ML_USAGE, "'%s': a URL that paths are put behind has no query and no fragment", url);
+    if (strpbrk(url, "?#")) { /* which may hold a token: it isn't shown */
+        char *public = ml_url_public(url);
+
+        ml_err_set(err, ML_USAGE, "'%s?...': a URL that paths are put behind has no query and no fragment", public);
+        free(public);
+        return -1;
+    }
     return 0;
 }
 

@@ -11,9 +11,12 @@
 
 #define NAME_MAX_LEN 255 /* host and path together: what registries have agreed on */
 
+/* What stands before an '@' that no digest follows may be a user and a password: it isn't shown. */
 static int bad(struct ml_err *err, const char *s, const char *why)
 {
-    char *shown = ml_strdup(s);
+    const char *at = strrchr(s, '@');
+    bool hide = at && strncmp(at + 1, "sha", 3) && strncmp(s, "oci:", 4);
+    char *shown = hide ? ml_format("***%s", at) : ml_strdup(s);
 
     ml_text_harmless(shown);
     ml_err_set(err, ML_USAGE, "'%s': not a reference: %s", shown, why);
@@ -152,7 +155,9 @@ static int parse(const char *s, struct ml_ref *out, struct ml_err *err)
     if (at) {
         if (!ml_digest_valid(at + 1)) {
             if (!out->layout || !strncmp(at + 1, "sha", 3))
-                return bad(err, s, "what follows '@' isn't 'sha256:' and 64 lower-case hex digits");
+                return bad(err, s,
+                    "what follows '@' isn't 'sha256:' and 64 lower-case hex digits (user names and passwords don't "
+                    "belong in a reference)");
             n = strlen(rest); /* a directory with an '@' in its name */
         } else {
             ml_digest_parse(at + 1, &out->digest, NULL);

@@ -266,7 +266,7 @@ E
 
 @test "usage errors are 2" {
     cases '{"path": "/healthz"}'
-    for u in nonsense ftp://x "http://user:secret@x" "http://x/?q=1" "http://x y"; do
+    for u in nonsense ftp://x "http://user:secret@x" "http://x/?q=secret" "http://x y"; do
         run --separate-stderr ml-smoke --url "$u" --cases c
         fails 2 "." || { echo "for $u"; false; }
         [[ "$stderr" != *secret* ]]

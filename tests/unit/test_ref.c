@@ -74,6 +74,21 @@ static void refuses(void **state)
     }
 }
 
+static void passwords_are_not_shown(void **state)
+{
+    static const char *const bad[] = { "https://u:hunter2@h.e/a:t", "u:hunter2@h.e/a", "hunter2@h.e/a:t",
+        "u:hunter2@h.e/a@b", "hunter2@" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct ml_ref r;
+        struct ml_err err = ML_ERR_INIT;
+
+        assert_int_equal(ml_ref_parse(bad[i], &r, &err), -1);
+        assert_null(strstr(err.msg, "hunter2"));
+    }
+}
+
 static void too_long_is_refused(void **state)
 {
     char s[400] = "registry.example/";
@@ -214,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(passwords_are_not_shown),
         cmocka_unit_test(too_long_is_refused),
         cmocka_unit_test(formats),
         cmocka_unit_test(credentials_belong_to_a_place),
