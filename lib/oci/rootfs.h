@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "oci/tar.h"
 
-#define ML_ROOTFS_MAX ((size_t)4 << 20) /* names */
+#define ML_ROOTFS_MAX ((size_t)2 << 20) /* names, of some 150 bytes each */
 
 struct ml_rootfs;
 
