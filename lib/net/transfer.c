@@ -312,7 +312,8 @@ static bool set_transport(struct ml_transfer *x, CURL *c)
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     /* on a connection that it used before libcurl sends again by itself when it closes without an answer, a POST too */
     SET(CURLOPT_FRESH_CONNECT, x->req->once ? 1L : 0L);
-    SET(CURLOPT_BUFFERSIZE, 256L << 10);
+    /* refused while libcurl still has the buffer of a transfer that found no host: it is as large */
+    (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 256L << 10);
     SET(CURLOPT_USERAGENT, "mlci/" ML_VERSION);
     SET(CURLOPT_ERRORBUFFER, x->why);
     SET(CURLOPT_NOPROGRESS, 0L);

@@ -325,6 +325,11 @@ CARD
     [ "$(fired "$PWD" proxy down)" -eq 3 ]
 }
 
+@test "a host whose name nobody knows: exit 6 after our own retries" {
+    ML_RETRIES=2 run --separate-stderr ml-fetch card nowhere.invalid/shop/sections:1
+    fails 6 'nowhere.invalid'
+}
+
 @test "401, 403, 404, 409, 413: exit 5, without a second try, with the registry's own words" {
     for s in 403 404 409 413; do
         faulty "[{\"name\": \"no\", \"method\": \"PUT\", \"path\": \"/manifests/1\$\", \"status\": $s, \"headers\": {\"Content-Type\": \"application/json\"}, \"body\": \"{\\\"errors\\\": [{\\\"code\\\": \\\"DENIED\\\", \\\"message\\\": \\\"tag is protected\\\"}]}\"}]"
