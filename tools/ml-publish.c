@@ -34,6 +34,7 @@ struct job {
     struct ml_desc image;
     struct ml_publication publication;
     struct ml_promote promote;
+    struct ml_progress progress;
 };
 
 static const struct ml_opt opts[] = {
@@ -131,12 +132,10 @@ static int push(struct job *j, struct ml_err *err)
 
     if (rv < 0)
         return -1;
-    *p = (struct ml_publication){ .card = &j->card,
-        .image = cfg->image,
-        .predictions = cfg->predictions,
-        .to = &to,
-        .log = j->log,
-        .bare = rv == 1 };
+    p->image = cfg->image;
+    p->predictions = cfg->predictions;
+    p->to = &to;
+    p->bare = rv == 1;
     if (ml_publication_push(p, err))
         return -1;
     ml_tool_say(&cfg->common, "%s: %s sent, %s mounted%s%s", p->reference, ml_size_format(p->pushed, sent),
@@ -176,9 +175,9 @@ static int tag(struct job *j, struct ml_err *err)
         return ml_err_set(err, ML_USAGE, "tag takes an image and at least one tag to set");
     if (ml_card_filter(&j->card, common, err) < 0)
         return -1;
-    *p = (struct ml_publication){
-        .card = &j->card, .image = j->operand, .to = &to, .log = j->log, .move = true, .bare = true
-    };
+    p->image = j->operand;
+    p->to = &to;
+    p->move = p->bare = true;
     if (ml_publication_push(p, err))
         return -1;
     for (size_t i = 0; i < p->tags.n; i++)
@@ -219,9 +218,11 @@ static int promote(struct job *j, struct ml_err *err)
     if (open_image(j, !cfg->check, err) || judging_card(j, err) ||
         ml_place_open(j->repo, cfg->to, false, &j->place, err))
         return -1;
-    *p = (struct ml_promote){
-        .card = &j->card, .require = &cfg->require, .force = cfg->force, .check = cfg->check, .image = j->ref.digest
-    };
+    p->card = &j->card;
+    p->require = &cfg->require;
+    p->force = cfg->force;
+    p->check = cfg->check;
+    p->image = j->ref.digest;
     if (ml_promote_run(&j->place, p, err) || ml_card_put(&j->card, &cfg->common, err))
         return -1;
     if (!p->verdict.passed)
@@ -314,7 +315,13 @@ static int run(void *v, struct ml_err *err)
             err, ML_USAGE, "'%s': no such command (push, attach, tag, promote, rollback, history)", args->v[0]);
     if (args->n > 2 && !commands[i].many)
         return ml_err_set(err, ML_USAGE, "%s takes one reference, not %zu", args->v[0], args->n - 1);
+    j.progress.common = &cfg->common;
+    j.publication.card = &j.card;
+    j.publication.log = j.log;
+    j.publication.progress = ml_tool_progress;
+    j.publication.progress_ctx = &j.progress;
     rv = commands[i].run(&j, err);
+    ml_tool_progress_end(&j.progress);
     ml_promote_release(&j.promote);
     ml_publication_release(&j.publication);
     ml_place_release(&j.place);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -350,4 +351,39 @@ int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int
     }
     ml_strs_release(&c->args);
     return rc < 0 ? (err.code ? err.code : ML_LOCAL) : rc;
+}
+
+#define PROGRESS_FROM ((uint64_t)32 << 20) /* bytes; less is over before anybody wonders */
+
+void ml_tool_progress_end(struct ml_progress *p)
+{
+    if (p->shown > 0)
+        fputs("\r\033[K", stderr);
+    p->shown = 0;
+}
+
+void ml_tool_progress(void *progress, uint64_t done, uint64_t size)
+{
+    struct ml_progress *p = progress;
+    bool terminal = isatty(STDERR_FILENO);
+    double now = ml_clock_monotonic(), took;
+    char all[16], rate[16];
+
+    if (size < PROGRESS_FROM || p->common->quiet)
+        return;
+    ml_size_format(size, all);
+    if (!done)
+        p->began = now;
+    if (!done && !terminal)
+        ml_tool_say(p->common, "sending %s", all);
+    if (done < size && terminal && now - p->shown > 0.1) {
+        fprintf(stderr, "\r%3.0f%% of %s", 100.0 * (double)done / (double)size, all);
+        p->shown = now;
+    }
+    if (done < size)
+        return;
+    ml_tool_progress_end(p);
+    took = now - p->began;
+    ml_tool_say(p->common, "sent %s in %.1f s, %s/s", all, took,
+        ml_size_format((uint64_t)((double)size / (took > 1e-3 ? took : 1e-3)), rate));
 }

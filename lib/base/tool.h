@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -82,6 +83,17 @@ void ml_tool_detail(const struct ml_common *c, const char *fmt, ...) __attribute
 
 /* A warning on stderr, also with -q: "ml-x: warning: ...". */
 void ml_tool_warn(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* How far a transfer is, for the person: on a terminal a bar; elsewhere, of what is large, a line at its start and one
+ * at its end, with bytes and rate. Silent with -q. Starts as { .common = ... }. */
+struct ml_progress {
+    const struct ml_common *common;
+    double began, shown;
+};
+
+/* `progress` is a struct ml_progress; called with done 0 first and done == size last. */
+void ml_tool_progress(void *progress, uint64_t done, uint64_t size);
+void ml_tool_progress_end(struct ml_progress *p); /* removes a bar that a failed transfer has left; always safe */
 
 /* "NAME=VALUE" (or with another separator) split at the first separator: name is owned, value borrowed from s. No
  * separator or an empty name: ML_USAGE, naming `what`. */

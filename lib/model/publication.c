@@ -226,7 +226,12 @@ static void targets_release(struct target *t, size_t n)
 static int send_image(struct ml_publication *p, struct origin *o, struct target *t, struct ml_err *err)
 {
     const struct ml_repo *bases[] = { o->base, NULL };
-    struct ml_copy c = { .from = o->repo, .to = t->repo, .bases = bases, .own = &o->own };
+    struct ml_copy c = { .from = o->repo,
+        .to = t->repo,
+        .bases = bases,
+        .own = &o->own,
+        .progress = p->progress,
+        .progress_ctx = p->progress_ctx };
 
     if (ml_copy_image(&c, &o->m, err))
         return -1;

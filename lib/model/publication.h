@@ -29,6 +29,8 @@ struct ml_publication {
         *to;   /* references; a tag that names another image already is refused (ML_NO): this never overwrites ... */
     bool move; /* ... unless that is what is wanted; then a bare tag is one in the image's own repository, too */
     struct ml_publication_log log;
+    void (*progress)(void *ctx, uint64_t done, uint64_t size); /* as in oci/copy.h */
+    void *progress_ctx;
     /* what it came to */
     struct ml_digest digest;
     char *reference;     /* by digest, in the first repository; owned */

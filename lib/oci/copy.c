@@ -25,7 +25,7 @@ static int take_desc(const cJSON *v, struct ml_desc *out, struct ml_err *err)
 /* A blob elsewhere as a source. It is asked for in pieces, because a source has to be able to go back and a download
  * can't. */
 struct relay {
-    struct ml_repo *from;
+    const struct ml_copy *c;
     const struct ml_desc *desc;
     struct ml_buf piece;
     uint64_t at; /* where the piece starts */
@@ -46,8 +46,8 @@ static int next_piece(struct relay *s, uint64_t off, struct ml_err *err)
 
     ml_buf_reset(&s->piece);
     s->at = off;
-    rv = s->from->ops->blob_get(
-        s->from, s->desc, off, left < s->piece.max ? left : s->piece.max, collect, &s->piece, err);
+    rv = s->c->from->ops->blob_get(
+        s->c->from, s->desc, off, left < s->piece.max ? left : s->piece.max, collect, &s->piece, err);
     if (rv == 1 || (!rv && !s->piece.len))
         rv = ml_err_set(err, ML_INTEGRITY, "blob %s is missing or short where the image comes from", s->desc->digest.s);
     return rv;
@@ -66,6 +66,8 @@ static int64_t relay_read(void *ctx, uint64_t off, void *p, size_t n, struct ml_
     if (n > s->piece.len - skip)
         n = s->piece.len - skip;
     memcpy(p, s->piece.data + skip, n);
+    if (s->c->progress && off + n < s->desc->size)
+        s->c->progress(s->c->progress_ctx, off, s->desc->size);
     return (int64_t)n;
 }
 
@@ -85,7 +87,7 @@ static bool stays_elsewhere(const struct ml_desc *d)
 
 static int copy_blob(struct ml_copy *c, const struct ml_desc *d, bool try_mount, struct ml_err *err)
 {
-    struct relay relay = { .from = c->from, .desc = d };
+    struct relay relay = { .c = c, .desc = d };
     struct ml_source src = { relay_read, &relay };
     int rv = c->to->ops->blob_has(c->to, &d->digest, err);
 
@@ -105,9 +107,12 @@ static int copy_blob(struct ml_copy *c, const struct ml_desc *d, bool try_mount,
     ml_buf_init(&relay.piece, c->from->ref.layout ? PIECE_NEAR : PIECE_FAR);
     rv = c->to->ops->blob_put(c->to, d, &src, err);
     ml_buf_release(&relay.piece);
-    if (!rv)
-        c->pushed += d->size;
-    return rv;
+    if (rv)
+        return rv;
+    if (c->progress)
+        c->progress(c->progress_ctx, d->size, d->size);
+    c->pushed += d->size;
+    return 0;
 }
 
 static bool is_own(const struct ml_copy *c, const struct ml_digest *d)

@@ -15,6 +15,9 @@ struct ml_copy {
     const struct ml_repo *const
         *bases; /* repositories that may have blobs to mount, beside `from`; NULL-terminated, may be NULL */
     const struct ml_strs *own; /* digests of layers that are new, so that nobody has them to mount; may be NULL */
+    /* Told how much of a blob has been sent: first with done 0, at last with all of it; NULL: nobody wants to know. */
+    void (*progress)(void *ctx, uint64_t done, uint64_t size);
+    void *progress_ctx;
     /* what it came to, in bytes */
     uint64_t pushed, mounted, present;
 };

@@ -506,3 +506,18 @@ rolled_back() {
     tag_is z a
     tags | grep -qx "sha256-$hex.predictions"
 }
+
+@test "what takes long is told: a line at either end in a log, a bar on a terminal, nothing with -q" {
+    place registry
+    head -c 40000000 /dev/zero >big
+    ml-package -q --base "oci:$IMG:a" --add big:/app/big --out oci:big.img:1 -o card.json
+    ml-publish push --image oci:big.img:1 "$R:1" </dev/null >out.json 2>log
+    [ "$(grep -c "^sending 40.0 MB$" log)" -eq 1 ]
+    [ "$(grep -cE "^sent 40.0 MB in [0-9.]+ s, [0-9.]+ [kMG]B/s$" log)" -eq 1 ]
+    [ "$(wc -l <log)" -eq 3 ]
+    ml-publish push -q --image oci:big.img:1 "$R/q:1" </dev/null >out.json 2>log
+    [ ! -s log ]
+    script -qec "ml-publish push --image oci:big.img:1 $R/tty:1 -o out.json" /dev/null </dev/null >terminal
+    grep -q "% of 40.0 MB" terminal
+    grep -q "sent 40.0 MB" terminal
+}
