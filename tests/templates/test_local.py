@@ -22,7 +22,7 @@ def project(config):
     atexit.register(shutil.rmtree, directory)
     git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", directory]
     subprocess.run(["git", "init", "-q", "-b", "main", directory], check=True)
-    subprocess.run([*git, "remote", "add", "origin", "git@gitlab.example:shop/model.git"], check=True)
+    subprocess.run([*git, "remote", "add", "origin", "https://gitlab.example/shop/model.git"], check=True)
     with open(os.path.join(directory, ".gitlab-ci.yml"), "w") as f:
         f.write(config)
     subprocess.run([*git, "add", "-A"], check=True)
