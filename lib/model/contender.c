@@ -335,6 +335,8 @@ bool ml_contender_is_image(const char *s)
         return true;
     if (strcmp(s, "-") == 0 || access(s, F_OK) == 0)
         return false;
+    if (s[0] == '/' || strncmp(s, "./", 2) == 0 || strncmp(s, "../", 3) == 0)
+        return false; /* a file that isn't there */
     bool yes = ml_ref_parse(s, &ref, NULL) == 0;
     ml_ref_release(&ref);
     return yes;

@@ -220,8 +220,10 @@ static void judge_no_regress(const struct gate_judge *j, const struct ml_metric_
         return;
     }
     if (!c->has_interval) {
-        gate_failed(
-            rule, "no test was possible%s%s; max_drop needs none", f->reason ? ": " : "", f->reason ? f->reason : "");
+        static const char untested[] = "no test was possible";
+        bool said = f->reason && !strncmp(f->reason, untested, sizeof untested - 1);
+        gate_failed(rule, "%s%s%s; max_drop needs none", said ? "" : untested, f->reason && !said ? ": " : "",
+            f->reason ? f->reason : "");
     } else if (!set) {
         gate_failed(rule, "it got worse by %.4g", -m->direction * c->delta);
     } else if (worst < f->margin) {

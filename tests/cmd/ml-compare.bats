@@ -414,6 +414,10 @@ PY
     [ "$(value comparison a.json)" = "$(value comparison b.json)" ]
     run --separate-stderr ml-compare --current nowhere.csv --candidate candidate.csv </dev/null
     fails 3 nowhere.csv
+    for f in ./nowhere.csv ../nowhere.csv /nowhere/current:1; do
+        run --separate-stderr ml-compare --current $f --candidate candidate.csv </dev/null
+        fails 3 "cannot open '$f': No such file"
+    done
     run --separate-stderr ml-compare --current current.csv --candidate <(printf 'label,prediction\n') </dev/null
     fails 3 'no row'
 }

@@ -246,6 +246,11 @@ for m in cmp["metrics"].values(): m.update(delta=0, low=0, high=0, se=0, p=1, p_
     gate
     is auc.min observed 0.5
     is auc.max_drop neutral_pass_rate null
+    echo '{"accuracy": 0.9}' >old.json
+    ml-compare -q --current old.json --candidate old.json >card.json
+    echo 'metrics: {accuracy: {must: not_regress}}' >p.yml
+    gate 1
+    is accuracy.must reason '"no test was possible: a number without rows; max_drop needs none"'
 }
 
 @test "neutral pass rates are those of verdicts.md: 1,694 rows, 6 % changed" {
