@@ -162,25 +162,65 @@ static bool is_rollback(const struct ml_promotion *p)
     return !strcmp(p->action, "rollback");
 }
 
-/* The record stands before the tag: a promotion that was killed in between has left a record of something that never
- * happened. The next record (or, behind the last, the tag itself) then still starts where this one did. */
-static bool came_to_nothing(const struct ml_history *h, size_t i, const struct ml_digest *current)
+/* What the tag named after record i and those next to it that start where it does. */
+static int outcome(
+    struct ml_history *h, size_t i, const struct ml_digest *current, struct ml_digest *out, struct ml_err *err)
+{
+    *out = *current;
+    for (size_t k = i + 1; k < h->n; k++) {
+        if (ml_history_read(h, k, err))
+            return -1;
+        if (ml_digest_eq(&h->v[k].from, &h->v[i].from))
+            continue;
+        *out = h->v[k].from;
+        break;
+    }
+    return 0;
+}
+
+/* Whether one of the records next to i that start where it does leads to the image: 0 no, 1 yes, -1. */
+static int beside(struct ml_history *h, size_t i, const struct ml_digest *image, struct ml_err *err)
+{
+    const struct ml_digest *from = &h->v[i].from;
+
+    for (size_t k = i + 1; k < h->n && ml_digest_eq(&h->v[k].from, from); k++)
+        if (ml_digest_eq(&h->v[k].to, image))
+            return 1;
+    for (size_t k = i; k-- > 0;) {
+        if (ml_history_read(h, k, err))
+            return -1;
+        if (!ml_digest_eq(&h->v[k].from, from))
+            return 0;
+        if (ml_digest_eq(&h->v[k].to, image))
+            return 1;
+    }
+    return 0;
+}
+
+/* The record stands before the tag: a promotion that was killed in between, or lost against one at the same time, has
+ * left a record of something that never happened: 0 it did, 1 it didn't, -1. Of the records that start at one image at
+ * most one came true, the one that leads to where the next start (or, behind the last, to what the tag names). */
+static int came_to_nothing(struct ml_history *h, size_t i, const struct ml_digest *current, struct ml_err *err)
 {
     const struct ml_promotion *p = &h->v[i];
-    const struct ml_digest *next = i + 1 < h->n ? &h->v[i + 1].from : current;
+    struct ml_digest after;
 
-    return !ml_digest_eq(&p->from, &p->to) && ml_digest_eq(next, &p->from);
+    if (ml_history_read(h, i, err) || outcome(h, i, current, &after, err))
+        return -1;
+    if (ml_digest_eq(&p->from, &p->to) || ml_digest_eq(&after, &p->to))
+        return 0;
+    return ml_digest_eq(&after, &p->from) ? 1 : beside(h, i, &after, err);
 }
 
 int ml_history_rolled_back(
     struct ml_history *h, const struct ml_digest *image, const struct ml_digest *current, struct ml_err *err)
 {
     for (size_t i = h->n; i-- > 0;) {
-        if (!may_matter(h, i, image))
-            continue;
-        if ((i + 1 < h->n && ml_history_read(h, i + 1, err)) || ml_history_read(h, i, err))
+        int nothing = may_matter(h, i, image) ? came_to_nothing(h, i, current, err) : 1;
+
+        if (nothing < 0)
             return -1;
-        if (came_to_nothing(h, i, current))
+        if (nothing)
             continue;
         if (is_rollback(&h->v[i]) && ml_digest_eq(&h->v[i].from, image))
             return 1;
@@ -190,23 +230,30 @@ int ml_history_rolled_back(
     return 0;
 }
 
-static bool left_since(
-    const struct ml_history *h, size_t i, const struct ml_digest *image, const struct ml_digest *current)
+static int left_since(struct ml_history *h, size_t i, const struct ml_digest *current, struct ml_err *err)
 {
-    for (size_t k = i + 1; k < h->n; k++)
-        if (is_rollback(&h->v[k]) && ml_digest_eq(&h->v[k].from, image) && !came_to_nothing(h, k, current))
-            return true;
-    return false;
+    for (size_t k = i + 1; k < h->n; k++) {
+        int nothing;
+
+        if (!is_rollback(&h->v[k]) || !ml_digest_eq(&h->v[k].from, &h->v[i].to))
+            continue;
+        nothing = came_to_nothing(h, k, current, err);
+        if (nothing <= 0)
+            return nothing < 0 ? -1 : 1;
+    }
+    return 0;
 }
 
 int ml_history_previous(struct ml_history *h, const struct ml_digest *current, size_t *out, struct ml_err *err)
 {
     for (size_t i = h->n; i-- > 0;) {
-        const struct ml_digest *to = &h->v[i].to;
+        int no = came_to_nothing(h, i, current, err);
 
-        if (ml_history_read(h, i, err))
+        if (!no && !ml_digest_eq(&h->v[i].to, current))
+            no = left_since(h, i, current, err);
+        if (no < 0)
             return -1;
-        if (ml_digest_eq(to, current) || came_to_nothing(h, i, current) || left_since(h, i, to, current))
+        if (no || ml_digest_eq(&h->v[i].to, current))
             continue;
         *out = i;
         return 0;

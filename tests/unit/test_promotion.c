@@ -162,6 +162,23 @@ static void what_never_happened_is_passed_over(void **state)
     assert_int_equal(rolled_back(3, 1), 1);
 }
 
+static void of_two_at_once_one_came_true(void **state)
+{
+    (void)state;
+    step("promote", 0, 1);
+    step("promote", 1, 2);
+    step("promote", 1, 3);
+    assert_int_equal(previous(3), 1); /* whichever wrote the tag last */
+    assert_int_equal(previous(2), 1);
+    step("promote", 2, 4);
+    assert_int_equal(previous(4), 2);
+    step("rollback", 4, 2);
+    step("rollback", 4, 1); /* the slower of two, by somebody who saw another history */
+    assert_int_equal(previous(2), 1);
+    assert_int_equal(rolled_back(3, 2), 0);
+    assert_int_equal(rolled_back(4, 2), 1);
+}
+
 static void moved_by_other_means(void **state)
 {
     (void)state;
@@ -334,6 +351,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(goes_back_one_by_one, open_repo, close_repo),
         cmocka_unit_test_setup_teardown(what_returns_counts_again, open_repo, close_repo),
         cmocka_unit_test_setup_teardown(what_never_happened_is_passed_over, open_repo, close_repo),
+        cmocka_unit_test_setup_teardown(of_two_at_once_one_came_true, open_repo, close_repo),
         cmocka_unit_test_setup_teardown(moved_by_other_means, open_repo, close_repo),
         cmocka_unit_test_setup_teardown(clocks_may_differ, open_repo, close_repo),
         cmocka_unit_test_setup_teardown(other_tags_are_no_records, open_repo, close_repo),
