@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "model/attached.h"
 #include "model/publication.h"
 
@@ -94,10 +95,10 @@ static int find_image(struct ml_repo *r, const struct ml_digest *image, struct m
 
 #define MOVED "the tag has just been moved by somebody else: look at its history and start over"
 
-/* The record, and then the tag: killed in between, the record is one of something that never happened, which the next
- * one shows. 1 when the tag isn't any more what it was when all began. */
-static int write_both(struct ml_place *place, struct ml_promotion *p, const struct ml_manifest *m,
-    const struct ml_desc *card, struct ml_err *err)
+#define SETTLE 2.0 /* seconds that a write of the tag by somebody who didn't see our record may still need */
+
+/* Whether the tag is what it was when all began: 0, 1 not any more, -1. */
+static int unmoved(struct ml_place *place, struct ml_err *err)
 {
     struct ml_repo *r = place->repo;
     struct ml_desc now = { 0 };
@@ -105,14 +106,47 @@ static int write_both(struct ml_place *place, struct ml_promotion *p, const stru
     bool same = rv == 1 ? !place->current.s[0] : ml_digest_eq(&now.digest, &place->current);
 
     ml_desc_release(&now);
-    if (rv < 0)
+    return rv < 0 ? -1 : !same;
+}
+
+/* Our record is written: has somebody else written one, too, since all began? Registries can't compare and swap, so
+ * the newest record has the right to the tag, once the others had time to see it. 0, 1: another has it, -1. */
+static int settle(struct ml_place *place, struct ml_err *err)
+{
+    const struct ml_history *h = &place->history;
+    const char *ours = h->v[h->n - 1].tag;
+    struct ml_history now;
+    bool others = false, newest;
+
+    if (ml_history_open(place->repo, h->tag, &now, err))
         return -1;
-    if (!same)
+    others = now.n > h->n;
+    newest = !now.n || strcmp(now.v[now.n - 1].tag, ours) <= 0;
+    ml_history_release(&now);
+    if (!newest)
         return 1;
+    if (!others)
+        return 0;
+    ml_clock_sleep(SETTLE);
+    return unmoved(place, err);
+}
+
+/* The record, and then the tag: killed in between, the record is one of something that never happened, which the next
+ * one shows. 1 when somebody else moves the tag, or has. */
+static int write_both(struct ml_place *place, struct ml_promotion *p, const struct ml_manifest *m,
+    const struct ml_desc *card, struct ml_err *err)
+{
+    struct ml_repo *r = place->repo;
+    int rv = unmoved(place, err);
+
+    if (rv)
+        return rv;
     p->from = place->current;
     p->by = dup_variable("GITLAB_USER_LOGIN", "USER");
     p->pipeline = dup_variable("CI_PIPELINE_URL", NULL);
     rv = ml_history_add(&place->history, p, &m->desc, card, err);
+    if (!rv)
+        rv = settle(place, err);
     if (!rv)
         rv = r->ops->manifest_put(r, place->history.tag, m->desc.media_type, m->raw.data, m->raw.len, err);
     return rv;
@@ -122,14 +156,15 @@ static int promote(struct ml_place *place, struct ml_promote *p, const struct ml
 {
     struct ml_promotion record = { .action = ml_strdup("promote"), .reason = p->force ? ml_strdup(p->force) : NULL };
     struct ml_desc card = { 0 };
+    size_t before = place->history.n;
     int rv = ml_attached_put_card(place->repo, &m->desc, p->card, false, &card, err);
 
     record.commit = from_card(p->card, "run.code.commit", "CI_COMMIT_SHA");
     record.data = from_card(p->card, "evaluation.data", NULL);
     if (!rv)
         rv = write_both(place, &record, m, &card, err);
-    if (!rv)
-        p->record = place->history.v[place->history.n - 1].tag;
+    if (place->history.n > before)
+        p->record = place->history.v[before].tag;
     ml_promotion_release(&record);
     ml_desc_release(&card);
     return rv;
