@@ -318,6 +318,25 @@ PY
     [ "$n" -eq 25 ]
 }
 
+@test "comparing again: both models say the same on a small slice" {
+    /usr/bin/python3 - <<'PY'
+import random
+r = random.Random(2)
+cur, cand = open("cur.csv", "w"), open("cand.csv", "w")
+for f in (cur, cand):
+    f.write("id,label,prediction,s\n")
+for i in range(200):
+    y, s = r.choice("ab"), int(i % 10 == 0)
+    p = y if r.random() < 0.8 else "ba"[y == "b"]
+    cur.write(f"{i},{y},{p},{s}\n")
+    cand.write(f"{i},{y},{p if s else y},{s}\n")
+PY
+    ml-compare -q --slice s --current cur.csv --candidate cand.csv -o card.json </dev/null
+    echo 'slices: {s=1: {accuracy: {must: not_regress, margin: 0.02}}}' >p.yml
+    gate
+    is s=1.accuracy.must observed '"equivalent"'
+}
+
 @test "comparing again knows how many tests were corrected together" {
     edit 'acc.update(low=0.0001, high=0.03, p=0.04, p_adjusted=0.08, changed=102)
 for name in ("b", "c"): cmp["metrics"][name] = dict(acc, family="primary")
