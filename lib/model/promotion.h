@@ -15,8 +15,9 @@
 #include "data/json.h"
 #include "oci/repo.h"
 
-#define ML_PROMOTION_TAG_MAX 95 /* bytes of a tag that is promoted to: its records' have 33 more, registries take 128  \
-                                 */
+#define ML_PROMOTION_TAG_MAX                                                                                           \
+    95 /* bytes of a tag that is promoted to: its records' have 33 more, registries take 128                           \
+        */
 
 struct ml_promotion {
     char *tag;             /* the record's own tag; owned, as all strings */
