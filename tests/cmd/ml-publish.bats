@@ -239,6 +239,13 @@ assert r["mediaType"] == "application/vnd.oci.image.index.v1+json"
 assert [m["digest"] for m in r["manifests"]] == [sys.argv[1], r["annotations"]["mlci.promotion.card"]], r
 assert r["annotations"]["mlci.promotion.to"] == sys.argv[1]
 PY
+    # the card as it was judged stays, whatever is attached later
+    sed 's/"theirs"/"later"/' a.json >later.json
+    ml-publish attach -q --card later.json "$R@$(digest_of "$IMG" a)" >out.json
+    card=$(ml-publish history -q "$R:production" | value records.0.card)
+    skopeo copy -q --src-tls-verify=false "docker://$R@$card" oci:back:c
+    umoci unpack --rootless --image back:c c
+    cmp c/rootfs/card.json a.json
 }
 
 promoting_what_is_there_writes_nothing() {
