@@ -45,6 +45,9 @@ bool ml_column_number(const char *s, size_t len, double *out)
 
 bool ml_column_not_finite(const char *s, size_t len)
 {
+    double x;
+    if (ml_double_parse(s, len, &x))
+        return isinf(x);
     if (len > 0 && (s[0] == '-' || s[0] == '+')) {
         s++;
         len--;

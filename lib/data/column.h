@@ -32,7 +32,8 @@ void ml_column_release(struct ml_column *c);
  * digits (longer ones are ids that a double cannot tell apart). -0 becomes 0. */
 bool ml_column_number(const char *s, size_t len, double *out);
 
-/* Whether a text means that a number is missing or infinite: "nan", "inf", "infinity" with any sign, in any case. */
+/* Whether a text means that a number is missing or infinite: "nan", "inf", "infinity" with any sign, in any case, or
+ * digits beyond a double such as "1e400". */
 bool ml_column_not_finite(const char *s, size_t len);
 
 /* "true" and "false" for any spelling of them in upper and lower case, else the cell itself. */

@@ -127,6 +127,11 @@ refuses() {
     fails 3 "unknown schema 'mlci.card/2'"
 }
 
+@test "labels and predictions beyond a double are no classes" {
+    printf 'label,prediction\n1,1\n1e400,0\n0,0\n' | refuses 3 "line 3, column 'label': '1e400' is not a finite number"
+    printf 'label,prediction\n1,1\n0,-1e999\n0,0\n' | refuses 3 "line 3, column 'prediction': '-1e999' is not a finite number"
+}
+
 @test "two columns of scores for one class" {
     printf 'label,p.1,p.1.0,p.0\n1,.9,.1,.1\n0,.2,.8,.8\n' | refuses 3 "the columns 'p.1' and 'p.1.0' are of the same class" --scores p.
 }
