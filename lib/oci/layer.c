@@ -1,44 +1,116 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One thread fetches, verifies and decompresses into a pipe, the caller reads entries from it. */
+/* One thread fetches, verifies and decompresses, the caller's reads entries. */
 #include "oci/layer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
-#include "base/file.h"
 #include "oci/decompress.h"
 
-#define PIPE  (1 << 20)
+#define SLOTS 8
+#define SLOT  ((size_t)256 << 10)
 #define SLACK ((uint64_t)256 << 20)
 #define RATIO 200
 #define WASTE ((uint64_t)64 << 20)
 
+/* Bytes between the two threads: slots that are filled and emptied in turn. */
+struct ring {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char *slot[SLOTS];
+    size_t len[SLOTS];
+    size_t first, count; /* the filled slots */
+    size_t at;           /* how much of the first one was taken */
+    bool ended;          /* nothing more comes */
+    bool closed;         /* nobody takes any more */
+};
+
 struct ml_layer_in {
     struct ml_repo *r;
     struct ml_desc desc;
-    int fd[2];
+    struct ring ring;
     pthread_t thread;
     struct ml_untar *untar;
     struct ml_hasher *hasher;
     struct ml_decompress *decompress;
     struct ml_err fetched, unpacked; /* what went wrong with the bytes, and with what they hold */
     bool stopped;
-    atomic_bool unwanted; /* the caller has failed */
-    uint64_t wasted;      /* bytes that came since nobody wants them */
+    bool unwanted;   /* the caller has failed; under the ring's lock */
+    uint64_t wasted; /* bytes that came since nobody wants them */
     bool gave_up;
 };
 
-static int to_pipe(void *ctx, const void *p, size_t n, struct ml_err *err)
+/* A free slot is waited for; what nobody takes is dropped. */
+static void ring_put(struct ring *g, const char *p, size_t n)
+{
+    while (n > 0) {
+        size_t part = n < SLOT ? n : SLOT, slot;
+
+        pthread_mutex_lock(&g->lock);
+        while (g->count == SLOTS && !g->closed)
+            pthread_cond_wait(&g->changed, &g->lock);
+        slot = g->closed ? SLOTS : (g->first + g->count) % SLOTS;
+        pthread_mutex_unlock(&g->lock);
+        if (slot == SLOTS)
+            return;
+        memcpy(g->slot[slot], p, part); /* not yet counted, so nobody else looks at it */
+        pthread_mutex_lock(&g->lock);
+        g->len[slot] = part;
+        g->count++;
+        pthread_cond_signal(&g->changed);
+        pthread_mutex_unlock(&g->lock);
+        p += part;
+        n -= part;
+    }
+}
+
+static size_t ring_take(struct ring *g, void *p, size_t n)
+{
+    size_t part;
+
+    pthread_mutex_lock(&g->lock);
+    while (g->count == 0 && !g->ended)
+        pthread_cond_wait(&g->changed, &g->lock);
+    part = g->count == 0 ? 0 : g->len[g->first] - g->at;
+    pthread_mutex_unlock(&g->lock);
+    if (part > n)
+        part = n;
+    if (part == 0)
+        return 0;
+    memcpy(p, g->slot[g->first] + g->at, part);
+    g->at += part;
+    if (g->at < g->len[g->first])
+        return part;
+    pthread_mutex_lock(&g->lock);
+    g->at = 0;
+    g->first = (g->first + 1) % SLOTS;
+    g->count--;
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+    return part;
+}
+
+static int to_ring(void *ctx, const void *p, size_t n, struct ml_err *err)
 {
     struct ml_layer_in *in = ctx;
 
+    (void)err;
     if (!ml_decompress_plain(in->decompress)) /* else it is the blob's digest, which is verified anyway */
         ml_hasher_add(in->hasher, p, n);
-    return ml_fd_write(in->fd[1], p, n, "pipe", err);
+    ring_put(&in->ring, p, n);
+    return 0;
+}
+
+static bool is_unwanted(struct ml_layer_in *in)
+{
+    bool yes;
+
+    pthread_mutex_lock(&in->ring.lock);
+    yes = in->unwanted;
+    pthread_mutex_unlock(&in->ring.lock);
+    return yes;
 }
 
 /* A layer that doesn't unpack, or that the caller has had enough of, is still read for a while: a wrong digest is the
@@ -47,7 +119,7 @@ static int from_repo(void *ctx, const void *p, size_t n, struct ml_err *err)
 {
     struct ml_layer_in *in = ctx;
 
-    if (in->stopped || atomic_load(&in->unwanted))
+    if (in->stopped || is_unwanted(in))
         in->wasted += n;
     if (in->wasted > WASTE) {
         in->gave_up = true;
@@ -68,19 +140,31 @@ static void *produce(void *ctx)
             &in->fetched, in->r->ref.layout ? ML_LOCAL : ML_REFUSED, "the layer %s is missing", in->desc.digest.s);
     if (rc == 0 && !in->stopped)
         ml_decompress_end(in->decompress, &in->unpacked);
-    close(in->fd[1]);
+    pthread_mutex_lock(&in->ring.lock);
+    in->ring.ended = true;
+    pthread_cond_signal(&in->ring.changed);
+    pthread_mutex_unlock(&in->ring.lock);
     return NULL;
 }
 
-static int64_t from_pipe(void *ctx, void *p, size_t n, struct ml_err *err)
+static int64_t from_ring(void *ctx, void *p, size_t n, struct ml_err *err)
 {
     struct ml_layer_in *in = ctx;
-    ssize_t got;
 
-    do
-        got = read(in->fd[0], p, n);
-    while (got < 0 && errno == EINTR);
-    return got < 0 ? ml_err_errno(err, ML_LOCAL, "cannot read a pipe") : got;
+    (void)err;
+    return (int64_t)ring_take(&in->ring, p, n);
+}
+
+static void release(struct ml_layer_in *in)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        free(in->ring.slot[i]);
+    pthread_mutex_destroy(&in->ring.lock);
+    pthread_cond_destroy(&in->ring.changed);
+    ml_untar_free(in->untar);
+    ml_decompress_free(in->decompress);
+    ml_hasher_free(in->hasher);
+    free(in);
 }
 
 int ml_layer_open(
@@ -89,26 +173,20 @@ int ml_layer_open(
     struct ml_layer_in *in = ml_calloc(1, sizeof *in);
     int rc;
 
-    if (pipe2(in->fd, O_CLOEXEC) < 0) {
-        free(in);
-        return ml_err_errno(err, ML_LOCAL, "cannot make a pipe");
-    }
-    (void)fcntl(in->fd[1], F_SETPIPE_SZ, PIPE); /* faster where it is allowed */
     if (max == 0)
         max = d->size > (UINT64_MAX - SLACK) / RATIO ? UINT64_MAX : SLACK + RATIO * d->size;
     in->r = r;
     in->desc = (struct ml_desc){ .digest = d->digest, .size = d->size };
     in->hasher = ml_hasher_new();
-    in->decompress = ml_decompress_new(max, to_pipe, in);
-    in->untar = ml_untar_new(from_pipe, in);
+    in->decompress = ml_decompress_new(max, to_ring, in);
+    in->untar = ml_untar_new(from_ring, in);
+    for (size_t i = 0; i < SLOTS; i++)
+        in->ring.slot[i] = ml_malloc(SLOT);
+    pthread_mutex_init(&in->ring.lock, NULL);
+    pthread_cond_init(&in->ring.changed, NULL);
     rc = pthread_create(&in->thread, NULL, produce, in);
     if (rc != 0) {
-        close(in->fd[0]);
-        close(in->fd[1]);
-        ml_untar_free(in->untar);
-        ml_decompress_free(in->decompress);
-        ml_hasher_free(in->hasher);
-        free(in);
+        release(in);
         errno = rc;
         return ml_err_errno(err, ML_LOCAL, "cannot start a thread");
     }
@@ -123,16 +201,14 @@ struct ml_untar *ml_layer_untar(struct ml_layer_in *in)
 
 int ml_layer_close(struct ml_layer_in *in, int rc, struct ml_digest *diff_id, struct ml_err *err)
 {
-    char *chunk = ml_malloc(PIPE);
     struct ml_digest digest;
 
-    if (rc < 0)
-        atomic_store(&in->unwanted, true);
-    while (from_pipe(in, chunk, PIPE, NULL) > 0) {
-    }
-    free(chunk);
+    pthread_mutex_lock(&in->ring.lock);
+    in->ring.closed = true;
+    in->unwanted = rc < 0;
+    pthread_cond_signal(&in->ring.changed);
+    pthread_mutex_unlock(&in->ring.lock);
     pthread_join(in->thread, NULL);
-    close(in->fd[0]);
     ml_hasher_end(in->hasher, &digest);
     if (diff_id)
         *diff_id = ml_decompress_plain(in->decompress) ? in->desc.digest : digest;
@@ -144,9 +220,6 @@ int ml_layer_close(struct ml_layer_in *in, int rc, struct ml_digest *diff_id, st
         ml_err_wrap(err, "layer %.19s", in->desc.digest.s);
         rc = -1;
     }
-    ml_untar_free(in->untar);
-    ml_decompress_free(in->decompress);
-    ml_hasher_free(in->hasher);
-    free(in);
+    release(in);
     return rc;
 }
