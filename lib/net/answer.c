@@ -151,6 +151,25 @@ static bool says_next(const char *params, size_t n)
     return yes;
 }
 
+/* The same path and query at the origin that answered. A server behind a proxy may call itself by another name, and to
+ * take such a page for the last would lose the rest unseen. */
+static char *at_home(const char *url, const char *home)
+{
+    struct ml_url u;
+    size_t origin;
+    char *s;
+
+    if (ml_url_same_origin(url, home))
+        return ml_strdup(url);
+    if (ml_url_parse(url, &u, NULL))
+        return NULL;
+    origin = (size_t)(strstr(home, "://") - home) + 3;
+    origin += strcspn(home + origin, "/?#");
+    s = ml_format("%.*s%s", (int)origin, home, u.target);
+    ml_url_release(&u);
+    return s;
+}
+
 char *ml_http_next(const struct ml_http_res *res)
 {
     const char *v;
@@ -159,7 +178,7 @@ char *ml_http_next(const struct ml_http_res *res)
         while ((v = strchr(v, '<'))) {
             const char *end = strchr(v, '>');
             size_t params;
-            char *target, *full = NULL;
+            char *target, *full = NULL, *next;
 
             if (!end)
                 break;
@@ -168,10 +187,9 @@ char *ml_http_next(const struct ml_http_res *res)
                 target = ml_strndup(v + 1, (size_t)(end - v - 1));
                 full = res->url ? ml_url_resolve(res->url, target, NULL) : NULL;
                 free(target);
-                if (full && ml_url_same_origin(full, res->url))
-                    return full;
+                next = full ? at_home(full, res->url) : NULL;
                 free(full);
-                return NULL;
+                return next;
             }
             v = end + 1 + params;
         }

@@ -113,8 +113,8 @@ int ml_http_api(const struct ml_http_req *req, const struct ml_http_res *res, st
 /* Value of the n-th header of that name (lower case), borrowed, or NULL. */
 const char *ml_http_header(const struct ml_http_res *res, const char *name, size_t nth);
 
-/* Target of a Link header's rel="next" (RFC 8288), resolved, owned; NULL when there is none or it leads to another
- * origin. */
+/* Target of a Link header's rel="next" (RFC 8288), resolved, owned; NULL when there is none. It is always at the origin
+ * that answered, whatever host it names. */
 char *ml_http_next(const struct ml_http_res *res);
 
 /* "Authorization: Basic ..." of a user and a password, owned; the caller wipes nothing, it is only never printed. */

@@ -501,10 +501,10 @@ CARD
     faulty "$(/usr/bin/python3 - "$N" "$r1" "$r2" <<'PY'
 import json, sys
 repo, r1, r2 = sys.argv[1:]
-def page(name, path, following, *tags):
-    head = {"Content-Type": "application/json", **({"Link": f"</v2/{repo}/tags/list?{following}>; rel=\"next\""} if following else {})}
+def page(name, path, following, *tags, host=""):
+    head = {"Content-Type": "application/json", **({"Link": f"<{host}/v2/{repo}/tags/list?{following}>; rel=\"next\""} if following else {})}
     return {"name": name, "path": path, "status": 200, "headers": head, "body": json.dumps({"name": repo, "tags": tags})}
-print(json.dumps([page("one", r"\?n=1000&last=production$", "p=2", "production-old", r1), page("two", r"\?p=2$", "p=3", r2, "staging"),
+print(json.dumps([page("one", r"\?n=1000&last=production$", "p=2", "production-old", r1, host="http://inside.example:5000"), page("two", r"\?p=2$", "p=3", r2, "staging"),
                   page("three", r"\?p=3$", None, "zzz")]))
 PY
     )"
