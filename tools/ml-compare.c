@@ -141,6 +141,12 @@ static int load_candidate(
     if (c->has_predictions && digest != NULL && strcmp(digest, c->predictions.digest.s) != 0)
         return ml_err_set(err, ML_INTEGRITY, "'%s' isn't what the card's evaluation measured (%.19s…, not %.19s…)",
             c->reference, c->predictions.digest.s, digest);
+    const char *data = ml_json_str(c->evaluation, "data");
+    if (c->has_predictions && data != NULL && strcmp(data, c->predictions.data.s) != 0)
+        return ml_err_set(err, ML_INTEGRITY,
+            "'%s': the card's evaluation saw other ids, labels, weights or groups in it; give the same --id, --label, "
+            "--weight and --group",
+            c->reference);
     return 0;
 }
 

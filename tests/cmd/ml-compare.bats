@@ -373,6 +373,27 @@ PY
     fails 2 'say which with --positive'
 }
 
+@test "weights and groups are those that the candidate was measured with" {
+    /usr/bin/python3 - <<'PY'
+for name in "current", "candidate":
+    with open(name + ".csv", "w") as f:
+        f.write("id,label,prediction,w,g\n")
+        for i in range(60):
+            f.write(f"{i},{'ab'[i % 2]},{'ab'[i % 3 % 2]},{i % 4 + 1},{i // 2}\n")
+PY
+    for o in '--weight w' '--group g' '--weight w --group g'; do
+        # shellcheck disable=SC2086
+        ml-eval -q $o candidate.csv -o e.json
+        run --separate-stderr ml-compare -q --card e.json --candidate candidate.csv --current current.csv
+        fails 4 'saw other ids, labels, weights or groups'
+        # shellcheck disable=SC2086
+        ml-compare -q $o --card e.json --candidate candidate.csv --current current.csv -o c.json
+    done
+    ml-eval -q candidate.csv -o e.json
+    run --separate-stderr ml-compare -q --weight w --card e.json --candidate candidate.csv --current current.csv
+    fails 4 'saw other ids, labels, weights or groups'
+}
+
 @test "unpaired: few groups are too few, and both are about the same positive class" {
     /usr/bin/python3 - <<'PY'
 import random
