@@ -129,6 +129,7 @@ refuses() {
 
 @test "labels and predictions beyond a double are no classes" {
     printf 'label,prediction\n1,1\n1e400,0\n0,0\n' | refuses 3 "line 3, column 'label': '1e400' is not a finite number"
+    printf 'label,prediction\n1e999,1\n2,3\n' | refuses 3 "line 2, column 'label': '1e999'" --task regression
     printf 'label,prediction\n1,1\n0,-1e999\n0,0\n' | refuses 3 "line 3, column 'prediction': '-1e999' is not a finite number"
 }
 

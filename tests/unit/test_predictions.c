@@ -295,7 +295,7 @@ static void settles(void **state)
     c.task = "regression";
     settles_as("label,prediction\n007,1\n2,3\n", &c, "regression");
     settles_as("label,prediction\na,1\n2,3\n", &c, "3");
-    settles_as("label,prediction\n1e999,1\n2,3\n", &c, "3");
+    settles_as("label,prediction\n1e999,1\na,1\n2,3\n", &c, "3");
     settles_as("label,score\n1,1\n2,3\n", &c, "3");
     c.task = "multiclass";
     settles_as("label,prediction\n1,2\n2,1\n3,3\n", &c, "multiclass 1,2,3 2 1 3");
