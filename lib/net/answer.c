@@ -33,9 +33,34 @@ static bool is_html(const struct ml_http_res *res)
            !strncasecmp(body, "<html", 5);
 }
 
+static bool hide(char *s, const char *secret)
+{
+    size_t n = strlen(secret);
+    bool found = false;
+
+    for (char *p = s; n >= 4 && (p = strstr(p, secret)); p += n) {
+        memset(p, '*', n);
+        found = true;
+    }
+    return found;
+}
+
+bool ml_http_hide(const char *credential, char *s)
+{
+    const char *value = credential ? strchr(credential, ':') : NULL, *word;
+    bool found;
+
+    if (!value || !s)
+        return false;
+    value += 1 + strspn(value + 1, " \t");
+    word = strrchr(value, ' ');
+    found = hide(s, value);
+    return (word && hide(s, word + 1)) || found; /* without the scheme */
+}
+
 /* The server's own words, where it speaks JSON: {"errors": [{"code", "message"}]} (registries), {"message"} and
  * {"error", "error_description"} (GitLab, OAuth). */
-static void add_server_words(const struct ml_http_res *res, struct ml_buf *out)
+static void read_server_words(const struct ml_http_res *res, struct ml_buf *out)
 {
     cJSON *v = res->body.len ? ml_json_parse(res->body.data, res->body.len, "answer", NULL) : NULL;
     const cJSON *first = cJSON_GetArrayItem(ml_json_get(v, "errors"), 0), *message = ml_json_get(v, "message");
@@ -53,6 +78,18 @@ static void add_server_words(const struct ml_http_res *res, struct ml_buf *out)
         ml_buf_addf(out, ": %s", s);
     }
     cJSON_Delete(v);
+}
+
+/* A server may repeat what it was sent. */
+static void add_server_words(const struct ml_http_req *req, const struct ml_http_res *res, struct ml_buf *out)
+{
+    struct ml_buf words = ML_BUF_INIT;
+
+    read_server_words(res, &words);
+    if (words.len)
+        ml_http_hide(req->credential, words.data);
+    ml_buf_adds(out, ml_buf_str(&words));
+    ml_buf_release(&words);
 }
 
 static const char *meaning(int status)
@@ -98,7 +135,7 @@ int ml_http_fail(const struct ml_http_req *req, const struct ml_http_res *res, s
     if (is_html(res))
         ml_buf_adds(&b, ": a web page, not an API: is the address right, or a proxy in the way?");
     else
-        add_server_words(res, &b);
+        add_server_words(req, res, &b);
     if (later && res->attempts > 1)
         ml_buf_addf(&b, ", after %d attempts", res->attempts);
     if (later && retry)

@@ -110,6 +110,9 @@ int ml_http_fail(const struct ml_http_req *req, const struct ml_http_res *res, s
 /* Refuses HTML (a login page, a proxy) where an API should be: 0, or -1 with ML_REFUSED. */
 int ml_http_api(const struct ml_http_req *req, const struct ml_http_res *res, struct ml_err *err);
 
+/* Overwrites with '*' what the header `credential` (NULL: none) says, wherever s repeats it; whether it did. */
+bool ml_http_hide(const char *credential, char *s);
+
 /* Value of the n-th header of that name (lower case), borrowed, or NULL. */
 const char *ml_http_header(const struct ml_http_res *res, const char *name, size_t nth);
 

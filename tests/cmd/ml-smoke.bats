@@ -291,6 +291,13 @@ E
     [ "$status" -eq 0 ]
     [[ "$stderr" != *s3cret* ]]
     run ! grep -q s3cret card
+    # nor where the answer repeats it, and is wrong
+    cases '{"path": "/echo", "json": {"headers": {"Authorization": "no"}}, "match": "subset"}' '{"path": "/echo", "status": 201}'
+    ML_SMOKE_HEADER='Authorization: Bearer s3cret' smoke -v
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *'seen "*************"'* ]]
+    [[ "$stderr" != *s3cret* ]]
+    run ! grep -q s3cret card
     ML_SMOKE_HEADER=s3cret smoke
     fails 2 "ML_SMOKE_HEADER is not a header"
     [[ "$stderr" != *s3cret* ]]

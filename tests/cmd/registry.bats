@@ -123,6 +123,16 @@ there() { # HOST/REPO TAG DIGEST [CREDS]
     [ "$(requests proxy)" -eq 2 ]
 }
 
+@test "a server that repeats what it was sent: the password isn't printed" {
+    word=$(printf 'ci:%s' "$SECRET" | base64)
+    faulty "[{\"name\": \"echo\", \"path\": \"/tags/list\", \"status\": 403, \"body\": \"{\\\"errors\\\": [{\\\"code\\\": \\\"DENIED\\\", \\\"message\\\": \\\"not for Basic $word\\\"}]}\"}]" "$BASIC"
+    as ci "$P"
+    run --separate-stderr ml-publish history "$P/$N:production"
+    ends 5 "DENIED: not for \*+;"
+    [ "$(fired "$PWD" proxy echo)" -eq 1 ]
+    [[ "$stderr" != *"$word"* ]]
+}
+
 @test "no credentials: exit 5, and says where they would come from" {
     push a "$BASIC/$N:1"
     ends 5 "no credentials for '$BASIC'.*CI_REGISTRY_USER"
