@@ -294,7 +294,12 @@ void ml_delta_unpaired(double current, double se_current, size_t rows_current, d
         out->reason = "the difference overflows a double";
         return;
     }
+    if (!(out->se > 0)) { /* two models without a mistake on a few rows: certainty isn't what these rows show */
+        out->se = 0;
+        out->interval_reason = "neither value has a standard error";
+        return;
+    }
     ml_interval_linear(out->delta, out->se, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
-    out->p = out->se > 0 ? ml_normal_two_sided(out->delta / out->se) : out->delta == 0 ? 1 : 1e-300;
+    out->p = ml_normal_two_sided(out->delta / out->se);
     settle(out, "unpaired", "unpaired");
 }

@@ -394,6 +394,17 @@ PY
     fails 4 'saw other ids, labels, weights or groups'
 }
 
+@test "unpaired: two models without a mistake are not thereby equally good" {
+    { echo id,label,prediction; for i in $(seq 40); do echo "$i,$((i % 2)),$((i % 2))"; done; } >a.csv
+    { echo id,label,prediction; for i in $(seq 41 80); do echo "$i,$((i % 2)),$((i % 2))"; done; } >b.csv
+    ml-eval -q a.csv -o a.json
+    ml-eval -q b.csv -o b.json
+    ml-compare -q --unpaired --current a.json --candidate b.json --margin accuracy=0.05 -o u.json
+    [ "$(ml get comparison.metrics.accuracy.verdict u.json)" = inconclusive ]
+    [ "$(ml get comparison.metrics.accuracy.noninferior u.json)" = false ]
+    [[ "$(ml get comparison.metrics.accuracy.reason u.json)" == *"standard error"* ]]
+}
+
 @test "unpaired: few groups are too few, and both are about the same positive class" {
     /usr/bin/python3 - <<'PY'
 import random
