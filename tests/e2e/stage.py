@@ -60,12 +60,14 @@ def runner():
     program = os.path.join(where, "node_modules", "gitlab-ci-local", "src", "index.js")
     if not os.path.exists(program):
         os.makedirs(CACHE, exist_ok=True)
-        new = tempfile.mkdtemp(prefix="npm-", dir=CACHE)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(os.path.join(HERE, name), new)
-        run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", new], cwd=new, env={**os.environ, "PATH": path})
-        shutil.rmtree(where, ignore_errors=True)
-        os.rename(new, where)
+        with tempfile.TemporaryDirectory(prefix="npm-", dir=CACHE) as work:
+            new, cache = os.path.join(work, "new"), os.path.join(work, "cache")
+            os.mkdir(new)
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(os.path.join(HERE, name), new)
+            run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--cache", cache, "--prefix", new], cwd=new, env={**os.environ, "PATH": path})
+            shutil.rmtree(where, ignore_errors=True)
+            os.rename(new, where)
     return [shutil.which("node", path=path), program]
 
 
@@ -379,6 +381,7 @@ class Stage:
 
     def stop(self, keep):
         """Ends what was started and removes the directory, all but logs and project when `keep` says so."""
+        self._end_jobs()
         if hasattr(self, "podman"):
             subprocess.run([*self.podman, "rm", "--all", "--force", "--time", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._env())
         for server in self.servers:
@@ -399,6 +402,29 @@ class Stage:
                 shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
         if not keep:
             os.rmdir(self.dir)
+
+    def _jobs_left(self):
+        """Processes of a job or a tool that still run when a story breaks off; not the monitors, which podman ends."""
+        home = f"HOME={self.path('home')}\0".encode()
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{process}/environ", "rb") as environ, open(f"/proc/{process}/comm") as comm:
+                    if home in environ.read() and comm.read() != "conmon\n":
+                        yield int(process)
+            except OSError:
+                pass
+
+    def _end_jobs(self):
+        asked, patience = set(), time.monotonic() + 5
+        while left := set(self._jobs_left()):
+            late = time.monotonic() > patience
+            for process in left if late else left - asked:
+                try:
+                    os.kill(process, signal.SIGKILL if late else signal.SIGTERM)
+                except ProcessLookupError:
+                    pass
+            asked |= left
+            time.sleep(0.1)
 
     def _busy(self):
         """Whether a process that names our directory is left, or a mount that cannot be undone."""

@@ -65,3 +65,26 @@ turn() {
     [ "$status" -eq 1 ]
     grep -qE '^1 .* NOT AS TOLD$' <<<"$output"
 }
+
+@test "a story that is interrupted leaves nothing behind" {
+    as=()
+    [ "$EUID" -eq 0 ] || as=(sudo)
+    "$TOP/examples/demo" --turns 1 > "$LOGS/interrupted.txt" 2>&1 3>&- &
+    demo=$!
+    # amid a deployment, which a job of the pipeline has begun
+    while dir=$(sed -n 's/^Setting the stage in \([^:]*\):.*/\1/p' "$LOGS/interrupted.txt"); [ -z "$dir" ] || ! pgrep -f "$dir/podman.* (pull|run) " > /dev/null; do
+        [ -e "/proc/$demo" ]
+        sleep 0.1
+    done
+    "${as[@]}" kill "$demo"
+    status=0
+    wait "$demo" || status=$?
+    cat "$LOGS/interrupted.txt"
+    [ "$status" -eq 143 ]
+    grep -q "interrupted, cleaning up" "$LOGS/interrupted.txt"
+    [ ! -e "$dir" ]
+    run grep -F "$dir" /proc/self/mounts
+    [ -z "$output" ]
+    run pgrep -f "$dir"
+    [ -z "$output" ]
+}
