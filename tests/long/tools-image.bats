@@ -18,7 +18,13 @@ setup_file() {
 
 setup() {
     cd "$BATS_FILE_TMPDIR" || return 1
-    if [ "$(id -u)" = 0 ]; then root=(chroot); else root=(unshare -r chroot); fi
+    if [ "$(id -u)" = 0 ]; then
+        root=(chroot)
+    elif unshare -r true 2>/dev/null; then
+        root=(unshare -r chroot)
+    else # where user namespaces are off
+        root=(sudo -n chroot)
+    fi
 }
 
 # in the image, with the environment that its configuration gives
