@@ -36,6 +36,9 @@ MAN1 := $(sort $(wildcard man/*.1))
 MAN5 := $(sort $(wildcard man/*.5))
 MAN7 := $(sort $(wildcard man/*.7))
 
+# What a recipe builds is built on all processors, unless the caller said -j.
+PAR = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
@@ -110,22 +113,22 @@ deps:
 
 check:
 	$(Q)tests/deps build check demo
-	$(Q)$(MAKE) tests tools-tree
+	$(Q)$(MAKE) $(PAR) tests tools-tree
 	$(Q)tests/run e2e parity templates suite cmd fuzz unit
 
 check-long:
 	$(Q)tests/deps build check demo
-	$(Q)$(MAKE) tests tools-tree
+	$(Q)$(MAKE) $(PAR) tests tools-tree
 	$(Q)tests/run long
 
 demo:
 	$(Q)tests/deps build demo
-	$(Q)$(MAKE) all tools-tree
+	$(Q)$(MAKE) $(PAR) all tools-tree
 	$(Q)examples/demo
 
 bench:
 	$(Q)tests/deps build check
-	$(Q)$(MAKE) tests
+	$(Q)$(MAKE) $(PAR) tests
 	$(Q)tests/bench/run
 
 fuzz:
@@ -183,7 +186,7 @@ image: all
 # What git holds builds, installs and passes its unit and command tests, elsewhere.
 distcheck:
 	rm -rf $(B)/dist && mkdir -p $(B)/dist && git archive HEAD | tar -xC $(B)/dist
-	$(MAKE) -C $(B)/dist tests && cd $(B)/dist && tests/run unit cmd suite
+	$(MAKE) $(PAR) -C $(B)/dist tests && cd $(B)/dist && tests/run unit cmd suite
 	$(MAKE) -C $(B)/dist install DESTDIR=root PREFIX=/usr && $(B)/dist/root/usr/bin/ml --version
 
 clean:
