@@ -282,6 +282,27 @@ assert [e["query"]["page"] for e in log if e["method"] == "GET" and "page" in e[
     check 'assert faults == ["html", "garbage", "301"]'
 }
 
+@test "a redirect to another host is 5, and nothing goes there" {
+    gitlab
+    /usr/bin/python3 "$TOP/tests/fake/gitlab.py" --port-file port2 --log log2 --token good-token:ml-bot 3>&- &
+    other=$!
+    for _ in $(seq 100); do
+        [ -s port2 ] && break
+        sleep 0.05
+    done
+    for what in GET:/user GET:/notes POST:/notes; do
+        control fault "{\"method\": \"${what%:*}\", \"path\": \"${what#*:}\", \"kind\": \"301\", \"location\": \"http://localhost:$(cat port2)/api/v4${what#*:}\"}"
+        run --separate-stderr ml-comment --require -q --card card.json -o c.md
+        fails 5 "301"
+        [[ "$stderr" != *good-token* ]]
+    done
+    check 'assert faults == ["301"] * 3 and notes == [], faults'
+    [ ! -s log2 ]
+    curl -sf "http://127.0.0.1:$(cat port2)/api/v4/user" -H "PRIVATE-TOKEN: good-token" >/dev/null
+    [ -s log2 ]
+    kill "$other"
+}
+
 @test "a missing card is a comment of its own, and the count of looks survives it" {
     gitlab
     ml-comment -q --card card.json -o c.md
