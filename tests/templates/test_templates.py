@@ -197,12 +197,18 @@ def families_work_alone():
 
 
 def version_is_pinned():
-    """The images of the tools have the version that the tools say."""
+    """The images of the tools, and every include that is shown or played, have the version that the tools say."""
     with open(os.path.join(ROOT, "lib", "base", "tool.h")) as f:
         version = re.search(r'#define ML_VERSION "(.*)"', f.read())[1]
     for name in ("tools_image", "deploy_image"):
         expect(spec("ml")[name]["default"].endswith(f"/tools:{version}"), f"{name} is not {version}")
-    expect(f"ref: {version}\n" in examples()[0], "README includes another version")
+    for name in ("README.md", "ci-templates/README.md", "examples/demo", "examples/sections/.gitlab-ci.yml"):
+        with open(os.path.join(ROOT, name), encoding="utf-8") as f:
+            text = f.read()
+        named = re.findall(r"\bref: (\S+)|/tools:([\w.]+)", text, flags=re.M)
+        expect(named, f"{name} names no version")
+        equal({"".join(groups) for groups in named}, {version}, name)
+    equal(stage.VERSION, version, "tests/e2e/stage.py")
 
 
 # ---- what comes out ----
@@ -383,16 +389,20 @@ def random_strings():
 
 
 def scripts_with_odd_strings():
-    """With any string that is let in, scripts still parse, and a string in double quotes runs no command."""
+    """With any string that is let in, jobs pass GitLab's schema, scripts still parse, and a string in double quotes runs no command."""
     rng = random.Random(7)
-    n = 0
-    for _ in range(60):
+    n = validated = 0
+    for i in range(60):
         given = {}
         for name, rule in strings().items():
             if "regex" in rule:
                 fits = [t for t in ODD + [f"x {o} y" for o in ODD] + ["/" + o for o in ODD] if gitlab.re2(rule["regex"]).search(t)]
                 given[name] = rng.choice(fits or [rule["default"]])
-        for name, job in jobs(include(**given)).items():
+        all_jobs = jobs(include(**given))
+        if i % 3 == 0:
+            validate(all_jobs, f"{given}")
+            validated += len(all_jobs)
+        for name, job in all_jobs.items():
             shell("\n".join(gitlab.flatten(job["script"])), f"{name} {given}", "dash", "-n")
             n += 1
     text = [t for t in ODD if gitlab.re2(spec("ml")["name"]["regex"]).search(t)]
@@ -400,7 +410,7 @@ def scripts_with_odd_strings():
         for t in text:
             done = subprocess.run(["dash", "-c", f'printf %s "{t}"'], env={"HOME": "H"}, capture_output=True, text=True, cwd=empty)
             equal((done.stdout, done.stderr), (re.sub(r"\$(HOME|\{HOME\})", "H", t), ""), t)
-    return f"{n} scripts"
+    return f"{n} scripts, {validated} jobs validated"
 
 
 def hostile_commands():
