@@ -60,6 +60,7 @@ help:
 	@echo "make check       every test (installs what they need)"
 	@echo "make check-long  long fuzzing, hundreds of kills, large simulations"
 	@echo "make lint        layers, headers, banned functions, format, manuals, shell"
+	@echo "make format      all C files by .clang-format; make format-check says whether it would"
 	@echo "make bench       ratios against peers"
 	@echo "make valgrind    the unit tests again, under valgrind"
 	@echo "make fuzz        fuzz targets with libFuzzer (FUZZ_SECONDS=60 each)"
@@ -135,16 +136,15 @@ fuzz:
 	$(Q)tests/deps build fuzz
 	$(Q)tests/fuzz/run
 
-valgrind: tests
-	$(Q)tests/deps valgrind
+valgrind:
+	$(Q)tests/deps build check valgrind
+	$(Q)$(MAKE) tests
 	$(Q)MLCI_WRAP="valgrind -q --leak-check=full --error-exitcode=99" tests/run unit
 
-lint: deps-lint check-headers
-	$(Q)tests/lint
-
-.PHONY: deps-lint
-deps-lint:
+lint:
 	$(Q)tests/deps build check
+	$(Q)$(MAKE) check-headers
+	$(Q)tests/lint
 
 # Every header compiles alone.
 check-headers:
@@ -152,7 +152,9 @@ check-headers:
 		printf '#include "%s"\n' "$${h#lib/}" | $(CC) $(ALL_CFLAGS) -fsyntax-only -x c - || exit 1; done
 
 # The only way to change what is on record; look at what it shows before you commit it.
-golden: tests
+golden:
+	$(Q)tests/deps build check
+	$(Q)$(MAKE) tests
 	$(Q)MLCI_GOLDEN=1 tests/run tests/cmd/ml-comment.bats
 	$(Q)git diff tests/golden
 
@@ -185,9 +187,10 @@ image: all
 
 # What git holds builds, installs and passes its unit and command tests, elsewhere.
 distcheck:
+	tests/deps build check
 	rm -rf $(B)/dist && mkdir -p $(B)/dist && git archive HEAD | tar -xC $(B)/dist
 	$(MAKE) $(PAR) -C $(B)/dist tests && cd $(B)/dist && tests/run unit cmd suite
 	$(MAKE) -C $(B)/dist install DESTDIR=root PREFIX=/usr && $(B)/dist/root/usr/bin/ml --version
 
 clean:
-	rm -rf $(B)
+	rm -rf $(B) .ml/tools
