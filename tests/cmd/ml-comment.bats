@@ -388,6 +388,24 @@ for r in c["gate"]["rules"][:4]: r.update(passed=False, level="fail", reason="0.
     [ "$(first e.json)" = 'ℹ️ **Not evaluated:** `model`.' ]
 }
 
+@test "image, smoke test, job and pipeline: what the card has of them, and nothing else" {
+    body() {
+        env -u CI_MERGE_REQUEST_IID ml-comment -q --card "$1"
+    }
+    digest=sha256:$(printf %064d 7)
+    run -0 body card.json
+    [[ "$output" != *"**Image**"* && "$output" != *"**Smoke test**"* ]]
+    [[ "$output" == *"[job](https://gitlab.example/shop/sections/-/jobs/"*" · [pipeline](https://gitlab.example/shop/sections/-/pipelines/118)"* ]]
+    printf '{"schema": "mlci.card/1", "image": {"reference": "oci:image:1", "digest": "%s"}}' "$digest" >packed.json
+    run -0 body packed.json
+    [[ "$output" == *$'\n'"**Image** \`$digest\`"$'\n'* ]]
+    printf '{"schema": "mlci.card/1", "image": {"digest": "%s"}, "publication": {"reference": "registry.example/shop/sections@%s", "digest": "%s"},
+        "smoke": {"cases": 40, "passed": 38, "latency": {"p50": 0.004, "p90": 0.006, "p99": 0.011}}}' "$digest" "$digest" "$digest" >published.json
+    run -0 body published.json
+    [[ "$output" == *$'\n'"**Image** \`registry.example/shop/sections@$digest\`"$'\n'* ]]
+    [[ "$output" == *$'\n'"**Smoke test** 38 of 40 cases passed, 99th percentile 11 ms"$'\n'* ]]
+}
+
 @test "hostile content: nothing from the repository is more than text" {
     gitlab
     /usr/bin/python3 - <<'PY'
