@@ -17,6 +17,7 @@ broken() {
 
 @test "the policy lets a worse model through" {
     broken 3
+    [[ "$output" == *"ml-gate: exit 0"* ]]
 }
 
 @test "the smoke test asks too little" {
