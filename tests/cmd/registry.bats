@@ -366,7 +366,16 @@ CARD
         fails 5 "web page"
         run --separate-stderr ml-publish rollback "$P/$N:production"
         fails 5 "web page"
-        [ "$(fired "$PWD" proxy html)" -ge 2 ]
+        run --separate-stderr ml-fetch card "$P/$N:production" --optional
+        fails 5 "web page"
+        [ -z "$output" ]
+        run --separate-stderr ml-fetch files "$P/$N:production" --path /m --to out --optional
+        fails 5 "web page"
+        [ ! -e out ]
+        run --separate-stderr ml-package --base "$P/$N:1" --add "$PWD/proxy.requests:/m" --out oci:image:1
+        fails 5 "web page"
+        [ ! -e image/index.json ]
+        [ "$(fired "$PWD" proxy html)" -ge 5 ]
         rm -f proxy.requests
     done
 }
