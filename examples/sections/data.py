@@ -13,7 +13,6 @@ import subprocess
 import sys
 import unicodedata
 
-MIRROR = os.environ.get("SECTIONS_MIRROR", "http://deb.debian.org/debian")
 SUITE = "bookworm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 HELD_OUT = 30  # per cent
@@ -23,6 +22,18 @@ AT_LEAST = 60  # rows that a class needs
 def directory():
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.environ.get("SECTIONS_DATA") or os.path.join(cache, "sections")
+
+
+def mirror():
+    """Where this machine's apt gets the suite from, unless $SECTIONS_MIRROR says so."""
+    if os.environ.get("SECTIONS_MIRROR"):
+        return os.environ["SECTIONS_MIRROR"]
+    targets = ["apt-get", "indextargets", "--no-release-info", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)"]
+    for line in subprocess.run(targets, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+        release, component, uri = line.split(" ", 2)
+        if (release, component) == (SUITE, "main"):
+            return uri
+    sys.exit(f"apt knows no source of {SUITE}; SECTIONS_MIRROR can name one")
 
 
 def apt(command, where):
@@ -62,7 +73,7 @@ def fetch(where):
     os.makedirs(os.path.join(lists, "lists", "partial"), exist_ok=True)
     os.makedirs(os.path.join(lists, "archives", "partial"), exist_ok=True)
     with open(os.path.join(lists, "sources.list"), "w") as f:
-        f.write(f"deb [signed-by={KEYRING} lang=pt_BR target=Packages,Translations] {MIRROR} {SUITE} main\n")
+        f.write(f"deb [signed-by={KEYRING} lang=pt_BR target=Packages,Translations] {mirror()} {SUITE} main\n")
     apt(["update", "-qq"], lists)
     found = apt(["indextargets", "--format", "$(CREATED_BY) $(FILENAME)"], lists)
     files = dict(line.split(" ", 1) for line in found.splitlines())
