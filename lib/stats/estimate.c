@@ -212,6 +212,8 @@ void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, d
         }
     } else if (out->se > 0) {
         ml_interval_linear(out->v.value, out->se, q, &out->low, &out->high);
+        out->low = fmax(out->low, metric->low); /* no loss is below 0, no correlation above 1 */
+        out->high = fmin(out->high, metric->high);
         settle(out, "linear");
     } else {
         no_interval(out, "the variance is 0");

@@ -61,7 +61,8 @@ struct ml_estimate {
     size_t undefined;            /* bootstrap: replicates dropped */
 };
 
-/* `boot` NULL: the bootstrap only where there is no other way, with its defaults. Given with `force`: everywhere. */
+/* `boot` NULL: the bootstrap only where there is no other way, with its defaults. Given with `force`: everywhere.
+ * Limits lie within the metric's range. */
 void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
     const struct ml_boot *boot, struct ml_estimate *out);
 

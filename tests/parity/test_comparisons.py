@@ -140,7 +140,8 @@ def expected(rows, name, v, psi, z, q):
     if se is None and (name != "roc_auc" or rows.units < 2 or s.task == MULTICLASS):
         return None, se, None
     if name in LINEAR:
-        return ("linear", se, [v - q * se, v + q * se]) if se > 0 else (None, se, None)
+        low, high = {"mcc": (-1, 1), "r2": (-math.inf, 1)}.get(name, (0, math.inf))
+        return ("linear", se, [max(v - q * se, low), min(v + q * se, high)]) if se > 0 else (None, se, None)
     v = round(v, 13)
     if name == "roc_auc":
         y = s.label == s.positive
