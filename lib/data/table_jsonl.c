@@ -323,7 +323,8 @@ static int parse_line(struct ml_table *t, char *start, char *end, bool header, s
     if (!header) {
         seen = t->escaped = ml_grow(t->escaped, &t->escaped_cap, t->columns.n + 1, sizeof *t->escaped);
         memset(seen, 0, t->columns.n);
-        memset(t->cells, 0, t->columns.n * sizeof *t->cells);
+        if (t->columns.n) /* a first object without members leaves no cells at all */
+            memset(t->cells, 0, t->columns.n * sizeof *t->cells);
     }
     if (object(&s, seen) < 0)
         return -1;

@@ -33,6 +33,8 @@ struct anchor {
 
 struct reader {
     struct ml_yaml *y;
+    const char *text; /* what is read */
+    size_t len;
     struct level stack[ML_YAML_DEPTH];
     size_t depth;
     struct anchor *anchors;
@@ -288,6 +290,14 @@ static int scalar_value(
     return 0;
 }
 
+/* libfyaml 0.7.12 reads two quotes in a row within single quotes wrongly, and past its own buffer. */
+static bool misread(const struct reader *r, struct fy_token *value)
+{
+    const struct fy_mark *a = fy_token_start_mark(value), *b = fy_token_end_mark(value);
+    return a && b && a->input_pos <= b->input_pos && b->input_pos <= r->len &&
+           memmem(r->text + a->input_pos, b->input_pos - a->input_pos, "''''", 4);
+}
+
 static int on_scalar(struct reader *r, const struct fy_event *e)
 {
     size_t n = 0;
@@ -296,6 +306,8 @@ static int on_scalar(struct reader *r, const struct fy_event *e)
     enum fy_scalar_style style = fy_token_scalar_style(e->scalar.value);
     if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && mark.column > 0)
         mark.column--; /* the library's mark stands behind the quote */
+    if (style == FYSS_SINGLE_QUOTED && misread(r, e->scalar.value))
+        return refuse(r, &mark, "two quotes in a row within single quotes; write it in double quotes");
     if (n && memchr(text, 0, n))
         return refuse(r, &mark, "a NUL character");
     struct level *top = r->depth ? &r->stack[r->depth - 1] : NULL;
@@ -441,7 +453,7 @@ static struct fy_mark mark_at(const char *text, size_t off)
 int ml_yaml_parse(struct ml_yaml *y, const char *text, size_t len, const char *name, struct ml_err *err)
 {
     *y = (struct ml_yaml){ .name = ml_strdup(name) };
-    struct reader r = { .y = y, .err = err };
+    struct reader r = { .y = y, .text = text, .len = len, .err = err };
     int rc = -1;
     if (len > ML_YAML_MAX) {
         refuse(&r, NULL, "longer than %zu bytes", ML_YAML_MAX);

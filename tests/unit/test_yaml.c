@@ -89,6 +89,7 @@ static void refused(void **state)
     (void)state;
     refuses("a: 1\nb: 2\na: 3\n", "t.yml: line 3, column 1: key 'a' is given twice");
     refuses("a: {x: 1, \"x\": 2}\n", "line 1, column 11: key 'x' is given twice");
+    refuses("a: 'x''''y'\n", "line 1, column 4: two quotes in a row within single quotes");
     refuses("a: 1\n---\nb: 2\n", "line 2, column 1: a second document");
     refuses("[a, b]: 1\n", "line 1, column 1: a key must be a scalar");
     refuses("? {a: 1}\n: 1\n", "a key must be a scalar");
