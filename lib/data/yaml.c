@@ -308,8 +308,10 @@ static int on_scalar(struct reader *r, const struct fy_event *e)
         mark.column--; /* the library's mark stands behind the quote */
     if (style == FYSS_SINGLE_QUOTED && misread(r, e->scalar.value))
         return refuse(r, &mark, "two quotes in a row within single quotes; write it in double quotes");
-    if (n && memchr(text, 0, n))
-        return refuse(r, &mark, "a NUL character");
+    if (!r->depth && (style == FYSS_LITERAL || style == FYSS_FOLDED)) /* the library misreads '#' in such a text */
+        return refuse(r, &mark, "a document that is nothing but a block of text");
+    if (n && (memchr(text, 0, n) || ml_utf8_check(text, n) < n))
+        return refuse(r, &mark, "a NUL character, or a text that can't be read");
     struct level *top = r->depth ? &r->stack[r->depth - 1] : NULL;
     if (top && cJSON_IsObject(top->node) && !top->key) {
         if (add_key(r, top, text ? text : "", n, &mark))
