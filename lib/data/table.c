@@ -296,11 +296,6 @@ int ml_table_column(const struct ml_table *t, const char *name)
     return name[0] == '\0' ? -1 : ml_table_find_column(t, name, strlen(name));
 }
 
-bool ml_table_is_json(const struct ml_table *t)
-{
-    return t->json;
-}
-
 uint64_t ml_table_line(const struct ml_table *t)
 {
     return t->line;

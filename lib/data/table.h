@@ -43,7 +43,6 @@ void ml_table_close(struct ml_table *t); /* NULL is fine */
 const char *ml_table_name(const struct ml_table *t);
 const struct ml_strs *ml_table_columns(const struct ml_table *t);
 int ml_table_column(const struct ml_table *t, const char *name); /* its index, or -1 */
-bool ml_table_is_json(const struct ml_table *t);
 
 /* The next row: 0 and one cell a column, valid until the next call; 1 at the end; -1. A row with more or fewer fields
  * than the header, an unclosed quote or text behind a closing one, and what isn't a JSON object are ML_LOCAL, naming

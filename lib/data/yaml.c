@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "data/yaml_scalar.h"
@@ -494,17 +493,6 @@ out:
         ml_yaml_release(y);
     else if (y->n)
         qsort(y->places, y->n, sizeof(*y->places), by_node);
-    return rc;
-}
-
-int ml_yaml_load(struct ml_yaml *y, const char *path, struct ml_err *err)
-{
-    struct ml_buf text;
-    ml_buf_init(&text, ML_YAML_MAX);
-    int rc = ml_file_read(path, &text, err);
-    if (!rc)
-        rc = ml_yaml_parse(y, ml_buf_str(&text), text.len, strcmp(path, "-") ? path : "standard input", err);
-    ml_buf_release(&text);
     return rc;
 }
 

@@ -40,9 +40,6 @@ struct ml_yaml {
  * isn't finite, a second document. Keys become strings as they are written. */
 int ml_yaml_parse(struct ml_yaml *y, const char *text, size_t len, const char *name, struct ml_err *err);
 
-/* Reads and parses a file ("-": standard input). */
-int ml_yaml_load(struct ml_yaml *y, const char *path, struct ml_err *err);
-
 void ml_yaml_release(struct ml_yaml *y);
 
 /* Where a node of the tree stands; NULL when it isn't one of this document's. */

@@ -55,7 +55,4 @@ int ml_comparison_unpaired(
 int ml_comparison_plain(
     cJSON *to, const struct ml_comparison_opts *o, const cJSON *current, const cJSON *candidate, struct ml_err *err);
 
-/* How many metrics of all rows have this verdict; `family` NULL: any. */
-size_t ml_comparison_count(const cJSON *comparison, enum ml_verdict v, const char *family);
-
 #endif

@@ -148,16 +148,3 @@ int ml_comparison_check_margins(const struct ml_comparison_opts *o, const cJSON 
                 err, ML_USAGE, "--margin '%s': these models aren't measured by such a metric", o->margins[i].metric);
     return 0;
 }
-
-size_t ml_comparison_count(const cJSON *comparison, enum ml_verdict v, const char *family)
-{
-    const cJSON *m;
-    size_t n = 0;
-    cJSON_ArrayForEach(m, ml_json_get(comparison, "metrics"))
-    {
-        const char *verdict = ml_json_str(m, "verdict"), *f = ml_json_str(m, "family");
-        n += verdict != NULL && strcmp(verdict, ml_verdict_name(v)) == 0 &&
-             (family == NULL || (f != NULL && strcmp(f, family) == 0));
-    }
-    return n;
-}

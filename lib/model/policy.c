@@ -392,12 +392,3 @@ bool ml_policy_names(const struct ml_policy *p, const char *metric)
     }
     return false;
 }
-
-bool ml_policy_relative(const struct ml_policy *p)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        if (p->rules[i].must || p->rules[i].max_drop.amount.set)
-            return true;
-    }
-    return false;
-}

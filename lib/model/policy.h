@@ -84,7 +84,4 @@ const struct ml_metric_rule *ml_policy_find(const struct ml_policy *p, const cha
 /* Whether the metric is primary: named under `metrics` or under any slice. */
 bool ml_policy_names(const struct ml_policy *p, const char *metric);
 
-/* Whether any rule compares with the current model. */
-bool ml_policy_relative(const struct ml_policy *p);
-
 #endif
