@@ -52,63 +52,6 @@ size_t ml_double_format(double x, char out[32])
     }
 }
 
-/* Numbers of which a double holds all digits, times a power of ten that it holds too: one multiplication or division is
- * exact then (Clinger 1990, How to read floating point numbers accurately, PLDI, section 3). False: not that simple. */
-static bool parse_simple(const char *s, size_t n, double *out)
-{
-    static const double powers[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
-        1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
-    const char *end = s + n;
-    bool negative = *s == '-', digits = false, point = false;
-    uint64_t mantissa = 0;
-    int exponent = 0;
-
-    for (s += negative; s < end; s++) {
-        if (*s == '.' && !point) {
-            point = true;
-            continue;
-        }
-        if (*s < '0' || *s > '9')
-            return false;
-        mantissa = mantissa * 10 + (uint64_t)(*s - '0');
-        exponent -= point;
-        digits = true;
-        if (mantissa > (uint64_t)1 << 53 || exponent < -22)
-            return false;
-    }
-    if (!digits)
-        return false;
-    *out = (double)mantissa / powers[-exponent];
-    if (negative)
-        *out = -*out;
-    return true;
-}
-
-bool ml_double_parse(const char *s, size_t n, double *out)
-{
-    char tmp[64], *copy = tmp, *end;
-    bool ok;
-
-    if (n == 0)
-        return false;
-    if (parse_simple(s, n, out))
-        return true;
-    for (size_t i = 0; i < n; i++)
-        if (!strchr("+-.0123456789eE", s[i]) || !s[i])
-            return false;
-    if (n >= sizeof tmp)
-        copy = malloc(n + 1);
-    if (!copy)
-        return false;
-    memcpy(copy, s, n);
-    copy[n] = '\0';
-    *out = strtod(copy, &end);
-    ok = end == copy + n && strpbrk(copy, "0123456789");
-    if (copy != tmp)
-        free(copy);
-    return ok;
-}
-
 bool ml_int_parse(const char *s, int64_t *out)
 {
     char *end;

@@ -185,7 +185,8 @@ static void doubles(void **state)
     }
 }
 
-/* Decimal texts of every length and place of the point, as strtod reads them, to the last bit. */
+/* Decimal texts of every length, place of the point and exponent, and halfway between doubles, as strtod reads them, to
+ * the last bit. */
 static void decimals(void **state)
 {
     static const char *const edges[] = { "0", "-0", "-0.0", ".5", "5.", "-.25", "9007199254740992", "9007199254740993",
@@ -211,6 +212,11 @@ static void decimals(void **state)
                 digits = digits / 10 + (k % 7 == 6 ? next_random(&seed) >> 8 : 0);
             }
             text[n] = 0;
+            if (i % 3 == 0)
+                snprintf(text + n, sizeof text - (size_t)n, "e%+d", (int)(r >> 32) % 30);
+            else if (i % 3 == 1) /* halfway between two doubles, or one unit beside that */
+                snprintf(text, sizeof text, "%llu%s",
+                    (unsigned long long)((r >> 10 | 1ull << 53) * 2 + 1) - (digits & 1), i % 2 ? "e-9" : "");
         }
         y = strtod(s, NULL);
         assert_true(ml_double_parse(s, strlen(s), &x));

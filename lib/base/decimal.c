@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Decimal text to the nearest double, as strtod rounds it, without its cost. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define POWERS 28 /* 5^27 is the last that 64 bits hold */
+
+static const uint64_t five[POWERS] = { 1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125,
+    244140625, 1220703125, 6103515625, 30517578125, 152587890625, 762939453125, 3814697265625, 19073486328125,
+    95367431640625, 476837158203125, 2384185791015625, 11920928955078125, 59604644775390625, 298023223876953125,
+    1490116119384765625, 7450580596923828125 };
+
+/* q * 2^e to the nearest double, ties to even; `more`: the true value is a little larger than q. q has over 53 bits and
+ * the result is a normal number. */
+static double round_scaled(uint64_t q, int e, bool more)
+{
+    int drop = 11 - __builtin_clzll(q);
+    uint64_t m = q >> drop, rest = q & (((uint64_t)1 << drop) - 1), half = (uint64_t)1 << (drop - 1), bits;
+    double scale;
+
+    if (rest > half || (rest == half && (more || (m & 1))))
+        m++;
+    bits = (uint64_t)(1023 + e + drop) << 52;
+    memcpy(&scale, &bits, sizeof scale);
+    return (double)m * scale;
+}
+
+/* w / 5^k * 2^-k, by one division of which the remainder says how to round. */
+static double divide(uint64_t w, int k)
+{
+    uint64_t d = five[k];
+    int lw = __builtin_clzll(w), ld = __builtin_clzll(d);
+    unsigned __int128 n = (unsigned __int128)(w << lw) << 63;
+    uint64_t q = (uint64_t)(n / (d << ld));
+
+    return round_scaled(q, ld - lw - 63 - k, (uint64_t)n != q * (d << ld));
+}
+
+/* w * 5^k * 2^k */
+static double multiply(uint64_t w, int k)
+{
+    unsigned __int128 n = (unsigned __int128)w * five[k];
+    uint64_t high = (uint64_t)(n >> 64);
+    int up = high ? __builtin_clzll(high) : 64 + __builtin_clzll((uint64_t)n);
+
+    n <<= up;
+    return round_scaled((uint64_t)(n >> 64), k + 64 - up, (uint64_t)n != 0);
+}
+
+/* Scans digits, of which the first 19 that count fit into *w. Returns where they end; *n is how many there were. */
+static const char *digits(const char *s, const char *end, uint64_t *w, int *kept, size_t *n)
+{
+    const char *from = s;
+
+    for (; s < end && *s >= '0' && *s <= '9'; s++) {
+        *kept += *w || *s != '0';
+        *w = *w * 10 + (uint64_t)(*s - '0');
+    }
+    *n = (size_t)(s - from);
+    return s;
+}
+
+static const char *exponent(const char *s, const char *end, int *e)
+{
+    bool negative;
+    int x = 0;
+
+    if (s == end || (*s | 0x20) != 'e')
+        return s;
+    s++;
+    negative = s < end && *s == '-';
+    s += s < end && (*s == '-' || *s == '+');
+    if (s == end)
+        return NULL;
+    for (; s < end && *s >= '0' && *s <= '9' && x < 10000; s++)
+        x = x * 10 + (*s - '0');
+    *e += negative ? -x : x;
+    return s;
+}
+
+/* Up to 19 digits and a power of ten that isn't extreme. False: not that simple, or no number. */
+static bool parse_common(const char *s, size_t n, double *out)
+{
+    const char *end = s + n;
+    bool negative = *s == '-';
+    uint64_t w = 0;
+    size_t whole, part = 0;
+    int kept = 0, e = 0;
+    double x;
+
+    s += *s == '-' || *s == '+';
+    s = digits(s, end, &w, &kept, &whole);
+    if (s < end && *s == '.')
+        s = digits(s + 1, end, &w, &kept, &part);
+    if (whole + part == 0 || kept > 19 || part > 4000)
+        return false;
+    e -= (int)part;
+    s = exponent(s, end, &e);
+    if (s != end || e <= -POWERS || e >= POWERS)
+        return false;
+    if (w <= (uint64_t)1 << 53 && e >= -22 && e <= 22) {
+        /* both are doubles, so one operation rounds once (Clinger 1990, How to read floating point numbers accurately,
+         * section 3) */
+        double ten = (double)five[e < 0 ? -e : e] * (double)((uint64_t)1 << (e < 0 ? -e : e));
+
+        x = e < 0 ? (double)w / ten : (double)w * ten;
+    } else {
+        x = !w ? 0 : e < 0 ? divide(w, -e) : multiply(w, e);
+    }
+    *out = negative ? -x : x;
+    return true;
+}
+
+bool ml_double_parse(const char *s, size_t n, double *out)
+{
+    char tmp[64], *copy = tmp, *end;
+    bool ok;
+
+    if (n == 0)
+        return false;
+    if (parse_common(s, n, out))
+        return true;
+    for (size_t i = 0; i < n; i++)
+        if (!strchr("+-.0123456789eE", s[i]) || !s[i])
+            return false;
+    if (n >= sizeof tmp)
+        copy = malloc(n + 1);
+    if (!copy)
+        return false;
+    memcpy(copy, s, n);
+    copy[n] = '\0';
+    *out = strtod(copy, &end);
+    ok = end == copy + n && strpbrk(copy, "0123456789");
+    if (copy != tmp)
+        free(copy);
+    return ok;
+}
