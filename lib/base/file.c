@@ -131,7 +131,7 @@ int ml_outfile_commit_as(struct ml_outfile *f, const char *path, struct ml_err *
 {
     int fd = f->fd;
 
-    if (f->tmp && fsync(fd) < 0)
+    if (f->tmp && !f->hint && fsync(fd) < 0)
         goto fail;
     f->fd = -1;
     if (close(fd) < 0 || (f->tmp && rename(f->tmp, path) < 0))
@@ -142,7 +142,7 @@ int ml_outfile_commit_as(struct ml_outfile *f, const char *path, struct ml_err *
     }
     free(f->tmp);
     f->tmp = NULL;
-    if (sync_parent(path, err) < 0)
+    if (!f->hint && sync_parent(path, err) < 0)
         return -1;
     ml_outfile_abort(f);
     return 0;
@@ -179,7 +179,7 @@ int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct
     return rc;
 }
 
-int ml_mkdirs(const char *path, struct ml_err *err)
+static int make_dirs(const char *path, mode_t mode, struct ml_err *err)
 {
     char *p = ml_strdup(path);
     struct stat st;
@@ -191,7 +191,7 @@ int ml_mkdirs(const char *path, struct ml_err *err)
         if (c != '/' && c != '\0')
             continue;
         *s = '\0';
-        if (mkdir(p, 0777) < 0 && (errno != EEXIST || stat(p, &st) < 0 || !S_ISDIR(st.st_mode)))
+        if (mkdir(p, mode) < 0 && (errno != EEXIST || stat(p, &st) < 0 || !S_ISDIR(st.st_mode)))
             rc = ml_err_errno(err, ML_LOCAL, "cannot make directory '%s'", p);
         *s = c;
         if (c == '\0')
@@ -199,6 +199,16 @@ int ml_mkdirs(const char *path, struct ml_err *err)
     }
     free(p);
     return rc;
+}
+
+int ml_mkdirs(const char *path, struct ml_err *err)
+{
+    return make_dirs(path, 0777, err);
+}
+
+int ml_mkdirs_private(const char *path, struct ml_err *err)
+{
+    return make_dirs(path, 0700, err);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

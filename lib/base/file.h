@@ -19,6 +19,7 @@ int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err);
  * ".<name>.XXXXXX.tmp" beside it. */
 struct ml_outfile {
     int fd;
+    bool hint; /* set before commit: not worth waiting for the disk; after a power cut the file may be empty */
     char *path, *tmp;
 };
 
@@ -42,6 +43,7 @@ int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err
 
 /* Makes a directory and its missing parents (mode 0777 & ~umask); an existing directory is fine. */
 int ml_mkdirs(const char *path, struct ml_err *err);
+int ml_mkdirs_private(const char *path, struct ml_err *err); /* those that it makes are for their owner alone: 0700 */
 
 /* Removes a file or a directory with all below it; no such path is fine. Never follows a symbolic link. */
 int ml_remove_all(const char *path, struct ml_err *err);
