@@ -28,10 +28,12 @@ int ml_registry_send(
 int ml_registry_fail(
     struct ml_registry *r, const struct ml_http_req *req, const struct ml_http_res *res, struct ml_err *err);
 
-/* registry_blob.c */
-int ml_registry_blob_has(struct ml_repo *r, const struct ml_digest *d, struct ml_err *err);
+/* registry_download.c */
 int ml_registry_blob_get(struct ml_repo *r, const struct ml_desc *d, uint64_t off, uint64_t len, ml_sink_fn *sink,
     void *ctx, struct ml_err *err);
+
+/* registry_blob.c */
+int ml_registry_blob_has(struct ml_repo *r, const struct ml_digest *d, struct ml_err *err);
 int ml_registry_blob_put(struct ml_repo *r, const struct ml_desc *d, const struct ml_source *src, struct ml_err *err);
 int ml_registry_blob_mount(
     struct ml_repo *r, const struct ml_digest *d, const struct ml_repo *from, struct ml_err *err);
