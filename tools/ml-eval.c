@@ -11,7 +11,7 @@
 #include "model/evaluation.h"
 #include "model/predictions.h"
 #include "model/summary.h"
-#include "oci/tar.h"
+#include "oci/tar_view.h"
 
 struct cfg {
     struct ml_common common;

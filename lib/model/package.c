@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "model/package_source.h"
 #include "oci/decompress.h"
+#include "oci/layer_out.h"
 #include "oci/layout.h"
 #include "oci/pack.h"
 #include "oci/ref.h"
@@ -216,19 +217,20 @@ out:
 static int add_layer(struct job *j, struct ml_package_source *s, struct ml_err *err)
 {
     struct ml_image_layer *l = &j->layers[j->n++];
-    struct ml_blobout *b = NULL;
+    struct ml_layer_out out = { .compress = ML_COMPRESS_NONE };
+    struct ml_layers *written = NULL;
     struct ml_pack pack;
     int rc = -1;
 
     if (ml_pack_plan(&s->tree, s->dest, j->p->replace, j->fs, &pack, err) < 0)
         return -1;
-    if (ml_blobout_open(j->to, &b, err) < 0 ||
-        ml_tree_write(&s->tree, pack.items, pack.n, j->epoch, ml_blobout_add, b, err) < 0 ||
-        ml_blobout_commit(b, &l->desc.digest, &l->desc.size, err) < 0 ||
+    out.view = ml_tar_view_new(&s->tree, pack.items, pack.n, j->epoch);
+    if (ml_layers_write(j->to, &out, 1, NULL, 0, &written, err) < 0 || ml_layers_commit(written, err) < 0 ||
         ml_pack_apply(&pack, &s->tree, j->fs, (int)(j->base.n + j->n - 1), err) < 0)
         goto out;
-    l->desc.media_type = ml_strdup(ML_MT_LAYER);
-    l->diff_id = l->desc.digest; /* nothing is compressed */
+    l->desc = out.desc;
+    out.desc = (struct ml_desc){ 0 };
+    l->diff_id = out.diff_id;
     l->created_by = ml_format("ml-package --add %s", pack.path);
     l->path = ml_strdup(pack.path);
     l->root = strcmp(pack.path, pack.root) ? ml_strdup(pack.root) : NULL;
@@ -238,7 +240,8 @@ static int add_layer(struct job *j, struct ml_package_source *s, struct ml_err *
     l->silent = pack.scattered; /* who looks elsewhere must read it too */
     rc = 0;
 out:
-    ml_blobout_free(b);
+    ml_desc_release(&out.desc);
+    ml_tar_view_free(out.view);
     ml_pack_release(&pack);
     return rc;
 }

@@ -14,6 +14,7 @@ struct ml_blobout;
 /* `r` must be a layout opened for writing. */
 int ml_blobout_open(struct ml_repo *r, struct ml_blobout **out, struct ml_err *err);
 int ml_blobout_add(void *blobout, const void *p, size_t n, struct ml_err *err); /* a ml_sink_fn */
+void ml_blobout_digest(struct ml_blobout *b, struct ml_digest *out); /* of all that was added; nothing can follow */
 int ml_blobout_commit(struct ml_blobout *b, struct ml_digest *digest, uint64_t *size, struct ml_err *err);
 void ml_blobout_free(struct ml_blobout *b); /* NULL is fine; what wasn't committed is gone */
 

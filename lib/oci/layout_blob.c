@@ -18,6 +18,7 @@ struct ml_blobout {
     struct ml_outfile file;
     struct ml_hasher *hasher;
     uint64_t size, flushed;
+    struct ml_digest digest; /* "" until it is known */
 };
 
 static char *blob_path(const char *dir, const struct ml_digest *d)
@@ -60,6 +61,13 @@ int ml_blobout_add(void *blobout, const void *p, size_t n, struct ml_err *err)
     return 0;
 }
 
+void ml_blobout_digest(struct ml_blobout *b, struct ml_digest *out)
+{
+    if (!b->digest.s[0])
+        ml_hasher_end(b->hasher, &b->digest);
+    *out = b->digest;
+}
+
 /* Makes the blob visible, when its digest is the one that is wanted (NULL: any). */
 static int commit(struct ml_blobout *b, const struct ml_desc *want, struct ml_digest *digest, struct ml_err *err)
 {
@@ -67,7 +75,7 @@ static int commit(struct ml_blobout *b, const struct ml_desc *want, struct ml_di
     char *path;
     int rc = 0;
 
-    ml_hasher_end(b->hasher, digest);
+    ml_blobout_digest(b, digest);
     if (want && (!ml_digest_eq(digest, &want->digest) || (want->size > 0 && b->size != want->size)))
         return ml_err_set(err, ML_INTEGRITY, "a blob that should be %s is %s", want->digest.s, digest->s);
     path = blob_path(b->dir, digest);

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define BLOCK            512
+#define BLOCK            ML_TAR_BLOCK
 #define NAME_MAX_USTAR   100
 #define PREFIX_MAX_USTAR 155
 #define ID_MAX_USTAR     07777777
@@ -161,6 +161,26 @@ out:
     return rc;
 }
 
+static int count(void *ctx, const void *p, size_t n, struct ml_err *err)
+{
+    (void)p, (void)err;
+    *(uint64_t *)ctx += n;
+    return 0;
+}
+
+uint64_t ml_tar_header_size(const struct ml_tar_entry *e)
+{
+    uint64_t n = 0;
+
+    /* nearly all of them */
+    if (strnlen(e->path, NAME_MAX_USTAR) < NAME_MAX_USTAR && is_ascii(e->path) && !e->link &&
+        e->size <= SIZE_MAX_USTAR && e->uid <= ID_MAX_USTAR && e->gid <= ID_MAX_USTAR && e->mtime >= 0 &&
+        e->mtime <= SIZE_MAX_USTAR)
+        return BLOCK;
+    (void)!ml_tar_header(e, count, &n, NULL);
+    return n;
+}
+
 int ml_tar_pad(uint64_t size, ml_sink_fn *sink, void *ctx, struct ml_err *err)
 {
     static const char zeros[BLOCK];
@@ -171,7 +191,7 @@ int ml_tar_pad(uint64_t size, ml_sink_fn *sink, void *ctx, struct ml_err *err)
 
 int ml_tar_end(ml_sink_fn *sink, void *ctx, struct ml_err *err)
 {
-    static const char zeros[2 * BLOCK];
+    static const char zeros[ML_TAR_END];
 
     return sink(ctx, zeros, sizeof zeros, err);
 }

@@ -30,9 +30,13 @@ struct ml_tar_entry {
     int64_t mtime;
 };
 
-/* Writes the header of `e`; after a file's header its e->size bytes follow, and then ml_tar_pad. ml_tar_end writes what
- * ends a tar. */
+#define ML_TAR_BLOCK 512
+#define ML_TAR_END   1024
+
+/* Writes the header of `e`, ml_tar_header_size bytes; after a file's header its e->size bytes follow, and then
+ * ml_tar_pad. ml_tar_end writes what ends a tar, ML_TAR_END bytes. */
 int ml_tar_header(const struct ml_tar_entry *e, ml_sink_fn *sink, void *ctx, struct ml_err *err);
+uint64_t ml_tar_header_size(const struct ml_tar_entry *e);
 int ml_tar_pad(uint64_t size, ml_sink_fn *sink, void *ctx, struct ml_err *err);
 int ml_tar_end(ml_sink_fn *sink, void *ctx, struct ml_err *err);
 
@@ -62,6 +66,15 @@ struct ml_tree {
 int ml_tree_scan(const char *src, struct ml_tree *out, struct ml_err *err);
 void ml_tree_release(struct ml_tree *t);
 
+/* Opens the file `e` for reading; ml_tree_close looks at it once more. ML_INTEGRITY: it isn't what was scanned any more
+ * (its size, times, inode, x bit). */
+int ml_tree_open(const struct ml_tree *t, const struct ml_tree_entry *e, int *fd, struct ml_err *err);
+int ml_tree_close(const struct ml_tree *t, const struct ml_tree_entry *e, int fd, struct ml_err *err);
+int ml_tree_changed(const struct ml_tree *t, const struct ml_tree_entry *e, struct ml_err *err); /* says so; -1 */
+
+/* Looks at every entry again: ML_INTEGRITY when anything changed, came or went since the scan. */
+int ml_tree_check(const struct ml_tree *t, struct ml_err *err);
+
 /* Where an entry of a tree goes in a layer: another path, and for a directory the mode and owner that the base has. */
 struct ml_tar_item {
     char *path;
@@ -71,14 +84,5 @@ struct ml_tar_item {
     unsigned mode;     /* of directories; files are 0644 or 0755 */
     uint64_t uid, gid; /* of directories; the rest is 0:0 */
 };
-
-/* The whole tar. What changed since the scan is ML_INTEGRITY. */
-int ml_tree_write(const struct ml_tree *t, const struct ml_tar_item *items, size_t n, int64_t epoch, ml_sink_fn *sink,
-    void *ctx, struct ml_err *err);
-
-/* The tree digest (evaluation.model in ml-card(5)): the SHA-256 of the layer tar of `src` rooted at "/", with time 0.
- * `size` (may be NULL): bytes in files. */
-int ml_tree_digest(const char *src, struct ml_digest *out, uint64_t *size, struct ml_err *err);
-int ml_tree_digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err);
 
 #endif

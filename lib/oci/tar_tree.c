@@ -12,7 +12,6 @@
 #include "base/text.h"
 #include "oci/tar.h"
 
-#define CHUNK        ((size_t)256 << 10) /* stays in the cache between reading, hashing and writing */
 #define LINK_LEN_MAX 65536
 
 static void fill(struct ml_tree_entry *e, const struct stat *st)
@@ -220,143 +219,61 @@ static int changed(const char *path, struct ml_err *err)
     return ml_err_set(err, ML_INTEGRITY, "'%s' changed while it was being read", path);
 }
 
-/* Exactly e->size bytes, and nothing behind them. */
-static int copy_bytes(int fd, const char *path, const struct ml_tree_entry *e, char *chunk, ml_sink_fn *sink, void *ctx,
-    struct ml_err *err)
-{
-    uint64_t left = e->size;
-
-    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    for (;;) {
-        ssize_t n = read(fd, chunk, CHUNK);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ml_err_errno(err, ML_LOCAL, "cannot read '%s'", path);
-        if ((uint64_t)n > left || (n == 0 && left > 0))
-            return changed(path, err);
-        if (n == 0)
-            return 0;
-        left -= (uint64_t)n;
-        if (sink(ctx, chunk, (size_t)n, err) < 0)
-            return -1;
-    }
-}
-
-static int write_file(const struct ml_tree *t, const struct ml_tree_entry *e, char *chunk, ml_sink_fn *sink, void *ctx,
-    struct ml_err *err)
+int ml_tree_changed(const struct ml_tree *t, const struct ml_tree_entry *e, struct ml_err *err)
 {
     char *path = disk_path(t, e);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (t->single ? 0 : O_NOFOLLOW));
+
+    changed(path, err);
+    free(path);
+    return -1;
+}
+
+int ml_tree_open(const struct ml_tree *t, const struct ml_tree_entry *e, int *fd, struct ml_err *err)
+{
+    char *path = disk_path(t, e);
     struct stat st;
     int rc = -1;
 
-    if (fd < 0)
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (t->single ? 0 : O_NOFOLLOW));
+    if (*fd < 0)
         ml_err_errno(err, errno == ENOENT || errno == ELOOP ? ML_INTEGRITY : ML_LOCAL, "cannot open '%s'", path);
-    else if (fstat(fd, &st) < 0)
+    else if (fstat(*fd, &st) < 0)
         ml_err_errno(err, ML_LOCAL, "cannot look at '%s'", path);
-    else if (!same(e, &st))
-        changed(path, err);
-    else if (copy_bytes(fd, path, e, chunk, sink, ctx, err) == 0)
-        rc = fstat(fd, &st) == 0 && same(e, &st) ? 0 : changed(path, err);
-    if (fd >= 0)
-        close(fd);
+    else
+        rc = same(e, &st) ? 0 : changed(path, err);
+    if (rc < 0 && *fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
     free(path);
     return rc;
 }
 
-static int write_item(const struct ml_tree *t, const struct ml_tar_item *it, int64_t epoch, char *chunk,
-    ml_sink_fn *sink, void *ctx, struct ml_err *err)
+int ml_tree_close(const struct ml_tree *t, const struct ml_tree_entry *e, int fd, struct ml_err *err)
 {
-    struct ml_tar_entry h = { .path = it->path, .type = it->whiteout ? ML_TAR_FILE : ML_TAR_DIR, .mtime = epoch };
-    const struct ml_tree_entry *e = it->entry < 0 ? NULL : &t->v[it->entry];
+    struct stat st;
+    bool still = fstat(fd, &st) == 0 && same(e, &st);
 
-    if (e) {
-        h.type = e->type;
-        h.link = e->link;
-        h.size = e->size;
-    }
-    h.mode = h.type == ML_TAR_SYMLINK ? 0777 : h.type == ML_TAR_DIR ? it->mode : e && e->exec ? 0755 : 0644;
-    if (h.type == ML_TAR_DIR) {
-        h.uid = it->uid;
-        h.gid = it->gid;
-    }
-    if (ml_tar_header(&h, sink, ctx, err) < 0)
-        return -1;
-    if (!e || e->type != ML_TAR_FILE)
-        return 0;
-    if (write_file(t, e, chunk, sink, ctx, err) < 0)
-        return -1;
-    return ml_tar_pad(e->size, sink, ctx, err);
+    close(fd);
+    return still ? 0 : ml_tree_changed(t, e, err);
 }
 
-/* Files were checked while they were read; here the rest: nothing came, went, or became another link. */
-static int check_rest(const struct ml_tree *t, const struct ml_tree_entry *e, struct ml_err *err)
+static int check(const struct ml_tree *t, const struct ml_tree_entry *e, struct ml_err *err)
 {
     char *path = disk_path(t, e);
     struct stat st;
     int rc = 0;
 
-    if ((e == &t->top ? stat(path, &st) : lstat(path, &st)) < 0 || !same(e, &st))
+    if ((e == &t->top || t->single ? stat(path, &st) : lstat(path, &st)) < 0 || !same(e, &st))
         rc = changed(path, err);
     free(path);
     return rc;
 }
 
-int ml_tree_write(const struct ml_tree *t, const struct ml_tar_item *items, size_t n, int64_t epoch, ml_sink_fn *sink,
-    void *ctx, struct ml_err *err)
+int ml_tree_check(const struct ml_tree *t, struct ml_err *err)
 {
-    char *chunk = ml_malloc(CHUNK);
-    int rc = -1;
-
-    for (size_t i = 0; i < n; i++)
-        if (write_item(t, &items[i], epoch, chunk, sink, ctx, err) < 0)
-            goto out;
     for (size_t i = 0; i < t->n; i++)
-        if (t->v[i].type != ML_TAR_FILE && check_rest(t, &t->v[i], err) < 0)
-            goto out;
-    if (!t->single && check_rest(t, &t->top, err) < 0)
-        goto out;
-    rc = ml_tar_end(sink, ctx, err);
-out:
-    free(chunk);
-    return rc;
-}
-
-static int hash_sink(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    (void)err;
-    ml_hasher_add(ctx, p, n);
-    return 0;
-}
-
-int ml_tree_digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err)
-{
-    struct ml_tar_item *items = ml_calloc(t->n + 1, sizeof *items);
-    struct ml_hasher *h = ml_hasher_new();
-    int rc;
-
-    for (size_t i = 0; i < t->n; i++)
-        items[i] = (struct ml_tar_item){ .path = t->v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
-    rc = ml_tree_write(t, items, t->n, 0, hash_sink, h, err);
-    if (rc == 0)
-        ml_hasher_end(h, out);
-    ml_hasher_free(h);
-    free(items);
-    return rc;
-}
-
-int ml_tree_digest(const char *src, struct ml_digest *out, uint64_t *size, struct ml_err *err)
-{
-    struct ml_tree t;
-    int rc;
-
-    if (ml_tree_scan(src, &t, err) < 0)
-        return -1;
-    rc = ml_tree_digest_of(&t, out, err);
-    if (size)
-        *size = t.size;
-    ml_tree_release(&t);
-    return rc;
+        if (check(t, &t->v[i], err) < 0)
+            return -1;
+    return t->single ? 0 : check(t, &t->top, err);
 }

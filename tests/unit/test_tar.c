@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "oci/tar.h"
+#include "oci/tar_view.h"
 
 static char dir[] = "/tmp/test_tar.XXXXXX";
 
@@ -235,76 +235,177 @@ static void refuses_what_a_layer_cannot_hold(void **state)
     refused("UTF-8");
 }
 
-static int touch_sink(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    (void)p, (void)n, (void)err;
-    if (ctx)
-        put(ctx, "changed", 0644);
-    return 0;
-}
-
-/* Something is written to `path` between the scan and the end. */
-static int write_while(const char *path, struct ml_err *err)
+/* Reads the whole of `t` by its view in pieces of `step` bytes; `path` (may be NULL) is written to before the last. */
+static int read_while(const char *path, size_t step, struct ml_err *err)
 {
     struct ml_tree t;
-    struct ml_tar_item items[4];
-    int rc;
+    struct ml_tar_view *v;
+    struct ml_source src;
+    char *chunk = ml_malloc(step);
+    uint64_t off = 0;
+    int64_t n;
 
     assert_int_equal(ml_tree_scan("t", &t, err), 0);
-    for (size_t i = 0; i < t.n; i++)
-        items[i] = (struct ml_tar_item){ .path = t.v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
-    rc = ml_tree_write(&t, items, t.n, 0, touch_sink, (void *)path, err);
+    v = ml_tar_view_tree(&t);
+    src = ml_tar_view_source(v);
+    while ((n = src.read(src.ctx, off, chunk, step, err)) > 0) {
+        off += (uint64_t)n;
+        if (path && off + step >= ml_tar_view_size(v)) {
+            put(path, "changed", 0644);
+            path = NULL;
+        }
+    }
+    if (n == 0)
+        n = ml_tar_view_finish(v, err);
+    ml_tar_view_free(v);
     ml_tree_release(&t);
-    return rc;
+    free(chunk);
+    return (int)n;
 }
 
 static void a_source_that_changes_is_noticed(void **state)
 {
+    static const char *const paths[] = { "t/one", "t/two/new", "t/new" };
     struct ml_err err = ML_ERR_INIT;
 
     (void)state;
     put("t/one", "1", 0644);
     mkdir("t/two", 0755);
-    assert_int_equal(write_while(NULL, &err), 0);
-    assert_int_equal(write_while("t/one", &err), -1);
-    assert_int_equal(err.code, ML_INTEGRITY);
-    assert_int_equal(write_while("t/two/new", &err), -1);
-    assert_int_equal(err.code, ML_INTEGRITY);
-    assert_int_equal(write_while("t/new", &err), -1);
-    assert_int_equal(err.code, ML_INTEGRITY);
+    for (size_t step = 512; step <= 2048; step *= 4) {
+        assert_int_equal(read_while(NULL, step, &err), 0);
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(read_while(paths[i], step, &err), -1);
+            assert_int_equal(err.code, ML_INTEGRITY);
+        }
+        unlink("t/new");
+        unlink("t/two/new");
+    }
 }
 
-static int rewrite_sink(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    struct timespec then[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000 } };
-
-    int fd = open("t/two", O_WRONLY);
-
-    (void)ctx, (void)p, (void)n, (void)err;
-    assert_int_equal(write(fd, "2", 1), 1);
-    close(fd);
-    assert_int_equal(utimensat(AT_FDCWD, "t/two", then, 0), 0);
-    return 0;
-}
-
-/* Written in place, with the size and the time that it had: only ctime tells. */
-static void a_change_that_hides_is_noticed(void **state)
+/* The first block of a file is read; then `change` happens; then the rest is. */
+static void change_inside(void (*change)(void))
 {
     struct timespec then[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000 } };
     struct ml_err err = ML_ERR_INIT;
+    char text[2000], chunk[512];
     struct ml_tree t;
-    struct ml_tar_item items[2];
+    struct ml_tar_view *v;
+    struct ml_source src;
+    uint64_t off = 0;
+    int64_t n;
+
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    put("t/two", text, 0644);
+    assert_int_equal(utimensat(AT_FDCWD, "t/two", then, 0), 0);
+    usleep(20000);
+    assert_int_equal(ml_tree_scan("t", &t, &err), 0);
+    v = ml_tar_view_tree(&t);
+    src = ml_tar_view_source(v);
+    while ((n = src.read(src.ctx, off, chunk, sizeof chunk, &err)) > 0) {
+        off += (uint64_t)n;
+        if (off == 1024)
+            change();
+    }
+    assert_int_equal(n, -1); /* noticed behind the file's last byte, before the tar's */
+    assert_int_equal(err.code, ML_INTEGRITY);
+    assert_true(off < 512 + 2048);
+    ml_tar_view_free(v);
+    ml_tree_release(&t);
+}
+
+/* Written in place, with the size and the time that it had: only ctime tells. */
+static void rewrite_unseen(void)
+{
+    struct timespec then[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000 } };
+    int fd = open("t/two", O_WRONLY);
+
+    assert_int_equal(write(fd, "2", 1), 1);
+    close(fd);
+    assert_int_equal(utimensat(AT_FDCWD, "t/two", then, 0), 0);
+}
+
+static void shorten(void)
+{
+    assert_int_equal(truncate("t/two", 600), 0);
+}
+
+static void lengthen(void)
+{
+    assert_int_equal(truncate("t/two", 6000), 0);
+}
+
+static void make_executable(void)
+{
+    assert_int_equal(chmod("t/two", 0755), 0);
+}
+
+static void a_change_while_it_is_read_is_noticed(void **state)
+{
+    (void)state;
+    change_inside(rewrite_unseen);
+    change_inside(shorten);
+    change_inside(lengthen);
+    change_inside(make_executable);
+}
+
+static void a_link_that_leads_elsewhere_is_noticed(void **state)
+{
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_tree t;
+    struct ml_tar_view *v;
 
     (void)state;
-    put("t/one", "1", 0644);
-    put("t/two", "1", 0644);
-    assert_int_equal(utimensat(AT_FDCWD, "t/two", then, 0), 0);
+    assert_int_equal(symlink("a", "t/l"), 0);
     assert_int_equal(ml_tree_scan("t", &t, &err), 0);
-    usleep(20000);
-    for (size_t i = 0; i < t.n; i++)
-        items[i] = (struct ml_tar_item){ .path = t.v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
-    assert_int_equal(ml_tree_write(&t, items, t.n, 0, rewrite_sink, NULL, &err), -1);
+    v = ml_tar_view_tree(&t);
+    assert_int_equal(ml_tar_view_finish(v, &err), 0);
+    unlink("t/l");
+    assert_int_equal(symlink("b", "t/l"), 0);
+    assert_int_equal(ml_tar_view_finish(v, &err), -1);
     assert_int_equal(err.code, ML_INTEGRITY);
+    ml_tar_view_free(v);
+    ml_tree_release(&t);
+}
+
+/* Whatever is asked for is what stands there: every offset, several lengths, forwards and backwards. */
+static void a_view_can_be_read_anywhere(void **state)
+{
+    static const size_t steps[] = { 1, 7, 512, 700, 5000 };
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_tree t;
+    struct ml_tar_view *v;
+    struct ml_source src;
+    char *all, part[5000], name[200];
+    size_t size;
+
+    (void)state;
+    memset(name, 'n', sizeof name);
+    memcpy(name, "t/\xc3\xa4", 4);
+    name[150] = '\0'; /* a pax header */
+    put(name, "long", 0644);
+    mkdir("t/a", 0755);
+    put("t/a/empty", "", 0644);
+    put("t/a/b", "some bytes", 0644);
+    put("t/z", "z", 0755);
+    assert_int_equal(symlink("a/b", "t/l"), 0);
+    assert_int_equal(ml_tree_scan("t", &t, &err), 0);
+    v = ml_tar_view_tree(&t);
+    src = ml_tar_view_source(v);
+    size = (size_t)ml_tar_view_size(v);
+    all = ml_malloc(size + 1);
+    assert_int_equal(src.read(src.ctx, 0, all, size + 1, &err), size);
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
+        for (size_t at = 0; at <= size; at += s < 2 ? 1 : 97) {
+            size_t off = s % 2 ? size - at : at, want = off + steps[s] > size ? size - off : steps[s];
+
+            assert_int_equal(src.read(src.ctx, off, part, steps[s], &err), want);
+            assert_memory_equal(part, all + off, want);
+        }
+    }
+    assert_int_equal(src.read(src.ctx, size + 512, part, 1, &err), 0);
+    free(all);
+    ml_tar_view_free(v);
     ml_tree_release(&t);
 }
 
@@ -336,7 +437,9 @@ int main(void)
         cmocka_unit_test_setup(times_modes_and_links_change_nothing, fresh),
         cmocka_unit_test_setup(refuses_what_a_layer_cannot_hold, fresh),
         cmocka_unit_test_setup(a_source_that_changes_is_noticed, fresh),
-        cmocka_unit_test_setup(a_change_that_hides_is_noticed, fresh),
+        cmocka_unit_test_setup(a_change_while_it_is_read_is_noticed, fresh),
+        cmocka_unit_test_setup(a_link_that_leads_elsewhere_is_noticed, fresh),
+        cmocka_unit_test_setup(a_view_can_be_read_anywhere, fresh),
         cmocka_unit_test_setup(a_file_stands_for_itself, fresh),
     };
 

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A tar at any offset: where each item begins is known, the rest is made on the way. */
+#include "oci/tar_view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define CHUNK ((size_t)256 << 10) /* stays in the cache between reading and hashing */
+#define NONE  ((size_t)-1)
+
+struct ml_tar_view {
+    const struct ml_tree *t;
+    const struct ml_tar_item *items;
+    struct ml_tar_item *own; /* of a tree's own view */
+    size_t n;
+    int64_t epoch;
+    uint64_t *at;     /* n + 1: where each item's header begins, and the tar's end */
+    size_t header_of; /* whose header `header` is, or NONE */
+    struct ml_buf header;
+    const struct ml_tree_entry *open; /* whose descriptor fd is */
+    int fd;
+};
+
+static const struct ml_tree_entry *entry_of(const struct ml_tar_view *v, size_t i)
+{
+    return v->items[i].entry < 0 ? NULL : &v->t->v[v->items[i].entry];
+}
+
+static uint64_t data_size(const struct ml_tar_view *v, size_t i)
+{
+    const struct ml_tree_entry *e = entry_of(v, i);
+
+    return e && e->type == ML_TAR_FILE ? e->size : 0;
+}
+
+static struct ml_tar_entry header_entry(const struct ml_tar_view *v, size_t i)
+{
+    const struct ml_tar_item *it = &v->items[i];
+    const struct ml_tree_entry *e = entry_of(v, i);
+    struct ml_tar_entry h = { .path = it->path, .type = it->whiteout ? ML_TAR_FILE : ML_TAR_DIR, .mtime = v->epoch };
+
+    if (e) {
+        h.type = e->type;
+        h.link = e->link;
+        h.size = e->size;
+    }
+    h.mode = h.type == ML_TAR_SYMLINK ? 0777 : h.type == ML_TAR_DIR ? it->mode : e && e->exec ? 0755 : 0644;
+    if (h.type == ML_TAR_DIR) {
+        h.uid = it->uid;
+        h.gid = it->gid;
+    }
+    return h;
+}
+
+static uint64_t padded(uint64_t size)
+{
+    return (size + ML_TAR_BLOCK - 1) / ML_TAR_BLOCK * ML_TAR_BLOCK;
+}
+
+struct ml_tar_view *ml_tar_view_new(const struct ml_tree *t, const struct ml_tar_item *items, size_t n, int64_t epoch)
+{
+    struct ml_tar_view *v = ml_malloc(sizeof *v);
+    uint64_t at = 0;
+
+    *v = (struct ml_tar_view){ .t = t, .items = items, .n = n, .epoch = epoch, .header_of = NONE, .fd = -1 };
+    ml_buf_init(&v->header, ML_BUF_MAX);
+    v->at = ml_calloc(n + 1, sizeof *v->at);
+    for (size_t i = 0; i < n; i++) {
+        struct ml_tar_entry h = header_entry(v, i);
+
+        v->at[i] = at;
+        at += ml_tar_header_size(&h) + padded(data_size(v, i));
+    }
+    v->at[n] = at;
+    return v;
+}
+
+struct ml_tar_view *ml_tar_view_tree(const struct ml_tree *t)
+{
+    struct ml_tar_item *items = ml_calloc(t->n + 1, sizeof *items);
+    struct ml_tar_view *v;
+
+    for (size_t i = 0; i < t->n; i++)
+        items[i] = (struct ml_tar_item){ .path = t->v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
+    v = ml_tar_view_new(t, items, t->n, 0);
+    v->own = items;
+    return v;
+}
+
+void ml_tar_view_free(struct ml_tar_view *v)
+{
+    if (!v)
+        return;
+    if (v->fd >= 0)
+        close(v->fd);
+    ml_buf_release(&v->header);
+    free(v->at);
+    free(v->own);
+    free(v);
+}
+
+uint64_t ml_tar_view_size(const struct ml_tar_view *v)
+{
+    return v->at[v->n] + ML_TAR_END;
+}
+
+/* Done with the open file. */
+static int leave(struct ml_tar_view *v, struct ml_err *err)
+{
+    int fd = v->fd;
+
+    if (fd < 0)
+        return 0;
+    v->fd = -1;
+    return ml_tree_close(v->t, v->open, fd, err);
+}
+
+static int enter(struct ml_tar_view *v, const struct ml_tree_entry *e, struct ml_err *err)
+{
+    if (v->fd >= 0 && v->open == e)
+        return 0;
+    if (leave(v, err) < 0 || ml_tree_open(v->t, e, &v->fd, err) < 0)
+        return -1;
+    v->open = e;
+    if (e->size > CHUNK)
+        posix_fadvise(v->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return 0;
+}
+
+static int add(void *buf, const void *p, size_t n, struct ml_err *err)
+{
+    (void)err;
+    ml_buf_add(buf, p, n);
+    return 0;
+}
+
+/* The item that holds offset `off`, which lies before the tar's end marker. The one last read or the next is likely. */
+static size_t find(const struct ml_tar_view *v, uint64_t off)
+{
+    size_t low = 0, high = v->n, i = v->header_of;
+
+    if (i != NONE && v->at[i] <= off && (off < v->at[i + 1] || (++i < v->n && off < v->at[i + 1])))
+        return i;
+    while (high - low > 1) { /* at[low] <= off < at[high] */
+        size_t mid = low + (high - low) / 2;
+
+        if (v->at[mid] <= off)
+            low = mid;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *out, struct ml_err *err)
+{
+    static const char zeros[ML_TAR_END];
+    uint64_t data;
+    size_t i;
+
+    *out = (struct ml_tar_piece){ .p = zeros, .fd = -1 };
+    if (off >= v->at[v->n]) {
+        uint64_t size = ml_tar_view_size(v);
+
+        out->len = off < size ? size - off : 0;
+        return leave(v, err);
+    }
+    i = find(v, off);
+    off -= v->at[i];
+    if (v->header_of != i) {
+        struct ml_tar_entry h = header_entry(v, i);
+
+        ml_buf_reset(&v->header);
+        (void)!ml_tar_header(&h, add, &v->header, NULL);
+        v->header_of = i;
+    }
+    if (off < v->header.len) {
+        out->p = v->header.data + off;
+        out->len = v->header.len - off;
+        return leave(v, err);
+    }
+    off -= v->header.len;
+    data = data_size(v, i);
+    if (off < data) {
+        *out = (struct ml_tar_piece){ .off = off, .len = data - off };
+        if (enter(v, entry_of(v, i), err) < 0)
+            return -1;
+        out->fd = v->fd;
+        return 0;
+    }
+    out->len = padded(data) - off;
+    return leave(v, err);
+}
+
+/* Up to `n` bytes of the open file; the last look at it when they are its last. */
+static int64_t read_file(struct ml_tar_view *v, const struct ml_tar_piece *piece, void *p, size_t n, struct ml_err *err)
+{
+    ssize_t got;
+
+    if (n > piece->len)
+        n = (size_t)piece->len;
+    do
+        got = pread(piece->fd, p, n, (off_t)piece->off);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return ml_err_errno(err, ML_LOCAL, "cannot read '%s'", v->open->path);
+    if (got == 0)
+        return ml_tree_changed(v->t, v->open, err);
+    if ((uint64_t)got == piece->len && leave(v, err) < 0)
+        return -1;
+    return got;
+}
+
+static int64_t view_read(void *ctx, uint64_t off, void *p, size_t n, struct ml_err *err)
+{
+    struct ml_tar_view *v = ctx;
+    char *out = p;
+    size_t done = 0;
+
+    while (done < n) {
+        struct ml_tar_piece piece;
+        int64_t got;
+
+        if (ml_tar_view_piece(v, off + done, &piece, err) < 0)
+            return -1;
+        if (piece.len == 0)
+            break;
+        if (piece.fd >= 0) {
+            got = read_file(v, &piece, out + done, n - done, err);
+            if (got < 0)
+                return -1;
+        } else {
+            got = (int64_t)(piece.len < n - done ? piece.len : n - done);
+            memcpy(out + done, piece.p, (size_t)got);
+        }
+        done += (size_t)got;
+    }
+    return (int64_t)done;
+}
+
+struct ml_source ml_tar_view_source(struct ml_tar_view *v)
+{
+    return (struct ml_source){ .read = view_read, .ctx = v };
+}
+
+int ml_tar_view_finish(struct ml_tar_view *v, struct ml_err *err)
+{
+    return leave(v, err) < 0 ? -1 : ml_tree_check(v->t, err);
+}
+
+int ml_tar_view_digest(struct ml_tar_view *v, struct ml_digest *out, struct ml_err *err)
+{
+    struct ml_hasher *h = ml_hasher_new();
+    char *chunk = ml_malloc(CHUNK);
+    uint64_t off = 0;
+    int64_t n;
+
+    while ((n = view_read(v, off, chunk, CHUNK, err)) > 0) {
+        ml_hasher_add(h, chunk, (size_t)n);
+        off += (uint64_t)n;
+    }
+    if (n == 0 && ml_tar_view_finish(v, err) < 0)
+        n = -1;
+    if (n == 0)
+        ml_hasher_end(h, out);
+    free(chunk);
+    ml_hasher_free(h);
+    return n < 0 ? -1 : 0;
+}
+
+int ml_tree_digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err)
+{
+    struct ml_tar_view *v = ml_tar_view_tree(t);
+    int rc = ml_tar_view_digest(v, out, err);
+
+    ml_tar_view_free(v);
+    return rc;
+}
+
+int ml_tree_digest(const char *src, struct ml_digest *out, uint64_t *size, struct ml_err *err)
+{
+    struct ml_tree t;
+    int rc;
+
+    if (ml_tree_scan(src, &t, err) < 0)
+        return -1;
+    rc = ml_tree_digest_of(&t, out, err);
+    if (size)
+        *size = t.size;
+    ml_tree_release(&t);
+    return rc;
+}
