@@ -11,6 +11,7 @@ int ml_err_vset(struct ml_err *err, enum ml_code code, const char *fmt, va_list 
     if (!err)
         return -1;
     err->code = code;
+    err->detail = 0;
     vsnprintf(err->msg, sizeof err->msg, fmt, ap);
     return -1;
 }

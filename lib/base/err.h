@@ -20,11 +20,13 @@ enum ml_code {
 struct ml_err {
     int code;
     char msg[1000];
+    int detail; /* what exactly, where a caller may act on it: a number of the module that says so in its header (see
+                   oci/repo.h), set after ml_err_set, which clears it */
 };
 
 #define ML_ERR_INIT                                                                                                    \
     {                                                                                                                  \
-        0, ""                                                                                                          \
+        0, "", 0                                                                                                       \
     }
 
 /* Sets code and one-line message (lower case, no full stop, subjects in single quotes, what to do next).

@@ -402,6 +402,7 @@ static const struct ml_repo_ops layout_ops = {
     .manifest_put = layout_manifest_put,
     .blob_has = ml_layout_blob_has,
     .blob_get = ml_layout_blob_get,
+    .blob_fd = ml_layout_blob_fd,
     .blob_put = ml_layout_blob_put,
     .blob_mount = ml_layout_blob_mount,
     .tags = layout_tags,

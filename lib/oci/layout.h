@@ -19,6 +19,7 @@ int ml_blobout_commit(struct ml_blobout *b, struct ml_digest *digest, uint64_t *
 void ml_blobout_free(struct ml_blobout *b); /* NULL is fine; what wasn't committed is gone */
 
 /* The operations on blobs (repo.h says what they do). */
+int ml_layout_blob_fd(struct ml_repo *r, const struct ml_desc *d, int *fd, uint64_t *at, struct ml_err *err);
 int ml_layout_blob_get(struct ml_repo *r, const struct ml_desc *d, uint64_t off, uint64_t len, ml_sink_fn *sink,
     void *ctx, struct ml_err *err);
 int ml_layout_blob_has(struct ml_repo *r, const struct ml_digest *d, struct ml_err *err);

@@ -189,6 +189,14 @@ int ml_layout_blob_get(struct ml_repo *r, const struct ml_desc *d, uint64_t off,
     return rc;
 }
 
+int ml_layout_blob_fd(struct ml_repo *r, const struct ml_desc *d, int *fd, uint64_t *at, struct ml_err *err)
+{
+    uint64_t size;
+
+    *at = 0;
+    return blob_open(r->ref.place, &d->digest, d->size, fd, &size, err);
+}
+
 int ml_layout_blob_has(struct ml_repo *r, const struct ml_digest *d, struct ml_err *err)
 {
     const char *dir = r->ref.place;

@@ -203,6 +203,34 @@ out:
     return rv;
 }
 
+static bool says(const struct ml_http_res *res, const char *const *words)
+{
+    while (*words && !strcasestr(ml_buf_str(&res->body), *words))
+        words++;
+    return *words;
+}
+
+/* Why a manifest isn't taken, as far as that can be told: the codes are the specification's, the words of a refused
+ * media type each registry's own. */
+static void explain_refusal(const struct ml_http_res *res, struct ml_err *err)
+{
+    static const char *const type[] = { "media type", "mediatype", "media_type", "content type", "artifact type",
+        NULL };
+    static const char *const no[] = { "unknown", "unsupported", "not supported", "unrecognized", "not allowed",
+        "not permitted", "invalid", NULL };
+    static const char *const lacking[] = { "BLOB_UNKNOWN", NULL };
+
+    if (!err || res->status / 100 != 4 || res->status == 401 || res->status == 429)
+        return;
+    if (says(res, lacking)) {
+        ml_err_wrap(err, "the registry lacks a part of the image that it should have (did it clean up meanwhile? send "
+                         "the image again)");
+        err->detail = ML_REPO_BLOB;
+    } else if (res->status == 415 || (says(res, type) && says(res, no))) {
+        err->detail = ML_REPO_TYPE;
+    }
+}
+
 static int manifest_put(
     struct ml_repo *repo, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err)
 {
@@ -223,8 +251,10 @@ static int manifest_put(
     req.body = p;
     req.body_len = n;
     rv = ml_registry_send(r, &req, NULL, &res, err);
-    if (!rv && res.status != 201)
+    if (!rv && res.status != 201) {
         rv = ml_registry_fail(r, &req, &res, err);
+        explain_refusal(&res, err);
+    }
     if (!rv)
         rv = check_digest(d.s, &d, &res, err);
     ml_http_res_release(&res);

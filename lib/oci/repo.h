@@ -39,8 +39,16 @@ struct ml_manifest {
 
 void ml_manifest_release(struct ml_manifest *m);
 
+/* What an error of these operations may be in detail (err->detail, beside its code). */
+enum ml_repo_detail {
+    ML_REPO_TYPE = 1, /* manifest_put: the registry takes no manifest with such media types (GitLab's and others have a
+                         list of those they take); the same content as a plain image may do */
+    ML_REPO_BLOB,     /* manifest_put: the registry lacks a blob or manifest that this one names */
+};
+
 struct ml_repo; /* an open repository */
 
+/* May be called from several threads at once, except close. */
 struct ml_repo_ops {
     /* Manifest by tag or digest: 0, 1 when there is none (the repository itself missing included), -1. HEAD fills only
      * desc. */
@@ -56,7 +64,12 @@ struct ml_repo_ops {
      * end). */
     int (*blob_get)(struct ml_repo *r, const struct ml_desc *d, uint64_t off, uint64_t len, ml_sink_fn *sink, void *ctx,
         struct ml_err *err);
-    /* Stores a blob; 0 also when it was there already. ML_INTEGRITY when the source's bytes aren't d. */
+    /* The file that has blob d's bytes, from offset *at on, which the caller closes: 0, 1 when there is none, -1. Its
+     * size is checked, its digest isn't. NULL: no repository of this kind has one. */
+    int (*blob_fd)(struct ml_repo *r, const struct ml_desc *d, int *fd, uint64_t *at, struct ml_err *err);
+    /* Stores a blob; 0 also when it was there already. ML_INTEGRITY when the source's bytes aren't d: a layout hashes
+     * them, a registry is sent them as they are and refuses. The source may be read more than once, and in any thread,
+     * but not by two at once. */
     int (*blob_put)(struct ml_repo *r, const struct ml_desc *d, const struct ml_source *src, struct ml_err *err);
     /* Makes a blob of another repository of the same registry (or layout) appear here without moving bytes: 0 done, 1
      * not possible, -1. */

@@ -351,6 +351,13 @@ CARD
     ! there "$OPEN/$N" 1 "$A" 2>/dev/null
 }
 
+@test "a registry that lacks a blob of the manifest: exit 5, and says so plainly" {
+    faulty '[{"name": "gone", "method": "HEAD", "path": "/blobs/", "status": 200}]'
+    push a "$P/$N:1"
+    ends 5 "lacks a part of the image.*400.*MANIFEST_BLOB_UNKNOWN"
+    [ "$(fired "$PWD" proxy gone)" -ge 1 ]
+}
+
 @test "an answer with control characters can't drive the terminal" {
     faulty '[{"name": "esc", "method": "PUT", "path": "/manifests/1$", "status": 403, "body": "{\"message\": \"a\\u001b[31mb\\nml-publish: forged\"}"}]'
     run --separate-stderr ml-publish push -q --image "oci:$IMG:a" "$P/$N:1" </dev/null
