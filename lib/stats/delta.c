@@ -141,7 +141,7 @@ static bool difference_se(
         unit = unit_a > unit_b ? unit_a : unit_b;
         for (size_t i = 0; i < n; i++)
             y[i] = ldexp(y[i], unit_b - unit) - ldexp(x[i], unit_a - unit);
-        ok = ml_measure_se(a, y, delong, &out->se, &out->interval_reason);
+        ok = ml_measure_se(a, ml_measure_squares(a, y), delong, &out->se, &out->interval_reason);
         if (ok)
             out->se = ldexp(out->se, unit);
     }

@@ -152,11 +152,10 @@ static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, doub
 static bool linearise(struct ml_measure *m, const struct ml_metric *metric, struct ml_estimate *e)
 {
     bool delong = metric->scale == ML_SCALE_AUC && ml_measure_plain(m);
+    double squares;
     int unit;
 
-    if (!m->psi)
-        m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);
-    if (!ml_measure_psi_unit(m, metric, delong, m->psi, &unit, &e->v)) {
+    if (!ml_measure_psi_squares(m, metric, delong, &squares, &unit, &e->v)) {
         if (!e->v.ok)
             e->interval_reason = e->v.reason;
         return false;
@@ -165,7 +164,7 @@ static bool linearise(struct ml_measure *m, const struct ml_metric *metric, stru
         e->interval_reason = ONE_ROW_CLASS;
         return false;
     }
-    e->has_se = ml_measure_se(m, m->psi, delong, &e->se, &e->interval_reason);
+    e->has_se = ml_measure_se(m, squares, delong, &e->se, &e->interval_reason);
     if (e->has_se)
         e->se = ldexp(e->se, unit);
     if (e->se <= ml_measure_noise(metric, e->v.value))

@@ -10,6 +10,7 @@
 #include "stats/order.h"
 #include "stats/sum.h"
 
+#define CELLS_MAX    ((size_t)1 << 20) /* a confusion matrix that is kept */
 #define WEIGHT_LARGE 1e30
 #define WEIGHT_SMALL 1e-30
 
@@ -132,6 +133,8 @@ void ml_measure_free(struct ml_measure *m)
         ml_counts_free(m->sums);
     free(m->weight);
     free(m->order);
+    free(m->cells);
+    free(m->sorted);
     free(m->psi);
     free(m);
 }
@@ -243,27 +246,81 @@ static void spread_cells(const struct ml_sample *s, const struct cell_psi *cell,
     }
 }
 
+/* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a). */
+static bool cell_influences(
+    struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell, struct ml_value *v)
+{
+    size_t k = (size_t)m->s.classes;
+
+    own_counts(m);
+    *cell = (struct cell_psi){ 0, ml_calloc(3 * k + 1, sizeof(double)), NULL, NULL };
+    cell->b = cell->a + k;
+    cell->d = cell->b + k;
+    ml_counts_value(&m->s, metric, m->sums, v, cell);
+    v->n = ml_counts_rows(&m->s, metric, m->rows);
+    return v->ok;
+}
+
 bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v)
 {
     struct weighting by = { m->s.weight, NULL };
-    size_t k = (size_t)m->s.classes;
-    struct cell_psi cell = { 0, NULL, NULL, NULL };
+    struct cell_psi cell;
 
     *unit = 0;
     if (!applies(m, metric, v))
         return false;
     if (!ml_counts_has(metric->id))
         return value_and_psi(m, metric, &by, delong, v, psi, unit) && metric->scale != ML_SCALE_BOOTSTRAP;
-    own_counts(m);
-    cell.a = ml_calloc(3 * k + 1, sizeof(double));
-    cell.b = cell.a + k;
-    cell.d = cell.b + k;
-    if (ml_counts_value(&m->s, metric, m->sums, v, &cell) && psi)
+    if (cell_influences(m, metric, &cell, v) && psi)
         spread_cells(&m->s, &cell, psi);
-    v->n = ml_counts_rows(&m->s, metric, m->rows);
     free(cell.a);
     return v->ok;
+}
+
+/* Sum of squared influences over the cells of the confusion matrix, each with its rows. */
+static double cell_squares(struct ml_measure *m, const struct cell_psi *cell)
+{
+    size_t k = (size_t)m->s.classes;
+    struct ml_sum sum = { 0, 0 };
+
+    if (!m->cells) {
+        m->cells = ml_malloc((k * k + 1) * sizeof *m->cells);
+        ml_sample_confusion(&m->s, m->cells);
+    }
+    for (size_t y = 0; y < k; y++)
+        for (size_t p = 0; p < k; p++) {
+            double psi = cell->c + cell->a[y] + cell->b[p] + (y == p ? cell->d[y] : 0);
+
+            ml_sum_add(&sum, (double)m->cells[y * k + p] * (psi * psi));
+        }
+    return ml_sum_value(&sum);
+}
+
+bool ml_measure_psi_squares(
+    struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares, int *unit, struct ml_value *v)
+{
+    size_t k = (size_t)m->s.classes;
+    bool counts = ml_counts_has(metric->id), ranks = ml_rank_has(metric->id) && m->s.task == ML_TASK_BINARY;
+    struct cell_psi cell;
+
+    *unit = 0;
+    if (ml_measure_plain(m) && ((counts && k < CELLS_MAX / (k + 1)) || ranks)) {
+        if (!applies(m, metric, v))
+            return false;
+        if (ranks)
+            return ml_rank_plain(m, metric, delong, v, squares);
+        if (cell_influences(m, metric, &cell, v))
+            *squares = cell_squares(m, &cell);
+        free(cell.a);
+        return v->ok;
+    }
+    if (!m->psi)
+        m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);
+    if (!ml_measure_psi_unit(m, metric, delong, m->psi, unit, v))
+        return false;
+    *squares = ml_measure_squares(m, m->psi);
+    return true;
 }
 
 void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *out)
@@ -285,16 +342,12 @@ bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double
     return true;
 }
 
-bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, double *se, const char **reason)
+double ml_measure_squares(const struct ml_measure *m, const double *psi)
 {
-    size_t n = m->s.n, units = ml_measure_units(m);
-    double *groups, factor = (double)units / ((double)units - 1);
+    size_t n = m->s.n;
+    double *groups;
     struct ml_sum sum = { 0, 0 };
 
-    if (units < 2) {
-        *reason = m->groups ? "an interval needs two groups" : "an interval needs two rows";
-        return false;
-    }
     if (!m->s.group) {
         for (size_t i = 0; i < n; i++) {
             double x = (m->s.weight ? m->s.weight[i] : 1) * psi[i];
@@ -309,7 +362,18 @@ bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, d
             ml_sum_add(&sum, groups[g] * groups[g]);
         free(groups);
     }
-    *se = sqrt(ml_sum_value(&sum) * (delong ? 1 : factor)) / m->total;
+    return ml_sum_value(&sum);
+}
+
+bool ml_measure_se(const struct ml_measure *m, double squares, bool delong, double *se, const char **reason)
+{
+    double units = (double)ml_measure_units(m);
+
+    if (units < 2) {
+        *reason = m->groups ? "an interval needs two groups" : "an interval needs two rows";
+        return false;
+    }
+    *se = sqrt(squares * (delong ? 1 : units / (units - 1))) / m->total;
     return true;
 }
 

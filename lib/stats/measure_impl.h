@@ -29,7 +29,10 @@ struct ml_measure {
     uint32_t *order;            /* binary: rows by ascending score; regression: by ascending |error| */
     int proba;                  /* -1: not looked; else whether scores are probabilities */
     const char *proba_reason;
-    double *psi; /* room for one influence a row */
+    double *psi;     /* room for one influence a row */
+    uint64_t *cells; /* the confusion matrix, rows; NULL until asked for */
+    double
+        *sorted; /* binary: the scores of the positives, ascending, then those of the negatives; NULL until asked for */
 };
 
 /* A way to weight the rows: the sample's own weights, or one bootstrap replicate's (then `counts`, and weights may be
@@ -77,6 +80,10 @@ struct rank_sizes {
 bool ml_rank_auc(
     struct ml_measure *m, const struct weighting *by, bool delong, struct ml_value *v, double *psi, double *place);
 bool ml_rank_ap(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi);
+bool ml_rank_has(enum ml_metric_id id); /* the metric is one of these */
+/* Binary, neither weights nor groups: the value and the sum of squared influences from the sorted scores alone. */
+bool ml_rank_plain(
+    struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares);
 
 /* loss.c: means of losses per row, and what is made of them. `unit`: psi is in these units (a power of 2). */
 bool ml_loss_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v,
@@ -95,8 +102,14 @@ bool ml_measure_value_by(
 /* Influences in units of 2^unit. */
 bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
-/* Standard error of influences; false (with reason) below 2 rows or groups. */
-bool ml_measure_se(const struct ml_measure *m, const double *psi, bool delong, double *se, const char **reason);
+/* Sum of (w psi)^2 over rows, or of the groups' sums. */
+double ml_measure_squares(const struct ml_measure *m, const double *psi);
+/* The same from the metric itself, without a pass over the rows where fewer numbers tell; in units of 2^(2 unit).
+ * False: no value (v says why), or no influence function. */
+bool ml_measure_psi_squares(
+    struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares, int *unit, struct ml_value *v);
+/* Standard error from such a sum; false (with reason) below 2 rows or groups. */
+bool ml_measure_se(const struct ml_measure *m, double squares, bool delong, double *se, const char **reason);
 /* How many independent rows those in the metric's denominator are worth when their variance tells nothing: Kish's
  * number, and no more than the groups they come from. `metric` NULL: the rows labelled k. */
 double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k);

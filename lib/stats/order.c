@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Least-significant-digit radix sort of doubles by their bits. */
+/* Least-significant-digit radix sorts of doubles by their bits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,5 +85,70 @@ void ml_order(const double *x, size_t stride, size_t n, uint32_t *order)
     for (size_t i = 0; i < n; i++)
         order[i] = v[i].row;
     free(count);
+    free(memory);
+}
+
+static double number_of(uint64_t key)
+{
+    uint64_t bits = key >> 63 ? key & ~((uint64_t)1 << 63) : ~key;
+    double x;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void sort_small_keys(uint64_t *v, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        uint64_t x = v[i];
+        size_t j = i;
+
+        for (; j > 0 && v[j - 1] > x; j--)
+            v[j] = v[j - 1];
+        v[j] = x;
+    }
+}
+
+/* The passes of ml_order, of keys alone. Returns where they ended up. */
+static uint64_t *sort_keys(uint64_t *v, uint64_t *other, size_t n)
+{
+    size_t(*count)[VALUES] = ml_calloc(DIGITS, sizeof *count);
+
+    for (size_t i = 0; i < n; i++)
+        for (int d = 0; d < DIGITS; d++)
+            count[d][v[i] >> (d * DIGIT) & (VALUES - 1)]++;
+    for (int d = 0; d < DIGITS; d++) {
+        int shift = d * DIGIT;
+        size_t at = 0;
+        uint64_t *t = v;
+
+        if (count[d][v[0] >> shift & (VALUES - 1)] == n)
+            continue;
+        for (size_t k = 0; k < VALUES; k++) {
+            size_t c = count[d][k];
+            count[d][k] = at;
+            at += c;
+        }
+        for (size_t i = 0; i < n; i++)
+            other[count[d][v[i] >> shift & (VALUES - 1)]++] = v[i];
+        v = other;
+        other = t;
+    }
+    free(count);
+    return v;
+}
+
+void ml_sort(double *x, size_t n)
+{
+    uint64_t *memory = ml_malloc((2 * n + 1) * sizeof *memory), *sorted = memory;
+
+    for (size_t i = 0; i < n; i++)
+        memory[i] = key_of(x[i]);
+    if (n <= SMALL)
+        sort_small_keys(memory, n);
+    else
+        sorted = sort_keys(memory, memory + n, n);
+    for (size_t i = 0; i < n; i++)
+        x[i] = number_of(sorted[i]);
     free(memory);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The order of numbers: a stable sort of row numbers by value, in time proportional to the rows. */
+/* The order of numbers: sorts of row numbers (stable) and of the numbers themselves, in time proportional to them. */
 #ifndef ML_STATS_ORDER_H
 #define ML_STATS_ORDER_H
 
@@ -9,5 +9,8 @@
 /* order[0..n-1]: the rows by ascending x[row * stride], equal values (-0 and 0 too) in their own order. x is finite, n
  * at most UINT32_MAX. Needs 32 bytes a row while it runs. */
 void ml_order(const double *x, size_t stride, size_t n, uint32_t *order);
+
+/* Sorts x[0..n-1], finite numbers, ascending; -0 becomes 0. Needs 8 bytes a number while it runs. */
+void ml_sort(double *x, size_t n);
 
 #endif
