@@ -10,10 +10,11 @@ V ?=
 
 B := build
 PKGS := libcurl libcjson libfyaml libcrypto libxxhash gsl zlib libzstd
-HAVE := $(shell pkg-config --exists $(PKGS) libarchive 2>/dev/null && echo yes)
+HAVE := $(shell pkg-config --exists $(PKGS) libarchive libsodium 2>/dev/null && echo yes)
 PKG_CFLAGS := $(if $(HAVE),$(shell pkg-config --cflags $(PKGS)))
 # libarchive from its archive: we use its tar reader only, and the shared one brings libxml2 and ICU (36 MB, 1.5 ms at every start).
-PKG_LIBS := $(if $(HAVE),-l:libarchive.a $(shell pkg-config --libs $(PKGS)))
+# libsodium from its archive, too: one command of one tool needs it.
+PKG_LIBS := $(if $(HAVE),-l:libarchive.a -l:libsodium.a $(shell pkg-config --libs $(PKGS)))
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
 	-Wno-missing-field-initializers

@@ -1,36 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* SHA-256 by libcrypto: it uses the processor's SHA instructions. */
+/* SHA-256 in the OCI notation. */
 #include "base/digest.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crypto.h"
 #include "base/mem.h"
 
 struct ml_hasher {
-    EVP_MD_CTX *ctx;
-    EVP_MD *md;
+    struct ml_sha256 *sha;
 };
-
-/* libcrypto's digest calls fail only for want of memory or of the algorithm itself; neither can be mended here. */
-static void must(int ok)
-{
-    if (!ok)
-        abort();
-}
 
 struct ml_hasher *ml_hasher_new(void)
 {
     struct ml_hasher *h = ml_malloc(sizeof *h);
 
-    h->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    h->ctx = EVP_MD_CTX_new();
-    must(h->md && h->ctx);
-    ml_hasher_reset(h);
+    h->sha = ml_sha256_new();
     return h;
 }
 
@@ -38,37 +27,34 @@ void ml_hasher_free(struct ml_hasher *h)
 {
     if (!h)
         return;
-    EVP_MD_CTX_free(h->ctx);
-    EVP_MD_free(h->md);
+    ml_sha256_free(h->sha);
     free(h);
 }
 
 void ml_hasher_reset(struct ml_hasher *h)
 {
-    must(EVP_DigestInit_ex2(h->ctx, h->md, NULL));
+    ml_sha256_reset(h->sha);
 }
 
 void ml_hasher_add(struct ml_hasher *h, const void *p, size_t n)
 {
-    must(EVP_DigestUpdate(h->ctx, p, n));
+    ml_sha256_add(h->sha, p, n);
 }
 
 void ml_hasher_end(struct ml_hasher *h, struct ml_digest *out)
 {
     static const char hex[] = "0123456789abcdef";
-    unsigned char md[EVP_MAX_MD_SIZE];
-    unsigned int n = 0;
+    unsigned char md[ML_SHA256_LEN];
     char *s = out->s;
 
-    must(EVP_DigestFinal_ex(h->ctx, md, &n));
+    ml_sha256_end(h->sha, md);
     memcpy(s, "sha256:", 7);
     s += 7;
-    for (unsigned int i = 0; i < n && i < 32; i++) {
+    for (size_t i = 0; i < sizeof md; i++) {
         *s++ = hex[md[i] >> 4];
         *s++ = hex[md[i] & 15];
     }
     *s = '\0';
-    ml_hasher_reset(h);
 }
 
 void ml_digest_bytes(const void *p, size_t n, struct ml_digest *out)

@@ -13,7 +13,9 @@
 
 #include <cmocka.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -387,10 +389,66 @@ static void times(void **state)
     unsetenv("SOURCE_DATE_EPOCH");
 }
 
+static void base64(void **state)
+{
+    /* RFC 4648, section 10 */
+    static const char *const known[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" },
+        { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" } };
+    static const char *const bad[] = { "Z", "Zm9vY", "Zg=", "Z===", "Zh==", "Zm9=", "Zg==Zg==", "Z-8=", "Zm9v=" };
+    struct ml_buf b = ML_BUF_INIT;
+    unsigned char all[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        ml_buf_reset(&b);
+        ml_base64_encode(known[i][0], strlen(known[i][0]), &b);
+        assert_string_equal(ml_buf_str(&b), known[i][1]);
+        ml_buf_reset(&b);
+        assert_true(ml_base64_decode(known[i][1], strlen(known[i][1]), &b));
+        assert_string_equal(ml_buf_str(&b), known[i][0]);
+    }
+    ml_buf_reset(&b);
+    ml_buf_adds(&b, "kept");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (ml_base64_decode(bad[i], strlen(bad[i]), &b))
+            fail_msg("'%s' is no base64", bad[i]);
+        assert_string_equal(b.data, "kept");
+    }
+    assert_false(ml_base64_decode("Zm9v\0Zm9v", 9, &b));
+    assert_true(ml_base64_decode(" Zm9\nvYg\r\n", 10, &b));
+    assert_string_equal(b.data, "keptfoob");
+    for (size_t i = 0; i < sizeof all; i++)
+        all[i] = (unsigned char)i;
+    ml_buf_reset(&b);
+    ml_base64_encode(all, sizeof all, &b);
+    assert_true(ml_base64_decode(b.data, b.len, &b));
+    assert_memory_equal(b.data + b.len - 256, all, 256);
+    ml_buf_release(&b);
+}
+
+/* RFC 7914, section 12, the second with r = 8 and p = 1 has N = 16384 */
+static void scrypt(void **state)
+{
+    static const unsigned char want[64] = { 0x70, 0x23, 0xbd, 0xcb, 0x3a, 0xfd, 0x73, 0x48, 0x46, 0x1c, 0x06, 0xcd,
+        0x81, 0xfd, 0x38, 0xeb, 0xfd, 0xa8, 0xfb, 0xba, 0x90, 0x4f, 0x8e, 0x3e, 0xa9, 0xb5, 0x43, 0xf6, 0x54, 0x5d,
+        0xa1, 0xf2, 0xd5, 0x43, 0x29, 0x55, 0x61, 0x3f, 0x0f, 0xcf, 0x62, 0xd4, 0x97, 0x05, 0x24, 0x2a, 0x9a, 0xf9,
+        0xe6, 0x1e, 0x85, 0xdc, 0x0d, 0x65, 0x1e, 0x40, 0xdf, 0xcf, 0x01, 0x7b, 0x45, 0x57, 0x58, 0x87 };
+    unsigned char got[64];
+    struct ml_err err = ML_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(ml_scrypt("pleaseletmein", "SodiumChloride", 14, 16384, got, sizeof got, &err), 0);
+    assert_memory_equal(got, want, sizeof want);
+    assert_int_equal(ml_scrypt("x", "y", 1, 3, got, sizeof got, &err), -1);
+    assert_int_equal(err.code, ML_LOCAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),
+        cmocka_unit_test(base64),
+        cmocka_unit_test(scrypt),
         cmocka_unit_test(buffers),
         cmocka_unit_test(lists),
         cmocka_unit_test(utf8),
