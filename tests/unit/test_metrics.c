@@ -71,6 +71,51 @@ static void assert_none(const struct ml_sample *s, const char *name, const char 
         fail_msg("%s: '%s' doesn't say '%s'", name, v.reason, reason);
 }
 
+/* An estimate without weights and groups comes from counts and sorted scores; the influences row by row say the same.
+ */
+static void estimates_agree_with_influences(void **state)
+{
+    enum { ROWS = 400 };
+    int32_t label[ROWS], pred[ROWS];
+    double score[ROWS], psi[ROWS];
+    uint64_t x = 88172645463325252u;
+
+    (void)state;
+    for (int levels = 2; levels < 2000; levels *= 3) {
+        struct ml_sample s = binary(ROWS, label, pred, score);
+        struct ml_measure *m;
+
+        for (size_t i = 0; i < ROWS; i++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            label[i] = x % 3 == 0;
+            score[i] = (double)(x / 3 % (uint64_t)levels + (uint64_t)(label[i] * levels / 4)) / (2 * levels);
+            pred[i] = score[i] >= 0.4;
+        }
+        m = ml_measure_new(&s, NULL, 0);
+        for (size_t i = 0; i < ml_metric_count(); i++) {
+            const struct ml_metric *metric = ml_metric_at(i);
+            struct ml_estimate e;
+            double pos = 0, neg = 0, n_pos = 0, se;
+
+            if (!(metric->tasks & ML_TASK_BINARY) || !ml_measure_psi(m, metric, psi))
+                continue;
+            ml_measure_estimate(m, metric, 0.95, NULL, &e);
+            for (size_t j = 0; j < ROWS; j++) {
+                *(label[j] ? &pos : &neg) += psi[j] * psi[j];
+                n_pos += label[j];
+            }
+            /* DeLong's denominators are those of each class, the others' that of all rows */
+            se = metric->id == ML_METRIC_ROC_AUC
+                     ? sqrt(pos * n_pos / (n_pos - 1) + neg * (ROWS - n_pos) / (ROWS - n_pos - 1)) / ROWS
+                     : sqrt((pos + neg) * ROWS / (ROWS - 1)) / ROWS;
+            assert_value(&s, metric->name, e.v.value);
+            if (!e.has_se || !(fabs(e.se - se) <= 1e-12))
+                fail_msg("%s, %d levels: se %.17g, not %.17g", metric->name, levels, e.se, se);
+        }
+        ml_measure_free(m);
+    }
+}
+
 static void the_table_is_sound(void **state)
 {
     (void)state;
@@ -454,6 +499,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(estimates_agree_with_influences),
         cmocka_unit_test(worked_examples_of_classes),
         cmocka_unit_test(worked_examples_of_scores),
         cmocka_unit_test(equal_scores_rank_the_higher_class_first),
