@@ -110,6 +110,24 @@ static int check_platform(const struct job *j, struct ml_err *err)
     return rc;
 }
 
+static int no_base(const struct job *j, struct ml_err *err)
+{
+    struct ml_strs tags = { 0 };
+    struct ml_buf list = ML_BUF_INIT;
+
+    if (!j->base_ref.layout)
+        return ml_err_set(
+            err, ML_REFUSED, "the base '%s' is not there (404); the token may lack read_registry", j->p->base);
+    ml_buf_init(&list, 600);
+    (void)j->from->ops->tags(j->from, "", &tags, NULL);
+    for (size_t i = 0; i < tags.n; i++)
+        ml_buf_addf(&list, "%s%s", i ? ", " : ": there is ", tags.v[i]);
+    ml_err_set(err, ML_LOCAL, "the base '%s' is not there%s%s", j->p->base, ml_buf_str(&list), list.full ? " ..." : "");
+    ml_buf_release(&list);
+    ml_strs_release(&tags);
+    return -1;
+}
+
 static int open_base(struct job *j, struct ml_err *err)
 {
     int rc;
@@ -120,8 +138,7 @@ static int open_base(struct job *j, struct ml_err *err)
         return -1;
     rc = ml_image_load(j->from, &j->base_ref, j->p->platform, true, &j->base, err);
     if (rc == 1)
-        return ml_err_set(err, j->base_ref.layout ? ML_LOCAL : ML_REFUSED, "the base '%s' is not there%s", j->p->base,
-            j->base_ref.layout ? "" : " (404); the token may lack read_registry");
+        return no_base(j, err);
     if (rc < 0 || (j->p->platform && check_platform(j, err) < 0))
         return ml_err_wrap(err, "base '%s'", j->p->base);
     return 0;

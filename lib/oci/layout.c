@@ -107,23 +107,6 @@ out:
     return rc;
 }
 
-/* What kind of manifest the bytes are: by their mediaType, else by what they hold. */
-static int sniff(const struct ml_buf *raw, const char *name, char **type, struct ml_err *err)
-{
-    cJSON *j = ml_json_parse(raw->data ? raw->data : "", raw->len, name, err);
-    const char *said;
-
-    if (!j)
-        return -1;
-    said = ml_json_str(j, "mediaType");
-    *type = said                                         ? ml_strdup(said)
-            : cJSON_IsArray(ml_json_get(j, "manifests")) ? ml_strdup(ML_MT_INDEX)
-            : cJSON_IsArray(ml_json_get(j, "layers"))    ? ml_strdup(ML_MT_MANIFEST)
-                                                         : NULL;
-    cJSON_Delete(j);
-    return *type ? 0 : ml_err_set(err, ML_LOCAL, "'%s' is neither a manifest nor an index", name);
-}
-
 static int add_to_buf(void *ctx, const void *p, size_t n, struct ml_err *err)
 {
     struct ml_buf *b = ctx;
@@ -150,7 +133,7 @@ static int layout_manifest_get(struct ml_repo *r, const char *what, struct ml_ma
         rc = ml_err_set(err, ML_LOCAL, "'%s' has a tag '%s' but not its manifest %s", dir, what, out->desc.digest.s);
     if (rc == 0 && by_digest) {
         out->desc.size = out->raw.len;
-        rc = sniff(&out->raw, what, &out->desc.media_type, err);
+        rc = ml_manifest_type(&out->raw, what, &out->desc.media_type, err);
     }
     if (rc != 0)
         ml_manifest_release(out);

@@ -11,11 +11,21 @@
 
 #define NAME_MAX_LEN 255 /* host and path together: what registries have agreed on */
 
+static const char *const archives[] = { [ML_ARCHIVE_OCI] = "oci-archive:", [ML_ARCHIVE_DOCKER] = "docker-archive:" };
+
+static enum ml_archive_kind archive_kind(const char *s)
+{
+    for (size_t i = ML_ARCHIVE_OCI; i <= ML_ARCHIVE_DOCKER; i++)
+        if (!strncmp(s, archives[i], strlen(archives[i])))
+            return (enum ml_archive_kind)i;
+    return ML_ARCHIVE_NONE;
+}
+
 /* What stands before an '@' that no digest follows may be a user and a password: it isn't shown. */
 static int bad(struct ml_err *err, const char *s, const char *why)
 {
     const char *at = strrchr(s, '@');
-    bool hide = at && strncmp(at + 1, "sha", 3) && strncmp(s, "oci:", 4);
+    bool hide = at && strncmp(at + 1, "sha", 3) && strncmp(s, "oci:", 4) && !archive_kind(s);
     char *shown = hide ? ml_format("***%s", at) : ml_strdup(s);
 
     ml_text_harmless(shown);
@@ -135,6 +145,33 @@ static int parse_registry(const char *s, const char *whole, struct ml_ref *out, 
     return why ? bad(err, whole, why) : 0;
 }
 
+/* An archive: `s` is the whole, `rest` what follows the prefix. The name may be a tag or, as docker says them, a whole
+ * reference. */
+static int parse_archive(const char *s, const char *rest, struct ml_ref *out, struct ml_err *err)
+{
+    const char *at = strrchr(rest, '@');
+    size_t n = strcspn(rest, ":"), end = strlen(rest);
+
+    out->layout = true;
+    if (at && ml_digest_valid(at + 1)) {
+        ml_digest_parse(at + 1, &out->digest, NULL);
+        end = (size_t)(at - rest);
+        n = n < end ? n : end;
+    }
+    if (!n)
+        return bad(err, s, "it names no file");
+    out->place = ml_strndup(rest, n);
+    if (n == end)
+        return 0;
+    out->tag = ml_strndup(rest + n + 1, end - n - 1);
+    for (const char *p = out->tag; *p; p++)
+        if ((unsigned char)*p >= 0x80 || (!isalnum((unsigned char)*p) && !strchr("._-:/", *p)))
+            return bad(err, s, "what follows the file is the image's name, as 'shop/base:1', or its tag");
+    return !*out->tag || strlen(out->tag) > NAME_MAX_LEN + 129
+               ? bad(err, s, "what follows the file is the image's name, as 'shop/base:1', or its tag")
+               : 0;
+}
+
 static int parse(const char *s, struct ml_ref *out, struct ml_err *err)
 {
     const char *at = strrchr(s, '@'), *tag, *rest = s;
@@ -147,6 +184,9 @@ static int parse(const char *s, struct ml_ref *out, struct ml_err *err)
             return bad(err, s, "control characters");
     if (strstr(s, "://"))
         return bad(err, s, "write host/path without a scheme");
+    out->archive = archive_kind(s);
+    if (out->archive)
+        return parse_archive(s, s + strlen(archives[out->archive]), out, err);
     out->layout = !strncmp(s, "oci:", 4);
     if (out->layout) {
         rest += 4;
@@ -207,7 +247,11 @@ char *ml_ref_format(const struct ml_ref *r, enum ml_ref_part with)
 {
     struct ml_buf b = ML_BUF_INIT;
 
-    ml_buf_addf(&b, "%s%s%s%s", r->layout ? "oci:" : "", r->place, r->layout ? "" : "/", r->layout ? "" : r->path);
+    ml_buf_addf(&b, "%s%s%s%s",
+        r->archive  ? archives[r->archive]
+        : r->layout ? "oci:"
+                    : "",
+        r->place, r->layout ? "" : "/", r->layout ? "" : r->path);
     if ((with == ML_REF_TAG || with == ML_REF_ALL) && r->tag)
         ml_buf_addf(&b, ":%s", r->tag);
     if ((with == ML_REF_DIGEST || with == ML_REF_ALL) && r->digest.s[0])
@@ -217,7 +261,7 @@ char *ml_ref_format(const struct ml_ref *r, enum ml_ref_part with)
 
 bool ml_ref_same_repo(const struct ml_ref *a, const struct ml_ref *b)
 {
-    if (a->layout != b->layout || strcmp(a->place, b->place))
+    if (a->layout != b->layout || a->archive != b->archive || strcmp(a->place, b->place))
         return false;
     return a->layout || !strcmp(a->path, b->path);
 }

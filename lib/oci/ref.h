@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* References: "host[:port]/path[:tag][@digest]" in a registry, or "oci:DIR[:TAG][@digest]" in an OCI image layout on
- * disk. */
+/* References: "host[:port]/path[:tag][@digest]" in a registry, "oci:DIR[:TAG][@digest]" in an OCI image layout on disk,
+ * or "oci-archive:FILE[:NAME][@digest]" and "docker-archive:FILE[:NAME][@digest]" in one tar, which is only read. */
 #ifndef ML_OCI_REF_H
 #define ML_OCI_REF_H
 
@@ -9,17 +9,22 @@
 #include "base/digest.h"
 #include "base/err.h"
 
+/* One tar in place of a directory: an image layout, or what `docker save` writes. */
+enum ml_archive_kind { ML_ARCHIVE_NONE, ML_ARCHIVE_OCI, ML_ARCHIVE_DOCKER };
+
 struct ml_ref {
-    bool layout;             /* oci:DIR */
-    char *place;             /* the layout's directory, or the registry's host[:port]; owned */
-    char *path;              /* the repository's path below the host; NULL for a layout; owned */
-    char *tag;               /* NULL when none was given (no default is invented here); owned */
+    bool layout;                  /* oci:DIR, or an archive: on disk, not in a registry */
+    enum ml_archive_kind archive; /* of a layout */
+    char *place; /* the layout's directory or the archive's file, or the registry's host[:port]; owned */
+    char *path;  /* the repository's path below the host; NULL for a layout; owned */
+    char *tag;   /* NULL when none was given (no default is invented here); in an archive also a whole name, as
+                  * "localhost/shop/base:1"; owned */
     struct ml_digest digest; /* s[0] == 0 when none was given */
 };
 
-/* Grammar: distribution-spec v1.1.1, "Pulling manifests" (name and tag), image-spec descriptor.md (digest). ML_USAGE
- * when malformed. A first component without '.' or ':' that isn't "localhost" is refused with a hint (there is no
- * default registry). */
+/* Grammar: distribution-spec v1.1.1, "Pulling manifests" (name and tag), image-spec descriptor.md (digest). An
+ * archive's FILE ends at the first ':', as it does for skopeo. ML_USAGE when malformed. A first component without '.'
+ * or ':' that isn't "localhost" is refused with a hint (there is no default registry). */
 int ml_ref_parse(const char *s, struct ml_ref *out, struct ml_err *err);
 void ml_ref_release(struct ml_ref *r);
 void ml_ref_copy(struct ml_ref *to, const struct ml_ref *from); /* `to` holds nothing before */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/json.h"
+
 void ml_desc_release(struct ml_desc *d)
 {
     free(d->media_type);
@@ -17,9 +19,30 @@ void ml_manifest_release(struct ml_manifest *m)
     ml_buf_release(&m->raw);
 }
 
+int ml_manifest_type(const struct ml_buf *raw, const char *name, char **type, struct ml_err *err)
+{
+    cJSON *j = ml_json_parse(ml_buf_str(raw), raw->len, name, err);
+    const char *said;
+
+    if (!j)
+        return -1;
+    said = ml_json_str(j, "mediaType");
+    *type = said                                         ? ml_strdup(said)
+            : cJSON_IsArray(ml_json_get(j, "manifests")) ? ml_strdup(ML_MT_INDEX)
+            : cJSON_IsArray(ml_json_get(j, "layers"))    ? ml_strdup(ML_MT_MANIFEST)
+                                                         : NULL;
+    cJSON_Delete(j);
+    return *type ? 0 : ml_err_set(err, ML_LOCAL, "'%s' is neither a manifest nor an index", name);
+}
+
 int ml_repo_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err)
 {
     *out = NULL;
+    if (ref->archive && write)
+        return ml_err_set(
+            err, ML_USAGE, "'%s': an archive is only read; 'ml-package --archive' writes one", ref->place);
+    if (ref->archive)
+        return ml_archive_open(ref, out, err);
     return ref->layout ? ml_layout_open(ref, write, out, err) : ml_registry_open(ref, write, out, err);
 }
 
@@ -81,7 +104,7 @@ int ml_repo_resolve(struct ml_repo *r, const struct ml_ref *ref, struct ml_manif
     const char *what = ref->tag ? ref->tag : ref->digest.s;
     int rv;
 
-    if (!*what) {
+    if (!*what && !ref->archive) {
         char *s = ml_ref_format(ref, ML_REF_ALL);
 
         ml_err_set(err, ML_USAGE, "'%s': neither a tag nor a digest", s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A repository of manifests and blobs, in a registry (registry.c) or in an OCI image layout on disk (layout.c): one
- * interface, so that every tool works with either. Digests are verified on every read and write here; callers get
- * verified bytes or an error (ML_INTEGRITY). */
+/* A repository of manifests and blobs, in a registry (registry.c), in an OCI image layout on disk (layout.c) or in one
+ * tar (archive.c): one interface, so that every tool works with either. Digests are verified on every read and write
+ * here; callers get verified bytes or an error (ML_INTEGRITY). */
 #ifndef ML_OCI_REPO_H
 #define ML_OCI_REPO_H
 
@@ -45,6 +45,10 @@ enum ml_repo_detail {
                          list of those they take); the same content as a plain image may do */
     ML_REPO_BLOB,     /* manifest_put: the registry lacks a blob or manifest that this one names */
 };
+
+/* The media type of a manifest's bytes, owned: what they say, else what they hold. ML_LOCAL: neither a manifest nor an
+ * index; `name` is for the message. */
+int ml_manifest_type(const struct ml_buf *raw, const char *name, char **type, struct ml_err *err);
 
 struct ml_repo; /* an open repository */
 
@@ -94,9 +98,10 @@ struct ml_repo {
 int ml_repo_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err);
 void ml_repo_close(struct ml_repo *r); /* NULL is fine */
 
-/* The two kinds; called by ml_repo_open only. */
+/* The kinds; called by ml_repo_open only. */
 int ml_layout_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err);
 int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err);
+int ml_archive_open(const struct ml_ref *ref, struct ml_repo **out, struct ml_err *err); /* archive.c */
 
 /* What is built on the operations. */
 
@@ -105,7 +110,8 @@ int ml_repo_blob_load(struct ml_repo *r, const struct ml_desc *d, size_t max, st
 /* Stores bytes as a blob and fills its descriptor (media_type is copied). */
 int ml_repo_blob_store(
     struct ml_repo *r, const char *media_type, const void *p, size_t n, struct ml_desc *out, struct ml_err *err);
-/* What ref's tag or digest names there: 0, 1, -1. A ref with both must agree (ML_INTEGRITY). */
+/* What ref's tag or digest names there: 0, 1, -1. A ref with both must agree (ML_INTEGRITY). An archive of one image
+ * needs neither. */
 int ml_repo_resolve(struct ml_repo *r, const struct ml_ref *ref, struct ml_manifest *out, struct ml_err *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -21,7 +22,9 @@ struct ml_untar {
     struct archive *a;
     ml_untar_read_fn *read;
     void *ctx;
-    struct ml_err err; /* of the reader */
+    int fd;             /* of a file: what is skipped isn't read */
+    uint64_t file_size; /* 0: not a file */
+    struct ml_err err;  /* of the reader */
     char *path, *link;
     char *chunk;
     bool open;
@@ -49,6 +52,44 @@ static la_ssize_t give(struct archive *a, void *ctx, const void **p)
     }
     u->total += (uint64_t)n;
     return (la_ssize_t)n;
+}
+
+static int64_t from_file(void *ctx, void *p, size_t n, struct ml_err *err)
+{
+    struct ml_untar *u = ctx;
+    ssize_t got;
+
+    do
+        got = pread(u->fd, p, n, (off_t)u->total);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? ml_err_errno(err, ML_LOCAL, "cannot read the archive") : got;
+}
+
+static la_int64_t skip(struct archive *a, void *ctx, la_int64_t n)
+{
+    struct ml_untar *u = ctx;
+    uint64_t left = u->file_size > u->total ? u->file_size - u->total : 0;
+
+    (void)a;
+    if ((uint64_t)n > left)
+        n = (la_int64_t)left;
+    u->total += (uint64_t)n;
+    return n;
+}
+
+struct ml_untar *ml_untar_file(int fd, uint64_t size)
+{
+    struct ml_untar *u = ml_untar_new(from_file, NULL);
+
+    u->ctx = u;
+    u->fd = fd;
+    u->file_size = size;
+    return u;
+}
+
+uint64_t ml_untar_offset(const struct ml_untar *u)
+{
+    return (uint64_t)archive_filter_bytes(u->a, -1);
 }
 
 struct ml_untar *ml_untar_new(ml_untar_read_fn *read, void *ctx)
@@ -155,7 +196,7 @@ int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err
     int rc;
 
     *e = (struct ml_tar_entry){ 0 };
-    if (!u->open && archive_read_open(u->a, u, NULL, give, NULL) != ARCHIVE_OK)
+    if (!u->open && archive_read_open2(u->a, u, NULL, give, u->file_size ? skip : NULL, NULL) != ARCHIVE_OK)
         return failed(u, err);
     u->open = true;
     rc = archive_read_next_header(u->a, &ae);

@@ -16,6 +16,13 @@ struct ml_untar;
 typedef int64_t ml_untar_read_fn(void *ctx, void *p, size_t n, struct ml_err *err);
 
 struct ml_untar *ml_untar_new(ml_untar_read_fn *read, void *ctx);
+
+/* The tar that the file `fd` (borrowed) is; what lies between the headers isn't read. */
+struct ml_untar *ml_untar_file(int fd, uint64_t size);
+
+/* Where in that file the data of the last entry begin. */
+uint64_t ml_untar_offset(const struct ml_untar *u);
+
 void ml_untar_free(struct ml_untar *u);
 
 /* The next entry: 0, 1 at the end, -1. Strings live until the next call. The path has lost a leading "/" or "./" and

@@ -54,6 +54,52 @@ static void parses(void **state)
     }
 }
 
+static void parses_archives(void **state)
+{
+    static const struct {
+        const char *s, *place, *tag, *digest;
+        enum ml_archive_kind kind;
+    } t[] = {
+        { "oci-archive:a/b.tar", "a/b.tar", NULL, "", ML_ARCHIVE_OCI },
+        { "oci-archive:/b.tar:v1@" D, "/b.tar", "v1", D, ML_ARCHIVE_OCI },
+        { "oci-archive:we@home.tar@" D, "we@home.tar", NULL, D, ML_ARCHIVE_OCI },
+        { "docker-archive:b.tar", "b.tar", NULL, "", ML_ARCHIVE_DOCKER },
+        { "docker-archive:b.tar:127.0.0.1:5000/shop/base:v1", "b.tar", "127.0.0.1:5000/shop/base:v1", "",
+            ML_ARCHIVE_DOCKER },
+    };
+    static const char *const bad[] = { "oci-archive:", "oci-archive::v1", "docker-archive:a.tar:", "oci-archive:a:b c",
+        "docker-archive:a:\303\244", "oci-archive:a\n" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct ml_ref r;
+        struct ml_err err = ML_ERR_INIT;
+        char *s;
+
+        if (ml_ref_parse(t[i].s, &r, &err))
+            fail_msg("'%s': %s", t[i].s, err.msg);
+        assert_true(r.layout && r.archive == t[i].kind && !r.path);
+        assert_string_equal(r.place, t[i].place);
+        if (t[i].tag)
+            assert_string_equal(r.tag, t[i].tag);
+        else
+            assert_null(r.tag);
+        assert_string_equal(r.digest.s, t[i].digest);
+        s = ml_ref_format(&r, ML_REF_ALL);
+        assert_string_equal(s, t[i].s);
+        free(s);
+        ml_ref_release(&r);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct ml_ref r;
+        struct ml_err err = ML_ERR_INIT;
+
+        if (ml_ref_parse(bad[i], &r, &err) != -1)
+            fail_msg("'%s' was taken", bad[i]);
+        assert_int_equal(err.code, ML_USAGE);
+    }
+}
+
 static void refuses(void **state)
 {
     static const char *const bad[] = { "", "x", "ubuntu", "ubuntu:22.04", "library/ubuntu", "h.e", "h.e/", "h.e//a",
@@ -228,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses),
+        cmocka_unit_test(parses_archives),
         cmocka_unit_test(refuses),
         cmocka_unit_test(passwords_are_not_shown),
         cmocka_unit_test(too_long_is_refused),
