@@ -1,0 +1,121 @@
+# Other people's tools on images: started here with what they need to work in a container that is itself one, without a network.
+# What can't work on a machine is found out once, and its tests are skipped with the reason.
+
+# shellcheck source=tests/cmd/helper.bash
+load ../cmd/helper
+load ../cmd/images
+load ../cmd/registry
+
+# why_not COMMAND ...: nothing when it works, else the last line that it says
+why_not() {
+    local out
+    out=$("$@" 2>&1 </dev/null) || echo "$1 can't work here: $(tail -1 <<<"$out")"
+}
+
+# docker_start DIR: a dockerd of our own, without bridge or firewall rules; its socket's path, or nothing, the reason in DIR/why
+docker_start() {
+    local dir=$1 i
+    if ! command -v dockerd >/dev/null; then
+        echo "dockerd isn't installed" >"$dir/why"
+        return
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        echo "dockerd needs root" >"$dir/why"
+        return
+    fi
+    DOCKER_DIR=$(mktemp -d /tmp/mlci-docker.XXXXXX) # a socket's path has less than 108 bytes
+    dockerd --host "unix://$DOCKER_DIR/s" --data-root "$DOCKER_DIR/data" --exec-root "$DOCKER_DIR/exec" --pidfile "$DOCKER_DIR/pid" --bridge none \
+        --iptables=false --ip6tables=false --storage-driver vfs >"$dir/dockerd.log" 2>&1 3>&- &
+    echo "$DOCKER_DIR" >"$dir/docker"
+    for ((i = 0; i < 300; i++)); do
+        if docker -H "unix://$DOCKER_DIR/s" version >/dev/null 2>&1; then
+            echo "$DOCKER_DIR/s"
+            return
+        fi
+        kill -0 $! 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "dockerd can't start here: $(grep -o 'msg=.*' "$dir/dockerd.log" | tail -1)" >"$dir/why"
+}
+
+docker_stop() {
+    local dir pid i
+    [ -f "$1/docker" ] || return 0
+    dir=$(cat "$1/docker")
+    if [ -f "$dir/pid" ]; then
+        pid=$(cat "$dir/pid")
+        kill "$pid" 2>/dev/null || true
+        for ((i = 0; i < 200; i++)); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+    fi
+    rm -rf "$dir" "$1/docker"
+}
+
+# docker that talks to ours
+dk() {
+    docker -H "unix://$DOCKER" "$@"
+}
+
+# store_make DIR: a place for podman's and buildah's storage, which takes no path of more than 50 characters
+store_make() {
+    mktemp -d /tmp/mlci-store.XXXXXX | tee "$1/store"
+}
+
+store_remove() {
+    [ ! -f "$1/store" ] || rm -rf "$(cat "$1/store")"
+}
+
+# podman and buildah with that storage
+pod() {
+    podman --root "$STORE/root" --runroot "$STORE/run" --storage-driver vfs --cgroup-manager cgroupfs --events-backend file --runtime runc "$@"
+}
+
+bud() {
+    buildah --root "$STORE/root" --runroot "$STORE/run" --storage-driver vfs "$@"
+}
+
+# what keeps a container from needing more rights than a test has
+LIMITS=(--rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
+
+# busybox_base DIR [compress]: tag 1, an image with a shell and sha256sum
+busybox_base() {
+    py "$@" <<'PY'
+import gzip, images, sys, tarfile
+
+path, kind = sys.argv[1], (sys.argv + [""])[2]
+with open("/bin/busybox", "rb") as f:
+    busybox = f.read()
+e = images.entry
+links = [e("usr/bin/" + n, type=tarfile.SYMTYPE, link="busybox") for n in ("cat", "ls", "sh", "sha256sum")]
+layer = images.tar(
+    e("usr/"), e("usr/bin/"), e("bin", type=tarfile.SYMTYPE, link="usr/bin"), e("usr/bin/busybox", busybox, mode=0o755), *links,
+    e("etc/"), e("etc/os-release", b"ID=tiny\n"), e("tmp/", mode=0o1777), e("app/", uid=33, gid=44), e("app/app.py", b"print('hi')\n"))
+pack = {"": lambda x: x, "gzip": lambda x: gzip.compress(x, 6, mtime=0), "zstd": images.zstd}[kind]
+images.Layout(path).image("1", [pack(layer)], config={"config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]}})
+PY
+}
+
+# weights DIR: a model directory with 300 kB of noise; WEIGHTS is its digest
+weights() {
+    mkdir -p "$1/vocab"
+    head -c 300000 /dev/urandom >"$1/weights.bin"
+    printf 'alpha: 1.0e-05\n' >"$1/vocab/params.yaml"
+    ln -s weights.bin "$1/current"
+}
+
+# read_in: prints what sha256sum says of the model in a container; arguments: a command that runs one
+read_in() {
+    "$@" sha256sum /models/current | cut -d' ' -f1
+}
+
+# raw REFERENCE: digest of the manifest, by skopeo
+raw() {
+    echo "sha256:$(skopeo inspect --raw --tls-verify=false "$1" | sha256sum | cut -d' ' -f1)"
+}
+
+# inside REFERENCE KEY: of skopeo's description
+described() {
+    skopeo inspect --tls-verify=false "$1" | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
+}
