@@ -104,6 +104,7 @@ static const char *meaning(int status)
     case 404:
         return "not found";
     case 408:
+    case 499:
     case 504:
         return "timed out";
     case 409:
@@ -124,7 +125,7 @@ static const char *meaning(int status)
 
 int ml_http_fail(const struct ml_http_req *req, const struct ml_http_res *res, struct ml_err *err)
 {
-    bool later = res->status == 408 || res->status == 429 || res->status >= 500;
+    bool later = res->status == 408 || res->status == 429 || res->status >= 499;
     const char *retry = ml_http_header(res, "retry-after", 0), *correlation = ml_http_header(res, "x-request-id", 0);
     char *public = ml_url_public(res->url ? res->url : req->url);
     struct ml_buf b;

@@ -1,17 +1,205 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Redirects and retries. They are ours, not libcurl's, because credentials, streams and Retry-After depend on them. */
+/* Redirects, retries and warnings. They are ours, not libcurl's, because credentials, streams and Retry-After depend on
+ * them. */
 #include "net/http.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "net/transfer.h"
 #include "net/url.h"
 
 #define REDIRECTS  10
-#define WAIT_MAX   60.0  /* the longest single pause; a Retry-After beyond it isn't waited for */
-#define WAIT_TOTAL 180.0 /* all pauses of a request together */
+#define WAIT_MAX   60.0  /* a Retry-After beyond it isn't waited for */
+#define WAIT_TOTAL 180.0 /* all pauses of a request, or since it moved last, together */
+#define MOVED      ((uint64_t)64 << 10)
+#define WARNINGS   16 /* different ones that are passed on, each this long at most: */
+#define WARN_MAX   300
+
+/* ---- open and close ---- */
+
+/* Where the distributions keep their certificates: the tools run inside images that aren't the one they were built in.
+ */
+static const char *system_certificates(void)
+{
+    static const char *const places[] = {
+        "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Alpine, Arch */
+        "/etc/pki/tls/certs/ca-bundle.crt",                  /* Fedora, RHEL */
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* RHEL, newer */
+        "/etc/ssl/ca-bundle.pem",                            /* SUSE */
+        "/etc/ssl/cert.pem",                                 /* Alpine, BSD */
+    };
+
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (!access(places[i], R_OK))
+            return places[i];
+    return getenv("ML_CA_BUNDLE"); /* what a tools tree carries (tools/launcher.c) */
+}
+
+/* Adds a file's certificates to h->ca. */
+static int add_certificates(struct ml_http *h, const char *file, struct ml_err *err)
+{
+    struct ml_buf text;
+    int rc;
+
+    ml_buf_init(&text, h->ca.max);
+    rc = ml_file_read(file, &text, err);
+    if (rc)
+        ml_err_wrap(err, "certificates");
+    else if (!strstr(ml_buf_str(&text), "-----BEGIN"))
+        rc = ml_err_set(err, ML_LOCAL, "'%s': there is no certificate (PEM) in it", file);
+    ml_buf_add(&h->ca, ml_buf_str(&text), text.len);
+    ml_buf_addc(&h->ca, '\n');
+    ml_buf_release(&text);
+    return rc;
+}
+
+static const char *variable(const char *name)
+{
+    const char *v = getenv(name);
+
+    return v && *v ? v : NULL;
+}
+
+static int choose_certificates(struct ml_http *h, struct ml_err *err)
+{
+    const char *file = variable("CURL_CA_BUNDLE"), *ours = variable("ML_CA_FILE"),
+               *gitlab = variable("CI_SERVER_TLS_CA_FILE");
+
+    if (!file)
+        file = variable("SSL_CERT_FILE");
+    if (!file)
+        file = system_certificates();
+    else if (access(file, R_OK))
+        return ml_err_errno(err, ML_LOCAL, "'%s': certificates (from CURL_CA_BUNDLE or SSL_CERT_FILE)", file);
+    if (gitlab && access(gitlab, R_OK))
+        gitlab = NULL;
+    if (!ours && !gitlab) {
+        h->ca_file = file ? ml_strdup(file) : NULL;
+        return 0;
+    }
+    if ((file && add_certificates(h, file, err)) || (ours && add_certificates(h, ours, err)) ||
+        (gitlab && add_certificates(h, gitlab, err)))
+        return -1;
+    return 0;
+}
+
+static int read_variables(struct ml_http *h, struct ml_err *err)
+{
+    const char *retries = variable("ML_RETRIES"), *stall = variable("ML_STALL");
+    int64_t n = 4;
+
+    h->stall = 60;
+    if (retries && (!ml_int_parse(retries, &n) || n < 0 || n > 100))
+        return ml_err_set(err, ML_USAGE, "ML_RETRIES '%s': not a number from 0 to 100", retries);
+    if (stall && (!ml_double_parse(stall, strlen(stall), &h->stall) || !(h->stall >= 0.1 && h->stall <= 86400)))
+        return ml_err_set(err, ML_USAGE, "ML_STALL '%s': not a number of seconds from 0.1 to 86400", stall);
+    h->retries = (int)n;
+    return 0;
+}
+
+int ml_http_new(const struct ml_http_conf *conf, struct ml_http **out, struct ml_err *err)
+{
+    struct ml_http *h = ml_calloc(1, sizeof *h);
+
+    if (conf)
+        h->conf = *conf;
+    pthread_mutex_init(&h->lock, NULL);
+    ml_buf_init(&h->ca, (size_t)16 << 20);
+    h->seed = (unsigned)getpid() ^ (unsigned)(ml_clock_monotonic() * 1e6);
+    if (read_variables(h, err) || choose_certificates(h, err) || ml_transfer_open(h, err)) {
+        ml_http_free(h);
+        return -1;
+    }
+    *out = h;
+    return 0;
+}
+
+void ml_http_free(struct ml_http *h)
+{
+    if (!h)
+        return;
+    ml_transfer_close(h);
+    ml_buf_release(&h->ca);
+    ml_strs_release(&h->warned);
+    pthread_mutex_destroy(&h->lock);
+    free(h->ca_file);
+    free(h);
+}
+
+void ml_http_res_release(struct ml_http_res *res)
+{
+    ml_strs_release(&res->headers);
+    ml_buf_release(&res->body);
+    free(res->url);
+    memset(res, 0, sizeof *res);
+}
+
+/* ---- warnings ---- */
+
+/* The text of the first quoted string from *p on, owned; *p moves behind it. NULL when there is none. */
+static char *quoted(const char **p)
+{
+    const char *s = strchr(*p, '"');
+    struct ml_buf b;
+
+    if (!s)
+        return NULL;
+    ml_buf_init(&b, WARN_MAX);
+    for (s++; *s && *s != '"'; s++) {
+        if (*s == '\\' && s[1])
+            s++;
+        ml_buf_addc(&b, *s);
+    }
+    *p = s + (*s == '"');
+    return ml_buf_detach(&b);
+}
+
+static void warn_once(struct ml_http *h, const char *line)
+{
+    bool new;
+
+    pthread_mutex_lock(&h->lock);
+    new = h->warned.n < WARNINGS && !ml_strs_has(&h->warned, line);
+    if (new)
+        ml_strs_add(&h->warned, line);
+    pthread_mutex_unlock(&h->lock);
+    if (new)
+        h->conf.warn(h->conf.warn_ctx, line);
+}
+
+/* 'Warning: 299 - "text"', which a registry shall be able to tell its users (distribution-spec v1.1.1, "Warnings"). */
+static void pass_warnings(const struct ml_transfer *x)
+{
+    const char *v;
+    struct ml_url u;
+
+    for (size_t i = 0; x->h->conf.warn && (v = ml_http_header(x->res, "warning", i)); i++) {
+        while (*(v += strspn(v, " \t,"))) {
+            bool ours = !strncmp(v, "299 ", 4);
+            char *text = quoted(&v), *line;
+
+            if (!text)
+                break;
+            if (ours && *text && !ml_url_parse(x->url, &u, NULL)) {
+                line = ml_format("'%s' says: %s", u.host, text);
+                ml_text_harmless(line);
+                warn_once(x->h, line);
+                free(line);
+                ml_url_release(&u);
+            }
+            free(text);
+            while (*v && *v != ',')
+                v++; /* an optional date, which is quoted, too */
+        }
+    }
+}
+
+/* ---- retries ---- */
 
 static int transport_error(struct ml_transfer *x, enum ml_outcome outcome)
 {
@@ -38,21 +226,26 @@ static bool worth_retrying(const struct ml_transfer *x, enum ml_outcome outcome)
         return outcome == ML_NO_CONNECTION || (outcome == ML_BROKEN && !x->req->once);
     if (x->req->once)
         return s == 429 || s == 503;
-    return s == 408 || s == 429 || (s >= 500 && s != 501 && s != 505);
+    return s == 408 || s == 429 || s == 499 || (s >= 500 && s != 501 && s != 505 && s != 511);
 }
 
 bool ml_http_pause(struct ml_http *h, const struct ml_http_res *res, int n, double *waited)
 {
-    double wait = 0.5 * (double)(1 << (n < 6 ? n : 6)), asked = ml_transfer_retry_after(res);
+    double wait = 0.5 * (double)(1 << (n < 6 ? n : 6)), asked = 0, chance;
 
-    if (n >= h->retries)
+    if (res->status == 408 || res->status == 429 || res->status >= 499)
+        asked = ml_transfer_retry_after(res);
+    if (n >= h->retries || asked > WAIT_MAX)
         return false;
     if (wait > 20)
         wait = 20;
-    wait *= 0.5 + (double)rand_r(&h->seed) / RAND_MAX / 2;
-    if (asked > wait)
-        wait = asked;
-    if (wait > WAIT_MAX || *waited + wait > WAIT_TOTAL)
+    pthread_mutex_lock(&h->lock);
+    chance = (double)rand_r(&h->seed) / RAND_MAX;
+    pthread_mutex_unlock(&h->lock);
+    wait *= 0.5 + chance / 2;
+    if (asked >= wait) /* many were told the same: not all at the same moment, and none before it */
+        wait = asked + chance * (asked < 10 ? 0.1 * asked : 1);
+    if (*waited + wait > WAIT_TOTAL)
         return false;
     *waited += wait;
     ml_clock_sleep(wait);
@@ -114,6 +307,7 @@ static int try_once(struct ml_transfer *x, enum ml_outcome *outcome)
     for (int hop = 0;; hop++) {
         if (ml_transfer_run(x, outcome))
             return -1;
+        pass_warnings(x);
         if (*outcome != ML_ANSWERED || x->req->no_redirect || !is_redirect(x->res->status))
             return 0;
         if (follow(x, hop))
@@ -154,8 +348,10 @@ int ml_http_send(struct ml_http *h, const struct ml_http_req *req, struct ml_htt
         x.url = ml_strdup(req->url);
         if (try_once(&x, &outcome))
             goto out;
-        if (x.got > before)
-            n = 0; /* it moved: a long download over a bad line may break often */
+        if (x.got - before >= MOVED) {
+            n = 0; /* a long download over a bad line may break often */
+            waited = 0;
+        }
         if (req->raw || !worth_retrying(&x, outcome) || !ml_http_pause(h, res, n, &waited))
             break;
     }

@@ -1,33 +1,42 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One HTTP request on libcurl. */
+/* One HTTP request on libcurl, whose transfers all threads share. */
 #include "net/transfer.h"
 
-#include <ctype.h>
 #include <curl/curl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "base/tool.h"
 #include "net/url.h"
 
-#define CONNECT_LIMIT 15L  /* seconds */
-#define STALL_LIMIT   60.0 /* seconds without a byte */
-#define DIGEST_SPEED                                                                                                   \
-    10e6 /* bytes a second: what a slow server may need to take in what was sent, before it answers                    \
-          */
-#define ERROR_BODY  ((size_t)64 << 10)
-#define HEADERS_MAX ((size_t)256 << 10)
-#define EXPECT_FROM ((uint64_t)1 << 20)
+#define CONNECT_LIMIT 15L /* seconds */
+#define EXPECT_FROM   ((uint64_t)1 << 20)
+#define KEEP          16 /* connections, and handles, that stay when nobody uses them */
 
 _Static_assert(ML_TRANSFER_WHY >= CURL_ERROR_SIZE, "room for libcurl's message");
+
+/* A thread's transfer, as long as it is under way. */
+struct job {
+    CURL *easy;
+    CURLcode rc;
+    bool added, done;
+    pthread_cond_t turn; /* done, or time to drive */
+    struct job *next;
+};
+
+struct ml_engine {
+    CURLM *multi;         /* the driver's alone, but for curl_multi_wakeup */
+    pthread_mutex_t lock; /* of the rest */
+    bool driven;          /* one of the jobs' threads is in drive() */
+    struct job *jobs;
+    CURL *idle[KEEP];
+    size_t nidle;
+};
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 
@@ -41,225 +50,175 @@ static void start_curl(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
-/* Where the distributions keep their certificates: the tools run inside images that aren't the one they were built in.
- */
-static const char *system_certificates(void)
+int ml_transfer_open(struct ml_http *h, struct ml_err *err)
 {
-    static const char *const places[] = {
-        "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Alpine, Arch */
-        "/etc/pki/tls/certs/ca-bundle.crt",                  /* Fedora, RHEL */
-        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* RHEL, newer */
-        "/etc/ssl/ca-bundle.pem",                            /* SUSE */
-        "/etc/ssl/cert.pem",                                 /* Alpine, BSD */
-    };
-
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (!access(places[i], R_OK))
-            return places[i];
-    return getenv("ML_CA_BUNDLE"); /* what a tools tree carries (tools/launcher.c) */
-}
-
-static int choose_certificates(struct ml_http *h, struct ml_err *err)
-{
-    const char *file = getenv("CURL_CA_BUNDLE"), *more = getenv("CI_SERVER_TLS_CA_FILE");
-
-    if (!file || !*file)
-        file = getenv("SSL_CERT_FILE");
-    if (!file || !*file)
-        file = system_certificates();
-    else if (access(file, R_OK))
-        return ml_err_errno(err, ML_LOCAL, "'%s': certificates (from CURL_CA_BUNDLE or SSL_CERT_FILE)", file);
-    if (more && *more && !access(more, R_OK)) {
-        struct ml_buf own = ML_BUF_INIT;
-
-        if ((file && ml_file_read(file, &h->ca, err)) || ml_file_read(more, &own, err)) {
-            ml_buf_release(&own);
-            return -1;
-        }
-        ml_buf_addc(&h->ca, '\n');
-        ml_buf_add(&h->ca, ml_buf_str(&own), own.len);
-        ml_buf_release(&own);
-    } else if (file) {
-        h->ca_file = ml_strdup(file);
-    }
-    return 0;
-}
-
-int ml_http_new(const struct ml_http_conf *conf, struct ml_http **out, struct ml_err *err)
-{
-    struct ml_http *h = ml_calloc(1, sizeof *h);
-    const char *retries = getenv("ML_RETRIES");
-    int64_t n = 4;
+    struct ml_engine *e;
 
     pthread_once(&started, start_curl);
-    if (conf)
-        h->conf = *conf;
-    ml_buf_init(&h->ca, (size_t)16 << 20);
-    if (retries && *retries && (!ml_int_parse(retries, &n) || n < 0 || n > 100)) {
-        ml_err_set(err, ML_USAGE, "ML_RETRIES '%s': not a number from 0 to 100", retries);
-        goto fail;
-    }
-    h->retries = (int)n;
-    h->seed = (unsigned)getpid() ^ (unsigned)(ml_clock_monotonic() * 1e6);
-    if (choose_certificates(h, err))
-        goto fail;
-    h->curl = curl_easy_init();
-    if (!h->curl) {
-        ml_err_set(err, ML_LOCAL, "libcurl doesn't start");
-        goto fail;
-    }
-    *out = h;
+    e = h->engine = ml_calloc(1, sizeof *e);
+    pthread_mutex_init(&e->lock, NULL);
+    e->multi = curl_multi_init();
+    if (!e->multi || curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long)KEEP) != CURLM_OK)
+        return ml_err_set(err, ML_LOCAL, "libcurl doesn't start");
     return 0;
-fail:
-    ml_http_free(h);
-    return -1;
 }
 
-void ml_http_free(struct ml_http *h)
+void ml_transfer_close(struct ml_http *h)
 {
-    if (!h)
+    struct ml_engine *e = h->engine;
+
+    if (!e)
         return;
-    curl_easy_cleanup(h->curl);
-    ml_buf_release(&h->ca);
-    free(h->ca_file);
-    free(h);
+    while (e->nidle)
+        curl_easy_cleanup(e->idle[--e->nidle]);
+    curl_multi_cleanup(e->multi);
+    pthread_mutex_destroy(&e->lock);
+    free(e);
+    h->engine = NULL;
 }
 
-void ml_http_res_release(struct ml_http_res *res)
+/* ---- who drives ---- */
+
+/* Under e->lock: takes a job off the list, for its thread to go on. */
+static void finish(struct ml_engine *e, struct job *job, CURLcode rc)
 {
-    ml_strs_release(&res->headers);
-    ml_buf_release(&res->body);
-    free(res->url);
-    memset(res, 0, sizeof *res);
+    struct job **at = &e->jobs;
+
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
+    job->rc = rc;
+    job->done = true;
+    pthread_cond_signal(&job->turn);
 }
 
-static void reset_answer(struct ml_http_res *res, size_t max)
+/* Under e->lock: hands the jobs that are new to libcurl. */
+static void add_jobs(struct ml_engine *e)
 {
-    ml_strs_release(&res->headers);
-    memset(&res->headers, 0, sizeof res->headers);
-    ml_buf_release(&res->body);
-    ml_buf_init(&res->body, max);
-    res->status = 0;
+    for (struct job *j = e->jobs, *next; j; j = next) {
+        next = j->next;
+        if (j->added)
+            continue;
+        j->added = true;
+        if (curl_multi_add_handle(e->multi, j->easy) != CURLM_OK)
+            finish(e, j, CURLE_FAILED_INIT);
+    }
+}
+
+/* Under e->lock: what has ended; all of it when libcurl itself is broken. */
+static void end_jobs(struct ml_engine *e, bool broken)
+{
+    CURLMsg *m;
+    int left;
+
+    while ((m = curl_multi_info_read(e->multi, &left))) {
+        struct job *j = NULL;
+        CURLcode rc = m->data.result;
+
+        if (m->msg != CURLMSG_DONE || curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&j) != CURLE_OK)
+            continue;
+        curl_multi_remove_handle(e->multi, j->easy);
+        finish(e, j, rc);
+    }
+    for (struct job *j = e->jobs, *next; broken && j; j = next) {
+        next = j->next;
+        if (!j->added)
+            continue;
+        curl_multi_remove_handle(e->multi, j->easy);
+        finish(e, j, CURLE_OUT_OF_MEMORY);
+    }
+}
+
+/* Moves everybody's bytes until `own` has ended. Called and left with e->lock held, which isn't while bytes move. */
+static void drive(struct ml_engine *e, const struct job *own)
+{
+    CURLMcode rc = CURLM_OK;
+    int running;
+
+    for (;;) {
+        add_jobs(e);
+        if (own->done)
+            return;
+        pthread_mutex_unlock(&e->lock);
+        rc = curl_multi_perform(e->multi, &running);
+        pthread_mutex_lock(&e->lock);
+        end_jobs(e, rc != CURLM_OK);
+        if (own->done)
+            return;
+        pthread_mutex_unlock(&e->lock);
+        /* a job that came meanwhile has called curl_multi_wakeup; the second is for our own looks at the clock */
+        curl_multi_poll(e->multi, NULL, 0, 1000, NULL);
+        pthread_mutex_lock(&e->lock);
+    }
+}
+
+static CURLcode perform(struct ml_engine *e, CURL *c)
+{
+    struct job job = { .easy = c, .turn = PTHREAD_COND_INITIALIZER };
+
+    if (curl_easy_setopt(c, CURLOPT_PRIVATE, &job) != CURLE_OK)
+        return CURLE_FAILED_INIT;
+    pthread_mutex_lock(&e->lock);
+    job.next = e->jobs;
+    e->jobs = &job;
+    if (e->driven)
+        curl_multi_wakeup(e->multi);
+    while (!job.done) {
+        if (e->driven) {
+            pthread_cond_wait(&job.turn, &e->lock);
+            continue;
+        }
+        e->driven = true;
+        drive(e, &job);
+        e->driven = false;
+        if (e->jobs)
+            pthread_cond_signal(&e->jobs->turn);
+    }
+    pthread_mutex_unlock(&e->lock);
+    pthread_cond_destroy(&job.turn);
+    return job.rc;
+}
+
+static CURL *take_handle(struct ml_engine *e)
+{
+    CURL *c = NULL;
+
+    pthread_mutex_lock(&e->lock);
+    if (e->nidle)
+        c = e->idle[--e->nidle];
+    pthread_mutex_unlock(&e->lock);
+    return c ? c : curl_easy_init();
+}
+
+static void give_handle(struct ml_engine *e, CURL *c)
+{
+    curl_easy_reset(c); /* nothing in it may point to this request any more */
+    pthread_mutex_lock(&e->lock);
+    if (e->nidle < KEEP) {
+        e->idle[e->nidle++] = c;
+        c = NULL;
+    }
+    pthread_mutex_unlock(&e->lock);
+    curl_easy_cleanup(c);
 }
 
 /* ---- what libcurl calls ---- */
 
-/* The headers are complete: is it the part of the body that was asked for? A server may ignore Range and answer 200
- * with all of it; a 206 has to say where it starts (RFC 9110, section 14.4). */
-static int start_body(struct ml_transfer *x)
+static size_t on_header(char *p, size_t size, size_t count, void *x)
 {
-    uint64_t from = x->req->from + x->got;
-    const char *range;
-
-    if (!x->req->sink || x->res->status / 100 != 2)
-        return 0;
-    if (x->res->status != 206) {
-        x->skip = from;
-        return 0;
-    }
-    range = ml_http_header(x->res, "content-range", 0);
-    if (range && !strncmp(range, "bytes ", 6) && isdigit((unsigned char)range[6]) &&
-        strtoull(range + 6, NULL, 10) == from)
-        return 0;
-    x->failed = true;
-    return ml_err_set(x->err, ML_REFUSED, "the server sent another range than it was asked for");
+    return ml_flow_header(x, p, size * count) ? 0 : size * count;
 }
 
-static size_t on_header(char *p, size_t size, size_t count, void *ctx)
+static size_t on_body(char *p, size_t size, size_t count, void *x)
 {
-    struct ml_transfer *x = ctx;
-    size_t n = size * count, len = n;
-    char *line, *c;
-
-    x->header_bytes += n;
-    if (x->header_bytes > HEADERS_MAX)
-        return 0;
-    while (len && (p[len - 1] == '\r' || p[len - 1] == '\n'))
-        len--;
-    if (len >= 5 && !strncmp(p, "HTTP/", 5)) { /* the final answer starts after any 1xx */
-        const char *space = memchr(p, ' ', len);
-
-        reset_answer(x->res, ERROR_BODY);
-        x->res->status = space ? (int)strtol(space, NULL, 10) : 0;
-        if (x->res->status / 100 == 2)
-            x->res->body.max = x->req->max;
-        return n;
-    }
-    if (!len)
-        return start_body(x) ? 0 : n;
-    if (!memchr(p, ':', len))
-        return n;
-    line = ml_strndup(p, len);
-    for (c = line; *c && *c != ':'; c++)
-        *c = (char)tolower((unsigned char)*c);
-    ml_strs_add(&x->res->headers, line);
-    free(line);
-    return n;
+    return ml_flow_body(x, p, size * count) ? 0 : size * count;
 }
 
-static int to_sink(struct ml_transfer *x, const char *p, size_t n)
+static size_t on_read(char *p, size_t size, size_t count, void *x)
 {
-    uint64_t left = x->req->len ? x->req->len - x->got : UINT64_MAX;
-    size_t drop = x->skip < n ? (size_t)x->skip : n;
+    int64_t n = ml_flow_read(x, p, size * count);
 
-    x->skip -= drop;
-    p += drop;
-    n -= drop;
-    if (n > left)
-        n = (size_t)left;
-    if (n && x->req->sink(x->req->sink_ctx, p, n, x->err)) {
-        x->failed = true;
-        return -1;
-    }
-    x->got += n;
-    if (x->req->len && x->got == x->req->len)
-        x->enough = true;
-    return 0;
-}
-
-static size_t on_body(char *p, size_t size, size_t count, void *ctx)
-{
-    struct ml_transfer *x = ctx;
-    size_t n = size * count;
-    bool good = x->res->status / 100 == 2;
-
-    if (good && x->req->sink) {
-        if (x->enough)
-            return 0;
-        return to_sink(x, p, n) ? 0 : n;
-    }
-    ml_buf_add(&x->res->body, p, n);
-    if (!x->res->body.full)
-        return n;
-    if (good) {
-        ml_err_set(x->err, ML_REFUSED, "the answer is over %zu bytes long", x->req->max);
-        x->failed = true;
-    }
-    x->enough = !good;
-    return 0;
-}
-
-static size_t on_read(char *p, size_t size, size_t count, void *ctx)
-{
-    struct ml_transfer *x = ctx;
-    uint64_t left = x->req->source_len - x->sent;
-    size_t want = size * count;
-    int64_t n;
-
-    if (want > left)
-        want = (size_t)left;
-    if (!want)
-        return 0;
-    n = x->req->source->read(x->req->source->ctx, x->sent, p, want, x->err);
-    if (n == 0)
-        n = ml_err_set(x->err, ML_LOCAL, "the data ends after %llu of %llu bytes", (unsigned long long)x->sent,
-            (unsigned long long)x->req->source_len);
-    if (n < 0) {
-        x->failed = true;
-        return CURL_READFUNC_ABORT;
-    }
-    x->sent += (uint64_t)n;
-    return (size_t)n;
+    return n < 0 ? CURL_READFUNC_ABORT : (size_t)n;
 }
 
 static int on_seek(void *ctx, curl_off_t off, int origin)
@@ -272,24 +231,11 @@ static int on_seek(void *ctx, curl_off_t off, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-/* A transfer that moves has no limit; one that stands still has. After a large body the server may take its time: it
- * has to hash and to store it before it answers. */
-static int on_progress(void *ctx, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+static int on_progress(void *x, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
 {
-    struct ml_transfer *x = ctx;
-    double now = ml_clock_monotonic(), limit = STALL_LIMIT;
-
     (void)dltotal;
     (void)ultotal;
-    if (dlnow + ulnow != x->moved) {
-        x->moved = dlnow + ulnow;
-        x->moved_at = now;
-        return 0;
-    }
-    if (x->req->source && (uint64_t)ulnow >= x->req->source_len)
-        limit += (double)x->req->source_len / DIGEST_SPEED;
-    x->stalled = now - x->moved_at > limit;
-    return x->stalled;
+    return ml_flow_stalled(x, (uint64_t)dlnow, (uint64_t)ulnow);
 }
 
 /* ---- one attempt ---- */
@@ -304,6 +250,7 @@ static bool set_transport(struct ml_transfer *x, CURL *c)
     SET(CURLOPT_URL, x->url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -346,12 +293,10 @@ static bool set_body(struct ml_transfer *x, CURL *c)
         SET(CURLOPT_SEEKFUNCTION, on_seek);
         SET(CURLOPT_SEEKDATA, x);
         SET(CURLOPT_UPLOAD_BUFFERSIZE, 1L << 20);
-        SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     } else if (req->body_len ||
                (strcmp(req->method, "GET") && strcmp(req->method, "HEAD") && strcmp(req->method, "DELETE"))) {
         SET(CURLOPT_POSTFIELDS, req->body_len ? (const char *)req->body : "");
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
-        SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     }
     if (!strcmp(req->method, "HEAD"))
         SET(CURLOPT_NOBODY, 1L);
@@ -437,37 +382,36 @@ static enum ml_outcome outcome(const struct ml_transfer *x, CURLcode rc)
     }
 }
 
-static void start_attempt(struct ml_transfer *x)
+/* Whether an option wasn't taken. */
+static bool set_all(struct ml_transfer *x, CURL *c, struct curl_slist *headers)
 {
-    reset_answer(x->res, ERROR_BODY);
-    x->header_bytes = 0;
-    x->sent = x->skip = 0;
-    x->moved = -1;
-    x->stalled = x->enough = false;
-    x->why[0] = 0;
+    bool bad = set_transport(x, c) | set_body(x, c);
+
+    SET(CURLOPT_HTTPHEADER, headers);
+    return bad;
 }
 
 int ml_transfer_run(struct ml_transfer *x, enum ml_outcome *out)
 {
-    CURL *c = x->h->curl;
+    CURL *c = take_handle(x->h->engine);
     struct curl_slist *headers;
-    CURLcode rc;
-    bool bad;
+    CURLcode rc = CURLE_FAILED_INIT;
 
-    start_attempt(x);
+    if (!c)
+        return ml_err_set(x->err, ML_LOCAL, "libcurl doesn't start");
+    ml_flow_start(x);
     headers = make_headers(x);
-    bad = set_transport(x, c) | set_body(x, c);
-    SET(CURLOPT_HTTPHEADER, headers);
-    if (bad) {
-        curl_slist_free_all(headers);
-        return ml_err_set(x->err, ML_LOCAL, "libcurl doesn't take an option: is it older than 7.85?");
+    if (set_all(x, c, headers)) {
+        x->failed = true;
+        ml_err_set(x->err, ML_LOCAL, "libcurl doesn't take an option: is it older than 7.85?");
+    } else {
+        rc = perform(x->h->engine, c);
+        curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &x->res->seconds);
+        x->res->attempts++;
+        log_attempt(x, rc);
     }
-    rc = curl_easy_perform(c);
-    curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &x->res->seconds);
-    curl_easy_reset(c); /* nothing in it may point to this request any more */
+    give_handle(x->h->engine, c);
     curl_slist_free_all(headers);
-    x->res->attempts++;
-    log_attempt(x, rc);
     if (x->failed)
         return -1;
     *out = outcome(x, rc);
