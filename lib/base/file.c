@@ -79,6 +79,20 @@ static int open_new(char *name, mode_t mode)
     return fd;
 }
 
+static void undo(void *ctx)
+{
+    unlink(ctx);
+}
+
+/* Nothing is left to undo: the temporary name is gone. */
+static void forget_tmp(struct ml_outfile *f)
+{
+    ml_undo_forget(f->undo);
+    f->undo = NULL;
+    free(f->tmp);
+    f->tmp = NULL;
+}
+
 int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct ml_err *err)
 {
     const char *slash = strrchr(path, '/');
@@ -97,8 +111,10 @@ int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct 
     }
     f->tmp = ml_format("%.*s.%s.XXXXXX.tmp", dirlen, path, path + dirlen);
     f->fd = open_new(f->tmp, mode);
-    if (f->fd >= 0)
+    if (f->fd >= 0) {
+        f->undo = ml_undo_note(undo, f->tmp);
         return 0;
+    }
     ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
     free(f->tmp);
     f->tmp = NULL;
@@ -161,7 +177,7 @@ void ml_outfile_abort(struct ml_outfile *f)
         close(f->fd);
     if (f->tmp)
         unlink(f->tmp);
-    free(f->tmp);
+    forget_tmp(f);
     free(f->path);
     *f = (struct ml_outfile)ML_OUTFILE_INIT;
 }

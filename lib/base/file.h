@@ -10,17 +10,19 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/undo.h"
 
 /* Reads a whole file ("-" is standard input) into `out`; more than out->max bytes is ML_LOCAL. */
 int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err);
 
 /* A file being written. Until ml_outfile_commit nothing is visible under its name; ml_outfile_abort (always safe, also
- * after commit) removes what was written. The mode is subject to the umask. A killed process leaves at most a
- * ".<name>.XXXXXX.tmp" beside it. */
+ * after commit) removes what was written, as does the end by a signal (undo.h). The mode is subject to the umask. A
+ * process killed by SIGKILL leaves at most a ".<name>.XXXXXX.tmp" beside it. */
 struct ml_outfile {
     int fd;
     bool hint; /* set before commit: not worth waiting for the disk; after a power cut the file may be empty */
     char *path, *tmp;
+    struct ml_undo *undo;
 };
 
 #define ML_OUTFILE_INIT                                                                                                \

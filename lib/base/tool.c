@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/undo.h"
 
 enum { HELP_WIDTH = 80, HELP_INDENT = 26 };
 
@@ -341,6 +342,7 @@ int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write(), reported like any other */
     c->name = cmd->name;
     rc = parse(&w, c, &err);
+    ml_undo_enable();
     if (rc == 0)
         rc = w.what == RUN ? run(cfg, &err) : show(cmd, w.what == SHOW_HELP, &err);
     if (rc >= 0 && (fflush(stdout) != 0 || close(STDOUT_FILENO) != 0))
