@@ -44,7 +44,8 @@ static int start_body(struct ml_transfer *x)
         return 0;
     if (x->res->status != 206) {
         x->skip = from;
-        return 0;
+        x->enough = x->req->exact;
+        return x->enough ? -1 : 0;
     }
     range = ml_http_header(x->res, "content-range", 0);
     if (range && !strncmp(range, "bytes ", 6) && isdigit((unsigned char)range[6]) &&

@@ -12,10 +12,9 @@
  *
  * Environment: CURL_CA_BUNDLE or SSL_CERT_FILE names the certificates to trust (else the system's, wherever this
  * distribution has them), to which the files in ML_CA_FILE (it has to be there) and CI_SERVER_TLS_CA_FILE are added;
- * ML_RETRIES, how often a request is tried again (4); ML_PAUSE, the seconds before the first of these (0.5), twice as
- * many before each next; ML_STALL, the seconds in which a transfer has to move (60); ML_HTTP_HOSTS, a comma-separated
- * list of host[:port] beside loopback that may be spoken to without TLS; https_proxy, http_proxy and no_proxy as in
- * curl(1).
+ * ML_RETRIES, how often a request is tried again (4); ML_STALL, the seconds in which a transfer has to move (60);
+ * ML_HTTP_HOSTS, a comma-separated list of host[:port] beside loopback that may be spoken to without TLS; https_proxy,
+ * http_proxy and no_proxy as in curl(1).
  *
  * Threads. One struct ml_http is one pool of connections, which any number of threads may use at once: every function
  * here that takes one is safe, and ml_http_send stays a blocking call. There is no thread behind it: of the threads
@@ -78,6 +77,7 @@ struct ml_http_req {
     ml_sink_fn *sink;
     void *sink_ctx;
     uint64_t from, len; /* ask for a range: from this byte, this many (0: to the end) */
+    bool exact;         /* that range or nothing: of a 2xx that isn't 206 the body isn't read */
 
     bool no_redirect; /* 3xx is an answer */
     bool once; /* must not happen twice (a POST that creates): tried again only where the server surely did nothing */

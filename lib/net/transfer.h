@@ -19,7 +19,6 @@ struct ml_http {
     struct ml_buf ca; /* or the certificates themselves */
     int retries;
     double stall; /* seconds */
-    double pause; /* before the first retry */
 
     pthread_mutex_t lock; /* of the rest */
     unsigned seed;        /* of the jitter */

@@ -4,6 +4,8 @@
 #ifndef ML_OCI_REGISTRY_H
 #define ML_OCI_REGISTRY_H
 
+#include <stdatomic.h>
+
 #include "net/http.h"
 #include "oci/auth.h"
 #include "oci/repo.h"
@@ -15,6 +17,7 @@ struct ml_registry {
     char *root;  /* "https://host/v2/path" */
     char *scope; /* what all requests need */
     bool write;
+    atomic_int ranges;          /* whether blobs can be had as ranges: 1 yes, -1 no, 0 not known yet */
     struct ml_strs unmountable; /* repositories that nothing can be mounted from */
     struct ml_digest
         missing; /* the blob that was asked for last, when it wasn't there: what follows is mostly its upload */
