@@ -102,6 +102,8 @@ static int fetch_files(const struct cfg *cfg, struct subject *s, struct ml_err *
 {
     struct ml_ref by_digest = s->ref;
     struct ml_image image = { 0 };
+    struct ml_progress progress = { .common = &cfg->common };
+    struct ml_unpack_conf conf = { (uint64_t)cfg->max_size, ml_tool_progress, &progress };
     struct ml_unpacked got;
     struct ml_card card;
     char size[16];
@@ -115,7 +117,8 @@ static int fetch_files(const struct cfg *cfg, struct subject *s, struct ml_err *
     by_digest.digest = s->digest;
     rc = ml_image_load(s->repo, &by_digest, cfg->platform, false, &image, err);
     if (rc == 0)
-        rc = ml_image_unpack(s->repo, &image, cfg->path, cfg->to, (uint64_t)cfg->max_size, &got, err);
+        rc = ml_image_unpack(s->repo, &image, cfg->path, cfg->to, &conf, &got, err);
+    ml_tool_progress_end(&progress);
     if (rc == 1)
         rc = ml_err_set(err, ML_LOCAL, "the image has nothing at '%s'", cfg->path);
     if (rc < 0) {

@@ -61,7 +61,7 @@ static int take_manifest(
 static int pour_file(struct ml_untar *u, const char *name, ml_sink_fn *sink, void *ctx, struct ml_err *err)
 {
     struct ml_tar_entry e;
-    char buf[65536];
+    const void *p;
     int64_t n;
     int rv;
 
@@ -70,8 +70,8 @@ static int pour_file(struct ml_untar *u, const char *name, ml_sink_fn *sink, voi
             break;
     if (rv)
         return rv < 0 ? -1 : ml_err_set(err, ML_INTEGRITY, "it holds no '%s'", name);
-    while ((n = ml_untar_data(u, buf, sizeof buf, err)) > 0)
-        if (sink(ctx, buf, (size_t)n, err))
+    while ((n = ml_untar_data(u, &p, err)) > 0)
+        if (sink(ctx, p, (size_t)n, err))
             return -1;
     return n < 0 ? -1 : 0;
 }

@@ -22,14 +22,16 @@ struct ring {
     char *slot[SLOTS];
     size_t len[SLOTS];
     size_t first, count; /* the filled slots */
-    size_t at;           /* how much of the first one was taken */
+    bool lent;           /* the first of them is what the reader has now */
     bool ended;          /* nothing more comes */
     bool closed;         /* nobody takes any more */
 };
 
 struct ml_layer_in {
     struct ml_repo *r;
+    struct ml_layer_conf conf;
     struct ml_desc desc;
+    uint64_t came; /* of the blob */
     struct ring ring;
     pthread_t thread;
     struct ml_untar *untar;
@@ -66,30 +68,24 @@ static void ring_put(struct ring *g, const char *p, size_t n)
     }
 }
 
-static size_t ring_take(struct ring *g, void *p, size_t n)
+/* The next filled slot, which stays the reader's until he asks for the one after it. 0: no more come. */
+static size_t ring_take(struct ring *g, const void **p)
 {
-    size_t part;
+    size_t n;
 
     pthread_mutex_lock(&g->lock);
+    if (g->lent) {
+        g->first = (g->first + 1) % SLOTS;
+        g->count--;
+        pthread_cond_signal(&g->changed);
+    }
     while (g->count == 0 && !g->ended)
         pthread_cond_wait(&g->changed, &g->lock);
-    part = g->count == 0 ? 0 : g->len[g->first] - g->at;
+    g->lent = g->count > 0;
+    n = g->lent ? g->len[g->first] : 0;
+    *p = g->slot[g->first];
     pthread_mutex_unlock(&g->lock);
-    if (part > n)
-        part = n;
-    if (part == 0)
-        return 0;
-    memcpy(p, g->slot[g->first] + g->at, part);
-    g->at += part;
-    if (g->at < g->len[g->first])
-        return part;
-    pthread_mutex_lock(&g->lock);
-    g->at = 0;
-    g->first = (g->first + 1) % SLOTS;
-    g->count--;
-    pthread_cond_signal(&g->changed);
-    pthread_mutex_unlock(&g->lock);
-    return part;
+    return n;
 }
 
 static int to_ring(void *ctx, const void *p, size_t n, struct ml_err *err)
@@ -97,7 +93,7 @@ static int to_ring(void *ctx, const void *p, size_t n, struct ml_err *err)
     struct ml_layer_in *in = ctx;
 
     (void)err;
-    if (!ml_decompress_plain(in->decompress)) /* else it is the blob's digest, which is verified anyway */
+    if (in->hasher && !ml_decompress_plain(in->decompress)) /* else it is the blob's digest, which is verified anyway */
         ml_hasher_add(in->hasher, p, n);
     ring_put(&in->ring, p, n);
     return 0;
@@ -119,6 +115,9 @@ static int from_repo(void *ctx, const void *p, size_t n, struct ml_err *err)
 {
     struct ml_layer_in *in = ctx;
 
+    in->came += n;
+    if (in->conf.progress)
+        in->conf.progress(in->conf.progress_ctx, n);
     if (in->stopped || is_unwanted(in))
         in->wasted += n;
     if (in->wasted > WASTE) {
@@ -138,6 +137,9 @@ static void *produce(void *ctx)
     if (rc == 1)
         ml_err_set(
             &in->fetched, in->r->ref.layout ? ML_LOCAL : ML_REFUSED, "the layer %s is missing", in->desc.digest.s);
+    if (rc == 0 && in->came != in->desc.size)
+        ml_err_set(&in->fetched, ML_INTEGRITY, "it has %llu bytes, its manifest says %llu",
+            (unsigned long long)in->came, (unsigned long long)in->desc.size);
     if (rc == 0 && !in->stopped)
         ml_decompress_end(in->decompress, &in->unpacked);
     pthread_mutex_lock(&in->ring.lock);
@@ -147,12 +149,12 @@ static void *produce(void *ctx)
     return NULL;
 }
 
-static int64_t from_ring(void *ctx, void *p, size_t n, struct ml_err *err)
+static int64_t from_ring(void *ctx, const void **p, struct ml_err *err)
 {
     struct ml_layer_in *in = ctx;
 
     (void)err;
-    return (int64_t)ring_take(&in->ring, p, n);
+    return (int64_t)ring_take(&in->ring, p);
 }
 
 static void release(struct ml_layer_in *in)
@@ -170,14 +172,24 @@ static void release(struct ml_layer_in *in)
 int ml_layer_open(
     struct ml_repo *r, const struct ml_desc *d, uint64_t max, struct ml_layer_in **out, struct ml_err *err)
 {
+    struct ml_layer_conf conf = { .max = max };
+
+    return ml_layer_open_as(r, d, &conf, out, err);
+}
+
+int ml_layer_open_as(struct ml_repo *r, const struct ml_desc *d, const struct ml_layer_conf *conf,
+    struct ml_layer_in **out, struct ml_err *err)
+{
     struct ml_layer_in *in = ml_calloc(1, sizeof *in);
+    uint64_t max = conf->max;
     int rc;
 
     if (max == 0)
         max = d->size > (UINT64_MAX - SLACK) / RATIO ? UINT64_MAX : SLACK + RATIO * d->size;
     in->r = r;
+    in->conf = *conf;
     in->desc = (struct ml_desc){ .digest = d->digest, .size = d->size };
-    in->hasher = ml_hasher_new();
+    in->hasher = conf->no_diff_id ? NULL : ml_hasher_new();
     in->decompress = ml_decompress_new(max, to_ring, in);
     in->untar = ml_untar_new(from_ring, in);
     for (size_t i = 0; i < SLOTS; i++)
@@ -201,7 +213,7 @@ struct ml_untar *ml_layer_untar(struct ml_layer_in *in)
 
 int ml_layer_close(struct ml_layer_in *in, int rc, struct ml_digest *diff_id, struct ml_err *err)
 {
-    struct ml_digest digest;
+    struct ml_digest digest = { "" };
 
     pthread_mutex_lock(&in->ring.lock);
     in->ring.closed = true;
@@ -209,7 +221,8 @@ int ml_layer_close(struct ml_layer_in *in, int rc, struct ml_digest *diff_id, st
     pthread_cond_signal(&in->ring.changed);
     pthread_mutex_unlock(&in->ring.lock);
     pthread_join(in->thread, NULL);
-    ml_hasher_end(in->hasher, &digest);
+    if (in->hasher)
+        ml_hasher_end(in->hasher, &digest);
     if (diff_id)
         *diff_id = ml_decompress_plain(in->decompress) ? in->desc.digest : digest;
     if (in->gave_up)

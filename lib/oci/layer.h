@@ -10,8 +10,18 @@
 
 struct ml_layer_in;
 
-/* `max`: bytes that it may unpack to; 0: 256 MiB and 200 times its size, what no honest layer reaches. `r` may not be
- * used until the close. */
+struct ml_layer_conf {
+    uint64_t max;    /* bytes that it may unpack to; 0: 256 MiB and 200 times its size, what no honest layer reaches */
+    bool no_diff_id; /* nobody will ask for it: then what was unpacked isn't hashed */
+    void (*progress)(
+        void *ctx, size_t n); /* hears of the blob's bytes as they come, in another thread; NULL: nobody does */
+    void *progress_ctx;
+};
+
+/* `r` may not be closed before ml_layer_close. */
+int ml_layer_open_as(struct ml_repo *r, const struct ml_desc *d, const struct ml_layer_conf *conf,
+    struct ml_layer_in **out, struct ml_err *err);
+/* The same with `max` only. */
 int ml_layer_open(
     struct ml_repo *r, const struct ml_desc *d, uint64_t max, struct ml_layer_in **out, struct ml_err *err);
 struct ml_untar *ml_layer_untar(struct ml_layer_in *in); /* borrowed */

@@ -4,7 +4,6 @@
  * names (rootfs.c) before the disk hears of it. */
 #include "oci/unpack.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,20 +13,24 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/newdir.h"
 #include "oci/layer.h"
 #include "oci/rootfs.h"
 
-#define CHUNK     ((size_t)256 << 10)
 #define LINKS_MAX 40
+#define BEHIND    ((uint64_t)8 << 20) /* the disk is told to write what has come while more comes */
 
 struct unpack {
     const char *path; /* what is wanted, normal */
     const char *name; /* what a file is called that comes out: as it was asked for, whatever link led to it */
     size_t len;
     struct ml_rootfs *fs; /* names below path, and those that lead to it */
-    char *tmp;            /* where they lie on the disk, as they will */
+    struct ml_newdir dir; /* where they lie on the disk, as they will */
+    char *parent;         /* the directory that the last name went into: it is there; NULL: none is known to be */
+    const struct ml_desc *layer;
+    const struct ml_unpack_conf *conf;
     uint64_t max, size;
-    char *chunk;
+    uint64_t came, all; /* of the blobs that are to be read, for the progress */
 };
 
 /* Where an image's name is relative to what is wanted. */
@@ -43,12 +46,12 @@ static enum where where(const struct unpack *u, const char *name)
                                                                                                     : ELSEWHERE;
 }
 
-/* A name within on the disk, owned: the wanted path itself is `tmp`/root. */
+/* A name within on the disk, owned: the wanted path itself is the new directory. */
 static char *disk_path(const struct unpack *u, const char *name)
 {
     const char *rest = name + u->len + (name[u->len] == '/');
 
-    return *rest ? ml_format("%s/root/%s", u->tmp, rest) : ml_format("%s/root", u->tmp);
+    return *rest ? ml_format("%s/%s", u->dir.root, rest) : ml_strdup(u->dir.root);
 }
 
 static int gone(void *ctx, const struct ml_node *n, struct ml_err *err)
@@ -59,6 +62,8 @@ static int gone(void *ctx, const struct ml_node *n, struct ml_err *err)
 
     if (where(u, name) == WITHIN) {
         path = disk_path(u, name);
+        free(u->parent);
+        u->parent = NULL;
         if (remove(path) < 0 && errno != ENOENT)
             rc = ml_err_errno(err, ML_LOCAL, "cannot remove '%s'", path);
     }
@@ -67,36 +72,75 @@ static int gone(void *ctx, const struct ml_node *n, struct ml_err *err)
     return rc;
 }
 
-/* Makes the directories that lead to `path`, below tmp. */
-static int make_parents(const struct unpack *u, const char *path, struct ml_err *err)
+/* Makes the directories that lead to `path`, below the private one. */
+static int make_parents(struct unpack *u, const char *path, struct ml_err *err)
 {
-    char *dir = ml_strndup(path, (size_t)(strrchr(path, '/') - path));
-    int rc = strlen(dir) > strlen(u->tmp) ? ml_mkdirs(dir, err) : 0;
+    size_t n = (size_t)(strrchr(path, '/') - path);
+    int rc;
 
-    free(dir);
+    if (n <= strlen(u->dir.tmp) || (u->parent && !strncmp(u->parent, path, n) && !u->parent[n]))
+        return 0;
+    free(u->parent);
+    u->parent = ml_strndup(path, n);
+    rc = ml_mkdirs(u->parent, err);
+    if (rc < 0) {
+        free(u->parent);
+        u->parent = NULL;
+    }
     return rc;
 }
 
-static int write_file(
-    struct unpack *u, struct ml_untar *in, const struct ml_tar_entry *e, const char *path, struct ml_err *err)
+static int too_much(const struct unpack *u, struct ml_err *err)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, e->mode & 0100 ? 0755 : 0644), rc = 0;
+    return ml_err_set(err, ML_LOCAL, "'/%s' unpacks to more than %llu bytes, say --max-size for more", u->path,
+        (unsigned long long)u->max);
+}
+
+/* Room for a large file, so that a disk that is too small says so now and not at the end. A header may lie: only what
+ * its layer can hold uncompressed is believed. */
+static int reserve(const struct unpack *u, int fd, uint64_t size)
+{
+    if (size < BEHIND || size > u->layer->size || fallocate(fd, 0, 0, (off_t)size) == 0)
+        return 0;
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -1 : 0; /* else it just can't be done here */
+}
+
+static int write_data(struct unpack *u, struct ml_untar *in, int fd, const char *name, struct ml_err *err)
+{
+    uint64_t done = 0, behind = 0;
+    const void *p;
     int64_t n;
 
-    if (fd < 0)
-        return ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
-    while (rc == 0 && (n = ml_untar_data(in, u->chunk, CHUNK, err)) != 0) {
-        if (n < 0) {
-            rc = -1;
-        } else if ((u->size += (uint64_t)n) > u->max) {
-            rc = ml_err_set(err, ML_LOCAL, "'/%s' unpacks to more than %llu bytes, say --max-size for more", u->path,
-                (unsigned long long)u->max);
-        } else {
-            rc = ml_fd_write(fd, u->chunk, (size_t)n, path, err);
+    while ((n = ml_untar_data(in, &p, err)) > 0) {
+        if ((uint64_t)n > u->max - u->size)
+            return too_much(u, err);
+        if (ml_fd_write(fd, p, (size_t)n, name, err) < 0)
+            return -1;
+        u->size += (uint64_t)n;
+        done += (uint64_t)n;
+        if (done - behind >= BEHIND) { /* only a hint: the sync at the end is what counts */
+            (void)!sync_file_range(fd, (off_t)behind, (off_t)(done - behind), SYNC_FILE_RANGE_WRITE);
+            behind = done;
         }
     }
+    return n < 0 ? -1 : 0;
+}
+
+static int write_file(struct unpack *u, struct ml_untar *in, const struct ml_tar_entry *e, int fd, struct ml_err *err)
+{
+    const char *rest = e->path + u->len;
+    char *name = ml_format("%s%s%s", u->dir.path, *rest && *rest != '/' ? "/" : "", rest); /* as it will be */
+    int rc;
+
+    if (e->size > u->max - u->size)
+        rc = too_much(u, err);
+    else if (reserve(u, fd, e->size) < 0)
+        rc = ml_err_errno(err, ML_LOCAL, "no room for the %llu bytes of '%s'", (unsigned long long)e->size, name);
+    else
+        rc = write_data(u, in, fd, name, err);
     if (close(fd) < 0 && rc == 0)
-        rc = ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
+        rc = ml_err_errno(err, ML_LOCAL, "cannot write '%s'", name);
+    free(name);
     return rc;
 }
 
@@ -117,7 +161,8 @@ static int make_link(struct unpack *u, const struct ml_tar_entry *e, const char 
     return rc;
 }
 
-static int make(struct unpack *u, struct ml_untar *in, const struct ml_tar_entry *e, struct ml_err *err)
+/* The name on the disk; of a file, *fd is open and empty. */
+static int make(struct unpack *u, const struct ml_tar_entry *e, int *fd, struct ml_err *err)
 {
     char *path = disk_path(u, e->path);
     int rc = make_parents(u, path, err);
@@ -130,7 +175,8 @@ static int make(struct unpack *u, struct ml_untar *in, const struct ml_tar_entry
                                                       : 0;
         break;
     case ML_TAR_FILE:
-        rc = write_file(u, in, e, path, err);
+        *fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, e->mode & 0100 ? 0755 : 0644);
+        rc = *fd < 0 ? ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path) : 0;
         break;
     case ML_TAR_SYMLINK:
         rc = symlink(e->link, path) < 0 ? ml_err_errno(err, ML_LOCAL, "cannot link '%s'", path) : 0;
@@ -166,22 +212,39 @@ static int take_entry(
     char *target = hidden(e->path);
     enum where w = where(u, target ? target : e->path);
     bool whiteout = target != NULL;
+    int fd = -1, rc;
 
     free(target);
     if (w == ELSEWHERE)
         return 0;
-    if (ml_rootfs_apply(u->fs, e, layer, NULL, err) < 0)
-        return -1;
-    return whiteout || w == ABOVE ? 0 : make(u, in, e, err);
+    ml_undo_hold();
+    rc = ml_rootfs_apply(u->fs, e, layer, NULL, err);
+    if (rc == 0 && !whiteout && w == WITHIN)
+        rc = make(u, e, &fd, err);
+    ml_undo_release();
+    return fd < 0 ? rc : write_file(u, in, e, fd, err);
+}
+
+static void came(void *ctx, size_t n)
+{
+    struct unpack *u = ctx;
+
+    u->came += n;
+    if (u->conf->progress && u->came < u->all)
+        u->conf->progress(u->conf->progress_ctx, u->came, u->all);
 }
 
 static int read_layer(struct unpack *u, struct ml_repo *r, const struct ml_layer *l, int number, struct ml_err *err)
 {
+    struct ml_layer_conf conf = {
+        .max = u->max == UINT64_MAX ? 0 : UINT64_MAX, .no_diff_id = true, .progress = came, .progress_ctx = u
+    };
     struct ml_layer_in *in;
     struct ml_tar_entry e;
     int rc;
 
-    if (ml_layer_open(r, &l->desc, u->max == UINT64_MAX ? 0 : UINT64_MAX, &in, err) < 0)
+    u->layer = &l->desc;
+    if (ml_layer_open_as(r, &l->desc, &conf, &in, err) < 0)
         return -1;
     while ((rc = ml_untar_next(ml_layer_untar(in), &e, err)) == 0)
         if (take_entry(u, ml_layer_untar(in), &e, number, err) < 0) {
@@ -214,16 +277,27 @@ static size_t lowest(const struct ml_image *image, const char *path)
     return 0;
 }
 
+static bool matters(const struct unpack *u, const struct ml_layer *l)
+{
+    return !l->path || related(l->root, u->path);
+}
+
 static int read_layers(
     struct unpack *u, struct ml_repo *r, const struct ml_image *image, size_t *count, struct ml_err *err)
 {
-    *count = 0;
-    for (size_t i = lowest(image, u->path); i < image->n; i++) {
-        const struct ml_layer *l = &image->layers[i];
+    size_t first = lowest(image, u->path);
 
-        if (l->path && !related(l->root, u->path))
+    *count = 0;
+    u->all = 0;
+    for (size_t i = first; i < image->n; i++)
+        u->all += matters(u, &image->layers[i]) ? image->layers[i].desc.size : 0;
+    if (u->conf->progress && !u->came)
+        u->conf->progress(u->conf->progress_ctx, 0, u->all);
+    u->came = 0;
+    for (size_t i = first; i < image->n; i++) {
+        if (!matters(u, &image->layers[i]))
             continue;
-        if (read_layer(u, r, l, (int)i, err) < 0)
+        if (read_layer(u, r, &image->layers[i], (int)i, err) < 0)
             return -1;
         ++*count;
     }
@@ -259,6 +333,7 @@ static int check_tree(const struct ml_node *top, struct ml_unpacked *out, struct
     int depth = 0;
 
     for (;;) {
+        out->entries++;
         if (n->type == ML_TAR_FILE || n->type == ML_TAR_HARDLINK)
             out->files++;
         if (n->type == ML_TAR_SYMLINK && check_link(n->name, n->link, depth - 1, err) < 0)
@@ -302,12 +377,24 @@ static char *translate(const struct ml_image *image, const char *path)
     return ml_strdup(path);
 }
 
+/* A file is what was asked for: a directory with it is what comes out. */
+static int put_below(struct unpack *u, struct ml_err *err)
+{
+    char *file = ml_format("%s/file", u->dir.tmp), *inside = ml_format("%s/%s", u->dir.root, u->name);
+    int rc = 0;
+
+    if (rename(u->dir.root, file) < 0 || mkdir(u->dir.root, 0755) < 0 || rename(file, inside) < 0)
+        rc = ml_err_errno(err, ML_LOCAL, "cannot make '%s'", u->dir.path);
+    free(file);
+    free(inside);
+    return rc;
+}
+
 /* One look at `path`: 0, 1 nothing there, 2 with *next set: look there, -1. */
 static int look(struct ml_repo *r, const struct ml_image *image, const char *path, struct unpack *u, char **next,
     struct ml_unpacked *out, struct ml_err *err)
 {
     const struct ml_node *n;
-    char *root = ml_format("%s/root", u->tmp);
     int rc = -1;
 
     u->path = path;
@@ -318,7 +405,9 @@ static int look(struct ml_repo *r, const struct ml_image *image, const char *pat
         goto out;
     *next = redirected(u, err);
     if (*next) {
-        rc = ml_remove_all(root, err) < 0 ? -1 : 2;
+        ml_undo_hold();
+        rc = ml_remove_all(u->dir.root, err) < 0 ? -1 : 2;
+        ml_undo_release();
         goto out;
     }
     if (err->code)
@@ -330,85 +419,39 @@ static int look(struct ml_repo *r, const struct ml_image *image, const char *pat
     }
     rc = check_tree(n, out, err);
     out->size = u->size;
-    if (rc == 0 && n->type == ML_TAR_DIR)
-        rc = mkdir(root, 0755) < 0 && errno != EEXIST ? ml_err_errno(err, ML_LOCAL, "cannot make '%s'", root) : 0;
-    if (rc == 0 && n->type != ML_TAR_DIR) { /* a file: its directory is what comes out */
-        char *file = ml_format("%s/file", u->tmp), *inside = ml_format("%s/root/%s", u->tmp, u->name);
-
-        if (rename(root, file) < 0 || mkdir(root, 0755) < 0 || rename(file, inside) < 0)
-            rc = ml_err_errno(err, ML_LOCAL, "cannot make '%s'", root);
-        free(file);
-        free(inside);
-    }
+    if (rc < 0)
+        goto out;
+    ml_undo_hold();
+    if (n->type != ML_TAR_DIR)
+        rc = put_below(u, err);
+    else if (mkdir(u->dir.root, 0755) < 0 && errno != EEXIST)
+        rc = ml_err_errno(err, ML_LOCAL, "cannot make '%s'", u->dir.path);
+    ml_undo_release();
 out:
+    free(u->parent);
+    u->parent = NULL;
     ml_rootfs_free(u->fs);
-    free(root);
     return rc;
 }
 
-/* `to` may be there only as an empty directory that isn't the current one. */
-static int check_target(const char *to, struct ml_err *err)
+int ml_image_unpack(struct ml_repo *r, const struct ml_image *image, const char *path, const char *to,
+    const struct ml_unpack_conf *conf, struct ml_unpacked *out, struct ml_err *err)
 {
-    struct stat st, here;
-    struct dirent *e;
-    int entries = 0;
-    DIR *d;
-
-    if (stat(to, &st) < 0)
-        return 0;
-    if (stat(".", &here) == 0 && here.st_dev == st.st_dev && here.st_ino == st.st_ino)
-        return ml_err_set(err, ML_USAGE, "'%s' is the current directory, name a new one", to);
-    d = opendir(to);
-    if (!d)
-        return ml_err_errno(err, ML_LOCAL, "cannot open '%s'", to);
-    while ((e = readdir(d)))
-        entries++;
-    closedir(d);
-    return entries > 2 ? ml_err_set(err, ML_LOCAL, "'%s' is not empty, name a new directory", to) : 0;
-}
-
-/* A private directory beside `to`, whose "root" will become it: owned, NULL with err set. */
-static char *make_tmp(const char *to, struct ml_err *err)
-{
-    const char *slash = strrchr(to, '/');
-    int dir = slash ? (int)(slash - to + 1) : 0;
-    char *parent = ml_strndup(to, dir > 1 ? (size_t)dir - 1 : (size_t)dir), *tmp = NULL;
-
-    if (check_target(to, err) < 0 || (*parent && ml_mkdirs(parent, err) < 0))
-        goto out;
-    tmp = ml_format("%.*s.%s.XXXXXX", dir, to, to + dir);
-    if (!mkdtemp(tmp)) {
-        ml_err_errno(err, ML_LOCAL, "cannot make a directory beside '%s'", to);
-        free(tmp);
-        tmp = NULL;
-    }
-out:
-    free(parent);
-    return tmp;
-}
-
-int ml_image_unpack(struct ml_repo *r, const struct ml_image *image, const char *path, const char *to, uint64_t max,
-    struct ml_unpacked *out, struct ml_err *err)
-{
-    struct unpack u = { .max = max ? max : UINT64_MAX };
-    char *normal = path[0] == '/' ? ml_path_normal(path) : NULL, *at = NULL, *root = NULL, *dest;
-    size_t n = strlen(to);
+    static const struct ml_unpack_conf none;
+    struct unpack u = { .conf = conf ? conf : &none, .dir = ML_NEWDIR_INIT };
+    char *normal = path[0] == '/' ? ml_path_normal(path) : NULL, *at = NULL;
     int rc = 2;
 
     *out = (struct ml_unpacked){ 0 };
-    while (n > 1 && to[n - 1] == '/')
-        n--;
-    dest = ml_strndup(to, n);
+    u.max = u.conf->max ? u.conf->max : UINT64_MAX;
     if (!normal) {
         rc = ml_err_set(err, ML_USAGE, "'%s' is not a path in an image: it has to start with '/', without '..'", path);
         goto out;
     }
-    u.tmp = make_tmp(dest, err);
-    if (!u.tmp) {
+    if (ml_newdir_open(&u.dir, to, err) < 0) {
         rc = -1;
         goto out;
     }
-    u.chunk = ml_malloc(CHUNK);
     at = translate(image, normal);
     u.name = strrchr(normal, '/') ? strrchr(normal, '/') + 1 : normal;
     for (int i = 0; rc == 2; i++) {
@@ -421,16 +464,13 @@ int ml_image_unpack(struct ml_repo *r, const struct ml_image *image, const char 
             at = next;
         }
     }
-    root = ml_format("%s/root", u.tmp);
-    if (rc == 0 && rename(root, dest) < 0)
-        rc = ml_err_errno(err, ML_LOCAL, "cannot make '%s'%s", to, errno == EBUSY ? ", name a directory below it" : "");
-    ml_remove_all(u.tmp, rc < 0 ? NULL : err);
+    if (rc == 0)
+        rc = ml_newdir_commit(&u.dir, out->entries, err);
+    if (rc == 0 && u.conf->progress)
+        u.conf->progress(u.conf->progress_ctx, u.all, u.all);
 out:
-    free(u.tmp);
-    free(u.chunk);
+    ml_newdir_abort(&u.dir);
     free(normal);
     free(at);
-    free(root);
-    free(dest);
     return rc;
 }

@@ -24,11 +24,12 @@ struct ml_untar {
     void *ctx;
     int fd;             /* of a file: what is skipped isn't read */
     uint64_t file_size; /* 0: not a file */
+    char *chunk;        /* of a file */
     struct ml_err err;  /* of the reader */
     char *path, *link;
-    char *chunk;
     bool open;
     uint64_t total, last; /* bytes so far; size of the entry before */
+    uint64_t at;          /* bytes of the entry that were handed over */
     size_t odd;           /* what the stream had beyond whole blocks at its end */
     locale_t locale, before;
 };
@@ -37,10 +38,10 @@ struct ml_untar {
  * that was all. */
 static la_ssize_t give(struct archive *a, void *ctx, const void **p)
 {
+    static const char zeros[BLOCK];
     struct ml_untar *u = ctx;
-    int64_t n = u->read(u->ctx, u->chunk, CHUNK, &u->err);
+    int64_t n = u->read(u->ctx, p, &u->err);
 
-    *p = u->chunk;
     if (n < 0) {
         archive_set_error(a, EIO, "%s", "cannot read");
         return ARCHIVE_FATAL;
@@ -48,19 +49,20 @@ static la_ssize_t give(struct archive *a, void *ctx, const void **p)
     if (n == 0 && u->total % BLOCK != 0) {
         u->odd = u->total % BLOCK;
         n = (int64_t)(BLOCK - u->odd);
-        memset(u->chunk, 0, (size_t)n);
+        *p = zeros;
     }
     u->total += (uint64_t)n;
     return (la_ssize_t)n;
 }
 
-static int64_t from_file(void *ctx, void *p, size_t n, struct ml_err *err)
+static int64_t from_file(void *ctx, const void **p, struct ml_err *err)
 {
     struct ml_untar *u = ctx;
     ssize_t got;
 
+    *p = u->chunk;
     do
-        got = pread(u->fd, p, n, (off_t)u->total);
+        got = pread(u->fd, u->chunk, CHUNK, (off_t)u->total);
     while (got < 0 && errno == EINTR);
     return got < 0 ? ml_err_errno(err, ML_LOCAL, "cannot read the archive") : got;
 }
@@ -83,6 +85,7 @@ struct ml_untar *ml_untar_file(int fd, uint64_t size)
 
     u->ctx = u;
     u->fd = fd;
+    u->chunk = ml_malloc(CHUNK);
     u->file_size = size;
     return u;
 }
@@ -98,7 +101,6 @@ struct ml_untar *ml_untar_new(ml_untar_read_fn *read, void *ctx)
 
     u->read = read;
     u->ctx = ctx;
-    u->chunk = ml_malloc(CHUNK);
     u->a = archive_read_new();
     if (!u->a || archive_read_support_format_tar(u->a) != ARCHIVE_OK ||
         archive_read_support_format_empty(u->a) != ARCHIVE_OK)
@@ -223,7 +225,7 @@ int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err
             return ml_err_set(err, ML_LOCAL, "the tar has a symbolic link '%s' without a target", u->path);
     }
     e->link = e->type == ML_TAR_HARDLINK || e->type == ML_TAR_SYMLINK ? u->link : NULL;
-    u->last = 0;
+    u->last = u->at = 0;
     if (e->type != ML_TAR_FILE)
         return 0;
     if (archive_entry_size(ae) < 0)
@@ -234,9 +236,21 @@ int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err
     return 0;
 }
 
-int64_t ml_untar_data(struct ml_untar *u, void *p, size_t n, struct ml_err *err)
+int64_t ml_untar_data(struct ml_untar *u, const void **p, struct ml_err *err)
 {
-    la_ssize_t got = archive_read_data(u->a, p, n);
+    la_int64_t off;
+    size_t n;
+    int rc;
 
-    return got < 0 ? failed(u, err) : got;
+    do
+        rc = archive_read_data_block(u->a, p, &n, &off);
+    while ((rc == ARCHIVE_OK || rc == ARCHIVE_WARN) && n == 0);
+    if (rc == ARCHIVE_EOF)
+        return 0;
+    if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+        return failed(u, err);
+    if ((uint64_t)off != u->at) /* a hole */
+        return ml_err_set(err, ML_LOCAL, "the tar has a sparse file '%s', which a layer may not", u->path);
+    u->at += n;
+    return (int64_t)n;
 }

@@ -12,8 +12,9 @@
 
 struct ml_untar;
 
-/* Gives the next bytes of the tar: up to n, 0 at its end, -1 with err set. */
-typedef int64_t ml_untar_read_fn(void *ctx, void *p, size_t n, struct ml_err *err);
+/* Gives the next bytes of the tar, however many: *p stays as it is until the next call. 0 at its end, -1 with err set.
+ */
+typedef int64_t ml_untar_read_fn(void *ctx, const void **p, struct ml_err *err);
 
 struct ml_untar *ml_untar_new(ml_untar_read_fn *read, void *ctx);
 
@@ -31,8 +32,9 @@ void ml_untar_free(struct ml_untar *u);
  * 4 KiB. */
 int ml_untar_next(struct ml_untar *u, struct ml_tar_entry *e, struct ml_err *err);
 
-/* The entry's bytes: how many were read, 0 at their end, -1. */
-int64_t ml_untar_data(struct ml_untar *u, void *p, size_t n, struct ml_err *err);
+/* The entry's next bytes: how many, 0 at their end, -1. They aren't copied: *p is what the reader gave, and stays until
+ * the next call. */
+int64_t ml_untar_data(struct ml_untar *u, const void **p, struct ml_err *err);
 
 /* A path as layers mean it: without a leading "/" or "./", without "." and empty parts; owned. NULL when it holds ".."
  */

@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# ml-fetch: the directory appears whole or not at all, whatever ends the fetch, and nothing else stays.
+load helper
+load images
+load registry
+
+teardown() {
+    servers_stop "$PWD"
+    ! mountpoint -q disk || umount disk
+}
+
+# image SIZE: oci:img:1 with /m/big of that many bytes (zeros) and some small files
+image() {
+    mkdir -p m/sub && truncate -s "$1" m/big && echo 1 >m/sub/a && echo 2 >m/sub/b
+    ml-package -q --base scratch --add m:/m --out oci:img:1 >card.json
+}
+
+# debris: what lies about beside `out`
+debris() {
+    find . -maxdepth 1 -name '.*.part' -o -maxdepth 1 -name '.*.tmp'
+}
+
+@test "a signal ends it, and nothing is left" {
+    image 1G
+    py "$TOP" <<'PY'
+import glob, os, signal, subprocess, sys, time
+for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    p = subprocess.Popen(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
+    while not any(os.path.getsize(f) for f in glob.glob(".out.*.part/root/big")):
+        assert p.poll() is None, "it was over before it could be stopped"
+        time.sleep(.001)
+    p.send_signal(sig)
+    assert p.wait() == -sig, p.returncode
+    assert not glob.glob(".out*") and not os.path.exists("out"), os.listdir(".")
+# who ignores a signal isn't told
+p = subprocess.Popen(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL,
+    preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+while not glob.glob(".out.*.part/root/big"):
+    time.sleep(.001)
+p.send_signal(signal.SIGHUP)
+assert p.wait() == 0 and os.path.getsize("out/big") == 1 << 30
+PY
+    [ -z "$(debris)" ]
+}
+
+@test "a signal while the registry doesn't answer" {
+    image 1M
+    up=$(registry_start "$PWD" reg)
+    ml-publish push -q --image oci:img:1 "$up/m:1" </dev/null >/dev/null
+    proxy=$(proxy_start "$PWD" proxy "$up" '[{"name": "hold", "method": "GET", "path": "/blobs/", "hold": true}]')
+    py "$proxy" <<'PY'
+import glob, os, signal, subprocess, sys, time
+p = subprocess.Popen(["ml-fetch", "-q", "files", sys.argv[1] + "/m:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
+while "hold" not in open("proxy.requests").read():
+    time.sleep(.01)
+assert glob.glob(".out.*.part")
+p.send_signal(signal.SIGTERM)
+t = time.time()
+assert p.wait() == -signal.SIGTERM and time.time() - t < 5
+PY
+    [ -z "$(debris)" ] && [ ! -e out ]
+}
+
+@test "what a kill -9 leaves is swept by the next, but not what belongs to somebody" {
+    image 300M
+    py <<'PY'
+import glob, os, signal, subprocess, time
+p = subprocess.Popen(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
+while not glob.glob(".out.*.part/root/big"):
+    time.sleep(.001)
+p.kill()
+p.wait()
+PY
+    [ -n "$(debris)" ] && [ ! -e out ]
+    mkdir -m 700 .out.alive1.part .out.others.part .out.backup && mkdir .out.shared.part
+    touch .out.others.part/precious .out.backup/precious
+    exec 8<.out.alive1.part && flock 8
+    ml-fetch -q files oci:img:1 --path /m --to out >fetch.json
+    diff -r m out
+    [ "$(find . -maxdepth 1 -name '.out.*' | LC_ALL=C sort | tr '\n' ' ')" = "./.out.alive1.part ./.out.backup ./.out.others.part ./.out.shared.part " ]
+    exec 8<&-
+    rm -r out
+    ml-fetch -q files oci:img:1 --path /m --to out >fetch.json
+    [ ! -e .out.alive1.part ] && [ -e .out.others.part/precious ]
+}
+
+@test "several at once into one directory: one makes it" {
+    image 20M
+    for i in 1 2 3 4 5 6; do
+        (rc=0 && ml-fetch -q files oci:img:1 --path /m --to out >$i.json 2>$i.err || rc=$?; echo $rc >$i.rc) &
+    done
+    wait
+    diff -r m out
+    [ "$(cat ./*.rc | grep -c 0)" -eq 1 ]
+    [ "$(cat ./*.rc | grep -c 3)" -eq 5 ]
+    [ -z "$(debris)" ]
+    [ "$(cat ./*.err | grep -c "cannot make 'out': Directory not empty\|'out' is not empty")" -eq 5 ]
+}
+
+@test "a disk that is too small says so before the download, and stays as it was" {
+    image 80M
+    up=$(registry_start "$PWD" reg)
+    ml-publish push -q --image oci:img:1 "$up/m:1" </dev/null >/dev/null
+    mkdir disk
+    mount -t tmpfs -o size=30m none disk 2>/dev/null || skip "a full disk needs root and a mount of tmpfs"
+    for ref in oci:img:1 "$up/m:1"; do
+        run --separate-stderr ml-fetch -q files "$ref" --path /m --to disk/out
+        fails 3 "no room for the 83886080 bytes of 'disk/out/big': No space left on device"
+        [ -z "$(ls -A disk)" ]
+    done
+}
+
+@test "200 files and more are synced all at once, few one by one" {
+    command -v strace >/dev/null || skip "needs strace"
+    image 20M
+    strace -f -e trace=fsync,syncfs,rename -o few ml-fetch -q files oci:img:1 --path /m --to out >fetch.json || skip "strace may not trace here"
+    [ "$(grep -c 'fsync(.*= 0' few)" -ge 5 ] # three files, two directories, the one above
+    for i in $(seq 200); do echo "$i" >m/sub/$i; done
+    ml-package -q --base scratch --add m:/m --out oci:img:1 >card.json
+    strace -f -e trace=fsync,syncfs,rename -o many ml-fetch -q files oci:img:1 --path /m --to many.d >fetch.json
+    [ "$(grep -c 'syncfs(.*= 0' many)" -eq 1 ]
+    diff -r m many.d
+    # the name comes after that
+    [ "$(grep -n 'rename(.*many.d"' many | cut -d: -f1)" -gt "$(grep -n 'syncfs' many | cut -d: -f1)" ]
+}
