@@ -192,7 +192,7 @@ static int fetch_predictions(const struct cfg *cfg, struct subject *s, struct ml
         ml_err_errno(err, ML_LOCAL, "cannot make a temporary file");
         goto out;
     }
-    rc = ml_attached_predictions(s->repo, &s->digest, to_spool, &sp, err);
+    rc = ml_attached_get(s->repo, &s->digest, ML_ATTACHED_PREDICTIONS, to_spool, &sp, err);
     if (rc < 0)
         ml_err_wrap(err, "'%s'", cfg->common.args.v[1]);
     if (rc == 1)

@@ -120,6 +120,12 @@ static int open_tag(struct job *j, bool write, bool gone_ok, struct ml_err *err)
     return ml_place_open(j->repo, j->ref.tag, gone_ok, &j->place, err);
 }
 
+static void say_all(const struct job *j, const struct ml_strs *lines)
+{
+    for (size_t i = 0; i < lines->n; i++)
+        ml_tool_say(&j->cfg->common, "%s", lines->v[i]);
+}
+
 /* ---- push, attach, tag ---- */
 
 static int push(struct job *j, struct ml_err *err)
@@ -140,12 +146,14 @@ static int push(struct job *j, struct ml_err *err)
         return -1;
     ml_tool_say(&cfg->common, "%s: %s sent, %s mounted%s%s", p->reference, ml_size_format(p->pushed, sent),
         ml_size_format(p->mounted, mounted), p->tags.n ? ", tagged " : "", p->tags.n ? p->tags.v[0] : "");
+    say_all(j, &p->says);
     return ml_card_put(&j->card, &cfg->common, err);
 }
 
 static int attach(struct job *j, struct ml_err *err)
 {
     const char *predictions = j->cfg->predictions;
+    struct ml_attached a = { 0 };
     struct ml_digest want;
     int rv;
 
@@ -159,8 +167,11 @@ static int attach(struct job *j, struct ml_err *err)
     if (predictions && (ml_publication_predictions(&j->card, &want, err) ||
                            ml_attached_put_predictions(j->repo, &j->image, predictions, &want, NULL, err)))
         return -1;
-    if (ml_attached_put_card(j->repo, &j->image, &j->card, true, NULL, err))
+    if (ml_attached_put_card(j->repo, &j->image, &j->card, true, &a, err))
         return -1;
+    ml_publication_note(&a, NULL, &j->publication.says);
+    ml_attached_release(&a);
+    say_all(j, &j->publication.says);
     ml_tool_say(&j->cfg->common, "%s: card attached%s", j->operand, predictions ? ", with its predictions" : "");
     return ml_card_put(&j->card, &j->cfg->common, err);
 }

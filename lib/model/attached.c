@@ -2,30 +2,33 @@
 /* Attachments of an image, and the current model. */
 #include "model/attached.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "data/json.h"
+#include "model/attached_priv.h"
 #include "model/promotion.h"
 #include "oci/layer.h"
 #include "oci/layout.h"
-#include "oci/tar.h"
 
-static const struct {
-    const char *suffix, *file, *title;
-} kinds[] = {
-    [ML_ATTACHED_CARD] = { "card", "card.json", "model card" },
-    [ML_ATTACHED_PREDICTIONS] = { "predictions", "predictions", "held-out predictions" },
+const struct ml_attached_kind ml_attached_kinds[ML_ATTACHED_KINDS] = {
+    [ML_ATTACHED_CARD] = { "card", "model card", "card.json", NULL },
+    [ML_ATTACHED_PREDICTIONS] = { "predictions", "held-out predictions", "predictions", NULL },
+    [ML_ATTACHED_PROVENANCE] = { "provenance", "SLSA provenance", "provenance.json", "application/vnd.in-toto+json" },
+    [ML_ATTACHED_SBOM] = { "sbom", "list of what was added", "sbom.json", "application/vnd.cyclonedx+json" },
+    [ML_ATTACHED_SIGNATURES] = { "sig", "signatures", NULL, NULL },
 };
+
+const char *ml_attached_name(enum ml_attachment kind)
+{
+    return ml_attached_kinds[kind].suffix;
+}
 
 void ml_attached_tag(const struct ml_digest *image, enum ml_attachment kind, char out[ML_ATTACHED_TAG_MAX])
 {
-    snprintf(out, ML_ATTACHED_TAG_MAX, "sha256-%s.%s", ML_DIGEST_HEX(image), kinds[kind].suffix);
+    snprintf(out, ML_ATTACHED_TAG_MAX, "sha256-%s.%s", ML_DIGEST_HEX(image), ml_attached_kinds[kind].suffix);
 }
 
 /* ---- reading ---- */
@@ -76,12 +79,31 @@ static int pour_file(struct ml_untar *u, const char *name, ml_sink_fn *sink, voi
     return n < 0 ? -1 : 0;
 }
 
-static int pour(struct ml_repo *r, const struct ml_digest *image, enum ml_attachment kind, ml_sink_fn *sink, void *ctx,
+static bool is_layer(const struct ml_desc *d)
+{
+    return !strncmp(d->media_type, ML_MT_LAYER, strlen(ML_MT_LAYER));
+}
+
+static int pour(struct ml_repo *r, const struct ml_desc *layer, enum ml_attachment kind, ml_sink_fn *sink, void *ctx,
     struct ml_err *err)
+{
+    struct ml_layer_in *in;
+    int rv;
+
+    if (!is_layer(layer)) {
+        rv = r->ops->blob_get(r, layer, 0, 0, sink, ctx, err);
+        return rv == 1 ? ml_err_set(err, ML_INTEGRITY, "its blob %s is missing", layer->digest.s) : rv;
+    }
+    if (ml_layer_open(r, layer, 0, &in, err))
+        return -1;
+    return ml_layer_close(in, pour_file(ml_layer_untar(in), ml_attached_kinds[kind].file, sink, ctx, err), NULL, err);
+}
+
+int ml_attached_get(struct ml_repo *r, const struct ml_digest *image, enum ml_attachment kind, ml_sink_fn *sink,
+    void *ctx, struct ml_err *err)
 {
     struct ml_manifest m = { 0 };
     struct ml_desc layer = { 0 };
-    struct ml_layer_in *in;
     char tag[ML_ATTACHED_TAG_MAX];
     int rv;
 
@@ -91,9 +113,7 @@ static int pour(struct ml_repo *r, const struct ml_digest *image, enum ml_attach
         return rv;
     rv = take_manifest(&m, image, &layer, err);
     if (!rv)
-        rv = ml_layer_open(r, &layer, 0, &in, err);
-    if (!rv)
-        rv = ml_layer_close(in, pour_file(ml_layer_untar(in), kinds[kind].file, sink, ctx, err), NULL, err);
+        rv = pour(r, &layer, kind, sink, ctx, err);
     if (rv)
         rv = ml_err_wrap(err, "attachment '%s'", tag);
     ml_desc_release(&layer);
@@ -115,238 +135,10 @@ int ml_attached_card(struct ml_repo *r, const struct ml_digest *image, struct ml
     int rv;
 
     ml_buf_init(&text, ML_CARD_MAX);
-    rv = pour(r, image, ML_ATTACHED_CARD, to_buffer, &text, err);
+    rv = ml_attached_get(r, image, ML_ATTACHED_CARD, to_buffer, &text, err);
     if (!rv)
         rv = ml_card_parse(out, ml_buf_str(&text), text.len, "the attached card", err);
     ml_buf_release(&text);
-    return rv;
-}
-
-int ml_attached_predictions(
-    struct ml_repo *r, const struct ml_digest *image, ml_sink_fn *sink, void *ctx, struct ml_err *err)
-{
-    return pour(r, image, ML_ATTACHED_PREDICTIONS, sink, ctx, err);
-}
-
-/* ---- writing ---- */
-
-/* A tar of one file, never as a whole in memory: what comes before the file, the file, what comes behind. */
-struct content {
-    struct ml_buf head, tail;
-    const char *bytes; /* the file is either these ... */
-    int fd;            /* ... or this descriptor */
-    uint64_t size;
-    const char *name; /* for messages */
-};
-
-static int64_t read_file(const struct content *c, uint64_t off, void *p, size_t n, struct ml_err *err)
-{
-    ssize_t got;
-
-    if (n > c->size - off)
-        n = (size_t)(c->size - off);
-    if (c->bytes) {
-        memcpy(p, c->bytes + off, n);
-        return (int64_t)n;
-    }
-    do
-        got = pread(c->fd, p, n, (off_t)off);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return ml_err_errno(err, ML_LOCAL, "'%s'", c->name);
-    if (got == 0)
-        return ml_err_set(err, ML_LOCAL, "'%s' became shorter while it was read", c->name);
-    return got;
-}
-
-static int64_t read_buffer(const struct ml_buf *b, uint64_t off, void *p, size_t n)
-{
-    if (off >= b->len)
-        return 0;
-    if (n > b->len - off)
-        n = b->len - (size_t)off;
-    memcpy(p, b->data + off, n);
-    return (int64_t)n;
-}
-
-static int64_t read_content(void *ctx, uint64_t off, void *p, size_t n, struct ml_err *err)
-{
-    const struct content *c = ctx;
-
-    if (off < c->head.len)
-        return read_buffer(&c->head, off, p, n);
-    off -= c->head.len;
-    if (off < c->size)
-        return read_file(c, off, p, n, err);
-    return read_buffer(&c->tail, off - c->size, p, n);
-}
-
-static int frame(struct content *c, enum ml_attachment kind, struct ml_err *err)
-{
-    struct ml_tar_entry e = { .path = kinds[kind].file, .type = ML_TAR_FILE, .mode = 0644, .size = c->size };
-
-    ml_buf_init(&c->head, 1 << 16);
-    ml_buf_init(&c->tail, 1 << 16);
-    if (ml_tar_header(&e, to_buffer, &c->head, err) || ml_tar_pad(c->size, to_buffer, &c->tail, err))
-        return -1;
-    return ml_tar_end(to_buffer, &c->tail, err);
-}
-
-/* Digest and size of the layer, and the digest of the file in it. */
-static int measure(struct content *c, struct ml_desc *layer, struct ml_digest *file, struct ml_err *err)
-{
-    struct ml_hasher *whole = ml_hasher_new(), *inner = ml_hasher_new();
-    size_t room = 1 << 18;
-    char *buf = ml_malloc(room);
-    uint64_t off = 0;
-    int64_t n;
-
-    while ((n = read_content(c, off, buf, room, err)) > 0) {
-        ml_hasher_add(whole, buf, (size_t)n);
-        if (off >= c->head.len && off - c->head.len < c->size)
-            ml_hasher_add(inner, buf, (size_t)n);
-        off += (uint64_t)n;
-    }
-    ml_hasher_end(whole, &layer->digest);
-    ml_hasher_end(inner, file);
-    layer->size = off;
-    ml_hasher_free(whole);
-    ml_hasher_free(inner);
-    free(buf);
-    return n < 0 ? -1 : 0;
-}
-
-static cJSON *desc_json(const char *media_type, const struct ml_digest *d, uint64_t size)
-{
-    cJSON *v = cJSON_CreateObject();
-
-    ml_json_set_str(v, "mediaType", media_type);
-    ml_json_set_str(v, "digest", d->s);
-    ml_json_set_int(v, "size", (int64_t)size);
-    return v;
-}
-
-/* A config that every reader of images accepts: GitLab's registry takes the media types of runnable images only, and
- * umoci refuses to unpack what isn't for an operating system that it knows. */
-static void make_config(const struct ml_desc *layer, struct ml_buf *out)
-{
-    cJSON *v = cJSON_CreateObject(), *rootfs, *ids;
-
-    ml_json_set_str(v, "architecture", "amd64");
-    ml_json_set_str(v, "os", "linux");
-    ml_json_set_object(v, "config");
-    rootfs = ml_json_set_object(v, "rootfs");
-    ml_json_set_str(rootfs, "type", "layers");
-    ids = ml_json_set_array(rootfs, "diff_ids");
-    cJSON_AddItemToArray(ids, cJSON_CreateString(layer->digest.s));
-    ml_json_print(v, false, out);
-    cJSON_Delete(v);
-}
-
-static void make_manifest(const struct ml_desc *image, enum ml_attachment kind, const struct ml_desc *layer,
-    const struct ml_digest *config, size_t config_size, const struct ml_digest *file, struct ml_buf *out)
-{
-    cJSON *v = cJSON_CreateObject(), *layers, *notes;
-
-    ml_json_set_int(v, "schemaVersion", 2);
-    ml_json_set_str(v, "mediaType", ML_MT_MANIFEST);
-    ml_json_set(v, "config", desc_json(ML_MT_CONFIG, config, config_size));
-    layers = ml_json_set_array(v, "layers");
-    cJSON_AddItemToArray(layers, desc_json(ML_MT_LAYER, &layer->digest, layer->size));
-    ml_json_set(v, "subject", desc_json(image->media_type, &image->digest, image->size));
-    notes = ml_json_set_object(v, "annotations");
-    ml_json_set_str(notes, "org.opencontainers.image.title", kinds[kind].title);
-    ml_json_set_str(notes, "mlci.attachment", kinds[kind].suffix);
-    ml_json_set_str(notes, "mlci.attachment.digest", file->s);
-    ml_json_print(v, false, out);
-    cJSON_Delete(v);
-}
-
-/* Blobs first, the manifest last; nothing at all when the tag names this attachment already. */
-static int store(struct ml_repo *r, const char *tag, struct content *c, const struct ml_desc *layer,
-    const struct ml_buf *config, const struct ml_buf *manifest, struct ml_desc *out, struct ml_err *err)
-{
-    struct ml_source src = { read_content, c };
-    struct ml_desc there = { 0 }, stored = { 0 };
-    const char *name = tag ? tag : out->digest.s;
-    int rv = r->ops->manifest_head(r, name, &there, err);
-    bool same = !rv && ml_digest_eq(&there.digest, &out->digest);
-
-    ml_desc_release(&there);
-    if (rv < 0 || same)
-        return rv < 0 ? -1 : 0;
-    rv = r->ops->blob_put(r, layer, &src, err);
-    if (!rv)
-        rv = ml_repo_blob_store(r, ML_MT_CONFIG, config->data, config->len, &stored, err);
-    ml_desc_release(&stored);
-    return rv ? -1 : r->ops->manifest_put(r, tag, ML_MT_MANIFEST, manifest->data, manifest->len, err);
-}
-
-static int put(struct ml_repo *r, const struct ml_desc *image, enum ml_attachment kind, bool tagged, struct content *c,
-    const struct ml_digest *want, struct ml_desc *out, struct ml_err *err)
-{
-    struct ml_desc layer = { 0 }, made = { 0 };
-    struct ml_buf config = ML_BUF_INIT, manifest = ML_BUF_INIT;
-    struct ml_digest file, config_digest;
-    char tag[ML_ATTACHED_TAG_MAX];
-    int rv = -1;
-
-    ml_attached_tag(&image->digest, kind, tag);
-    if (frame(c, kind, err) || measure(c, &layer, &file, err))
-        goto out;
-    if (want && !ml_digest_eq(want, &file)) {
-        ml_err_set(err, ML_INTEGRITY, "'%s' has the digest %s, but the card's evaluation was made from %s", c->name,
-            file.s, want->s);
-        goto out;
-    }
-    make_config(&layer, &config);
-    ml_digest_bytes(config.data, config.len, &config_digest);
-    make_manifest(image, kind, &layer, &config_digest, config.len, &file, &manifest);
-    made.media_type = ml_strdup(ML_MT_MANIFEST);
-    made.size = manifest.len;
-    ml_digest_bytes(manifest.data, manifest.len, &made.digest);
-    rv = store(r, tagged ? tag : NULL, c, &layer, &config, &manifest, &made, err);
-    if (rv)
-        ml_err_wrap(err, "attachment '%s'", tag);
-out:
-    if (!rv && out) {
-        *out = made;
-        made.media_type = NULL;
-    }
-    ml_desc_release(&made);
-    ml_buf_release(&config);
-    ml_buf_release(&manifest);
-    ml_buf_release(&c->head);
-    ml_buf_release(&c->tail);
-    return rv;
-}
-
-int ml_attached_put_card(struct ml_repo *r, const struct ml_desc *image, const struct ml_card *card, bool tagged,
-    struct ml_desc *out, struct ml_err *err)
-{
-    struct content c = { .bytes = ml_buf_str(&card->text), .fd = -1, .size = card->text.len, .name = "card" };
-
-    return put(r, image, ML_ATTACHED_CARD, tagged, &c, NULL, out, err);
-}
-
-int ml_attached_put_predictions(struct ml_repo *r, const struct ml_desc *image, const char *file,
-    const struct ml_digest *want, struct ml_desc *out, struct ml_err *err)
-{
-    struct content c = { .fd = open(file, O_RDONLY | O_CLOEXEC), .name = file };
-    struct stat st;
-    int rv;
-
-    if (c.fd < 0)
-        return ml_err_errno(err, ML_LOCAL, "'%s'", file);
-    if (fstat(c.fd, &st)) {
-        rv = ml_err_errno(err, ML_LOCAL, "'%s'", file);
-    } else if (!S_ISREG(st.st_mode)) {
-        rv = ml_err_set(err, ML_LOCAL, "'%s': not a regular file", file);
-    } else {
-        c.size = (uint64_t)st.st_size;
-        rv = put(r, image, ML_ATTACHED_PREDICTIONS, true, &c, want, out, err);
-    }
-    close(c.fd);
     return rv;
 }
 

@@ -238,7 +238,7 @@ static int fetch_predictions(
     int fd = temporary_file(err);
     if (fd < 0)
         return -1;
-    int rc = ml_attached_predictions(repo, &c->digest, write_to_fd, &fd, err);
+    int rc = ml_attached_get(repo, &c->digest, ML_ATTACHED_PREDICTIONS, write_to_fd, &fd, err);
     if (rc == 1)
         snprintf(c->no_predictions, sizeof c->no_predictions, "the current model has no predictions attached");
     if (rc != 0) {

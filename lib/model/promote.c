@@ -155,18 +155,18 @@ static int write_both(struct ml_place *place, struct ml_promotion *p, const stru
 static int promote(struct ml_place *place, struct ml_promote *p, const struct ml_manifest *m, struct ml_err *err)
 {
     struct ml_promotion record = { .action = ml_strdup("promote"), .reason = p->force ? ml_strdup(p->force) : NULL };
-    struct ml_desc card = { 0 };
+    struct ml_attached card = { 0 };
     size_t before = place->history.n;
     int rv = ml_attached_put_card(place->repo, &m->desc, p->card, false, &card, err);
 
     record.commit = from_card(p->card, "run.code.commit", "CI_COMMIT_SHA");
     record.data = from_card(p->card, "evaluation.data", NULL);
     if (!rv)
-        rv = write_both(place, &record, m, &card, err);
+        rv = write_both(place, &record, m, &card.desc, err);
     if (place->history.n > before)
         p->record = place->history.v[before].tag;
     ml_promotion_release(&record);
-    ml_desc_release(&card);
+    ml_attached_release(&card);
     return rv;
 }
 

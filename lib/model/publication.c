@@ -282,6 +282,8 @@ static void fill_card(struct ml_publication *p, const struct target *t)
         ml_json_set_array(v, "tags");
         ml_json_set_int(v, "pushed", (int64_t)p->pushed);
         ml_json_set_int(v, "mounted", (int64_t)p->mounted);
+        if (p->attachments)
+            ml_json_set(v, "attachments", cJSON_Duplicate(p->attachments, true));
     }
     ml_card_set(p->card, "publication", v);
     for (size_t i = 0; i < p->to->n; i++) {
@@ -292,12 +294,66 @@ static void fill_card(struct ml_publication *p, const struct target *t)
     }
 }
 
-static int attach_all(struct ml_publication *p, const struct origin *o, const struct target *t,
+void ml_publication_note(const struct ml_attached *a, cJSON **list, struct ml_strs *says)
+{
+    const char *name = ml_attached_name(a->kind);
+    char *line = NULL;
+
+    if (list) {
+        if (!*list)
+            *list = cJSON_CreateArray();
+        cJSON_AddItemToArray(*list, ml_attached_json(a));
+    }
+    if (a->refused)
+        line = ml_format("the %s is attached as a plain image: %s", name, a->refused);
+    else if (a->unlisted && !ml_strs_has(says, a->unlisted))
+        line = ml_strdup(a->unlisted);
+    if (line)
+        ml_strs_add(says, line);
+    free(line);
+}
+
+/* What is attached to the image where it comes from goes along. */
+static int attach_copy(struct ml_publication *p, const struct origin *o, const struct target *t, bool first,
+    enum ml_attachment kind, struct ml_err *err)
+{
+    struct ml_attached a = { 0 };
+    int rv = ml_attached_copy(o->repo, t->repo, &o->m.desc, kind, &a, err);
+
+    if (!rv)
+        ml_publication_note(&a, first ? &p->attachments : NULL, &p->says);
+    ml_attached_release(&a);
+    return rv < 0 ? -1 : 0;
+}
+
+static int attach_parts(struct ml_publication *p, const struct origin *o, const struct target *t, bool first,
     const struct ml_digest *want, struct ml_err *err)
 {
-    if (p->predictions && ml_attached_put_predictions(t->repo, &o->m.desc, p->predictions, want, NULL, err))
+    struct ml_attached a = { 0 };
+
+    if (!ml_ref_same_repo(&o->ref, &t->ref) && (attach_copy(p, o, t, first, ML_ATTACHED_PROVENANCE, err) ||
+                                                   attach_copy(p, o, t, first, ML_ATTACHED_SBOM, err)))
         return -1;
-    return p->bare ? 0 : ml_attached_put_card(t->repo, &o->m.desc, p->card, true, NULL, err);
+    if (!p->predictions)
+        return 0;
+    if (ml_attached_put_predictions(t->repo, &o->m.desc, p->predictions, want, &a, err))
+        return -1;
+    ml_publication_note(&a, first ? &p->attachments : NULL, &p->says);
+    ml_attached_release(&a);
+    return 0;
+}
+
+static int attach_card(struct ml_publication *p, const struct origin *o, const struct target *t, struct ml_err *err)
+{
+    struct ml_attached a = { 0 };
+
+    if (p->bare)
+        return 0;
+    if (ml_attached_put_card(t->repo, &o->m.desc, p->card, true, &a, err))
+        return -1;
+    ml_publication_note(&a, NULL, &p->says);
+    ml_attached_release(&a);
+    return 0;
 }
 
 static int set_tag(const struct origin *o, const struct target *t, struct ml_err *err)
@@ -324,9 +380,12 @@ int ml_publication_push(struct ml_publication *p, struct ml_err *err)
     for (i = 0; i < p->to->n; i++)
         if (t[i].first && send_image(p, &o, &t[i], err))
             goto fail;
+    for (i = 0; i < p->to->n; i++)
+        if (t[i].first && attach_parts(p, &o, &t[i], i == 0, &want, err))
+            goto fail;
     fill_card(p, t);
     for (i = 0; i < p->to->n; i++)
-        if (t[i].first && attach_all(p, &o, &t[i], &want, err))
+        if (t[i].first && attach_card(p, &o, &t[i], err))
             goto fail;
     for (i = 0; i < p->to->n; i++)
         if (set_tag(&o, &t[i], err))
@@ -345,4 +404,6 @@ void ml_publication_release(struct ml_publication *p)
 {
     free(p->reference);
     ml_strs_release(&p->tags);
+    ml_strs_release(&p->says);
+    cJSON_Delete(p->attachments);
 }

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "model/attached.h"
 #include "model/card.h"
 #include "oci/ref.h"
 #include "oci/repo.h"
@@ -36,7 +37,14 @@ struct ml_publication {
     char *reference;     /* by digest, in the first repository; owned */
     struct ml_strs tags; /* of the first repository; references for others */
     uint64_t pushed, mounted, present;
+    cJSON *attachments;  /* owned: what became of them in the first repository (ml_attached_json), the card's own aside;
+                            NULL for none */
+    struct ml_strs says; /* what a person should know of them */
 };
+
+/* Adds what became of an attachment to `list` (made where it is NULL; may be NULL itself) and, where something is
+ * amiss, a line to `says`. */
+void ml_publication_note(const struct ml_attached *a, cJSON **list, struct ml_strs *says);
 
 int ml_publication_push(struct ml_publication *p, struct ml_err *err);
 void ml_publication_release(struct ml_publication *p);

@@ -379,10 +379,19 @@ static void layout_close(struct ml_repo *r)
     free(r);
 }
 
+/* Who looks for referrers in a layout reads its index. */
+static int layout_manifest_attach(struct ml_repo *r, const char *tag, const char *media_type, const void *p, size_t n,
+    bool *listed, struct ml_err *err)
+{
+    *listed = true;
+    return layout_manifest_put(r, tag, media_type, p, n, err);
+}
+
 static const struct ml_repo_ops layout_ops = {
     .manifest_head = layout_manifest_head,
     .manifest_get = layout_manifest_get,
     .manifest_put = layout_manifest_put,
+    .manifest_attach = layout_manifest_attach,
     .blob_has = ml_layout_blob_has,
     .blob_get = ml_layout_blob_get,
     .blob_fd = ml_layout_blob_fd,

@@ -231,8 +231,9 @@ static void explain_refusal(const struct ml_http_res *res, struct ml_err *err)
     }
 }
 
-static int manifest_put(
-    struct ml_repo *repo, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err)
+/* distribution-spec v1.1.1, "Pushing Manifests with Subject": OCI-Subject says that the registry minds the list. */
+static int manifest_attach(struct ml_repo *repo, const char *tag, const char *media_type, const void *p, size_t n,
+    bool *listed, struct ml_err *err)
 {
     struct ml_registry *r = self(repo);
     struct ml_http_req req = ML_HTTP_REQ_INIT;
@@ -257,11 +258,20 @@ static int manifest_put(
     }
     if (!rv)
         rv = check_digest(d.s, &d, &res, err);
+    *listed = !rv && ml_http_header(&res, "oci-subject", 0);
     ml_http_res_release(&res);
     ml_strs_release(&headers);
     free(type);
     free(url);
     return rv;
+}
+
+static int manifest_put(
+    struct ml_repo *repo, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err)
+{
+    bool listed;
+
+    return manifest_attach(repo, tag, media_type, p, n, &listed, err);
 }
 
 /* ---- tags ---- */
@@ -407,6 +417,7 @@ static const struct ml_repo_ops ops = {
     .manifest_head = manifest_head,
     .manifest_get = manifest_get,
     .manifest_put = manifest_put,
+    .manifest_attach = manifest_attach,
     .blob_has = ml_registry_blob_has,
     .blob_get = ml_registry_blob_get,
     .blob_put = ml_registry_blob_put,

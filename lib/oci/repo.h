@@ -61,6 +61,10 @@ struct ml_repo_ops {
     /* Stores bytes under `tag`, or by their digest alone when tag is NULL. Replaces what the tag named. */
     int (*manifest_put)(
         struct ml_repo *r, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err);
+    /* The same for a manifest with a subject. *listed: nobody else has to keep a list of what refers to the subject.
+     * See oci/referrers.h. */
+    int (*manifest_attach)(struct ml_repo *r, const char *tag, const char *media_type, const void *p, size_t n,
+        bool *listed, struct ml_err *err);
     /* Is it there: 0 yes, 1 no, -1. */
     int (*blob_has)(struct ml_repo *r, const struct ml_digest *d, struct ml_err *err);
     /* Streams a blob from offset `off` (0: digest and size verified at the end; else the caller verifies) to sink. 1
