@@ -116,7 +116,7 @@ deps:
 check:
 	$(Q)tests/deps build check demo
 	$(Q)$(MAKE) $(PAR) tests tools-tree
-	$(Q)tests/run e2e interop parity templates suite cmd fuzz unit
+	$(Q)tests/run e2e interop parity templates faults suite cmd fuzz unit
 
 check-long:
 	$(Q)tests/deps build check demo

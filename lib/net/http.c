@@ -90,12 +90,15 @@ static int choose_certificates(struct ml_http *h, struct ml_err *err)
 
 static int read_variables(struct ml_http *h, struct ml_err *err)
 {
-    const char *retries = variable("ML_RETRIES"), *stall = variable("ML_STALL");
+    const char *retries = variable("ML_RETRIES"), *pause = variable("ML_PAUSE"), *stall = variable("ML_STALL");
     int64_t n = 4;
 
     h->stall = 60;
+    h->pause = 0.5;
     if (retries && (!ml_int_parse(retries, &n) || n < 0 || n > 100))
         return ml_err_set(err, ML_USAGE, "ML_RETRIES '%s': not a number from 0 to 100", retries);
+    if (pause && (!ml_double_parse(pause, strlen(pause), &h->pause) || !(h->pause >= 0 && h->pause <= WAIT_MAX)))
+        return ml_err_set(err, ML_USAGE, "ML_PAUSE '%s': not a number of seconds from 0 to 60", pause);
     if (stall && (!ml_double_parse(stall, strlen(stall), &h->stall) || !(h->stall >= 0.1 && h->stall <= 86400)))
         return ml_err_set(err, ML_USAGE, "ML_STALL '%s': not a number of seconds from 0.1 to 86400", stall);
     h->retries = (int)n;
@@ -231,7 +234,7 @@ static bool worth_retrying(const struct ml_transfer *x, enum ml_outcome outcome)
 
 bool ml_http_pause(struct ml_http *h, const struct ml_http_res *res, int n, double *waited)
 {
-    double wait = 0.5 * (double)(1 << (n < 6 ? n : 6)), asked = 0, chance;
+    double wait = h->pause * (double)(1 << (n < 6 ? n : 6)), asked = 0, chance;
 
     if (res->status == 408 || res->status == 429 || res->status >= 499)
         asked = ml_transfer_retry_after(res);

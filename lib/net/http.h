@@ -12,9 +12,10 @@
  *
  * Environment: CURL_CA_BUNDLE or SSL_CERT_FILE names the certificates to trust (else the system's, wherever this
  * distribution has them), to which the files in ML_CA_FILE (it has to be there) and CI_SERVER_TLS_CA_FILE are added;
- * ML_RETRIES, how often a request is tried again (4); ML_STALL, the seconds in which a transfer has to move (60);
- * ML_HTTP_HOSTS, a comma-separated list of host[:port] beside loopback that may be spoken to without TLS; https_proxy,
- * http_proxy and no_proxy as in curl(1).
+ * ML_RETRIES, how often a request is tried again (4); ML_PAUSE, the seconds before the first of these (0.5), twice as
+ * many before each next; ML_STALL, the seconds in which a transfer has to move (60); ML_HTTP_HOSTS, a comma-separated
+ * list of host[:port] beside loopback that may be spoken to without TLS; https_proxy, http_proxy and no_proxy as in
+ * curl(1).
  *
  * Threads. One struct ml_http is one pool of connections, which any number of threads may use at once: every function
  * here that takes one is safe, and ml_http_send stays a blocking call. There is no thread behind it: of the threads

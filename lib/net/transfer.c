@@ -227,6 +227,9 @@ static int on_seek(void *ctx, curl_off_t off, int origin)
 
     if (origin != SEEK_SET || off < 0)
         return CURL_SEEKFUNC_CANTSEEK;
+    /* on a connection that it used before libcurl would send all of it again by itself: into a session that is dead */
+    if (x->req->raw && x->sent)
+        return CURL_SEEKFUNC_FAIL;
     x->sent = (uint64_t)off;
     return CURL_SEEKFUNC_OK;
 }

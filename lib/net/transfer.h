@@ -19,6 +19,7 @@ struct ml_http {
     struct ml_buf ca; /* or the certificates themselves */
     int retries;
     double stall; /* seconds */
+    double pause; /* before the first retry */
 
     pthread_mutex_t lock; /* of the rest */
     unsigned seed;        /* of the jitter */

@@ -1,50 +1,201 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Layers that are being made. */
+/* Layers that are being made: who works on which, and what becomes of it. */
 #include "oci/layer_out.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "oci/layout.h"
 
-#define CHUNK ((size_t)256 << 10)
+#define THREADS_MAX 8
 
 struct ml_layers {
     struct ml_blobout **v;
     size_t n;
 };
 
-static int check_compress(struct ml_layer_out *l, struct ml_err *err)
+/* A layer to be made, or a tree digest. */
+struct job {
+    struct ml_layer_out *layer;
+    struct ml_blobout **blob; /* NULL: only its digest is wanted */
+    struct ml_tree_sum *sum;
+};
+
+struct work {
+    struct ml_repo *layout;
+    struct job *jobs;
+    size_t n, next;
+    pthread_mutex_t lock;
+    struct ml_err err; /* the first */
+};
+
+static size_t processors(void)
 {
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (size_t)n;
+}
+
+static int make_layer(struct work *w, struct job *j, struct ml_err *err)
+{
+    struct ml_layer_out *l = j->layer;
+
     if (l->compress == ML_COMPRESS_AUTO)
         l->compress = ML_COMPRESS_NONE;
-    return l->compress == ML_COMPRESS_NONE ? 0 : ml_err_set(err, ML_USAGE, "layers are not compressed yet");
-}
-
-static void describe(struct ml_layer_out *l, const struct ml_digest *d)
-{
-    l->diff_id = l->desc.digest = *d;
-    l->desc.size = ml_tar_view_size(l->view);
-    l->desc.media_type = ml_strdup(ML_MT_LAYER);
-}
-
-static int sum_trees(struct ml_tree_sum *sums, size_t n, struct ml_err *err)
-{
-    for (size_t i = 0; i < n; i++)
-        if (ml_tree_digest_of(sums[i].tree, &sums[i].digest, err) < 0)
+    if (l->compress != ML_COMPRESS_NONE)
+        return ml_err_set(err, ML_USAGE, "layers are not compressed yet");
+    if (j->blob) {
+        if (ml_blobout_open(w->layout, j->blob, err) < 0 || ml_blobout_view(*j->blob, l->view, err) < 0)
             return -1;
+        ml_blobout_digest(*j->blob, &l->diff_id);
+    } else if (ml_tar_view_digest(l->view, &l->diff_id, err) < 0) {
+        return -1;
+    }
+    ml_desc_release(&l->desc);
+    l->desc = (struct ml_desc){
+        .media_type = ml_strdup(ML_MT_LAYER), .digest = l->diff_id, .size = ml_tar_view_size(l->view)
+    };
     return 0;
+}
+
+static int sum_tree(struct ml_tree_sum *s, struct ml_err *err)
+{
+    struct ml_tar_view *v = ml_tar_view_tree(s->tree);
+    int rc = ml_tar_view_digest(v, &s->digest, err);
+
+    ml_tar_view_free(v);
+    return rc;
+}
+
+static void *work_on(void *arg)
+{
+    struct work *w = arg;
+
+    pthread_mutex_lock(&w->lock);
+    while (w->next < w->n && !w->err.code) {
+        struct job *j = &w->jobs[w->next++];
+        struct ml_err err = ML_ERR_INIT;
+        int rc;
+
+        pthread_mutex_unlock(&w->lock);
+        rc = j->layer ? make_layer(w, j, &err) : sum_tree(j->sum, &err);
+        pthread_mutex_lock(&w->lock);
+        if (rc < 0 && !w->err.code)
+            w->err = err;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+/* Each tree's own digest right behind its first layer: they read the same files at the same time. */
+static void plan(
+    struct work *w, struct ml_layer_out *v, size_t n, struct ml_tree_sum *sums, size_t nsums, struct ml_blobout **blobs)
+{
+    bool *done = ml_calloc(nsums + 1, sizeof *done);
+
+    w->jobs = ml_calloc(n + nsums + 1, sizeof *w->jobs);
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n)
+            w->jobs[w->n++] = (struct job){ .layer = &v[i], .blob = blobs ? &blobs[i] : NULL };
+        for (size_t k = 0; k < nsums; k++) {
+            if (done[k] || (i < n && ml_tar_view_of(v[i].view) != sums[k].tree))
+                continue;
+            w->jobs[w->n++] = (struct job){ .sum = &sums[k] };
+            done[k] = true;
+        }
+    }
+    free(done);
+}
+
+/* Every tree once, however many layers it became. */
+static int check_trees(const struct work *w, struct ml_err *err)
+{
+    const struct ml_tree *last = NULL;
+
+    for (size_t i = 0; i < w->n; i++) {
+        const struct job *j = &w->jobs[i];
+        const struct ml_tree *t = j->layer ? ml_tar_view_of(j->layer->view) : j->sum->tree;
+
+        if (t != last && ml_tree_check(t, err) < 0)
+            return -1;
+        last = t;
+    }
+    return 0;
+}
+
+static int run(struct work *w, struct ml_err *err)
+{
+    pthread_t threads[THREADS_MAX];
+    size_t n = processors(), started = 0;
+
+    pthread_mutex_init(&w->lock, NULL);
+    while (started + 1 < n && started + 1 < w->n && pthread_create(&threads[started], NULL, work_on, w) == 0)
+        started++;
+    work_on(w);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&w->lock);
+    if (w->err.code) {
+        *err = w->err;
+        return -1;
+    }
+    return check_trees(w, err);
 }
 
 int ml_layers_hash(struct ml_layer_out *v, size_t n, struct ml_tree_sum *sums, size_t nsums, struct ml_err *err)
 {
-    for (size_t i = 0; i < n; i++) {
+    struct work w = { 0 };
+    int rc;
+
+    plan(&w, v, n, sums, nsums, NULL);
+    rc = run(&w, err);
+    free(w.jobs);
+    return rc;
+}
+
+int ml_layers_write(struct ml_repo *layout, struct ml_layer_out *v, size_t n, struct ml_tree_sum *sums, size_t nsums,
+    struct ml_layers **out, struct ml_err *err)
+{
+    struct ml_layers *l = ml_calloc(1, sizeof *l);
+    struct work w = { .layout = layout };
+    int rc;
+
+    l->v = ml_calloc(n + 1, sizeof(struct ml_blobout *));
+    l->n = n;
+    plan(&w, v, n, sums, nsums, l->v);
+    rc = run(&w, err);
+    free(w.jobs);
+    if (rc < 0) {
+        ml_layers_abort(l);
+        l = NULL;
+    }
+    *out = l;
+    return rc;
+}
+
+int ml_layers_commit(struct ml_layers *l, struct ml_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < l->n && rc == 0; i++) {
         struct ml_digest d;
 
-        if (check_compress(&v[i], err) < 0 || ml_tar_view_digest(v[i].view, &d, err) < 0)
-            return -1;
-        describe(&v[i], &d);
+        rc = ml_blobout_commit(l->v[i], &d, NULL, err);
     }
-    return sum_trees(sums, nsums, err);
+    ml_layers_abort(l);
+    return rc;
+}
+
+void ml_layers_abort(struct ml_layers *l)
+{
+    if (!l)
+        return;
+    for (size_t i = 0; i < l->n; i++)
+        ml_blobout_free(l->v[i]);
+    free(l->v);
+    free(l);
 }
 
 int ml_layer_source_open(struct ml_layer_out *l, struct ml_source *out, struct ml_err *err)
@@ -57,73 +208,4 @@ int ml_layer_source_open(struct ml_layer_out *l, struct ml_source *out, struct m
 void ml_layer_source_close(struct ml_source *s)
 {
     *s = (struct ml_source){ 0 };
-}
-
-static int write_layer(struct ml_repo *layout, struct ml_layer_out *l, struct ml_blobout **out, struct ml_err *err)
-{
-    struct ml_source src = ml_tar_view_source(l->view);
-    struct ml_digest d;
-    char *chunk;
-    uint64_t off = 0;
-    int64_t n;
-
-    if (check_compress(l, err) < 0 || ml_blobout_open(layout, out, err) < 0)
-        return -1;
-    chunk = ml_malloc(CHUNK);
-    while ((n = src.read(src.ctx, off, chunk, CHUNK, err)) > 0) {
-        off += (uint64_t)n;
-        if (ml_blobout_add(*out, chunk, (size_t)n, err) < 0)
-            n = -1;
-        if (n < 0)
-            break;
-    }
-    free(chunk);
-    if (n < 0 || ml_tar_view_finish(l->view, err) < 0)
-        return -1;
-    ml_blobout_digest(*out, &d);
-    describe(l, &d);
-    return 0;
-}
-
-int ml_layers_write(struct ml_repo *layout, struct ml_layer_out *v, size_t n, struct ml_tree_sum *sums, size_t nsums,
-    struct ml_layers **out, struct ml_err *err)
-{
-    struct ml_layers *w = ml_calloc(1, sizeof *w);
-
-    *out = w;
-    w->v = ml_calloc(n + 1, sizeof(struct ml_blobout *));
-    w->n = n;
-    for (size_t i = 0; i < n; i++)
-        if (write_layer(layout, &v[i], &w->v[i], err) < 0)
-            goto fail;
-    if (sum_trees(sums, nsums, err) < 0)
-        goto fail;
-    return 0;
-fail:
-    ml_layers_abort(w);
-    *out = NULL;
-    return -1;
-}
-
-int ml_layers_commit(struct ml_layers *w, struct ml_err *err)
-{
-    int rc = 0;
-
-    for (size_t i = 0; i < w->n && rc == 0; i++) {
-        struct ml_digest d;
-
-        rc = ml_blobout_commit(w->v[i], &d, NULL, err);
-    }
-    ml_layers_abort(w);
-    return rc;
-}
-
-void ml_layers_abort(struct ml_layers *w)
-{
-    if (!w)
-        return;
-    for (size_t i = 0; i < w->n; i++)
-        ml_blobout_free(w->v[i]);
-    free(w->v);
-    free(w);
 }

@@ -7,6 +7,7 @@
 #define ML_OCI_LAYOUT_H
 
 #include "oci/repo.h"
+#include "oci/tar_view.h"
 
 /* A blob whose digest is known only at its end. */
 struct ml_blobout;
@@ -14,6 +15,8 @@ struct ml_blobout;
 /* `r` must be a layout opened for writing. */
 int ml_blobout_open(struct ml_repo *r, struct ml_blobout **out, struct ml_err *err);
 int ml_blobout_add(void *blobout, const void *p, size_t n, struct ml_err *err); /* a ml_sink_fn */
+/* The view as the whole blob, in one pass (view_copy.h). */
+int ml_blobout_view(struct ml_blobout *b, struct ml_tar_view *v, struct ml_err *err);
 void ml_blobout_digest(struct ml_blobout *b, struct ml_digest *out); /* of all that was added; nothing can follow */
 int ml_blobout_commit(struct ml_blobout *b, struct ml_digest *digest, uint64_t *size, struct ml_err *err);
 void ml_blobout_free(struct ml_blobout *b); /* NULL is fine; what wasn't committed is gone */

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "oci/layout.h"
+#include "oci/view_copy.h"
 
 #define CHUNK ((size_t)256 << 10)
 #define FLUSH ((uint64_t)16 << 20) /* the disk starts writing while we still hash */
@@ -59,6 +60,12 @@ int ml_blobout_add(void *blobout, const void *p, size_t n, struct ml_err *err)
         b->flushed = b->size;
     }
     return 0;
+}
+
+int ml_blobout_view(struct ml_blobout *b, struct ml_tar_view *v, struct ml_err *err)
+{
+    b->size = ml_tar_view_size(v);
+    return ml_view_copy(v, b->file.fd, 0, b->dir, &b->digest, err);
 }
 
 void ml_blobout_digest(struct ml_blobout *b, struct ml_digest *out)

@@ -248,6 +248,11 @@ struct ml_source ml_tar_view_source(struct ml_tar_view *v)
     return (struct ml_source){ .read = view_read, .ctx = v };
 }
 
+const struct ml_tree *ml_tar_view_of(const struct ml_tar_view *v)
+{
+    return v->t;
+}
+
 int ml_tar_view_finish(struct ml_tar_view *v, struct ml_err *err)
 {
     return leave(v, err) < 0 ? -1 : ml_tree_check(v->t, err);
@@ -264,8 +269,6 @@ int ml_tar_view_digest(struct ml_tar_view *v, struct ml_digest *out, struct ml_e
         ml_hasher_add(h, chunk, (size_t)n);
         off += (uint64_t)n;
     }
-    if (n == 0 && ml_tar_view_finish(v, err) < 0)
-        n = -1;
     if (n == 0)
         ml_hasher_end(h, out);
     free(chunk);
@@ -278,6 +281,8 @@ int ml_tree_digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_
     struct ml_tar_view *v = ml_tar_view_tree(t);
     int rc = ml_tar_view_digest(v, out, err);
 
+    if (rc == 0)
+        rc = ml_tar_view_finish(v, err);
     ml_tar_view_free(v);
     return rc;
 }

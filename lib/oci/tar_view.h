@@ -17,6 +17,7 @@ struct ml_tar_view *ml_tar_view_new(const struct ml_tree *t, const struct ml_tar
 void ml_tar_view_free(struct ml_tar_view *v); /* NULL is fine */
 
 uint64_t ml_tar_view_size(const struct ml_tar_view *v);
+const struct ml_tree *ml_tar_view_of(const struct ml_tar_view *v); /* the tree it was made from */
 
 /* The bytes. A file is looked at when it is opened and behind its last byte: ML_INTEGRITY when it isn't what was
  * scanned. The view must outlive the source. */
@@ -37,7 +38,7 @@ struct ml_tar_piece {
 
 int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *out, struct ml_err *err);
 
-/* The digest of the view's bytes, ml_tar_view_finish included. */
+/* The digest of the view's bytes; ml_tar_view_finish is still to be called. */
 int ml_tar_view_digest(struct ml_tar_view *v, struct ml_digest *out, struct ml_err *err);
 
 /* A view for the tree digest (evaluation.model in ml-card(5)): the layer tar of `t` rooted at "/", with time 0. */

@@ -452,6 +452,12 @@ static void bad_variables(void **state)
         assert_int_equal(err.code, ML_USAGE);
     }
     unsetenv("ML_STALL");
+    for (size_t i = 1; i + 1 < sizeof bad / sizeof *bad; i++) {
+        setenv("ML_PAUSE", bad[i], 1);
+        assert_int_equal(ml_http_new(NULL, &h, &err), -1);
+        assert_int_equal(err.code, ML_USAGE);
+    }
+    unsetenv("ML_PAUSE");
 }
 
 /* ---- warnings ---- */
