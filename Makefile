@@ -27,6 +27,8 @@ LIB_SRC := $(sort $(wildcard lib/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 TOOL_SRC := $(sort $(wildcard tools/ml*.c))
 TOOLS := $(TOOL_SRC:tools/%.c=$(B)/bin/%)
+# a tool of several files is ml-x.c and x_*.c
+PART_SRC := $(sort $(wildcard tools/*_*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -85,7 +87,9 @@ $(B)/libmlci.a: $(LIB_OBJ)
 
 $(B)/bin/%: $(B)/tools/%.o $(B)/libmlci.a
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libmlci.a $(LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libmlci.a $(LIBS)
+
+$(foreach t,$(TOOLS),$(eval $(t): $(patsubst %.c,$(B)/%.o,$(filter tools/$(t:$(B)/bin/ml-%=%)_%,$(PART_SRC)))))
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libmlci.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libmlci.a $(LIBS) -lcmocka
@@ -101,7 +105,7 @@ $(HELPERS): $(B)/%: $(B)/%.o $(B)/libmlci.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libmlci.a $(LIBS)
 
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(B)/%.d) $(UNIT_SRC:%.c=$(B)/%.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(HELPER_SRC:%.c=$(B)/%.d)
+-include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(B)/%.d) $(PART_SRC:%.c=$(B)/%.d) $(UNIT_SRC:%.c=$(B)/%.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(HELPER_SRC:%.c=$(B)/%.d)
 
 ifneq ($(HAVE),)
 tests: all $(UNIT) $(FUZZ) $(HELPERS)
