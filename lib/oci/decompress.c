@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Decompression by zlib and libzstd. */
+/* Decompression as a stream, with a limit. */
 #include "oci/decompress.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "base/mem.h"
+#include "oci/codec.h"
 
 #define CHUNK ((size_t)128 << 10)
 #define MAGIC 4
@@ -19,8 +18,7 @@ struct ml_decompress {
     const char *kind; /* NULL until enough bytes came to tell */
     unsigned char head[MAGIC];
     size_t nhead;
-    z_stream z;
-    ZSTD_DStream *zstd;
+    struct ml_decoder *decoder;
     bool open;   /* inside a gzip member or a zstd frame */
     bool padded; /* zero bytes followed a gzip member: only more of them may come */
     char *chunk;
@@ -58,9 +56,7 @@ void ml_decompress_free(struct ml_decompress *d)
 {
     if (!d)
         return;
-    if (d->kind && !strcmp(d->kind, "gzip"))
-        inflateEnd(&d->z);
-    ZSTD_freeDStream(d->zstd);
+    ml_decoder_free(d->decoder);
     free(d->chunk);
     free(d);
 }
@@ -75,89 +71,47 @@ static int put(struct ml_decompress *d, const void *p, size_t n, struct ml_err *
     return n == 0 ? 0 : d->sink(d->ctx, p, n, err);
 }
 
-static int bad(struct ml_err *err, const char *kind, const char *why)
+/* Members of gzip and frames of zstd follow each other (RFC 1952, section 2.2; RFC 8878, section 3.1); zero bytes
+ * behind the last gzip member are padding, as gzip(1) takes them. */
+static int add_packed(struct ml_decompress *d, const unsigned char *p, size_t n, struct ml_err *err)
 {
-    return ml_err_set(err, ML_LOCAL, "malformed %s data: %s", kind, why ? why : "no reason given");
-}
+    bool gzip = !strcmp(d->kind, "gzip");
+    size_t got = 0;
 
-/* RFC 1952, section 2.2: members follow each other; zero bytes behind the last are padding, as gzip(1) takes them. */
-static int add_gzip(struct ml_decompress *d, const unsigned char *p, size_t n, struct ml_err *err)
-{
-    d->z.next_in = (unsigned char *)(uintptr_t)p;
-    d->z.avail_in = (uInt)n;
-    while (d->z.avail_in > 0 || (d->open && d->z.avail_out == 0)) {
+    while (n > 0 || (d->open && got == CHUNK)) {
         int rc;
 
-        if (!d->open) {
-            if (*d->z.next_in == 0) {
-                d->padded = true;
-                d->z.next_in++;
-                d->z.avail_in--;
-                continue;
-            }
-            if (d->padded)
-                return bad(err, "gzip", "bytes behind its end");
-            inflateReset(&d->z);
-            d->open = true;
+        if (gzip && !d->open && (*p == 0 || d->padded)) {
+            if (*p != 0)
+                return ml_err_set(err, ML_LOCAL, "malformed gzip data: bytes behind its end");
+            d->padded = true;
+            p++;
+            n--;
+            continue;
         }
-        d->z.next_out = (unsigned char *)d->chunk;
-        d->z.avail_out = (uInt)CHUNK;
-        rc = inflate(&d->z, Z_NO_FLUSH);
-        if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
-            return bad(err, "gzip", d->z.msg);
-        if (put(d, d->chunk, CHUNK - d->z.avail_out, err) < 0)
+        rc = ml_decoder_step(d->decoder, &p, &n, d->chunk, CHUNK, &got, err);
+        if (rc < 0 || put(d, d->chunk, got, err) < 0)
             return -1;
-        if (rc == Z_STREAM_END)
-            d->open = false;
+        d->open = rc == 0;
     }
-    return 0;
-}
-
-static int add_zstd(struct ml_decompress *d, const void *p, size_t n, struct ml_err *err)
-{
-    ZSTD_inBuffer in = { p, n, 0 };
-    ZSTD_outBuffer out;
-
-    do {
-        size_t rc;
-
-        out = (ZSTD_outBuffer){ d->chunk, CHUNK, 0 };
-        rc = ZSTD_decompressStream(d->zstd, &out, &in);
-        if (ZSTD_isError(rc))
-            return bad(err, "zstd", ZSTD_getErrorName(rc));
-        d->open = rc != 0;
-        if (put(d, out.dst, out.pos, err) < 0)
-            return -1;
-    } while (in.pos < in.size || out.pos == out.size);
     return 0;
 }
 
 static int dispatch(struct ml_decompress *d, const void *p, size_t n, struct ml_err *err)
 {
-    const unsigned char *s = p;
-
-    if (!strcmp(d->kind, "none"))
-        return put(d, s, n, err);
-    for (size_t part; n > 0; s += part, n -= part) { /* zlib counts in 32 bits */
-        part = n < (1U << 30) ? n : 1U << 30;
-        if ((d->zstd ? add_zstd(d, s, part, err) : add_gzip(d, s, part, err)) < 0)
-            return -1;
-    }
-    return 0;
+    return d->decoder ? add_packed(d, p, n, err) : put(d, p, n, err);
 }
 
 /* The first bytes are there: what are they? */
 static int start(struct ml_decompress *d, struct ml_err *err)
 {
     d->kind = ml_decompress_kind(d->head, d->nhead);
-    if (strcmp(d->kind, "none") != 0)
+    if (strcmp(d->kind, "none") != 0) {
         d->chunk = ml_malloc(CHUNK);
-    if (!strcmp(d->kind, "gzip") && inflateInit2(&d->z, 15 + 16) != Z_OK) {
-        d->kind = "none";
-        return ml_err_set(err, ML_LOCAL, "cannot start zlib");
+        d->decoder = ml_decoder_new(!strcmp(d->kind, "gzip") ? ML_COMPRESS_GZIP : ML_COMPRESS_ZSTD, err);
+        if (!d->decoder)
+            return -1;
     }
-    if (!strcmp(d->kind, "zstd") && !(d->zstd = ZSTD_createDStream()))
-        return ml_err_set(err, ML_LOCAL, "cannot start libzstd");
     return dispatch(d, d->head, d->nhead, err);
 }
 

@@ -3,9 +3,9 @@
 #include "oci/layer_out.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 
+#include "base/processors.h"
 #include "oci/layout.h"
 
 #define THREADS_MAX 8
@@ -30,22 +30,28 @@ struct work {
     struct ml_err err; /* the first */
 };
 
-static size_t processors(void)
+void ml_layer_out_release(struct ml_layer_out *l)
 {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-
-    return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (size_t)n;
+    ml_compressor_free(l->packed);
+    ml_desc_release(&l->desc);
+    *l = (struct ml_layer_out){ 0 };
 }
 
-static int make_layer(struct work *w, struct job *j, struct ml_err *err)
+static void describe(struct ml_layer_out *l, const struct ml_digest *digest, uint64_t size)
+{
+    static const char *const suffix[] = { "", "+gzip", "+zstd" };
+
+    ml_desc_release(&l->desc);
+    l->desc.media_type = ml_format("%s%s", ML_MT_LAYER, suffix[l->compress]);
+    l->desc.digest = *digest;
+    l->desc.size = size;
+}
+
+/* A layer that stays as it is. */
+static int make_plain(struct work *w, struct job *j, struct ml_err *err)
 {
     struct ml_layer_out *l = j->layer;
 
-    if (l->compress == ML_COMPRESS_AUTO)
-        l->compress = ML_COMPRESS_NONE;
-    if (l->compress != ML_COMPRESS_NONE)
-        return ml_err_set(err, ML_USAGE, "layers are not compressed yet");
     if (j->blob) {
         if (ml_blobout_open(w->layout, j->blob, err) < 0 || ml_blobout_view(*j->blob, l->view, err) < 0)
             return -1;
@@ -53,11 +59,44 @@ static int make_layer(struct work *w, struct job *j, struct ml_err *err)
     } else if (ml_tar_view_digest(l->view, &l->diff_id, err) < 0) {
         return -1;
     }
-    ml_desc_release(&l->desc);
-    l->desc = (struct ml_desc){
-        .media_type = ml_strdup(ML_MT_LAYER), .digest = l->diff_id, .size = ml_tar_view_size(l->view)
-    };
+    describe(l, &l->diff_id, ml_tar_view_size(l->view));
     return 0;
+}
+
+/* One that is compressed; takes all processors. */
+static int make_packed(struct work *w, struct job *j, struct ml_err *err)
+{
+    struct ml_layer_out *l = j->layer;
+    struct ml_digest digest;
+    uint64_t size;
+
+    ml_compressor_free(l->packed);
+    l->packed = ml_compressor_new(l->compress, ml_tar_view_source(l->view), ml_tar_view_size(l->view));
+    if (j->blob) {
+        if (ml_blobout_open(w->layout, j->blob, err) < 0 ||
+            ml_compressor_run(l->packed, ml_blobout_add, *j->blob, &l->diff_id, NULL, &size, err) < 0)
+            return -1;
+        ml_blobout_digest(*j->blob, &digest);
+    } else if (ml_compressor_run(l->packed, NULL, NULL, &l->diff_id, &digest, &size, err) < 0) {
+        return -1;
+    }
+    describe(l, &digest, size);
+    return 0;
+}
+
+/* Decides whether the layer is compressed, and makes it when it isn't. */
+static int make_layer(struct work *w, struct job *j, struct ml_err *err)
+{
+    struct ml_layer_out *l = j->layer;
+
+    if (l->compress == ML_COMPRESS_AUTO) {
+        int rc = ml_compress_shrinks(ml_tar_view_source(l->view), ml_tar_view_size(l->view), err);
+
+        if (rc < 0)
+            return -1;
+        l->compress = rc == 1 ? ML_COMPRESS_GZIP : ML_COMPRESS_NONE;
+    }
+    return l->compress == ML_COMPRESS_NONE ? make_plain(w, j, err) : 0;
 }
 
 static int sum_tree(struct ml_tree_sum *s, struct ml_err *err)
@@ -128,7 +167,7 @@ static int check_trees(const struct work *w, struct ml_err *err)
 static int run(struct work *w, struct ml_err *err)
 {
     pthread_t threads[THREADS_MAX];
-    size_t n = processors(), started = 0;
+    size_t n = ml_processors(THREADS_MAX), started = 0;
 
     pthread_mutex_init(&w->lock, NULL);
     while (started + 1 < n && started + 1 < w->n && pthread_create(&threads[started], NULL, work_on, w) == 0)
@@ -141,6 +180,9 @@ static int run(struct work *w, struct ml_err *err)
         *err = w->err;
         return -1;
     }
+    for (size_t i = 0; i < w->n; i++)
+        if (w->jobs[i].layer && w->jobs[i].layer->compress != ML_COMPRESS_NONE && make_packed(w, &w->jobs[i], err) < 0)
+            return -1;
     return check_trees(w, err);
 }
 
@@ -198,14 +240,13 @@ void ml_layers_abort(struct ml_layers *l)
     free(l);
 }
 
-int ml_layer_source_open(struct ml_layer_out *l, struct ml_source *out, struct ml_err *err)
+struct ml_source ml_layer_source_open(struct ml_layer_out *l)
 {
-    (void)err;
-    *out = ml_tar_view_source(l->view);
-    return 0;
+    return l->packed ? ml_compressor_source(l->packed) : ml_tar_view_source(l->view);
 }
 
-void ml_layer_source_close(struct ml_source *s)
+void ml_layer_source_close(struct ml_layer_out *l)
 {
-    *s = (struct ml_source){ 0 };
+    if (l->packed)
+        ml_compressor_pause(l->packed);
 }

@@ -216,6 +216,73 @@ static void several_at_once(void **state)
     ml_repo_close(r);
 }
 
+static void add_all(const struct ml_source *src, struct ml_buf *out)
+{
+    struct ml_err err = ML_ERR_INIT;
+    char chunk[50000];
+    int64_t n;
+
+    while ((n = src->read(src->ctx, out->len, chunk, sizeof chunk, &err)) > 0)
+        ml_buf_add(out, chunk, (size_t)n);
+    assert_int_equal(n, 0);
+}
+
+/* One that shrinks, one that doesn't; hashed, written, and read as for an upload. */
+static void compressed_layers(void **state)
+{
+    static const enum ml_compress how[] = { ML_COMPRESS_GZIP, ML_COMPRESS_ZSTD, ML_COMPRESS_AUTO, ML_COMPRESS_AUTO };
+    static const char *const suffix[] = { "+gzip", "+zstd", "+gzip", "" };
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_repo *r = layout_open();
+    struct ml_tree t[2];
+    struct ml_layer_out l[4] = { { 0 } }, hashed[4] = { { 0 } };
+    struct ml_layers *w;
+
+    (void)state;
+    put_sparse("t/0", 3000000, NULL, 0);
+    put("t/1", 3000000, 3);
+    assert_int_equal(ml_tree_scan("t/0", &t[0], &err), 0);
+    assert_int_equal(ml_tree_scan("t/1", &t[1], &err), 0);
+    for (int i = 0; i < 4; i++) {
+        l[i].view = hashed[i].view = ml_tar_view_tree(&t[i == 3]);
+        l[i].compress = hashed[i].compress = how[i];
+    }
+    assert_int_equal(ml_layers_write(r, l, 4, NULL, 0, &w, &err), 0);
+    assert_int_equal(ml_layers_commit(w, &err), 0);
+    assert_int_equal(ml_layers_hash(hashed, 4, NULL, 0, &err), 0);
+    for (int i = 0; i < 4; i++) {
+        struct ml_source src = ml_layer_source_open(&hashed[i]);
+        struct ml_buf sent = ML_BUF_INIT, got = ML_BUF_INIT;
+        char *path = ml_format("layout/blobs/sha256/%s", ML_DIGEST_HEX(&l[i].desc.digest));
+        struct ml_digest d;
+
+        assert_string_equal(l[i].desc.digest.s, hashed[i].desc.digest.s);
+        assert_string_equal(l[i].diff_id.s, hashed[i].diff_id.s);
+        assert_string_equal(l[i].desc.media_type + strlen(ML_MT_LAYER), suffix[i]);
+        assert_int_equal(strcmp(l[i].diff_id.s, l[i].desc.digest.s) == 0, i == 3);
+        assert_string_equal(l[i].diff_id.s, l[i == 3 ? 3 : 0].diff_id.s);
+        add_all(&src, &sent);
+        ml_layer_source_close(&hashed[i]);
+        assert_int_equal(ml_file_read(path, &got, &err), 0);
+        assert_int_equal(got.len, l[i].desc.size);
+        assert_int_equal(sent.len, got.len);
+        assert_memory_equal(sent.data, got.data, got.len);
+        ml_digest_bytes(got.data, got.len, &d);
+        assert_string_equal(d.s, l[i].desc.digest.s);
+        ml_buf_release(&sent);
+        ml_buf_release(&got);
+        free(path);
+    }
+    for (int i = 0; i < 4; i++) {
+        ml_tar_view_free(l[i].view);
+        ml_layer_out_release(&l[i]);
+        ml_layer_out_release(&hashed[i]);
+    }
+    ml_tree_release(&t[0]);
+    ml_tree_release(&t[1]);
+    ml_repo_close(r);
+}
+
 static void what_is_not_committed_is_gone(void **state)
 {
     struct ml_err err = ML_ERR_INIT;
@@ -290,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup(a_blob_has_the_bytes_of_the_view, fresh),
         cmocka_unit_test_setup(a_source_on_another_file_system, fresh),
         cmocka_unit_test_setup(several_at_once, fresh),
+        cmocka_unit_test_setup(compressed_layers, fresh),
         cmocka_unit_test_setup(what_is_not_committed_is_gone, fresh),
         cmocka_unit_test_setup(a_changed_source_leaves_nothing, fresh),
     };
