@@ -339,10 +339,11 @@ void ml_pack_release(struct ml_pack *p)
     *p = (struct ml_pack){ 0 };
 }
 
-int ml_pack_apply(const struct ml_pack *p, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err)
+int ml_pack_part_apply(
+    const struct ml_pack_part *part, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        const struct ml_tar_item *it = &p->items[i];
+    for (size_t i = 0; i < part->n; i++) {
+        const struct ml_tar_item *it = &part->items[i];
         const struct ml_tree_entry *from = it->entry < 0 ? NULL : &t->v[it->entry];
         struct ml_tar_entry e = {
             .path = it->path, .type = ML_TAR_DIR, .mode = it->mode, .uid = it->uid, .gid = it->gid
@@ -356,6 +357,13 @@ int ml_pack_apply(const struct ml_pack *p, const struct ml_tree *t, struct ml_ro
             return -1;
     }
     return 0;
+}
+
+int ml_pack_apply(const struct ml_pack *p, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err)
+{
+    struct ml_pack_part all = { .items = p->items, .n = p->n };
+
+    return ml_pack_part_apply(&all, t, fs, layer, err);
 }
 
 int ml_rootfs_read_layer(struct ml_rootfs *fs, struct ml_repo *r, const struct ml_desc *d, int layer,

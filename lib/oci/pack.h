@@ -25,6 +25,31 @@ int ml_pack_plan(const struct ml_tree *t, const char *dest, bool replace, const 
     struct ml_pack *out, struct ml_err *err);
 void ml_pack_release(struct ml_pack *p);
 
+/* A planned layer as several. */
+struct ml_pack_part {
+    struct ml_tar_item *items; /* paths borrowed from the pack */
+    size_t n;
+};
+
+struct ml_pack_parts {
+    struct ml_pack_part *v;
+    size_t n;
+    struct ml_tar_item *items; /* of all parts */
+};
+
+#define ML_LAYERS_MAX 120 /* overlayfs takes 127 with what a container adds; some tools stop at 125 */
+
+/* Cuts the plan so that no part's tar is larger than `limit` bytes; a file that is larger is alone in its part. Where
+ * the cuts are depends on the names and, coarsely, on the sizes: a file that changes changes its own part only, one
+ * that comes or goes seldom more than two. A directory is in every part that has something below it. ML_USAGE: more
+ * than `max` parts, with a limit that would do. Laid over each other in order, the parts are the plan; `alone` is true
+ * of the first only. */
+int ml_pack_split(const struct ml_pack *p, const struct ml_tree *t, uint64_t limit, size_t max,
+    struct ml_pack_parts *out, struct ml_err *err);
+void ml_pack_parts_release(struct ml_pack_parts *parts);
+int ml_pack_part_apply(
+    const struct ml_pack_part *part, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err);
+
 /* Lays the planned layer over `fs`, as number `layer`. */
 int ml_pack_apply(
     const struct ml_pack *p, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err);

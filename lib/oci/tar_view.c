@@ -26,23 +26,22 @@ struct ml_tar_view {
     int fd;
 };
 
-static const struct ml_tree_entry *entry_of(const struct ml_tar_view *v, size_t i)
+static const struct ml_tree_entry *entry_of(const struct ml_tree *t, const struct ml_tar_item *it)
 {
-    return v->items[i].entry < 0 ? NULL : &v->t->v[v->items[i].entry];
+    return it->entry < 0 ? NULL : &t->v[it->entry];
 }
 
-static uint64_t data_size(const struct ml_tar_view *v, size_t i)
+static uint64_t data_size(const struct ml_tree *t, const struct ml_tar_item *it)
 {
-    const struct ml_tree_entry *e = entry_of(v, i);
+    const struct ml_tree_entry *e = entry_of(t, it);
 
     return e && e->type == ML_TAR_FILE ? e->size : 0;
 }
 
-static struct ml_tar_entry header_entry(const struct ml_tar_view *v, size_t i)
+static struct ml_tar_entry header_entry(const struct ml_tree *t, const struct ml_tar_item *it, int64_t epoch)
 {
-    const struct ml_tar_item *it = &v->items[i];
-    const struct ml_tree_entry *e = entry_of(v, i);
-    struct ml_tar_entry h = { .path = it->path, .type = it->whiteout ? ML_TAR_FILE : ML_TAR_DIR, .mtime = v->epoch };
+    const struct ml_tree_entry *e = entry_of(t, it);
+    struct ml_tar_entry h = { .path = it->path, .type = it->whiteout ? ML_TAR_FILE : ML_TAR_DIR, .mtime = epoch };
 
     if (e) {
         h.type = e->type;
@@ -62,6 +61,13 @@ static uint64_t padded(uint64_t size)
     return (size + ML_TAR_BLOCK - 1) / ML_TAR_BLOCK * ML_TAR_BLOCK;
 }
 
+uint64_t ml_tar_item_size(const struct ml_tree *t, const struct ml_tar_item *item, int64_t epoch)
+{
+    struct ml_tar_entry h = header_entry(t, item, epoch);
+
+    return ml_tar_header_size(&h) + padded(data_size(t, item));
+}
+
 struct ml_tar_view *ml_tar_view_new(const struct ml_tree *t, const struct ml_tar_item *items, size_t n, int64_t epoch)
 {
     struct ml_tar_view *v = ml_malloc(sizeof *v);
@@ -71,10 +77,8 @@ struct ml_tar_view *ml_tar_view_new(const struct ml_tree *t, const struct ml_tar
     ml_buf_init(&v->header, ML_BUF_MAX);
     v->at = ml_calloc(n + 1, sizeof *v->at);
     for (size_t i = 0; i < n; i++) {
-        struct ml_tar_entry h = header_entry(v, i);
-
         v->at[i] = at;
-        at += ml_tar_header_size(&h) + padded(data_size(v, i));
+        at += ml_tar_item_size(t, &items[i], epoch);
     }
     v->at[n] = at;
     return v;
@@ -173,7 +177,7 @@ int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *
     i = find(v, off);
     off -= v->at[i];
     if (v->header_of != i) {
-        struct ml_tar_entry h = header_entry(v, i);
+        struct ml_tar_entry h = header_entry(v->t, &v->items[i], v->epoch);
 
         ml_buf_reset(&v->header);
         (void)!ml_tar_header(&h, add, &v->header, NULL);
@@ -185,10 +189,10 @@ int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *
         return leave(v, err);
     }
     off -= v->header.len;
-    data = data_size(v, i);
+    data = data_size(v->t, &v->items[i]);
     if (off < data) {
         *out = (struct ml_tar_piece){ .off = off, .len = data - off };
-        if (enter(v, entry_of(v, i), err) < 0)
+        if (enter(v, entry_of(v->t, &v->items[i]), err) < 0)
             return -1;
         out->fd = v->fd;
         return 0;

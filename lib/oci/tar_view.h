@@ -16,6 +16,9 @@ struct ml_tar_view;
 struct ml_tar_view *ml_tar_view_new(const struct ml_tree *t, const struct ml_tar_item *items, size_t n, int64_t epoch);
 void ml_tar_view_free(struct ml_tar_view *v); /* NULL is fine */
 
+/* What one item takes in it. */
+uint64_t ml_tar_item_size(const struct ml_tree *t, const struct ml_tar_item *item, int64_t epoch);
+
 uint64_t ml_tar_view_size(const struct ml_tar_view *v);
 const struct ml_tree *ml_tar_view_of(const struct ml_tar_view *v); /* the tree it was made from */
 
