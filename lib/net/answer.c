@@ -10,6 +10,9 @@
 #include "data/json.h"
 #include "net/url.h"
 
+#define BLANK     " \t"
+#define PARAM_MAX ((size_t)4 << 10)
+
 const char *ml_http_header(const struct ml_http_res *res, const char *name, size_t nth)
 {
     size_t n = strlen(name);
@@ -174,19 +177,69 @@ int ml_http_api(const struct ml_http_req *req, const struct ml_http_res *res, st
     return -1;
 }
 
-/* `rel` among the parameters of one link-value; RFC 8288 lets it be a list of words in quotes. */
-static bool says_next(const char *params, size_t n)
+char *ml_http_word(const char **s, const char *ends, size_t max)
 {
-    char *s = ml_strndup(params, n), *rel = strcasestr(s, "rel=");
-    bool yes = false;
+    const char *p = *s;
+    struct ml_buf b;
 
-    if (rel) {
-        rel += 4 + (rel[4] == '"');
-        rel[strcspn(rel, "\";,")] = 0;
-        yes = !strcasecmp(rel, "next");
+    ml_buf_init(&b, max);
+    if (*p == '"') {
+        for (p++; *p && *p != '"'; p++) {
+            if (*p == '\\' && p[1])
+                p++;
+            ml_buf_addc(&b, *p);
+        }
+        p += *p == '"';
+    } else {
+        size_t n = strcspn(p, ends);
+
+        ml_buf_add(&b, p, n);
+        p += n;
     }
-    free(s);
-    return yes;
+    *s = p;
+    if (!b.full)
+        return ml_buf_detach(&b);
+    ml_buf_release(&b);
+    return NULL;
+}
+
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (; *(list += strspn(list, BLANK)); list += strcspn(list, BLANK))
+        if (strcspn(list, BLANK) == n && !strncasecmp(list, word, n))
+            return true;
+    return false;
+}
+
+/* The parameters behind a link's target (RFC 8288, section 3), up to the comma or the end: whether its rel, the first
+ * one, holds "next". */
+static bool says_next(const char **s)
+{
+    const char *p = *s;
+    bool seen = false, next = false;
+
+    while (*(p += strspn(p, BLANK ";")) && *p != ',') {
+        const char *name = p;
+        size_t n = strcspn(p, "=;,\"" BLANK);
+        char *value;
+
+        p += n;
+        p += strspn(p, BLANK);
+        if (*p == '=')
+            p += 1 + strspn(p + 1, BLANK);
+        else if (*p != '"')
+            continue;
+        value = ml_http_word(&p, ";," BLANK, PARAM_MAX);
+        if (n == 3 && !strncasecmp(name, "rel", n) && !seen) {
+            seen = true;
+            next = value && has_word(value, "next");
+        }
+        free(value);
+    }
+    *s = p;
+    return next;
 }
 
 /* The same path and query at the origin that answered. A server behind a proxy may call itself by another name, and to
@@ -213,23 +266,21 @@ char *ml_http_next(const struct ml_http_res *res)
     const char *v;
 
     for (size_t i = 0; (v = ml_http_header(res, "link", i)); i++) {
-        while ((v = strchr(v, '<'))) {
-            const char *end = strchr(v, '>');
-            size_t params;
-            char *target, *full = NULL, *next;
+        while (*(v += strspn(v, BLANK ","))) {
+            const char *target = v + 1, *end = *v == '<' ? strchr(v, '>') : NULL;
+            char *ref, *full, *next;
 
             if (!end)
                 break;
-            params = strcspn(end + 1, "<");
-            if (says_next(end + 1, params)) {
-                target = ml_strndup(v + 1, (size_t)(end - v - 1));
-                full = res->url ? ml_url_resolve(res->url, target, NULL) : NULL;
-                free(target);
-                next = full ? at_home(full, res->url) : NULL;
-                free(full);
-                return next;
-            }
-            v = end + 1 + params;
+            v = end + 1;
+            if (!says_next(&v))
+                continue;
+            ref = ml_strndup(target, (size_t)(end - target));
+            full = res->url ? ml_url_resolve(res->url, ref, NULL) : NULL;
+            free(ref);
+            next = full ? at_home(full, res->url) : NULL;
+            free(full);
+            return next;
         }
     }
     return NULL;

@@ -144,24 +144,6 @@ void ml_http_res_release(struct ml_http_res *res)
 
 /* ---- warnings ---- */
 
-/* The text of the first quoted string from *p on, owned; *p moves behind it. NULL when there is none. */
-static char *quoted(const char **p)
-{
-    const char *s = strchr(*p, '"');
-    struct ml_buf b;
-
-    if (!s)
-        return NULL;
-    ml_buf_init(&b, WARN_MAX);
-    for (s++; *s && *s != '"'; s++) {
-        if (*s == '\\' && s[1])
-            s++;
-        ml_buf_addc(&b, *s);
-    }
-    *p = s + (*s == '"');
-    return ml_buf_detach(&b);
-}
-
 static void warn_once(struct ml_http *h, const char *line)
 {
     bool new;
@@ -184,20 +166,22 @@ static void pass_warnings(const struct ml_transfer *x)
     for (size_t i = 0; x->h->conf.warn && (v = ml_http_header(x->res, "warning", i)); i++) {
         while (*(v += strspn(v, " \t,"))) {
             bool ours = !strncmp(v, "299 ", 4);
-            char *text = quoted(&v), *line;
+            char *text, *line;
 
-            if (!text)
-                break;
-            if (ours && *text && !ml_url_parse(x->url, &u, NULL)) {
-                line = ml_format("'%s' says: %s", u.host, text);
+            v += strcspn(v, "\"");
+            text = ml_http_word(&v, "", (size_t)4 << 10);
+            if (ours && text && *text && !ml_url_parse(x->url, &u, NULL)) {
+                line = ml_format("'%s' says: %.*s", u.host, WARN_MAX, text);
                 ml_text_harmless(line);
                 warn_once(x->h, line);
                 free(line);
                 ml_url_release(&u);
             }
             free(text);
-            while (*v && *v != ',')
-                v++; /* an optional date, which is quoted, too */
+            v += strspn(v, " \t");
+            if (*v == '"') /* the date */
+                free(ml_http_word(&v, "", WARN_MAX));
+            v += strcspn(v, ",");
         }
     }
 }

@@ -141,6 +141,10 @@ bool ml_http_hide(const char *credential, char *s);
 /* Value of the n-th header of that name (lower case), borrowed, or NULL. */
 const char *ml_http_header(const struct ml_http_res *res, const char *name, size_t nth);
 
+/* The token (up to one of `ends`) or quoted string (RFC 9110, section 5.6.4) at *s, which moves behind it; owned. NULL
+ * when it is over `max` bytes long. */
+char *ml_http_word(const char **s, const char *ends, size_t max);
+
 /* Target of a Link header's rel="next" (RFC 8288), resolved, owned; NULL when there is none. It is always at the origin
  * that answered, whatever host it names. */
 char *ml_http_next(const struct ml_http_res *res);

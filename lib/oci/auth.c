@@ -2,37 +2,50 @@
 /* Basic and Bearer authentication to a registry. */
 #include "oci/auth.h"
 
-#include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "data/json.h"
-#include "net/url.h"
+#include "oci/challenge.h"
 #include "oci/credentials.h"
+#include "oci/token.h"
 
-#define TOKENS       8
-#define DEFAULT_LIFE 60.0 /* seconds, where the server names none: the same document */
-#define SCOPE_MAX    2000
+#define TOKENS   8
+#define REFUSALS 3 /* after so many, a password isn't sent any more */
 
 enum kind { UNASKED, BASIC, BEARER };
 
-struct token {
-    char *scope, *header;
-    double expires; /* on the monotonic clock */
+/* A scope's token, and what the registry asked for in its stead: a proxy may know the repository by another name. */
+struct held {
+    char *scope, *extra;
+    struct ml_token token;
 };
 
+/* While one thread is `busy`, it alone changes what is here and may read it without the lock, which it holds to
+ * change it; the others read what they need under the lock. */
 struct ml_auth {
     char *host, *path;
-    bool tls, looked;
-    struct ml_credentials cred; /* user NULL: none */
+    bool tls;
+    pthread_mutex_t lock;
+    pthread_cond_t idle; /* nobody is busy any more */
+    bool busy;
+    unsigned failures;     /* how often the busy thread failed, */
+    struct ml_err failure; /* how the last time, */
+    char *failed;          /* and for which scope */
+
+    bool looked;
+    struct ml_credentials cred; /* empty: none */
     char *who;
     enum kind kind;
     char *basic; /* header */
+    int refused; /* times */
     char *realm, *service;
-    struct token tokens[TOKENS];
-    size_t next; /* the slot that is replaced next */
+    struct held held[TOKENS];
+    size_t next;  /* the one that is replaced next */
+    char **spent; /* headers that may still be in somebody's hands */
+    size_t nspent, spent_cap;
 };
 
 struct ml_auth *ml_auth_new(const char *host, const char *path, bool tls)
@@ -42,16 +55,24 @@ struct ml_auth *ml_auth_new(const char *host, const char *path, bool tls)
     a->host = ml_strdup(host);
     a->path = ml_strdup(path);
     a->tls = tls;
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->idle, NULL);
     return a;
 }
 
-static void forget(struct token *t)
+static void wipe(char *header)
 {
-    if (t->header)
-        explicit_bzero(t->header, strlen(t->header));
-    free(t->header);
-    free(t->scope);
-    memset(t, 0, sizeof *t);
+    if (header)
+        explicit_bzero(header, strlen(header));
+    free(header);
+}
+
+static void forget(struct held *h)
+{
+    ml_token_release(&h->token);
+    free(h->scope);
+    free(h->extra);
+    memset(h, 0, sizeof *h);
 }
 
 void ml_auth_free(struct ml_auth *a)
@@ -59,298 +80,273 @@ void ml_auth_free(struct ml_auth *a)
     if (!a)
         return;
     for (size_t i = 0; i < TOKENS; i++)
-        forget(&a->tokens[i]);
-    if (a->basic)
-        explicit_bzero(a->basic, strlen(a->basic));
+        forget(&a->held[i]);
+    for (size_t i = 0; i < a->nspent; i++)
+        wipe(a->spent[i]);
+    free(a->spent);
+    wipe(a->basic);
     ml_credentials_release(&a->cred);
-    free(a->basic);
+    pthread_mutex_destroy(&a->lock);
+    pthread_cond_destroy(&a->idle);
     free(a->host);
     free(a->path);
     free(a->who);
     free(a->realm);
     free(a->service);
+    free(a->failed);
     free(a);
 }
 
-const char *ml_auth_who(const struct ml_auth *a)
+const char *ml_auth_who(struct ml_auth *a)
 {
-    return a->who ? a->who : "nobody";
+    const char *who;
+
+    pthread_mutex_lock(&a->lock);
+    who = a->who ? a->who : "nobody";
+    pthread_mutex_unlock(&a->lock);
+    return who; /* once there, it stays */
+}
+
+/* ---- the busy thread's ---- */
+
+static char *describe(const struct ml_auth *a, const struct ml_credentials *c)
+{
+    if (c->user)
+        return ml_format("user '%s' (from %s)", c->user, c->source);
+    if (c->identity || c->bearer)
+        return ml_format("a token (from %s)", c->source);
+    if (c->source)
+        return ml_format("nobody, as there are no credentials for '%s': %s", a->host, c->source);
+    return ml_format("nobody, as there are no credentials for '%s' (CI_REGISTRY_USER and CI_REGISTRY_PASSWORD for "
+                     "CI_REGISTRY, DOCKER_AUTH_CONFIG, or --auth-file)",
+        a->host);
 }
 
 static int look(struct ml_auth *a, struct ml_err *err)
 {
+    struct ml_credentials c;
+    char *who;
+
     if (a->looked)
         return 0;
-    if (ml_credentials_find(a->host, a->path, &a->cred, err) < 0)
+    if (ml_credentials_find(a->host, a->path, &c, err) < 0)
         return -1;
+    who = describe(a, &c);
+    pthread_mutex_lock(&a->lock);
     a->looked = true;
-    if (a->cred.user) {
-        a->who = ml_format("user '%s' (from %s)", a->cred.user, a->cred.source);
-        a->basic = ml_http_basic(a->cred.user, a->cred.password);
-    } else {
-        a->who = ml_format("nobody, as there are no credentials for '%s' (CI_REGISTRY_USER and CI_REGISTRY_PASSWORD "
-                           "for CI_REGISTRY, or "
-                           "DOCKER_AUTH_CONFIG)",
-            a->host);
-    }
+    a->cred = c;
+    a->who = who;
+    if (c.user && c.password)
+        a->basic = ml_http_basic(c.user, c.password);
+    pthread_mutex_unlock(&a->lock);
     return 0;
 }
 
-/* ---- the challenge: RFC 9110, section 11.6.1 ---- */
-
-char *ml_auth_parameter(const char *p, const char *name)
+static int fetch(struct ml_auth *a, struct ml_http *http, const char *scope, const char *extra, struct ml_token *out,
+    struct ml_err *err)
 {
-    size_t n = strlen(name);
+    struct ml_token_ask ask = { .registry = a->host,
+        .tls = a->tls,
+        .realm = a->realm,
+        .service = a->service,
+        .scope = scope,
+        .extra = extra,
+        .cred = &a->cred,
+        .basic = a->basic,
+        .who = a->who };
 
-    while (*p) {
-        size_t key;
-        struct ml_buf value;
-        bool hit;
+    if (!a->cred.bearer)
+        return ml_token_fetch(http, &ask, out, err);
+    out->header = ml_format("Authorization: Bearer %s", a->cred.bearer);
+    out->expires = ml_clock_monotonic() + 1e9;
+    return 0;
+}
 
-        p += strspn(p, " \t,");
-        key = strcspn(p, "= \t,");
-        hit = key == n && !strncasecmp(p, name, n);
-        p += key;
-        p += strspn(p, " \t");
-        if (*p != '=')
-            continue;
-        p++;
-        p += strspn(p, " \t");
-        ml_buf_init(&value, SCOPE_MAX);
-        if (*p == '"') {
-            for (p++; *p && *p != '"'; p++) {
-                if (*p == '\\' && p[1])
-                    p++;
-                ml_buf_addc(&value, *p);
-            }
-            p += *p == '"';
-        } else {
-            size_t len = strcspn(p, ", \t");
+/* ---- under the lock ---- */
 
-            ml_buf_add(&value, p, len);
-            p += len;
-        }
-        if (hit && !value.full)
-            return ml_buf_detach(&value);
-        ml_buf_release(&value);
-    }
+static struct held *find(struct ml_auth *a, const char *scope)
+{
+    for (size_t i = 0; i < TOKENS; i++)
+        if (a->held[i].scope && !strcmp(a->held[i].scope, scope))
+            return &a->held[i];
     return NULL;
 }
 
-/* Takes the strongest challenge of an answer that we can meet, and the scope it asks for. 1 when there is none. */
-static int learn(struct ml_auth *a, const struct ml_http_res *res, char **extra)
+static void hold(struct ml_auth *a, const char *scope, const char *extra, struct ml_token *token)
 {
-    const char *v;
-    int rv = 1;
+    struct held *h = find(a, scope);
+    char *s = ml_strdup(scope), *x = extra ? ml_strdup(extra) : NULL; /* which may be h's own */
 
-    for (size_t i = 0; (v = ml_http_header(res, "www-authenticate", i)); i++) {
-        if (!strncasecmp(v, "Bearer ", 7)) {
-            char *realm = ml_auth_parameter(v + 7, "realm");
-
-            if (!realm)
-                continue;
-            free(a->realm);
-            free(a->service);
-            a->realm = realm;
-            a->service = ml_auth_parameter(v + 7, "service");
-            free(*extra);
-            *extra = ml_auth_parameter(v + 7, "scope");
-            a->kind = BEARER;
-            return 0;
-        }
-        if (!strncasecmp(v, "Basic", 5) && (!v[5] || isspace((unsigned char)v[5]))) {
-            a->kind = BASIC;
-            rv = 0;
-        }
+    if (!h)
+        h = &a->held[a->next++ % TOKENS];
+    if (h->token.header) {
+        a->spent = ml_grow(a->spent, &a->spent_cap, a->nspent + 1, sizeof *a->spent);
+        a->spent[a->nspent++] = h->token.header;
+        h->token.header = NULL;
     }
-    return rv;
+    forget(h);
+    h->scope = s;
+    h->extra = x;
+    h->token = *token;
 }
 
-/* ---- tokens ---- */
-
-static char *server_host(void)
+/* A token for the scope that isn't the one that was refused, as long as it holds. */
+static const char *usable(struct ml_auth *a, const char *scope, const char *refused)
 {
-    const char *url = getenv("CI_SERVER_URL");
-    struct ml_url u;
-    char *host;
+    const struct held *h = find(a, scope);
 
-    if (!url || !*url || ml_url_parse(url, &u, NULL))
+    if (!h || !h->token.header || ml_clock_monotonic() >= h->token.expires - h->token.margin)
         return NULL;
-    host = ml_strdup(u.host);
-    ml_url_release(&u);
-    return host;
+    return refused && !strcmp(refused, h->token.header) ? NULL : h->token.header;
 }
 
-/* Whether our user and password may go to the realm. TLS (or, from a registry on this machine, this machine); and where
- * we know who issues tokens for this registry, nobody else gets them, whatever the registry says. */
-static int check_realm(const struct ml_auth *a, struct ml_err *err)
+/* Waits for the busy thread. -1: it failed, and so would we. */
+static int wait_idle(struct ml_auth *a, const char *scope, struct ml_err *err)
 {
-    struct ml_url u;
-    char *gitlab;
-    int rv = 0;
+    unsigned failures = a->failures;
 
-    if (ml_url_parse(a->realm, &u, err)) {
-        ml_err_wrap(err, "the token realm that '%s' names", a->host);
+    while (a->busy)
+        pthread_cond_wait(&a->idle, &a->lock);
+    if (a->failures == failures || strcmp(a->failed, scope))
+        return 0;
+    if (err)
+        *err = a->failure;
+    return -1;
+}
+
+/* Nobody is busy: we are, and get a token. */
+static int renew(struct ml_auth *a, struct ml_http *http, const char *scope, const char *extra, const char **header,
+    struct ml_err *err)
+{
+    const struct held *h = find(a, scope);
+    char *kept = extra ? ml_strdup(extra) : h && h->extra ? ml_strdup(h->extra) : NULL;
+    struct ml_token token = { 0 };
+    struct ml_err why = ML_ERR_INIT;
+    int rv;
+
+    a->busy = true;
+    pthread_mutex_unlock(&a->lock);
+    rv = look(a, &why);
+    if (!rv)
+        rv = fetch(a, http, scope, kept, &token, &why);
+    pthread_mutex_lock(&a->lock);
+    a->busy = false;
+    if (rv) {
+        a->failures++;
+        a->failure = why;
+        free(a->failed);
+        a->failed = ml_strdup(scope);
         if (err)
-            err->code = ML_REFUSED;
-        return -1;
+            *err = why;
+    } else {
+        *header = token.header;
+        hold(a, scope, kept, &token);
     }
-    if (strcmp(u.scheme, "https") && (a->tls || !ml_http_plain_ok(u.host, u.port))) {
-        rv = ml_err_set(err, ML_REFUSED,
-            "registry '%s' names the token realm 'http://%s:%d', which isn't protected by TLS: nothing was sent to it",
-            a->host, u.host, u.port);
-        goto out;
-    }
-    gitlab = a->cred.user && ml_credentials_gitlab(a->host) ? server_host() : NULL;
-    if (gitlab && strcmp(gitlab, u.host))
-        rv = ml_err_set(err, ML_REFUSED,
-            "registry '%s' names a token realm on '%s', but tokens for it come from '%s' (CI_SERVER_URL): no "
-            "credentials were sent",
-            a->host, u.host, gitlab);
-    free(gitlab);
-out:
-    ml_url_release(&u);
+    pthread_cond_broadcast(&a->idle);
+    free(kept);
     return rv;
-}
-
-/* Appends each scope of a list that the URL doesn't have yet. */
-static void add_scopes(struct ml_buf *url, struct ml_strs *seen, const char *scopes)
-{
-    while (scopes && *scopes) {
-        size_t n = strcspn(scopes, " ");
-        char *one = ml_strndup(scopes, n);
-
-        if (n && !ml_strs_has(seen, one)) {
-            ml_strs_add(seen, one);
-            ml_url_query(url, "scope", one);
-        }
-        free(one);
-        scopes += n + strspn(scopes + n, " ");
-    }
-}
-
-static int take_token(
-    struct ml_auth *a, const char *scope, const struct ml_http_res *res, struct token *t, struct ml_err *err)
-{
-    cJSON *doc = ml_json_parse(ml_buf_str(&res->body), res->body.len, "the token server's answer", err);
-    const char *s = ml_json_str(doc, "token");
-    double life = DEFAULT_LIFE;
-    int rv = -1;
-
-    if (!doc) {
-        if (err)
-            err->code = ML_REFUSED;
-        return -1;
-    }
-    if (!s || !*s)
-        s = ml_json_str(doc, "access_token");
-    if (!s || !*s || strpbrk(s, "\r\n")) {
-        ml_err_set(err, ML_REFUSED, "the token server of '%s' answers without a token", a->host);
-        goto out;
-    }
-    ml_json_num(doc, "expires_in", &life);
-    if (life < 1)
-        life = 1;
-    forget(t);
-    t->scope = ml_strdup(scope);
-    t->header = ml_format("Authorization: Bearer %s", s);
-    /* old enough to be replaced a minute before it ends, or when three quarters are over */
-    t->expires = ml_clock_monotonic() + (life > 240 ? life - 60 : life * 0.75);
-    rv = 0;
-out:
-    cJSON_Delete(doc);
-    return rv;
-}
-
-/* `extra`: what the registry's challenge asked for, NULL for nothing: a proxy may know the repository by another name.
- */
-static int fetch_token(
-    struct ml_auth *a, struct ml_http *http, const char *scope, const char *extra, struct token *t, struct ml_err *err)
-{
-    struct ml_http_req req = ML_HTTP_REQ_INIT;
-    struct ml_http_res res = ML_HTTP_RES_INIT;
-    struct ml_buf url = ML_BUF_INIT;
-    struct ml_strs seen = { 0 };
-    char *needs = NULL;
-    int rv = -1;
-
-    if (look(a, err) || check_realm(a, err))
-        return -1;
-    ml_buf_adds(&url, a->realm);
-    if (a->service)
-        ml_url_query(&url, "service", a->service);
-    add_scopes(&url, &seen, scope);
-    add_scopes(&url, &seen, extra);
-    needs = ml_format("valid credentials for registry '%s'; it was asked by %s", a->host, ml_auth_who(a));
-    req.url = url.data;
-    req.credential = a->basic;
-    req.max = (size_t)1 << 20;
-    req.what = "the token server";
-    req.needs = needs;
-    if (ml_http_send(http, &req, &res, err) || ml_http_expect(&req, &res, 200, err) || ml_http_api(&req, &res, err))
-        goto out;
-    rv = take_token(a, scope, &res, t, err);
-out:
-    if (res.body.data)
-        explicit_bzero(res.body.data, res.body.len);
-    ml_http_res_release(&res);
-    ml_buf_release(&url);
-    ml_strs_release(&seen);
-    free(needs);
-    return rv;
-}
-
-static struct token *slot_for(struct ml_auth *a, const char *scope)
-{
-    for (size_t i = 0; i < TOKENS; i++)
-        if (a->tokens[i].scope && !strcmp(a->tokens[i].scope, scope))
-            return &a->tokens[i];
-    return &a->tokens[a->next++ % TOKENS];
 }
 
 int ml_auth_header(struct ml_auth *a, struct ml_http *http, const char *scope, const char **header, struct ml_err *err)
 {
-    struct token *t;
+    int rv = 0;
 
     *header = NULL;
-    if (a->kind == UNASKED)
-        return 0;
-    if (a->kind == BASIC) {
+    pthread_mutex_lock(&a->lock);
+    if (a->kind == BASIC && a->basic && a->refused < REFUSALS)
+        *header = a->basic;
+    while (a->kind == BEARER && !rv && !*header) {
+        *header = usable(a, scope, NULL);
+        if (!*header)
+            rv = a->busy ? wait_idle(a, scope, err) : renew(a, http, scope, NULL, header, err);
+    }
+    pthread_mutex_unlock(&a->lock);
+    return rv;
+}
+
+/* Of the challenges of an answer the strongest that we can meet: a Bearer's, into `out`. */
+static enum kind strongest(const struct ml_http_res *res, struct ml_challenge *out)
+{
+    enum kind kind = UNASKED;
+    const char *v;
+
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; (v = ml_http_header(res, "www-authenticate", i)); i++) {
+        struct ml_challenge c;
+
+        while (!ml_challenge_next(&v, &c)) {
+            if (!strcasecmp(c.scheme, "Bearer") && c.realm) {
+                *out = c;
+                return BEARER;
+            }
+            if (!strcasecmp(c.scheme, "Basic"))
+                kind = BASIC;
+            ml_challenge_release(&c);
+        }
+    }
+    return kind;
+}
+
+/* Nobody is busy: who we are is found out, and said as Basic if that wasn't it. */
+static int say_basic(struct ml_auth *a, const char **header, struct ml_err *err)
+{
+    struct ml_err why = ML_ERR_INIT;
+    int rv;
+
+    a->kind = BASIC;
+    a->busy = true;
+    pthread_mutex_unlock(&a->lock);
+    rv = look(a, &why);
+    pthread_mutex_lock(&a->lock);
+    a->busy = false;
+    pthread_cond_broadcast(&a->idle);
+    if (rv && err)
+        *err = why;
+    if (rv)
+        return rv;
+    /* the same password isn't better the second time */
+    if (*header && a->basic && !strcmp(*header, a->basic))
+        a->refused++;
+    else if (a->basic && a->refused < REFUSALS) {
         *header = a->basic;
         return 0;
     }
-    t = slot_for(a, scope);
-    if ((!t->header || strcmp(t->scope, scope) || ml_clock_monotonic() >= t->expires) &&
-        fetch_token(a, http, scope, NULL, t, err))
-        return -1;
-    *header = t->header;
-    return 0;
+    return 1;
+}
+
+static int say_bearer(struct ml_auth *a, struct ml_http *http, const char *scope, struct ml_challenge *c,
+    const char **header, struct ml_err *err)
+{
+    const char *there = a->kind == BEARER ? usable(a, scope, *header) : NULL;
+
+    if (there) { /* another thread was quicker */
+        *header = there;
+        return 0;
+    }
+    if (a->looked && a->cred.bearer && *header)
+        return 1; /* there is no other */
+    free(a->realm);
+    free(a->service);
+    a->realm = c->realm;
+    a->service = c->service;
+    c->realm = c->service = NULL;
+    a->kind = BEARER;
+    return renew(a, http, scope, c->scope, header, err);
 }
 
 int ml_auth_challenged(struct ml_auth *a, struct ml_http *http, const char *scope, const struct ml_http_res *res,
     const char **header, struct ml_err *err)
 {
-    enum kind before = a->kind;
-    char *extra = NULL;
-    struct token *t;
+    struct ml_challenge c;
+    enum kind kind = strongest(res, &c);
     int rv = 1;
 
-    *header = NULL;
-    if (learn(a, res, &extra))
-        goto out;
-    rv = look(a, err);
-    if (rv)
-        goto out;
-    if (a->kind == BASIC) {
-        *header = a->basic;
-        rv = a->basic && before == UNASKED ? 0 : 1; /* the same password isn't better the second time */
-        goto out;
-    }
-    t = slot_for(a, scope);
-    rv = fetch_token(a, http, scope, extra, t, err);
+    pthread_mutex_lock(&a->lock);
+    if (kind != UNASKED)
+        rv = wait_idle(a, scope, err);
     if (!rv)
-        *header = t->header;
-out:
-    free(extra);
+        rv = kind == BEARER ? say_bearer(a, http, scope, &c, header, err) : say_basic(a, header, err);
+    pthread_mutex_unlock(&a->lock);
+    ml_challenge_release(&c);
     return rv;
 }

@@ -34,6 +34,12 @@ static int bad(struct ml_err *err, const char *s, const char *why)
     return -1;
 }
 
+bool ml_ref_hub(const char *host)
+{
+    return !strcasecmp(host, "docker.io") || !strcasecmp(host, "index.docker.io") ||
+           !strcasecmp(host, "registry-1.docker.io");
+}
+
 bool ml_tag_valid(const char *s)
 {
     size_t n = strlen(s);

@@ -36,6 +36,11 @@ char *ml_ref_format(const struct ml_ref *r, enum ml_ref_part with);
 
 bool ml_ref_same_repo(const struct ml_ref *a, const struct ml_ref *b);
 
+/* Whether that is Docker Hub, the one registry whose names mean something else: "docker.io" is no registry (that is
+ * registry-1.docker.io), its images without a path are library/'s, and its credentials are index.docker.io's. Nothing
+ * else here knows a registry by its name. */
+bool ml_ref_hub(const char *host);
+
 /* Whether s is a valid tag: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}. */
 bool ml_tag_valid(const char *s);
 

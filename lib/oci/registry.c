@@ -430,8 +430,7 @@ int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out,
 {
     struct ml_registry *r;
     struct ml_url u;
-    bool hub = !strcmp(ref->place, "docker.io") || !strcmp(ref->place, "index.docker.io"), tls;
-    /* the name that people use isn't the machine that answers */
+    bool hub = ml_ref_hub(ref->place), tls;
     const char *host = hub ? "registry-1.docker.io" : ref->place;
     char *probe;
 
@@ -450,7 +449,7 @@ int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out,
     r->write = write;
     r->root = ml_format("%s://%s/v2/%s", tls ? "https" : "http", host, r->base.ref.path);
     r->scope = ml_format("repository:%s:%s", r->base.ref.path, write ? "pull,push" : "pull");
-    r->auth = ml_auth_new(hub ? "index.docker.io" : host, r->base.ref.path, tls);
+    r->auth = ml_auth_new(ref->place, r->base.ref.path, tls);
     *out = &r->base;
     return 0;
 }

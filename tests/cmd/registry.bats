@@ -107,6 +107,30 @@ there() { # HOST/REPO TAG DIGEST [CREDS]
     ends 5 "user 'nobody' \(from CI_REGISTRY_USER\)"
 }
 
+@test "credential helpers: of a host, of all hosts; missing, failing, and never told in public" {
+    mkdir bin
+    cat >bin/docker-credential-good <<SH
+#!/bin/sh
+[ "\$1" = get ] && [ "\$(cat)" = "$BASIC" ] || { echo "credentials not found in native keychain"; exit 1; }
+echo '{"ServerURL": "$BASIC", "Username": "ci", "Secret": "$SECRET"}'
+SH
+    printf '#!/bin/sh\necho "the keyring is locked"; exit 1\n' >bin/docker-credential-locked
+    chmod +x bin/*
+    PATH=$PWD/bin:$PATH
+    DOCKER_AUTH_CONFIG="{\"credHelpers\": {\"$BASIC\": \"good\"}}" push a "$BASIC/$N:1"
+    ends 0 "sent"
+    DOCKER_AUTH_CONFIG="{\"auths\": {\"$BASIC\": {}}, \"credsStore\": \"good\"}" push a "$BASIC/$N:2"
+    ends 0 "sent"
+    DOCKER_AUTH_CONFIG="{\"credHelpers\": {\"$BASIC\": \"locked\"}}" push a "$BASIC/$N:3"
+    ends 3 "docker-credential-locked.*the keyring is locked"
+    DOCKER_AUTH_CONFIG="{\"credHelpers\": {\"$BASIC\": \"gone\"}}" push a "$BASIC/$N:3"
+    ends 3 "no program 'docker-credential-gone' in PATH"
+    DOCKER_AUTH_CONFIG='{"credsStore": "gone"}' push a "$BASIC/$N:3"
+    ends 5 "401.*docker-credential-gone', which isn't in PATH"
+    DOCKER_AUTH_CONFIG='{"credsStore": "gone"}' push a "$OPEN/$N:1"
+    ends 0 "sent"
+}
+
 @test "a Docker configuration that isn't one: exit 3, and nothing of it is printed" {
     DOCKER_AUTH_CONFIG="{\"auths\": {\"$BASIC\": {\"auth\": \"***$SECRET\"}}}" push a "$BASIC/$N:1"
     ends 3 "DOCKER_AUTH_CONFIG"

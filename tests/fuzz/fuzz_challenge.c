@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* WWW-Authenticate: parameters of any bytes are read without harm, and those that are quoted as RFC 9110 (section
- * 11.6.1) has it come out as they went in, whatever they hold. */
+/* WWW-Authenticate: challenges of any bytes are read without harm and to the end, and those that are quoted as RFC 9110
+ * (section 11.6.1) has it come out as they went in, whatever they hold. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "oci/auth.h"
+#include "oci/challenge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static const char *const names[] = { "realm", "service", "scope", "error" };
 
 static void require(bool ok)
 {
@@ -20,13 +18,20 @@ static void require(bool ok)
 
 static void any(const char *s)
 {
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *v = ml_auth_parameter(s, names[i]);
+    const char *p = s, *before = s;
+    struct ml_challenge c;
 
-        require(!v || strlen(v) <= strlen(s));
-        require(!v || strcasestr(s, names[i]));
-        free(v);
+    while (!ml_challenge_next(&p, &c)) {
+        const char *values[] = { c.realm, c.service, c.scope };
+
+        require(p > before && p <= s + strlen(s));
+        require(*c.scheme && strstr(before, c.scheme));
+        for (int i = 0; i < 3; i++)
+            require(!values[i] || strlen(values[i]) <= (size_t)(p - before));
+        ml_challenge_release(&c);
+        before = p;
     }
+    require(!*p);
 }
 
 static void quote(struct ml_buf *out, const char *s, size_t n)
@@ -40,24 +45,34 @@ static void quote(struct ml_buf *out, const char *s, size_t n)
     ml_buf_addc(out, '"');
 }
 
-/* The text cut into as many parts as there are parameters. */
+/* Between two others a challenge whose parameters are the text, cut into as many parts. */
 static void well_formed(const char *s, size_t n)
 {
+    static const char *const names[] = { "realm", "service", "scope" };
     const size_t count = sizeof names / sizeof *names, part = n / count;
     struct ml_buf header = ML_BUF_INIT;
+    struct ml_challenge c;
+    const char *p;
 
+    ml_buf_adds(&header, "Basic realm=\"x\", Bearer ");
     for (size_t i = 0; i < count; i++) {
         ml_buf_addf(&header, "%s%s%s", i ? (i & 1 ? "," : " , ") : "", names[i], i == 2 ? " = " : "=");
         quote(&header, s + i * part, part);
     }
+    ml_buf_adds(&header, ", Negotiate");
+    p = header.data;
+    require(!ml_challenge_next(&p, &c) && !strcmp(c.scheme, "Basic"));
+    ml_challenge_release(&c);
+    require(!ml_challenge_next(&p, &c) && !strcmp(c.scheme, "Bearer"));
     for (size_t i = 0; i < count; i++) {
-        char *v = ml_auth_parameter(header.data, names[i]);
+        const char *v = i == 0 ? c.realm : i == 1 ? c.service : c.scope;
 
         require(v && strlen(v) == part && !memcmp(v, s + i * part, part));
-        free(v);
     }
-    free(ml_auth_parameter(header.data, "realm2"));
-    require(!ml_auth_parameter(header.data, "real"));
+    ml_challenge_release(&c);
+    require(!ml_challenge_next(&p, &c) && !strcmp(c.scheme, "Negotiate") && !c.realm);
+    ml_challenge_release(&c);
+    require(ml_challenge_next(&p, &c));
     ml_buf_release(&header);
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Requests of several threads over one pool, and servers that are slow, against a server in this process. */
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,40 +9,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
 #include "net/http.h"
+#include "server.h"
 
-/* ---- the server: a thread a connection; the path says what it does ---- */
+/* ---- the server: the path says what it does ---- */
 
-static struct {
-    int fd, port;
-    pthread_t thread;
-    atomic_int connections, requests, met;
-} server;
+static atomic_int met;
 
 static unsigned char byte_at(uint64_t i)
 {
     return (unsigned char)(i * 31 + (i >> 9));
-}
-
-static bool say(int fd, const char *s, size_t n)
-{
-    return send(fd, s, n, MSG_NOSIGNAL) == (ssize_t)n;
-}
-
-static bool answer(int fd, int status, const char *headers, const char *body)
-{
-    char *s = ml_format(
-        "HTTP/1.1 %d x\r\n%sContent-Length: %zu\r\n\r\n%s", status, headers, body ? strlen(body) : 0, body ? body : "");
-    bool ok = say(fd, s, strlen(s));
-
-    free(s);
-    return ok;
 }
 
 static bool send_bytes(int fd, uint64_t n)
@@ -86,28 +66,15 @@ static uint64_t take_bytes(int fd, uint64_t n)
     return right;
 }
 
-/* One request; false closes the connection. */
-static bool serve(int fd)
+static bool serve(int fd, const char *head, uint64_t size)
 {
-    char head[4096], path[64] = "", number[32];
-    const char *h;
-    size_t n = 0;
-    uint64_t size = 0, arg;
+    char path[64] = "", number[32];
+    const char *h = strstr(head, " /") + 2;
+    uint64_t arg;
 
-    while (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4))
-        if (n == sizeof head - 1 || read(fd, head + n++, 1) != 1)
-            return false;
-    head[n] = 0;
-    sscanf(head, "%*s /%63[a-z]", path);
-    h = strstr(head, " /");
-    h += 2 + strlen(path);
+    sscanf(h, "%63[a-z]", path);
+    h += strlen(path);
     arg = *h == '/' ? strtoull(h + 1, NULL, 10) : 0;
-    h = strstr(head, "Content-Length: ");
-    if (h)
-        size = strtoull(h + 16, NULL, 10);
-    if (strstr(head, "100-continue"))
-        say(fd, "HTTP/1.1 100 x\r\n\r\n", 18);
-    atomic_fetch_add(&server.requests, 1);
     if (!strcmp(path, "bytes"))
         return send_bytes(fd, arg);
     if (!strcmp(path, "take")) {
@@ -120,10 +87,10 @@ static bool serve(int fd)
         return answer(fd, 200, "", "late");
     }
     if (!strcmp(path, "meet")) { /* answered when as many as the number says have come */
-        atomic_fetch_add(&server.met, 1);
-        for (int i = 0; i < 500 && (uint64_t)atomic_load(&server.met) < arg; i++)
+        atomic_fetch_add(&met, 1);
+        for (int i = 0; i < 500 && (uint64_t)atomic_load(&met) < arg; i++)
             ml_clock_sleep(0.01);
-        return answer(fd, (uint64_t)atomic_load(&server.met) >= arg ? 200 : 404, "", NULL);
+        return answer(fd, (uint64_t)atomic_load(&met) >= arg ? 200 : 404, "", NULL);
     }
     if (!strcmp(path, "warn"))
         return answer(fd, 200,
@@ -137,57 +104,20 @@ static bool serve(int fd)
         return false;
     }
     if (!strcmp(path, "hold"))
-        (void)!read(fd, head, 1); /* until the other side hangs up */
+        (void)!read(fd, number, 1); /* until the other side hangs up */
     return false;
-}
-
-static void *connection(void *arg)
-{
-    int fd = (int)(intptr_t)arg;
-
-    while (serve(fd))
-        ;
-    close(fd);
-    return NULL;
-}
-
-static void *listener(void *arg)
-{
-    int fd;
-
-    (void)arg;
-    while ((fd = accept(server.fd, NULL, NULL)) >= 0) {
-        pthread_t t;
-
-        atomic_fetch_add(&server.connections, 1);
-        if (pthread_create(&t, NULL, connection, (void *)(intptr_t)fd))
-            abort();
-        pthread_detach(t);
-    }
-    return NULL;
 }
 
 static int start_server(void **state)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    socklen_t n = sizeof a;
-
     (void)state;
-    server.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(server.fd, (struct sockaddr *)&a, sizeof a) || listen(server.fd, 64) ||
-        getsockname(server.fd, (struct sockaddr *)&a, &n))
-        return -1;
-    server.port = ntohs(a.sin_port);
-    return pthread_create(&server.thread, NULL, listener, NULL);
+    return server_start(serve);
 }
 
 static int stop_server(void **state)
 {
     (void)state;
-    shutdown(server.fd, SHUT_RDWR);
-    pthread_join(server.thread, NULL);
-    close(server.fd);
-    return 0;
+    return server_stop();
 }
 
 /* ---- the client ---- */
@@ -198,7 +128,7 @@ static int setup(void **state)
     int rc = ml_http_new(NULL, &h, NULL);
 
     *state = h;
-    server.connections = server.requests = server.met = 0;
+    server.connections = server.requests = met = 0;
     return rc;
 }
 

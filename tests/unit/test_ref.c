@@ -174,6 +174,7 @@ static void set(const char *docker, const char *registry)
     setenv("HOME", "/nonexistent", 1);
     unsetenv("DOCKER_CONFIG");
     unsetenv("REGISTRY_AUTH_FILE");
+    unsetenv("ML_AUTH_FILE");
     if (docker)
         setenv("DOCKER_AUTH_CONFIG", docker, 1);
     else
@@ -197,8 +198,7 @@ static const char *user_for(const char *host, const char *path)
     if (rv < 0)
         fail_msg("%s", err.msg);
     snprintf(user, sizeof user, "%s", rv ? "" : c.user);
-    if (!rv)
-        ml_credentials_release(&c);
+    ml_credentials_release(&c);
     return user;
 }
 

@@ -13,7 +13,6 @@
 #include "net/http.h"
 #include "net/transfer.h"
 #include "net/url.h"
-#include "oci/auth.h"
 
 static void parses(void **state)
 {
@@ -188,6 +187,12 @@ static void finds_the_next_page(void **state)
         { "<http://h:8080//evil/p>; rel=\"next\"", "https://h//evil/p" },
         { "<//evil/p>; rel=\"next\"", "https://h/p" },
         { "<https://h/p>; rel=\"prev\"", NULL },
+        { "<?a>; rel=\"last next\"", "https://h/v2/a/tags/list?a" },
+        { "<?a> ; REL = Next", "https://h/v2/a/tags/list?a" },
+        { "<?a>; title=\"; rel=next, <?b>; rel=next\"; rel=prev, <?c>; rel=next", "https://h/v2/a/tags/list?c" },
+        { "<?a>; rel=prev; rel=next", NULL },
+        { "<?a>; xrel=next", NULL },
+        { "<?a>; rel=nextish", NULL },
         { "<https://h/p", NULL },
         { "", NULL },
     };
@@ -331,38 +336,6 @@ static void waits_as_long_as_asked(void **state)
     assert_true(retry_after(date) > 90 && retry_after(date) <= 100);
 }
 
-static void reads_challenges(void **state)
-{
-    static const struct {
-        const char *params, *name, *want;
-    } t[] = {
-        { "realm=\"https://h/jwt/auth\",service=\"container_registry\",scope=\"repository:a/b:pull,push "
-          "repository:c:pull\"",
-            "scope", "repository:a/b:pull,push repository:c:pull" },
-        { "service=\"s\" , realm = \"r\"", "realm", "r" },
-        { "REALM=\"a\\\"b\"", "realm", "a\"b" },
-        { "realm=token, x=y", "realm", "token" },
-        { "xrealm=\"no\",realm=\"yes\"", "realm", "yes" },
-        { "scope=\"realm=\\\"no\\\"\",realm=\"yes\"", "realm", "yes" },
-        { "realm=\"open", "realm", "open" },
-        { "realm", "realm", NULL },
-        { "=", "realm", NULL },
-        { ",,, ,", "realm", NULL },
-        { "", "realm", NULL },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-        char *s = ml_auth_parameter(t[i].params, t[i].name);
-
-        if (t[i].want)
-            assert_string_equal(s, t[i].want);
-        else
-            assert_null(s);
-        free(s);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,7 +350,6 @@ int main(void)
         cmocka_unit_test(says_what_failed),
         cmocka_unit_test(long_words_are_cut),
         cmocka_unit_test(waits_as_long_as_asked),
-        cmocka_unit_test(reads_challenges),
         cmocka_unit_test(plain_only_where_allowed),
         cmocka_unit_test(not_without_tls),
     };
