@@ -67,7 +67,7 @@ struct ml_cell ml_column_canonical(struct ml_cell cell)
 
 static void make_dense(struct ml_column *c)
 {
-    c->dense = ml_malloc(c->cap * sizeof *c->dense);
+    c->dense = ml_malloc((c->cap + 1) * sizeof *c->dense);
     for (size_t i = 0; i < c->n; i++)
         c->dense[i] = c->value[c->code[i]];
     free(c->code);
@@ -103,6 +103,75 @@ int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line)
     c->code = ml_grow(c->code, &c->cap, c->n + 1, sizeof *c->code);
     c->code[c->n++] = code;
     if (!c->text && c->dict.n > ML_COLUMN_DISTINCT)
+        make_dense(c);
+    return 0;
+}
+
+void ml_column_reset(struct ml_column *c)
+{
+    ml_intern_reset(&c->dict);
+    if (c->dense != NULL) {
+        free(c->dense);
+        c->dense = NULL;
+        c->cap = 0;
+    }
+    c->n = 0;
+    c->text = false;
+}
+
+static void append_numbers(struct ml_column *c, const struct ml_column *part)
+{
+    c->dense = ml_grow(c->dense, &c->cap, c->n + part->n, sizeof *c->dense);
+    for (size_t i = 0; i < part->n; i++)
+        c->dense[c->n + i] = ml_column_at(part, i);
+    c->n += part->n;
+}
+
+/* The part's texts get the numbers that they would have got row by row, for they are in the order in which they came.
+ */
+static void append_codes(struct ml_column *c, const struct ml_column *part)
+{
+    uint32_t *code = ml_malloc((part->dict.n + 1) * sizeof *code);
+    for (size_t i = 0; i < part->dict.n; i++) {
+        size_t known = c->dict.n;
+        code[i] = ml_intern_put(&c->dict, ml_intern_text(&part->dict, (uint32_t)i), part->dict.entries[i].len);
+        if (code[i] < known)
+            continue;
+        c->value = ml_grow(c->value, &c->value_cap, known + 1, sizeof *c->value);
+        c->line = ml_grow(c->line, &c->line_cap, known + 1, sizeof *c->line);
+        c->value[known] = part->value[i];
+        c->line[known] = part->line[i];
+    }
+    c->code = ml_grow(c->code, &c->cap, c->n + part->n, sizeof *c->code);
+    for (size_t i = 0; i < part->n; i++)
+        c->code[c->n + i] = code[part->code[i]];
+    c->n += part->n;
+    c->text |= part->text;
+    free(code);
+}
+
+int ml_column_append(struct ml_column *c, const struct ml_column *part, bool complete, const struct ml_cell *cells,
+    const uint64_t *lines, size_t n, size_t *bad)
+{
+    /* texts among many numbers: which came first decides */
+    bool mixed = part->dense != NULL
+                     ? c->text
+                     : part->text && (c->dense != NULL || (!c->text && c->dict.n + part->dict.n > ML_COLUMN_DISTINCT));
+    if (!complete || mixed) {
+        for (size_t i = 0; i < n; i++)
+            if (ml_column_add(c, cells[i], lines[i]) < 0) {
+                *bad = i;
+                return -1;
+            }
+        return 0;
+    }
+    if (part->dense != NULL && c->dense == NULL)
+        make_dense(c);
+    if (c->dense != NULL)
+        append_numbers(c, part);
+    else
+        append_codes(c, part);
+    if (c->dense == NULL && !c->text && c->dict.n > ML_COLUMN_DISTINCT)
         make_dense(c);
     return 0;
 }

@@ -43,6 +43,15 @@ struct ml_cell ml_column_canonical(struct ml_cell cell);
  * now; then nothing was added. */
 int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line);
 
+/* Appends a column of n further rows that was filled apart from this one; `cells` are its rows and `lines` where
+ * they stand. The outcome is that of adding them one by one: -1 with *bad the row that ml_column_add refuses.
+ * `complete` false: the part itself refused a row, so that only the cells count. */
+int ml_column_append(struct ml_column *c, const struct ml_column *part, bool complete, const struct ml_cell *cells,
+    const uint64_t *lines, size_t n, size_t *bad);
+
+/* Empties it, keeping memory. */
+void ml_column_reset(struct ml_column *c);
+
 /* How many distinct values there are, as far as it is known: dense columns answer SIZE_MAX. */
 size_t ml_column_distinct(const struct ml_column *c);
 

@@ -16,6 +16,13 @@ void ml_intern_release(struct ml_intern *d)
     *d = (struct ml_intern){ 0 };
 }
 
+void ml_intern_reset(struct ml_intern *d)
+{
+    if (d->n > 0)
+        memset(d->slots, 0, d->slots_n * sizeof *d->slots);
+    d->n = d->used = 0;
+}
+
 static void rehash(struct ml_intern *d)
 {
     size_t n = d->slots_n == 0 ? 64 : d->slots_n * 2;

@@ -26,6 +26,9 @@ struct ml_intern {
 
 void ml_intern_release(struct ml_intern *d);
 
+/* Empties it, keeping its memory. */
+void ml_intern_reset(struct ml_intern *d);
+
 /* The number of a text, which is added when it is new. */
 uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len);
 

@@ -3,6 +3,7 @@
 #include "data/rowhash.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -34,6 +35,13 @@ struct ml_hash128 ml_rowsum_add(struct ml_rowsum *s, const void *rec, size_t n)
     add128(&s->sum[1], ml_hash128(rec, n, 1));
     s->rows++;
     return h;
+}
+
+void ml_rowsum_merge(struct ml_rowsum *to, const struct ml_rowsum *from)
+{
+    add128(&to->sum[0], from->sum[0]);
+    add128(&to->sum[1], from->sum[1]);
+    to->rows += from->rows;
 }
 
 static void put_le64(unsigned char *p, uint64_t x)
@@ -111,4 +119,70 @@ void ml_rowindex_release(struct ml_rowindex *x)
 {
     free(x->slots);
     *x = (struct ml_rowindex){ 0 };
+}
+
+/* ---- duplicates ---- */
+
+#define PARTS 1024 /* so that a part's table stays in the cache up to some 50 million rows */
+
+struct part_key {
+    uint64_t lo;
+    uint32_t row;
+};
+
+static size_t part_of(const struct ml_hash128 *k)
+{
+    return k->hi % PARTS;
+}
+
+/* The keys of one part against each other, in the order of their rows. */
+static bool twice_in(const struct part_key *v, size_t n, const struct ml_hash128 *keys, uint32_t *slots, size_t slots_n,
+    size_t *first, size_t *second)
+{
+    memset(slots, 0, slots_n * sizeof *slots);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = v[i].lo & (slots_n - 1);
+
+        for (; slots[at] != 0; at = (at + 1) & (slots_n - 1)) {
+            const struct part_key *k = &v[slots[at] - 1];
+
+            if (k->lo == v[i].lo && keys[k->row].hi == keys[v[i].row].hi) {
+                *first = k->row;
+                *second = v[i].row;
+                return true;
+            }
+        }
+        slots[at] = (uint32_t)i + 1;
+    }
+    return false;
+}
+
+bool ml_hash128_twice(const struct ml_hash128 *keys, size_t n, size_t *first, size_t *second)
+{
+    struct part_key *v = ml_malloc((n + 1) * sizeof *v);
+    size_t *at = ml_calloc(PARTS + 1, sizeof *at), most = 0, slots_n = 2, a, b;
+    uint32_t *slots;
+    bool found = false;
+
+    for (size_t i = 0; i < n; i++)
+        at[part_of(&keys[i]) + 1]++;
+    for (size_t p = 0; p < PARTS; p++) {
+        most = at[p + 1] > most ? at[p + 1] : most;
+        at[p + 1] += at[p];
+    }
+    for (size_t i = 0; i < n; i++)
+        v[at[part_of(&keys[i])]++] = (struct part_key){ keys[i].lo, (uint32_t)i };
+    while (slots_n < most * 2)
+        slots_n *= 2;
+    slots = ml_malloc(slots_n * sizeof *slots);
+    for (size_t p = 0, from = 0; p < PARTS; from = at[p++]) /* at[p] has become where the part ends */
+        if (twice_in(v + from, at[p] - from, keys, slots, slots_n, &a, &b) && (!found || b < *second)) {
+            *first = a;
+            *second = b;
+            found = true;
+        }
+    free(slots);
+    free(at);
+    free(v);
+    return found;
 }

@@ -27,8 +27,15 @@ struct ml_rowsum {
 /* Adds a row; returns the hash under seed 0. */
 struct ml_hash128 ml_rowsum_add(struct ml_rowsum *s, const void *rec, size_t n);
 
+/* What the rows of both come to. */
+void ml_rowsum_merge(struct ml_rowsum *to, const struct ml_rowsum *from);
+
 /* SHA-256 of the two sums and the count, each little-endian (16, 16 and 8 bytes). */
 void ml_rowsum_end(const struct ml_rowsum *s, struct ml_digest *out);
+
+/* Whether a key stands twice; *second is the first row whose key was there before, in row *first. Needs 16 bytes a row
+ * while it runs. n is at most ML_ROWS_MAX. */
+bool ml_hash128_twice(const struct ml_hash128 *keys, size_t n, size_t *first, size_t *second);
 
 /* An index from keys to their row numbers. The keys are the caller's array, one a row; 64 bits would collide at 50
  * million rows with p = 7e-5. Starts zeroed. */

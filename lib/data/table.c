@@ -12,6 +12,7 @@
 #include "data/table_priv.h"
 
 #define CHUNK ((size_t)256 << 10)
+#define BLOCK ((size_t)1 << 20)
 
 static int64_t read_some(struct ml_table *t, char *p, size_t n, struct ml_err *err)
 {
@@ -225,6 +226,7 @@ static struct ml_table *table_new(const char *name)
     t->name = ml_strdup(name);
     t->fd = -1;
     t->next_line = 1;
+    t->block = BLOCK;
     t->hasher = ml_hasher_new();
     ml_buf_init(&t->path, ML_TABLE_ROW_MAX);
     return t;
@@ -243,6 +245,7 @@ int ml_table_open_fd(int fd, const char *name, struct ml_table **out, struct ml_
 {
     struct ml_table *t = table_new(name);
     t->fd = fd;
+    t->start = lseek(fd, 0, SEEK_CUR);
     return finish_open(t, out, err);
 }
 
@@ -260,7 +263,7 @@ int ml_table_open_bytes(const void *p, size_t n, const char *name, struct ml_tab
 {
     struct ml_table *t = table_new(name);
     t->bytes = p;
-    t->bytes_left = n;
+    t->bytes_left = t->bytes_all = n;
     return finish_open(t, out, err);
 }
 
@@ -279,6 +282,24 @@ void ml_table_close(struct ml_table *t)
     free(t->cells);
     free(t->escaped);
     free(t);
+}
+
+bool ml_table_reopens(const struct ml_table *t)
+{
+    return t->fd < 0 || t->start >= 0;
+}
+
+struct ml_table *ml_table_reopen(const struct ml_table *t)
+{
+    struct ml_table *again = NULL;
+    if (t->fd < 0) {
+        ml_table_open_bytes(t->bytes - (t->bytes_all - t->bytes_left), t->bytes_all, t->name, &again, NULL);
+    } else if (t->start >= 0 && lseek(t->fd, t->start, SEEK_SET) == t->start) {
+        int fd = dup(t->fd);
+        if (fd >= 0)
+            ml_table_open_fd(fd, t->name, &again, NULL);
+    }
+    return again;
 }
 
 const char *ml_table_name(const struct ml_table *t)
@@ -301,6 +322,12 @@ uint64_t ml_table_line(const struct ml_table *t)
     return t->line;
 }
 
+void ml_table_finish(struct ml_table *t)
+{
+    if (t->hasher != NULL && t->digest.s[0] == '\0')
+        ml_hasher_end(t->hasher, &t->digest);
+}
+
 int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_err *err)
 {
     int rc = 0;
@@ -312,8 +339,8 @@ int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_er
     else if ((rc = ml_csv_row(t, &n, err)) == 0 && n != t->columns.n)
         rc = ml_err_set(err, ML_LOCAL, "'%s': line %llu: %zu field%s, but the header has %zu", t->name,
             (unsigned long long)t->line, n, n == 1 ? "" : "s", t->columns.n);
-    if (rc == 1 && t->digest.s[0] == '\0')
-        ml_hasher_end(t->hasher, &t->digest);
+    if (rc == 1)
+        ml_table_finish(t);
     *cells = t->cells;
     return rc;
 }

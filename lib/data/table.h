@@ -40,6 +40,11 @@ int ml_table_open_fd(int fd, const char *name, struct ml_table **out, struct ml_
 
 void ml_table_close(struct ml_table *t); /* NULL is fine */
 
+/* Whether the table can be read a second time (a file or bytes, not a pipe); and a second table of the same, NULL when
+ * it can't be had. */
+bool ml_table_reopens(const struct ml_table *t);
+struct ml_table *ml_table_reopen(const struct ml_table *t);
+
 const char *ml_table_name(const struct ml_table *t);
 const struct ml_strs *ml_table_columns(const struct ml_table *t);
 int ml_table_column(const struct ml_table *t, const char *name); /* its index, or -1 */
@@ -48,6 +53,13 @@ int ml_table_column(const struct ml_table *t, const char *name); /* its index, o
  * than the header, an unclosed quote or text behind a closing one, and what isn't a JSON object are ML_LOCAL, naming
  * line and column. */
 int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_err *err);
+
+/* Reading in parallel: a child has the table's columns and format, and the rows of one block at a time. ml_table_cut
+ * fills it with the next block, about 1 MiB of whole rows: 0, 1 at the end, -1. Children read (ml_table_next) at the
+ * same time in different threads; cells stay as long as their block. `count`: *rows is the number of rows in the block.
+ */
+struct ml_table *ml_table_child(const struct ml_table *t);
+int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t *rows, struct ml_err *err);
 
 /* Line on which the row last read starts, from 1. */
 uint64_t ml_table_line(const struct ml_table *t);

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What table.c shares with the parsers of CSV and JSON Lines; nobody else includes it. */
+/* What table.c shares with the parsers of CSV and JSON Lines; beside them only tests include it. */
 #ifndef ML_DATA_TABLE_PRIV_H
 #define ML_DATA_TABLE_PRIV_H
+
+#include <sys/types.h>
 
 #include "data/table.h"
 
 struct ml_table {
     char *name;
-    int fd; /* -1: from bytes */
+    int fd;      /* -1: from bytes */
+    off_t start; /* where in the file the table starts; -1: a pipe */
     const char *bytes;
-    size_t bytes_left;
+    size_t bytes_left, bytes_all;
     struct ml_hasher *hasher;
     struct ml_digest digest;
     uint64_t size;
 
     char *buf; /* cap + 1 bytes: a line feed always stands at buf[end] */
     size_t cap, pos, end;
+    size_t block; /* bytes that are cut off at a time */
     bool eof;
     bool plain; /* everything in the buffer is ASCII without NUL */
     uint64_t line, next_line;
@@ -40,6 +44,9 @@ int ml_table_fill(struct ml_table *t, struct ml_err *err);
 
 /* Bytes p[0..n) of the row on line `line` are valid UTF-8 without NUL. */
 int ml_table_check_text(const struct ml_table *t, const char *p, size_t n, struct ml_err *err);
+
+/* All bytes have been read: settles the digest. */
+void ml_table_finish(struct ml_table *t);
 
 int ml_table_add_column(struct ml_table *t, const char *s, size_t len, struct ml_err *err);
 int ml_table_find_column(const struct ml_table *t, const char *s, size_t len); /* needs `sorted` */

@@ -1,359 +1,50 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Reading predictions: cells become typed columns, and each row adds to the identity of the data. */
+/* Reading predictions: a file is cut into blocks of rows, threads parse them, and their parts are joined in order. */
 #include "model/predictions.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/cpu.h"
+#include "model/predictions_impl.h"
 
-#define ID_BATCH 256
+#define THREADS_MAX 8
 
-/* Which column of the table is what; -1: none. */
-struct roles {
-    int id, label, prediction, score, weight, group;
-    int *scores;
-    size_t n_scores;
-    int **slices; /* parts of each slicing, ended by -1 */
-};
+enum state { FREE, FILLED, TAKEN, DONE };
 
-/* State of one reading. */
-struct reading {
-    struct ml_predictions *p;
+/* A block on its way: cut, parsed by a thread, appended. */
+struct slot {
+    enum state state;
     struct ml_table *t;
-    struct roles r;
-    bool keep_ids, lenient;
-    struct ml_rowsum ids, by_text, by_number;
-    struct ml_rowindex index;
-    size_t indexed;        /* rows that the index holds; the others wait: */
-    struct ml_buf waiting; /* their ids */
-    size_t waiting_at[ID_BATCH];
-    uint64_t waiting_line[ID_BATCH];
-    struct ml_buf rec, scratch;
-    struct ml_err *err;
+    struct ml_predictions p;
+    struct reading rd;
+    struct ml_err err;
+    int rc;
 };
 
-static int bad_cell(struct reading *rd, int column, const char *why)
-{
-    return ml_err_set(rd->err, ML_LOCAL, "'%s': line %llu, column '%s': %s", rd->p->name,
-        (unsigned long long)ml_table_line(rd->t), ml_table_columns(rd->t)->v[column], why);
-}
+/* Lines on which the rows stand: a run starts where a row isn't on the line behind the one before it. */
+struct line_run {
+    size_t row;
+    uint64_t line;
+};
 
-/* The columns that the file has, for a message. */
-static int no_column(struct reading *rd, const char *what)
-{
-    struct ml_buf have;
-    const struct ml_strs *l = ml_table_columns(rd->t);
-    ml_buf_init(&have, 300);
-    for (size_t i = 0; i < l->n; i++)
-        ml_buf_addf(&have, "%s'%s'", i > 0 ? ", " : "", l->v[i]);
-    ml_err_set(rd->err, ML_LOCAL, "'%s': line 1: %s; the file has %s%s", rd->p->name, what, ml_buf_str(&have),
-        have.full ? "…" : "");
-    ml_buf_release(&have);
-    return -1;
-}
+struct file {
+    struct reading rd; /* the whole */
+    struct roles roles;
+    struct line_run *runs;
+    size_t runs_n, runs_cap;
+    size_t cut_rows; /* rows in front of the next block; counted only where ids are row numbers */
 
-/* The column that was asked for, or the usual one where the file has it. */
-static int find_column(struct reading *rd, const char *asked, const char *usual, int *out)
-{
-    char what[200];
-    *out = ml_table_column(rd->t, asked != NULL ? asked : usual);
-    if (*out >= 0 || asked == NULL)
-        return 0;
-    snprintf(what, sizeof what, "no column '%s'", asked);
-    return no_column(rd, what);
-}
-
-/* A column that describes the row: nothing is found where the file may lack it. */
-static int find_descriptor(struct reading *rd, const char *asked, int *out)
-{
-    *out = asked != NULL ? ml_table_column(rd->t, asked) : -1;
-    return *out >= 0 || rd->lenient ? 0 : find_column(rd, asked, "", out);
-}
-
-static int find_scores(struct reading *rd, const char *prefix)
-{
-    const struct ml_strs *l = ml_table_columns(rd->t);
-    size_t len = strlen(prefix);
-    char what[200];
-    rd->r.scores = ml_calloc(l->n, sizeof *rd->r.scores);
-    for (size_t i = 0; i < l->n; i++)
-        if (strncmp(l->v[i], prefix, len) == 0 && l->v[i][len] != '\0') {
-            rd->r.scores[rd->r.n_scores++] = (int)i;
-            ml_strs_add(&rd->p->score_names, l->v[i] + len);
-        }
-    if (rd->r.n_scores > 0)
-        return 0;
-    snprintf(what, sizeof what, "no column starts with '%s'", prefix);
-    return no_column(rd, what);
-}
-
-/* One slicing: a column, or several separated by commas. */
-static int find_slice(struct reading *rd, const char *spec, int **out)
-{
-    size_t parts = 1, n = 0;
-    for (const char *c = spec; *c != '\0'; c++)
-        parts += *c == ',';
-    int *v = ml_calloc(parts + 1, sizeof *v), rc = 0;
-    *out = v;
-    v[0] = ml_table_column(rd->t, spec);
-    v[1] = -1;
-    if (v[0] >= 0)
-        return 0;
-    for (const char *from = spec; rc == 0 && from != NULL;) {
-        const char *comma = strchr(from, ',');
-        char *name = comma != NULL ? ml_strndup(from, (size_t)(comma - from)) : ml_strdup(from);
-        rc = find_descriptor(rd, name, &v[n]);
-        free(name);
-        if (v[n] < 0) {
-            v[0] = -1; /* without one of its columns there is no slicing */
-            return rc;
-        }
-        n++;
-        from = comma != NULL ? comma + 1 : NULL;
-    }
-    v[n] = -1;
-    return rc;
-}
-
-/* The current model's file may lack scores that the candidate's has, as long as it says what was predicted. */
-static int find_score_columns(struct reading *rd, const struct ml_columns *c)
-{
-    struct ml_err *err = rd->err, ignored = ML_ERR_INIT;
-    bool may_lack = rd->lenient && rd->r.prediction >= 0;
-    if (may_lack)
-        rd->err = &ignored;
-    int rc = c->scores != NULL ? find_scores(rd, c->scores) : find_column(rd, c->score, "score", &rd->r.score);
-    rd->err = err;
-    return may_lack ? 0 : rc;
-}
-
-static int find_roles(struct reading *rd, const struct ml_columns *c)
-{
-    struct roles *r = &rd->r;
-    struct ml_predictions *p = rd->p;
-    if (find_column(rd, c->id, "id", &r->id) < 0 || find_column(rd, c->label, "label", &r->label) < 0 ||
-        find_column(rd, c->prediction, "prediction", &r->prediction) < 0 ||
-        find_descriptor(rd, c->weight, &r->weight) < 0 || find_descriptor(rd, c->group, &r->group) < 0)
-        return -1;
-    if (r->label < 0)
-        return no_column(rd, "no column 'label' (name it with --label)");
-    r->score = -1;
-    if (find_score_columns(rd, c) < 0)
-        return -1;
-    if (r->prediction < 0 && r->score < 0 && r->n_scores == 0)
-        return no_column(
-            rd, "neither a column 'prediction' nor 'score' (name one with --prediction, --score or --scores)");
-    p->score_asked = c->score != NULL;
-    p->n_slices = c->slices.n;
-    p->slices = ml_calloc(p->n_slices + 1, sizeof *p->slices);
-    r->slices = ml_calloc(p->n_slices + 1, sizeof *r->slices);
-    for (size_t i = 0; i < p->n_slices; i++)
-        if (find_slice(rd, c->slices.v[i], &r->slices[i]) < 0)
-            return -1;
-    p->has_id = r->id >= 0;
-    p->score_columns = r->n_scores > 0 ? r->n_scores : r->score >= 0;
-    return 0;
-}
-
-/* Puts the waiting ids into the index, in one go because each is a cache miss. */
-static int flush_ids(struct reading *rd)
-{
-    struct ml_predictions *p = rd->p;
-    size_t before, at = ml_rowindex_add(&rd->index, p->key, rd->indexed, p->n, &before);
-    if (at < p->n) {
-        size_t i = at - rd->indexed;
-        return ml_err_set(rd->err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)", p->name,
-            (unsigned long long)rd->waiting_line[i], rd->waiting.data + rd->waiting_at[i], before + 1, at + 1);
-    }
-    rd->indexed = p->n;
-    ml_buf_reset(&rd->waiting);
-    return 0;
-}
-
-static void keep_id(struct ml_predictions *p, const char *s, size_t len)
-{
-    p->id_text = ml_grow(p->id_text, &p->id_cap, p->id_used + len + 1, 1);
-    p->id_at = ml_grow(p->id_at, &p->id_at_cap, p->n + 1, sizeof *p->id_at);
-    memcpy(p->id_text + p->id_used, s, len);
-    p->id_text[p->id_used + len] = '\0';
-    p->id_at[p->n] = p->id_used;
-    p->id_used += len + 1;
-}
-
-/* Leaves the id and its NUL in rd->rec. */
-static int add_id(struct reading *rd, const struct ml_cell *cells)
-{
-    struct ml_predictions *p = rd->p;
-    char number[24];
-    struct ml_cell id;
-    if (p->n == ML_ROWS_MAX)
-        return ml_err_set(rd->err, ML_LOCAL, "'%s': more than %zu rows", p->name, ML_ROWS_MAX);
-    if (p->has_id) {
-        id = cells[rd->r.id];
-        if (id.len == 0)
-            return bad_cell(rd, rd->r.id, "the id is missing");
-    } else {
-        int len = snprintf(number, sizeof number, "%zu", p->n + 1);
-        id = (struct ml_cell){ number, (size_t)len };
-    }
-    struct ml_hash128 key = ml_rowsum_add(&rd->ids, id.s, id.len);
-    ml_buf_reset(&rd->rec);
-    ml_buf_add(&rd->rec, id.s, id.len);
-    ml_buf_addc(&rd->rec, '\0');
-    if (!p->has_id)
-        return 0;
-    p->key = ml_grow(p->key, &p->key_cap, p->n + 1, sizeof *p->key);
-    p->key[p->n] = key;
-    size_t i = p->n - rd->indexed;
-    rd->waiting_at[i] = rd->waiting.len;
-    rd->waiting_line[i] = ml_table_line(rd->t);
-    ml_buf_add(&rd->waiting, rd->rec.data, rd->rec.len);
-    if (rd->keep_ids)
-        keep_id(p, id.s, id.len);
-    return 0;
-}
-
-static int add_class(struct reading *rd, struct ml_column *to, int column, struct ml_cell cell, const char *missing)
-{
-    if (cell.len == 0)
-        return bad_cell(rd, column, missing);
-    if (ml_column_add(to, cell, ml_table_line(rd->t)) == 0)
-        return 0;
-    if (ml_column_not_finite(cell.s, cell.len))
-        return bad_cell(rd, column, "not a finite number");
-    return bad_cell(rd, column, "a text after many different numbers; is this the right column?");
-}
-
-static int get_number(struct reading *rd, int column, struct ml_cell cell, double *out)
-{
-    while (cell.len > 0 && (cell.s[0] == ' ' || cell.s[0] == '\t')) {
-        cell.s++;
-        cell.len--;
-    }
-    while (cell.len > 0 && (cell.s[cell.len - 1] == ' ' || cell.s[cell.len - 1] == '\t'))
-        cell.len--;
-    bool number = ml_double_parse(cell.s, cell.len, out);
-    if (number && isfinite(*out))
-        return 0;
-    if (cell.len == 0)
-        return bad_cell(rd, column, "the number is missing");
-    char why[100];
-    snprintf(why, sizeof why, "'%.*s' is not a%s number", (int)(cell.len > 50 ? 50 : cell.len), cell.s,
-        number || ml_column_not_finite(cell.s, cell.len) ? " finite" : "");
-    return bad_cell(rd, column, why);
-}
-
-static void add_double(struct ml_buf *b, double x)
-{
-    uint64_t bits;
-    unsigned char le[8];
-    memcpy(&bits, &x, 8);
-    for (int i = 0; i < 8; i++)
-        le[i] = (unsigned char)(bits >> (8 * i));
-    ml_buf_add(b, le, 8);
-}
-
-/* One form of the row's record: the label as `kind` and its bytes, then what stands behind it. */
-static void add_record(
-    struct reading *rd, struct ml_rowsum *sum, size_t id_len, struct ml_cell label, const double *number)
-{
-    rd->rec.len = id_len;
-    ml_buf_addc(&rd->rec, number != NULL ? 'n' : 's');
-    if (number != NULL)
-        add_double(&rd->rec, *number);
-    else
-        ml_buf_add(&rd->rec, label.s, label.len);
-    ml_buf_add(&rd->rec, rd->scratch.data, rd->scratch.len);
-    ml_rowsum_add(sum, rd->rec.data, rd->rec.len);
-}
-
-static int add_label(struct reading *rd, const struct ml_cell *cells)
-{
-    struct ml_predictions *p = rd->p;
-    struct ml_cell label = ml_column_canonical(cells[rd->r.label]);
-    size_t id_len = rd->rec.len;
-    double x;
-    if (add_class(rd, &p->label, rd->r.label, label, "the label is missing") < 0)
-        return -1;
-    ml_buf_reset(&rd->scratch);
-    if (rd->r.weight >= 0) {
-        p->weight = ml_grow(p->weight, &p->weight_cap, p->n + 1, sizeof *p->weight);
-        if (get_number(rd, rd->r.weight, cells[rd->r.weight], &x) < 0)
-            return -1;
-        if (x < 0)
-            return bad_cell(rd, rd->r.weight, "a negative weight");
-        p->weight[p->n] = x + 0.0;
-        ml_buf_add(&rd->scratch, "\0w", 2);
-        add_double(&rd->scratch, p->weight[p->n]);
-    }
-    if (rd->r.group >= 0) {
-        const struct ml_cell *g = &cells[rd->r.group];
-        if (g->len == 0)
-            return bad_cell(rd, rd->r.group, "the group is missing");
-        p->group.of = ml_grow(p->group.of, &p->group.cap, p->n + 1, sizeof *p->group.of);
-        p->group.of[p->n] = ml_intern_put(&p->group.names, g->s, g->len);
-        ml_buf_add(&rd->scratch, "\0g", 2);
-        ml_buf_add(&rd->scratch, g->s, g->len);
-    }
-    /* What the column is, only its last row tells: as long as it may be numbers both forms are summed. */
-    if (!p->label.text && ml_column_number(label.s, label.len, &x))
-        add_record(rd, &rd->by_number, id_len, label, &x);
-    add_record(rd, &rd->by_text, id_len, label, NULL);
-    return 0;
-}
-
-static int add_scores(struct reading *rd, const struct ml_cell *cells)
-{
-    struct ml_predictions *p = rd->p;
-    size_t k = p->score_columns;
-    if (k == 0)
-        return 0;
-    p->score = ml_grow(p->score, &p->score_cap, (p->n + 1) * k, sizeof *p->score);
-    for (size_t i = 0; i < k; i++) {
-        int column = rd->r.scores != NULL ? rd->r.scores[i] : rd->r.score;
-        if (get_number(rd, column, cells[column], &p->score[p->n * k + i]) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static void add_slices(struct reading *rd, const struct ml_cell *cells)
-{
-    struct ml_predictions *p = rd->p;
-    for (size_t i = 0; i < p->n_slices; i++) {
-        struct ml_division *d = &p->slices[i];
-        const int *part = rd->r.slices[i];
-        if (part[0] < 0)
-            continue;
-        ml_buf_reset(&rd->scratch);
-        for (; *part >= 0; part++) {
-            if (rd->scratch.len > 0)
-                ml_buf_addc(&rd->scratch, ',');
-            ml_buf_adds(&rd->scratch, ml_table_columns(rd->t)->v[*part]);
-            ml_buf_addc(&rd->scratch, '=');
-            if (cells[*part].len > 0)
-                ml_buf_add(&rd->scratch, cells[*part].s, cells[*part].len);
-        }
-        d->of = ml_grow(d->of, &d->cap, p->n + 1, sizeof *d->of);
-        d->of[p->n] = ml_intern_put(&d->names, rd->scratch.data, rd->scratch.len);
-    }
-}
-
-static int add_row(struct reading *rd, const struct ml_cell *cells)
-{
-    struct ml_predictions *p = rd->p;
-    if (add_id(rd, cells) < 0 || add_label(rd, cells) < 0 || add_scores(rd, cells) < 0)
-        return -1;
-    if (rd->r.prediction >= 0 && add_class(rd, &p->prediction, rd->r.prediction,
-                                     ml_column_canonical(cells[rd->r.prediction]), "the prediction is missing") < 0)
-        return -1;
-    add_slices(rd, cells);
-    p->n++;
-    return p->has_id && p->n - rd->indexed == ID_BATCH ? flush_ids(rd) : 0;
-}
+    struct slot slots[THREADS_MAX + 2];
+    size_t n_slots, head, filled; /* blocks filled[..] wait or are parsed, from `head` on */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t threads[THREADS_MAX];
+    size_t n_threads;
+    bool over;
+};
 
 /* A column of numbers in which some are nan or inf isn't a column of classes. */
 static int check_finite(struct reading *rd, const struct ml_column *c, int column)
@@ -378,56 +69,274 @@ static int check_finite(struct reading *rd, const struct ml_column *c, int colum
         (unsigned long long)line, ml_table_columns(rd->t)->v[column], what);
 }
 
-static int finish(struct reading *rd)
+static void note_line(struct file *f, size_t row, uint64_t line)
 {
+    const struct line_run *last = f->runs_n ? &f->runs[f->runs_n - 1] : NULL;
+    if (last != NULL && last->line + (row - last->row) == line)
+        return;
+    f->runs = ml_grow(f->runs, &f->runs_cap, f->runs_n + 1, sizeof *f->runs);
+    f->runs[f->runs_n++] = (struct line_run){ row, line };
+}
+
+static uint64_t line_of(const struct file *f, size_t row)
+{
+    size_t i = f->runs_n - 1;
+    while (f->runs[i].row > row)
+        i--;
+    return f->runs[i].line + (row - f->runs[i].row);
+}
+
+/* The text of a row's id, owned: kept, or read again. */
+static char *id_text(struct file *f, size_t row)
+{
+    const struct ml_predictions *p = f->rd.p;
+    const struct ml_cell *cells;
+    struct ml_table *t;
+    char *text = NULL;
+    if (p->id_text != NULL)
+        return ml_strdup(p->id_text + p->id_at[row]);
+    t = ml_table_reopen(f->rd.t);
+    for (size_t i = 0; t != NULL && i <= row && ml_table_next(t, &cells, NULL) == 0; i++)
+        if (i == row)
+            text = ml_strndup(cells[f->roles.id].s, cells[f->roles.id].len);
+    ml_table_close(t);
+    return text != NULL ? text : ml_strdup("");
+}
+
+static int check_twice(struct file *f)
+{
+    const struct ml_predictions *p = f->rd.p;
+    size_t first, second;
+    if (!p->has_id || !ml_hash128_twice(p->key, p->n, &first, &second))
+        return 0;
+    char *text = id_text(f, second);
+    ml_err_set(f->rd.err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)", p->name,
+        (unsigned long long)line_of(f, second), text, first + 1, second + 1);
+    free(text);
+    return -1;
+}
+
+static int finish(struct file *f)
+{
+    struct reading *rd = &f->rd;
     struct ml_predictions *p = rd->p;
     if (p->n == 0)
         return ml_err_set(rd->err, ML_LOCAL, "'%s': the header is there, but no row", p->name);
-    if ((p->has_id && flush_ids(rd) < 0) || check_finite(rd, &p->label, rd->r.label) < 0)
+    if (check_twice(f) < 0 || check_finite(rd, &p->label, f->roles.label) < 0)
         return -1;
-    if (rd->r.prediction >= 0 && check_finite(rd, &p->prediction, rd->r.prediction) < 0)
+    if (f->roles.prediction >= 0 && check_finite(rd, &p->prediction, f->roles.prediction) < 0)
         return -1;
     double total = 0;
     for (size_t i = 0; p->weight != NULL && i < p->n; i++)
         total += p->weight[i];
     if (p->weight != NULL && !(total > 0 && total < INFINITY))
         return ml_err_set(rd->err, ML_LOCAL, "'%s': column '%s': the weights sum to %s", p->name,
-            ml_table_columns(rd->t)->v[rd->r.weight], total > 0 ? "infinity" : "zero");
+            ml_table_columns(rd->t)->v[f->roles.weight], total > 0 ? "infinity" : "zero");
     ml_table_digest(rd->t, &p->digest, &p->size);
     ml_rowsum_end(&rd->ids, &p->ids);
     ml_rowsum_end(p->label.text ? &rd->by_text : &rd->by_number, &p->data);
-    if (!rd->keep_ids) {
-        free(p->key);
-        p->key = NULL;
-    }
     return 0;
+}
+
+/* ---- blocks ---- */
+
+static void open_slot(struct file *f, struct slot *s)
+{
+    const struct ml_predictions *p = f->rd.p;
+    s->t = ml_table_child(f->rd.t);
+    s->p.name = ml_strdup(p->name);
+    s->p.has_id = p->has_id;
+    s->p.score_columns = p->score_columns;
+    s->p.n_slices = p->n_slices;
+    s->p.slices = ml_calloc(p->n_slices + 1, sizeof *s->p.slices);
+    s->rd = (struct reading){ .p = &s->p, .t = s->t, .r = &f->roles, .part = true };
+    s->rd.keep_ids = f->rd.keep_ids;
+    s->rd.err = &s->err;
+    ml_buf_init(&s->rd.rec, ML_BUF_MAX);
+    ml_buf_init(&s->rd.scratch, ML_BUF_MAX);
+}
+
+static void close_slot(struct slot *s)
+{
+    if (s->t == NULL)
+        return;
+    ml_reading_release(&s->rd);
+    ml_predictions_release(&s->p);
+    ml_table_close(s->t);
+}
+
+/* Cuts the next block into a slot: 0, 1 at the end, -1. */
+static int fill_slot(struct file *f, struct slot *s)
+{
+    size_t rows;
+    if (s->t == NULL)
+        open_slot(f, s);
+    int rc = ml_table_cut(f->rd.t, s->t, !s->p.has_id, &rows, f->rd.err);
+    if (rc != 0)
+        return rc;
+    ml_reading_reset(&s->rd);
+    s->rd.before = f->cut_rows;
+    f->cut_rows += rows;
+    s->err = (struct ml_err)ML_ERR_INIT;
+    return 0;
+}
+
+static void parse_slot(struct slot *s)
+{
+    const struct ml_cell *cells;
+    int rc;
+    while ((rc = ml_table_next(s->t, &cells, &s->err)) == 0)
+        if ((rc = ml_reading_row(&s->rd, cells)) < 0)
+            break;
+    s->rc = rc < 0 ? -1 : 0;
+}
+
+static int append_slot(struct file *f, struct slot *s)
+{
+    if (s->rc < 0) {
+        if (f->rd.err != NULL)
+            *f->rd.err = s->err;
+        return -1;
+    }
+    for (size_t i = 0; i < s->p.n; i++)
+        note_line(f, f->rd.p->n + i, s->rd.lines[i]);
+    return ml_reading_append(&f->rd, &s->rd);
+}
+
+static void *work(void *ctx)
+{
+    struct file *f = ctx;
+    pthread_mutex_lock(&f->lock);
+    for (;;) {
+        struct slot *s = NULL;
+        for (size_t i = 0; s == NULL && i < f->filled; i++)
+            if (f->slots[(f->head + i) % f->n_slots].state == FILLED)
+                s = &f->slots[(f->head + i) % f->n_slots];
+        if (s == NULL && f->over)
+            break;
+        if (s == NULL) {
+            pthread_cond_wait(&f->changed, &f->lock);
+            continue;
+        }
+        s->state = TAKEN;
+        pthread_mutex_unlock(&f->lock);
+        parse_slot(s);
+        pthread_mutex_lock(&f->lock);
+        s->state = DONE;
+        pthread_cond_broadcast(&f->changed);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+/* Starts one more thread, if there is a processor for it. Without any the blocks are parsed here. */
+static void start_thread(struct file *f)
+{
+    if (f->n_threads < f->n_slots - 2 && pthread_create(&f->threads[f->n_threads], NULL, work, f) == 0)
+        f->n_threads++;
+}
+
+/* Waits for the oldest block and appends it. */
+static int take_head(struct file *f)
+{
+    struct slot *s = &f->slots[f->head];
+    bool mine;
+    pthread_mutex_lock(&f->lock);
+    mine = s->state == FILLED && f->n_threads == 0;
+    while (!mine && s->state != DONE)
+        pthread_cond_wait(&f->changed, &f->lock);
+    f->head = (f->head + 1) % f->n_slots;
+    f->filled--;
+    pthread_mutex_unlock(&f->lock);
+    if (mine)
+        parse_slot(s);
+    s->state = FREE; /* only this thread fills it again */
+    return append_slot(f, s);
+}
+
+static int read_blocks(struct file *f)
+{
+    bool end = false;
+    int rc = 0;
+    while (rc == 0) {
+        while (rc == 0 && !end && f->filled < f->n_slots) {
+            struct slot *s = &f->slots[(f->head + f->filled) % f->n_slots];
+            rc = fill_slot(f, s);
+            end = rc == 1;
+            if (rc != 0)
+                break;
+            pthread_mutex_lock(&f->lock);
+            s->state = FILLED;
+            f->filled++;
+            pthread_cond_broadcast(&f->changed);
+            pthread_mutex_unlock(&f->lock);
+            if (f->filled > 1)
+                start_thread(f); /* a small file has one block, and no thread */
+        }
+        if (rc < 0 || f->filled == 0)
+            break;
+        rc = take_head(f);
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+static int read_file(struct file *f)
+{
+    int rc;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->changed, NULL);
+    f->n_slots = (ml_cpu_count() < THREADS_MAX ? ml_cpu_count() : THREADS_MAX) + 2;
+    rc = read_blocks(f);
+    pthread_mutex_lock(&f->lock);
+    f->over = true;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    for (size_t i = 0; i < f->n_threads; i++)
+        pthread_join(f->threads[i], NULL);
+    for (size_t i = 0; i < f->n_slots; i++)
+        close_slot(&f->slots[i]);
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
+    return rc;
 }
 
 int ml_predictions_read(
     struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err)
 {
-    struct reading *rd = ml_calloc(1, sizeof *rd);
+    struct file *f = ml_calloc(1, sizeof *f);
+    struct reading *rd = &f->rd;
     const struct ml_cell *cells;
     int rc;
-    *rd = (struct reading){ .p = p, .t = t, .err = err };
-    rd->keep_ids = flags & ML_PREDICTIONS_IDS;
+    *rd = (struct reading){ .p = p, .t = t, .r = &f->roles, .err = err };
+    rd->keep_ids = (flags & ML_PREDICTIONS_IDS) || !ml_table_reopens(t);
     rd->lenient = flags & ML_PREDICTIONS_LENIENT;
-    ml_buf_init(&rd->waiting, ML_BUF_MAX * 8);
     ml_buf_init(&rd->rec, ML_BUF_MAX);
     ml_buf_init(&rd->scratch, ML_BUF_MAX);
     p->name = ml_strdup(ml_table_name(t));
-    rc = find_roles(rd, c);
-    while (rc == 0 && (rc = ml_table_next(t, &cells, err)) == 0)
-        rc = add_row(rd, cells);
-    rc = rc < 0 ? -1 : finish(rd);
-    ml_buf_release(&rd->waiting);
-    ml_buf_release(&rd->rec);
-    ml_buf_release(&rd->scratch);
-    ml_rowindex_release(&rd->index);
-    for (size_t i = 0; rd->r.slices != NULL && i < p->n_slices; i++)
-        free(rd->r.slices[i]);
-    free(rd->r.slices);
-    free(rd->r.scores);
-    free(rd);
+    rc = ml_reading_find_columns(rd, &f->roles, c);
+    /* the first row of JSON Lines has been parsed already, for its keys are the header */
+    if (rc == 0 && (rc = ml_table_next(t, &cells, err)) == 0) {
+        note_line(f, 0, ml_table_line(t));
+        rc = ml_reading_row(rd, cells);
+        f->cut_rows = 1;
+    }
+    if (rc == 0)
+        rc = read_file(f);
+    rc = rc < 0 ? -1 : finish(f);
+    if (!(flags & ML_PREDICTIONS_IDS)) {
+        free(p->key);
+        free(p->id_text);
+        free(p->id_at);
+        p->key = NULL;
+        p->id_text = NULL;
+        p->id_at = NULL;
+    }
+    ml_reading_release(rd);
+    for (size_t i = 0; f->roles.slices != NULL && i < p->n_slices; i++)
+        free(f->roles.slices[i]);
+    free(f->roles.slices);
+    free(f->roles.scores);
+    free(f->runs);
+    free(f);
     return rc;
 }

@@ -242,3 +242,17 @@ PY
     [[ "$stderr" =~ '--threshold plays no part' ]]
     [ "$(ml get evaluation.threshold <<<"$output")" = null ]
 }
+
+@test "the result doesn't depend on the number of processors" {
+    awk 'BEGIN { print "id,label,prediction,score,slice"
+        for (i = 0; i < 120000; i++)
+            printf "\"%d\n%s\",%d,%d,%.6f,\"%s\"\n", i, i % 3 ? "x" : "\"\"y", i % 7 < 2, i % 5 < 2, (i * 7919 % 100003) / 100003, i % 4 ? "a" : "b,c" }' >rows.csv
+    taskset -c "$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')" ml-eval --slice slice rows.csv -q -o one.json
+    ml-eval --slice slice rows.csv -q -o all.json
+    cmp one.json all.json
+    [ "$(value evaluation.rows one.json)" = 120000 ]
+    # far behind the first block, in a field of two lines
+    awk '{ print } END { print "\"5\nx\",1,1,0.5,a" }' rows.csv >twice.csv
+    run -3 ml-eval twice.csv -q
+    [[ "$output" == *"line 240002: the id '5?x' stands twice (rows 6 and 120001)"* ]]
+}

@@ -143,6 +143,85 @@ static void columns_become_dense(void **state)
     ml_column_release(&c);
 }
 
+static void finds_keys_that_stand_twice(void **state)
+{
+    enum { N = 30000 };
+    struct ml_hash128 *keys = calloc(N, sizeof *keys);
+    size_t first = 0, second = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < N; i++)
+        keys[i] = ml_hash128(&i, sizeof i, 0);
+    assert_false(ml_hash128_twice(keys, 0, &first, &second));
+    assert_false(ml_hash128_twice(keys, N, &first, &second));
+    keys[200] = (struct ml_hash128){ keys[100].lo, keys[100].hi ^ 1024 }; /* alike in 64 bits, and in its part */
+    assert_false(ml_hash128_twice(keys, N, &first, &second));
+    keys[29000] = keys[7];
+    keys[25000] = keys[20000];
+    keys[26000] = keys[20000];
+    assert_true(ml_hash128_twice(keys, N, &first, &second));
+    assert_int_equal(first, 20000);
+    assert_int_equal(second, 25000);
+    free(keys);
+}
+
+/* A column put together from parts is the column of all rows, however they were divided and whatever they hold. */
+static void columns_from_parts(void **state)
+{
+    enum { N = 140000 };
+    static const char *const kinds[] = { "many numbers", "few numbers", "few texts", "numbers, then a text",
+        "a text, then many numbers" };
+
+    (void)state;
+    for (size_t kind = 0; kind < 5; kind++)
+        for (size_t step = 9000; step < N; step = step * 3 + 1) {
+            struct ml_column whole = { 0 }, joined = { 0 };
+            struct ml_cell *cells = calloc(N, sizeof *cells);
+            uint64_t *lines = calloc(N, sizeof *lines);
+            char *texts = malloc((size_t)N * 12);
+            int rc = 0, rc_joined = 0;
+            size_t bad = 0, refused = 0;
+
+            for (size_t i = 0; i < N; i++) {
+                bool text = kind == 2 || (kind == 3 && i == N - 500) || (kind == 4 && i == 0);
+                snprintf(texts + 12 * i, 12, text ? "t%zu" : "%zu", kind == 1 || kind == 2 ? i % 7 : i);
+                cells[i] = (struct ml_cell){ texts + 12 * i, strlen(texts + 12 * i) };
+                lines[i] = i + 2;
+            }
+            for (size_t i = 0; i < N && rc == 0; i++)
+                if ((rc = ml_column_add(&whole, cells[i], lines[i])) < 0)
+                    refused = i;
+            for (size_t at = 0, n; at < N && rc_joined == 0; at += n) {
+                struct ml_column part = { 0 };
+                bool complete = true;
+                n = N - at < step ? N - at : step;
+                for (size_t i = 0; i < n && complete; i++)
+                    complete = ml_column_add(&part, cells[at + i], lines[at + i]) == 0;
+                rc_joined = ml_column_append(&joined, &part, complete, cells + at, lines + at, n, &bad);
+                bad += at;
+                ml_column_release(&part);
+            }
+            if (rc != rc_joined || (rc < 0 && bad != refused))
+                fail_msg("%s by %zu: %d at %zu, not %d at %zu", kinds[kind], step, rc_joined, bad, rc, refused);
+            if (rc == 0) {
+                assert_int_equal(joined.n, whole.n);
+                assert_int_equal(joined.text, whole.text);
+                assert_int_equal(joined.dense != NULL, whole.dense != NULL);
+                assert_int_equal(joined.dict.n, whole.dict.n);
+                for (size_t i = 0; i < N; i++)
+                    if (whole.dense ? whole.dense[i] != joined.dense[i] : whole.code[i] != joined.code[i])
+                        fail_msg("%s by %zu: row %zu", kinds[kind], step, i);
+                for (size_t i = 0; i < whole.dict.n; i++)
+                    assert_int_equal(joined.line[i], whole.line[i]);
+            }
+            ml_column_release(&whole);
+            ml_column_release(&joined);
+            free(cells);
+            free(lines);
+            free(texts);
+        }
+}
+
 static void read_from(struct ml_predictions *p, const char *text, const struct ml_columns *c, unsigned flags)
 {
     struct ml_err err = ML_ERR_INIT;
@@ -350,6 +429,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(interns),
         cmocka_unit_test(indexes_rows),
+        cmocka_unit_test(finds_keys_that_stand_twice),
+        cmocka_unit_test(columns_from_parts),
         cmocka_unit_test(knows_numbers),
         cmocka_unit_test(columns_become_dense),
         cmocka_unit_test(identifies_rows),

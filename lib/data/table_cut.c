@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Cutting a table into blocks of whole rows, which threads parse apart from each other. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/table_priv.h"
+
+struct ml_table *ml_table_child(const struct ml_table *t)
+{
+    struct ml_table *c = ml_calloc(1, sizeof *c);
+
+    c->name = ml_strdup(t->name);
+    c->fd = -1;
+    c->eof = true;
+    c->json = t->json;
+    c->delim = t->delim;
+    memcpy(c->stop, t->stop, sizeof c->stop);
+    for (size_t i = 0; i < t->columns.n; i++)
+        ml_strs_add(&c->columns, t->columns.v[i]);
+    c->sorted = ml_calloc(t->columns.n + 1, sizeof *c->sorted);
+    if (t->columns.n)
+        memcpy(c->sorted, t->sorted, t->columns.n * sizeof *c->sorted);
+    c->cells = ml_grow(NULL, &c->cells_cap, t->columns.n + 1, sizeof *c->cells);
+    c->escaped = ml_grow(NULL, &c->escaped_cap, t->columns.n + 1, sizeof *c->escaped);
+    ml_buf_init(&c->path, ML_TABLE_ROW_MAX);
+    return c;
+}
+
+static bool blank(const struct ml_table *t, const char *p, const char *end)
+{
+    if (!t->json)
+        return p == end || (p + 1 == end && *p == '\r');
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r'))
+        p++;
+    return p == end;
+}
+
+/* Where the last whole row ends that starts in front of `end`, as scan_row would see it, and how many rows there are.
+ * NULL: not one is whole. */
+static const char *cut_quoted(const struct ml_table *t, const char *end, size_t *rows)
+{
+    const char *p = t->buf + t->pos, *row = p, *cut = NULL;
+    bool fresh = true; /* a field starts here */
+
+    *rows = 0;
+    while (p < end) {
+        if (fresh && *p == '"') {
+            p++;
+            while ((p = memchr(p, '"', (size_t)(end - p))) != NULL && p + 1 < end && p[1] == '"')
+                p += 2;
+            if (p == NULL)
+                break;
+            fresh = false;
+        } else if (*p == '\n') {
+            *rows += !blank(t, row, p);
+            cut = row = p + 1;
+            fresh = true;
+        } else {
+            fresh = *p == t->delim;
+        }
+        p++;
+    }
+    return cut;
+}
+
+/* The same where no quote hides a line feed. */
+static const char *cut_lines(const struct ml_table *t, const char *end, bool count, size_t *rows)
+{
+    const char *p = t->buf + t->pos, *last = memrchr(p, '\n', (size_t)(end - p));
+
+    *rows = 0;
+    if (last == NULL)
+        return NULL;
+    while (count && p <= last) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p));
+
+        *rows += !blank(t, p, nl);
+        p = nl + 1;
+    }
+    return last + 1;
+}
+
+static uint64_t count_lines(const char *p, size_t n)
+{
+    uint64_t lines = 0;
+
+    for (size_t i = 0; i < n; i++)
+        lines += p[i] == '\n';
+    return lines;
+}
+
+static const char *find_cut(const struct ml_table *t, const char *end, bool count, size_t *rows)
+{
+    const char *p = t->buf + t->pos;
+    const char *cut = t->json || memchr(p, '"', (size_t)(end - p)) == NULL ? cut_lines(t, end, count, rows)
+                                                                           : cut_quoted(t, end, rows);
+
+    if (!t->eof || end < t->buf + t->end || cut == end)
+        return cut;
+    *rows += !blank(t, cut != NULL ? cut : p, end); /* the last row lacks its line feed */
+    return end;
+}
+
+int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t *rows, struct ml_err *err)
+{
+    const char *cut = NULL;
+    size_t n, block = t->block;
+
+    if (t->cap < block && !t->eof) {
+        t->cap = block;
+        t->buf = ml_realloc(t->buf, t->cap + 1);
+    }
+    for (; cut == NULL; block *= 2) {
+        if (t->end - t->pos < block && !t->eof && ml_table_fill(t, err) < 0)
+            return -1;
+        n = t->end - t->pos;
+        if (n == 0) {
+            ml_table_finish(t);
+            return 1;
+        }
+        cut = find_cut(t, t->buf + t->pos + (n < block ? n : block), count, rows);
+    }
+    n = (size_t)(cut - (t->buf + t->pos));
+    if (child->cap < n) {
+        free(child->buf);
+        child->cap = n;
+        child->buf = ml_malloc(n + 1);
+    }
+    memcpy(child->buf, t->buf + t->pos, n);
+    child->buf[n] = '\n';
+    child->pos = 0;
+    child->end = n;
+    child->plain = t->plain;
+    child->next_line = t->next_line;
+    t->next_line += count_lines(child->buf, n);
+    t->pos += n;
+    return 0;
+}

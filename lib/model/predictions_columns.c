@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which column of a file of predictions is what. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/predictions_impl.h"
+
+/* The columns that the file has, for a message. */
+static int no_column(struct reading *rd, const char *what)
+{
+    struct ml_buf have;
+    const struct ml_strs *l = ml_table_columns(rd->t);
+    ml_buf_init(&have, 300);
+    for (size_t i = 0; i < l->n; i++)
+        ml_buf_addf(&have, "%s'%s'", i > 0 ? ", " : "", l->v[i]);
+    ml_err_set(rd->err, ML_LOCAL, "'%s': line 1: %s; the file has %s%s", rd->p->name, what, ml_buf_str(&have),
+        have.full ? "…" : "");
+    ml_buf_release(&have);
+    return -1;
+}
+
+/* The column that was asked for, or the usual one where the file has it. */
+static int find_column(struct reading *rd, const char *asked, const char *usual, int *out)
+{
+    char what[200];
+    *out = ml_table_column(rd->t, asked != NULL ? asked : usual);
+    if (*out >= 0 || asked == NULL)
+        return 0;
+    snprintf(what, sizeof what, "no column '%s'", asked);
+    return no_column(rd, what);
+}
+
+/* A column that describes the row: nothing is found where the file may lack it. */
+static int find_descriptor(struct reading *rd, const char *asked, int *out)
+{
+    *out = asked != NULL ? ml_table_column(rd->t, asked) : -1;
+    return *out >= 0 || rd->lenient ? 0 : find_column(rd, asked, "", out);
+}
+
+static int find_scores(struct reading *rd, struct roles *r, const char *prefix)
+{
+    const struct ml_strs *l = ml_table_columns(rd->t);
+    size_t len = strlen(prefix);
+    char what[200];
+    r->scores = ml_calloc(l->n, sizeof *r->scores);
+    for (size_t i = 0; i < l->n; i++)
+        if (strncmp(l->v[i], prefix, len) == 0 && l->v[i][len] != '\0') {
+            r->scores[r->n_scores++] = (int)i;
+            ml_strs_add(&rd->p->score_names, l->v[i] + len);
+        }
+    if (r->n_scores > 0)
+        return 0;
+    snprintf(what, sizeof what, "no column starts with '%s'", prefix);
+    return no_column(rd, what);
+}
+
+/* One slicing: a column, or several separated by commas. */
+static int find_slice(struct reading *rd, const char *spec, int **out)
+{
+    size_t parts = 1, n = 0;
+    for (const char *c = spec; *c != '\0'; c++)
+        parts += *c == ',';
+    int *v = ml_calloc(parts + 1, sizeof *v), rc = 0;
+    *out = v;
+    v[0] = ml_table_column(rd->t, spec);
+    v[1] = -1;
+    if (v[0] >= 0)
+        return 0;
+    for (const char *from = spec; rc == 0 && from != NULL;) {
+        const char *comma = strchr(from, ',');
+        char *name = comma != NULL ? ml_strndup(from, (size_t)(comma - from)) : ml_strdup(from);
+        rc = find_descriptor(rd, name, &v[n]);
+        free(name);
+        if (v[n] < 0) {
+            v[0] = -1; /* without one of its columns there is no slicing */
+            return rc;
+        }
+        n++;
+        from = comma != NULL ? comma + 1 : NULL;
+    }
+    v[n] = -1;
+    return rc;
+}
+
+/* The current model's file may lack scores that the candidate's has, as long as it says what was predicted. */
+static int find_score_columns(struct reading *rd, struct roles *r, const struct ml_columns *c)
+{
+    struct ml_err *err = rd->err, ignored = ML_ERR_INIT;
+    bool may_lack = rd->lenient && r->prediction >= 0;
+    if (may_lack)
+        rd->err = &ignored;
+    int rc = c->scores != NULL ? find_scores(rd, r, c->scores) : find_column(rd, c->score, "score", &r->score);
+    rd->err = err;
+    return may_lack ? 0 : rc;
+}
+
+int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml_columns *c)
+{
+    struct ml_predictions *p = rd->p;
+    if (find_column(rd, c->id, "id", &r->id) < 0 || find_column(rd, c->label, "label", &r->label) < 0 ||
+        find_column(rd, c->prediction, "prediction", &r->prediction) < 0 ||
+        find_descriptor(rd, c->weight, &r->weight) < 0 || find_descriptor(rd, c->group, &r->group) < 0)
+        return -1;
+    if (r->label < 0)
+        return no_column(rd, "no column 'label' (name it with --label)");
+    r->score = -1;
+    if (find_score_columns(rd, r, c) < 0)
+        return -1;
+    if (r->prediction < 0 && r->score < 0 && r->n_scores == 0)
+        return no_column(
+            rd, "neither a column 'prediction' nor 'score' (name one with --prediction, --score or --scores)");
+    p->score_asked = c->score != NULL;
+    p->n_slices = c->slices.n;
+    p->slices = ml_calloc(p->n_slices + 1, sizeof *p->slices);
+    r->slices = ml_calloc(p->n_slices + 1, sizeof *r->slices);
+    for (size_t i = 0; i < p->n_slices; i++)
+        if (find_slice(rd, c->slices.v[i], &r->slices[i]) < 0)
+            return -1;
+    p->has_id = r->id >= 0;
+    p->score_columns = r->n_scores > 0 ? r->n_scores : r->score >= 0;
+    return 0;
+}
