@@ -12,6 +12,9 @@
 #define TAGS_MAX  ((size_t)64 << 20) /* one page; old registries send all tags at once */
 #define TAGS_PAGE "1000"
 
+#define CHUNK       (64 << 20) /* below what proxies on the way let through (Cloudflare: 100 MB) */
+#define CHUNK_LEAST 1024
+
 static const char *const manifest_types[] = { ML_MT_MANIFEST, ML_MT_INDEX, ML_MT_DOCKER, ML_MT_DOCKER_LIST };
 
 static struct ml_registry *self(struct ml_repo *r)
@@ -22,8 +25,12 @@ static struct ml_registry *self(struct ml_repo *r)
 static int connect_first(struct ml_registry *r, struct ml_err *err)
 {
     struct ml_http_conf conf = { .log = r->base.log, .log_ctx = r->base.log_ctx };
+    int rv;
 
-    return r->http ? 0 : ml_http_new(&conf, &r->http, err);
+    pthread_mutex_lock(&r->lock);
+    rv = r->http ? 0 : ml_http_new(&conf, &r->http, err);
+    pthread_mutex_unlock(&r->lock);
+    return rv;
 }
 
 int ml_registry_send(
@@ -35,7 +42,12 @@ int ml_registry_send(
     if (!scope)
         scope = r->scope;
     req->what = "the registry";
-    if (connect_first(r, err) || ml_auth_header(r->auth, r->http, scope, &header, err))
+    if (connect_first(r, err))
+        return -1;
+    req->credential = NULL; /* it may be a request's next stop */
+    if (!ml_url_same_origin(req->url, r->root))
+        return ml_http_send(r->http, req, res, err);
+    if (ml_auth_header(r->auth, r->http, scope, &header, err))
         return -1;
     req->credential = header;
     if (ml_http_send(r->http, req, res, err))
@@ -404,10 +416,15 @@ static void registry_close(struct ml_repo *repo)
 {
     struct ml_registry *r = self(repo);
 
+    ml_registry_offers_release(r);
     ml_http_free(r->http);
     ml_auth_free(r->auth);
     ml_ref_release(&r->base.ref);
+    ml_strs_release(&r->mountable);
     ml_strs_release(&r->unmountable);
+    ml_strs_release(&r->missing);
+    pthread_mutex_destroy(&r->lock);
+    pthread_mutex_destroy(&r->mount_lock);
     free(r->root);
     free(r->scope);
     free(r);
@@ -426,14 +443,28 @@ static const struct ml_repo_ops ops = {
     .close = registry_close,
 };
 
+static int chunk_of(uint64_t *out, struct ml_err *err)
+{
+    const char *s = getenv("ML_UPLOAD_CHUNK");
+    int64_t n = CHUNK;
+
+    if (s && *s && (!ml_int_parse(s, &n) || n < CHUNK_LEAST))
+        return ml_err_set(err, ML_USAGE, "ML_UPLOAD_CHUNK '%s': not a number of bytes from %d on", s, CHUNK_LEAST);
+    *out = (uint64_t)n;
+    return 0;
+}
+
 int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err)
 {
     struct ml_registry *r;
+    uint64_t chunk = CHUNK;
     struct ml_url u;
     bool hub = ml_ref_hub(ref->place), tls;
     const char *host = hub ? "registry-1.docker.io" : ref->place;
     char *probe;
 
+    if (chunk_of(&chunk, err))
+        return -1;
     probe = ml_format("https://%s/", host);
     if (ml_url_parse(probe, &u, err)) {
         free(probe);
@@ -447,6 +478,9 @@ int ml_registry_open(const struct ml_ref *ref, bool write, struct ml_repo **out,
     r->base.ref.place = ml_strdup(ref->place);
     r->base.ref.path = hub && !strchr(ref->path, '/') ? ml_format("library/%s", ref->path) : ml_strdup(ref->path);
     r->write = write;
+    r->chunk = chunk;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_mutex_init(&r->mount_lock, NULL);
     r->root = ml_format("%s://%s/v2/%s", tls ? "https" : "http", host, r->base.ref.path);
     r->scope = ml_format("repository:%s:%s", r->base.ref.path, write ? "pull,push" : "pull");
     r->auth = ml_auth_new(ref->place, r->base.ref.path, tls);

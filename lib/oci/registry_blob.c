@@ -1,14 +1,43 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Blobs of a registry: asking for them, storing, mounting. */
+/* Blobs of a registry: asking for them, mounting, and beginning to store them. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "net/url.h"
 #include "oci/registry.h"
+#include "oci/registry_session.h"
 
 static struct ml_registry *self(struct ml_repo *r)
 {
     return (struct ml_registry *)r;
+}
+
+/* ---- what is there ---- */
+
+static void note_missing(struct ml_registry *r, const struct ml_digest *d)
+{
+    pthread_mutex_lock(&r->lock);
+    if (!ml_strs_has(&r->missing, d->s))
+        ml_strs_add(&r->missing, d->s);
+    pthread_mutex_unlock(&r->lock);
+}
+
+bool ml_registry_known_missing(struct ml_registry *r, const struct ml_digest *d)
+{
+    struct ml_strs *l = &r->missing;
+    bool found = false;
+
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < l->n && !found; i++) {
+        if (strcmp(l->v[i], d->s))
+            continue;
+        free(l->v[i]);
+        l->v[i] = l->v[--l->n];
+        found = true;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return found;
 }
 
 int ml_registry_blob_has(struct ml_repo *repo, const struct ml_digest *d, struct ml_err *err)
@@ -27,46 +56,15 @@ int ml_registry_blob_has(struct ml_repo *repo, const struct ml_digest *d, struct
     if (!rv && res.status != 200)
         rv = res.status == 404 ? 1 : ml_registry_fail(r, &req, &res, err);
     if (rv == 1)
-        r->missing = *d;
+        note_missing(r, d);
     ml_http_res_release(&res);
     free(url);
     return rv;
 }
 
-/* ---- storing ---- */
+/* ---- sessions ---- */
 
-/* The Location of a 202. It may be relative, and its query is the registry's. It stays with the registry's host; a
- * registry behind a proxy that ends TLS may not know that it is https. */
-static char *session_url(struct ml_registry *r, const struct ml_http_res *res, struct ml_err *err)
-{
-    const char *where = ml_http_header(res, "location", 0);
-    char *url = where ? ml_url_resolve(res->url, where, err) : NULL, *public, *secure;
-
-    if (!where)
-        ml_err_set(err, ML_REFUSED, "the registry starts an upload but doesn't say where");
-    if (!url)
-        return NULL;
-    if (!strncmp(url, "http://", 7) && !strncmp(r->root, "https://", 8)) {
-        secure = ml_format("https://%s", url + 7);
-        if (ml_url_same_origin(secure, r->root)) {
-            free(url);
-            return secure;
-        }
-        free(secure);
-    }
-    if (ml_url_same_origin(url, r->root))
-        return url;
-    public = ml_url_public(url);
-    ml_err_set(
-        err, ML_REFUSED, "the registry wants an upload to go to another host, '%s': nothing was sent there", public);
-    free(public);
-    free(url);
-    return NULL;
-}
-
-/* Opens an upload session (or mounts, when `query` says so). 0: *location is where the bytes go, or NULL when the blob
- * is there already. */
-static int start_upload(struct ml_registry *r, const char *query, const char *scope, char **location,
+int ml_registry_begin(struct ml_registry *r, const char *query, const char *scope, char **location,
     struct ml_http_res *res, struct ml_err *err)
 {
     struct ml_http_req req = ML_HTTP_REQ_INIT;
@@ -78,7 +76,7 @@ static int start_upload(struct ml_registry *r, const char *query, const char *sc
     req.url = url;
     rv = ml_registry_send(r, &req, scope, res, err);
     if (!rv && res->status == 202) {
-        *location = session_url(r, res, err);
+        *location = ml_session_url(r->root, res, err);
         rv = *location ? 0 : -1;
     } else if (!rv && res->status != 201) {
         rv = ml_registry_fail(r, &req, res, err);
@@ -87,158 +85,141 @@ static int start_upload(struct ml_registry *r, const char *query, const char *sc
     return rv;
 }
 
-static void cancel_upload(struct ml_registry *r, const char *location)
+bool ml_registry_cancel(struct ml_registry *r, const char *location)
 {
+    int rv;
+
     struct ml_http_req req = ML_HTTP_REQ_INIT;
     struct ml_http_res res = ML_HTTP_RES_INIT;
 
     req.method = "DELETE";
     req.url = location;
     req.raw = true;
-    ml_registry_send(r, &req, NULL, &res, NULL); /* a courtesy: sessions time out by themselves */
+    rv = ml_registry_send(r, &req, NULL, &res, NULL);
     ml_http_res_release(&res);
+    return !rv;
 }
 
-/* The source, hashed on its way: bytes that aren't the blob's don't all leave. */
-struct checked {
-    const struct ml_source *src;
-    const struct ml_desc *want;
-    struct ml_hasher *hasher;
-    uint64_t hashed;
-};
-
-static int64_t checked_read(void *ctx, uint64_t off, void *p, size_t n, struct ml_err *err)
+uint64_t ml_registry_chunk_least(const struct ml_http_res *res)
 {
-    struct checked *c = ctx;
-    struct ml_digest d;
-    int64_t got = c->src->read(c->src->ctx, off, p, n, err);
+    const char *s = ml_http_header(res, "oci-chunk-min-length", 0);
+    int64_t n;
 
-    if (got <= 0)
-        return got;
-    if (off == 0) {
-        ml_hasher_reset(c->hasher);
-        c->hashed = 0;
+    return s && ml_int_parse(s, &n) && n > 0 ? (uint64_t)n : 0;
+}
+
+char *ml_registry_take_offer(struct ml_registry *r, const struct ml_digest *d, uint64_t *least)
+{
+    char *url = NULL;
+
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < r->offers_n && !url; i++) {
+        if (!ml_digest_eq(&r->offers[i].digest, d))
+            continue;
+        url = r->offers[i].url;
+        *least = r->offers[i].least;
+        r->offers[i] = r->offers[--r->offers_n];
     }
-    if (off != c->hashed)
-        return got;
-    ml_hasher_add(c->hasher, p, (size_t)got);
-    c->hashed += (uint64_t)got;
-    if (c->hashed < c->want->size)
-        return got;
-    ml_hasher_end(c->hasher, &d);
-    if (!ml_digest_eq(&d, &c->want->digest))
-        return ml_err_set(err, ML_INTEGRITY,
-            "the data isn't blob %s: its digest is %s (did it change while it was read?)", c->want->digest.s, d.s);
-    return got;
+    pthread_mutex_unlock(&r->lock);
+    return url;
 }
 
-/* Sends the whole blob in one request, once: a session doesn't survive a broken one. */
-static int send_whole(
-    struct ml_registry *r, const char *location, struct checked *c, struct ml_http_res *res, struct ml_err *err)
+static void keep_offer(struct ml_registry *r, const struct ml_digest *d, char *url, uint64_t least)
 {
-    struct ml_http_req req = ML_HTTP_REQ_INIT;
-    struct ml_source src = { checked_read, c };
-    struct ml_strs headers = { 0 };
-    struct ml_buf url = ML_BUF_INIT;
-    const char *said;
-    int rv;
+    pthread_mutex_lock(&r->lock);
+    r->offers = ml_realloc(r->offers, (r->offers_n + 1) * sizeof *r->offers);
+    r->offers[r->offers_n++] = (struct ml_registry_offer){ *d, url, least };
+    pthread_mutex_unlock(&r->lock);
+}
 
-    ml_buf_adds(&url, location);
-    ml_url_query(&url, "digest", c->want->digest.s);
-    ml_strs_add(&headers, "Content-Type: application/octet-stream");
-    req.method = "PUT";
-    req.url = url.data;
-    req.headers = &headers;
-    req.source = &src;
-    req.source_len = c->want->size;
-    req.raw = true;
-    rv = ml_registry_send(r, &req, NULL, res, err);
-    if (!rv && res->status != 201) {
-        rv = ml_registry_fail(r, &req, res, err);
-        if (strstr(ml_buf_str(&res->body), "DIGEST_INVALID") && err)
-            err->code = ML_INTEGRITY;
+void ml_registry_offers_release(struct ml_registry *r)
+{
+    bool listens = true;
+
+    for (size_t i = 0; i < r->offers_n; i++) {
+        listens = listens && ml_registry_cancel(r, r->offers[i].url);
+        free(r->offers[i].url);
     }
-    said = ml_http_header(res, "docker-content-digest", 0);
-    if (!rv && said && ml_digest_valid(said) && strcmp(said, c->want->digest.s))
-        rv = ml_err_set(err, ML_INTEGRITY, "blob %s was stored as %s", c->want->digest.s, said);
-    ml_strs_release(&headers);
-    ml_buf_release(&url);
-    return rv;
-}
-
-static int upload(struct ml_registry *r, const struct ml_desc *d, const struct ml_source *src, struct ml_err *err)
-{
-    struct checked c = { .src = src, .want = d, .hasher = ml_hasher_new() };
-    struct ml_http_res res = ML_HTTP_RES_INIT;
-    struct ml_err why = ML_ERR_INIT;
-    char *location = NULL;
-    double waited = 0;
-    int rv = -1;
-
-    for (int n = 0;; n++) {
-        bool lost;
-
-        free(location);
-        rv = start_upload(r, "", NULL, &location, &res, &why);
-        if (rv || !location)
-            break;
-        rv = send_whole(r, location, &c, &res, &why);
-        lost = rv && (why.code == ML_UNREACHABLE || (why.code == ML_REFUSED && res.status == 404));
-        if (!lost || !ml_http_pause(r->http, &res, n, &waited))
-            break;
-    }
-    if (rv && err)
-        *err = why;
-    free(location);
-    ml_hasher_free(c.hasher);
-    ml_http_res_release(&res);
-    return rv;
-}
-
-int ml_registry_blob_put(struct ml_repo *repo, const struct ml_desc *d, const struct ml_source *src, struct ml_err *err)
-{
-    bool missing = ml_digest_eq(&self(repo)->missing, &d->digest);
-    int rv = missing ? 1 : ml_registry_blob_has(repo, &d->digest, err);
-
-    self(repo)->missing.s[0] = 0;
-    return rv == 1 ? upload(self(repo), d, src, err) : rv;
+    free(r->offers);
+    r->offers = NULL;
+    r->offers_n = 0;
 }
 
 /* ---- mounting ---- */
 
-/* Registries refuse to mount for reasons of their own (a token for one repository only, a repository that isn't
- * visible), so a "no" is never an error here: the bytes can be sent. */
-int ml_registry_blob_mount(
-    struct ml_repo *repo, const struct ml_digest *d, const struct ml_repo *from, struct ml_err *err)
+static bool listed(struct ml_registry *r, const struct ml_strs *l, const char *path)
 {
-    struct ml_registry *r = self(repo);
+    bool yes;
+
+    pthread_mutex_lock(&r->lock);
+    yes = ml_strs_has(l, path);
+    pthread_mutex_unlock(&r->lock);
+    return yes;
+}
+
+static void list(struct ml_registry *r, struct ml_strs *l, const char *path)
+{
+    pthread_mutex_lock(&r->lock);
+    if (!ml_strs_has(l, path))
+        ml_strs_add(l, path);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* A session instead of a mount is as good as any other: the upload that follows takes it. */
+static int mount(struct ml_registry *r, const struct ml_digest *d, const char *from, struct ml_err *err)
+{
     struct ml_http_res res = ML_HTTP_RES_INIT;
     struct ml_err why = ML_ERR_INIT;
     struct ml_buf query = ML_BUF_INIT;
-    char *scope, *location = NULL;
+    char *scope = ml_format("%s repository:%s:pull", r->scope, from), *location = NULL, *older;
+    uint64_t least;
     int rv;
 
-    if (from->ref.layout || strcmp(from->ref.place, r->base.ref.place) || ml_strs_has(&r->unmountable, from->ref.path))
-        return 1;
-    if (!strcmp(from->ref.path, r->base.ref.path))
-        return ml_registry_blob_has(repo, d, err);
     ml_url_query(&query, "mount", d->s);
-    ml_url_query(&query, "from", from->ref.path);
-    scope = ml_format("%s repository:%s:pull", r->scope, from->ref.path);
-    rv = start_upload(r, query.data, scope, &location, &res, &why);
+    ml_url_query(&query, "from", from);
+    rv = ml_registry_begin(r, query.data, scope, &location, &res, &why);
     if (rv && why.code == ML_UNREACHABLE && !res.status) {
         if (err)
             *err = why;
     } else if (rv) {
-        ml_strs_add(&r->unmountable, from->ref.path);
+        list(r, &r->unmountable, from);
         rv = 1;
-    } else if (location) {
-        cancel_upload(r, location);
-        rv = 1;
+    } else {
+        list(r, &r->mountable, from);
+        older = ml_registry_take_offer(r, d, &least);
+        if (older)
+            ml_registry_cancel(r, older);
+        free(older);
+        if (location)
+            keep_offer(r, d, location, ml_registry_chunk_least(&res));
+        rv = location != NULL;
     }
-    free(location);
     free(scope);
     ml_buf_release(&query);
     ml_http_res_release(&res);
+    return rv;
+}
+
+/* Registries refuse to mount for reasons of their own (a token for one repository only, a repository that isn't
+ * visible), so a "no" is never an error here: the bytes can be sent. As long as nobody knows whether a repository can
+ * be mounted from, one blob tries and the others wait: GitLab counts refusals. */
+int ml_registry_blob_mount(
+    struct ml_repo *repo, const struct ml_digest *d, const struct ml_repo *from, struct ml_err *err)
+{
+    struct ml_registry *r = self(repo);
+    const char *path = from->ref.path;
+    bool first;
+    int rv;
+
+    if (from->ref.layout || strcmp(from->ref.place, r->base.ref.place))
+        return 1;
+    if (!strcmp(path, r->base.ref.path))
+        return ml_registry_blob_has(repo, d, err);
+    first = !listed(r, &r->mountable, path);
+    if (first)
+        pthread_mutex_lock(&r->mount_lock);
+    rv = listed(r, &r->unmountable, path) ? 1 : mount(r, d, path, err);
+    if (first)
+        pthread_mutex_unlock(&r->mount_lock);
     return rv;
 }

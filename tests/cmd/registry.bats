@@ -484,17 +484,49 @@ CARD
     done
 }
 
-@test "an upload that is redirected, or sent, to another host: exit 5, and nothing goes there" {
-    other=$(proxy_start "$PWD" other "$OPEN" '[]')
-    faulty "[{\"name\": \"away\", \"method\": \"PUT\", \"redirect\": \"http://$other\"}]"
+@test "an upload that the registry wants on another host, by Location or redirect: the bytes go there, no credentials do" {
+    as ci "$BASIC"
+    store=$(proxy_start "$PWD" store "$BASIC" '[]' --auth "ci:$SECRET")
+    for rule in "{\"name\": \"away\", \"method\": \"POST\", \"set\": {\"Location\": \"http://$store/v2/$N/REPO/blobs/uploads/ID\"}}" \
+        "{\"name\": \"away\", \"method\": \"PUT|PATCH\", \"path\": \"/blobs/\", \"redirect\": \"http://$store\"}"; do
+        rm -f proxy.requests
+        : >store.requests
+        repo=$((++n))
+        if [ $n = 1 ]; then # a Location has to be one of a session
+            where=$(curl -sS -i -u "ci:$SECRET" -X POST "http://$BASIC/v2/$N/$n/blobs/uploads/" -H "Content-Length: 0" | sed -n "s#^Location: http://[^/]*##Ip" | tr -d '\r')
+            rule="{\"name\": \"away\", \"method\": \"POST\", \"times\": 1, \"set\": {\"Location\": \"http://$store$where\"}}"
+        fi
+        faulty "[$rule]" "$BASIC"
+        as ci "$P"
+        ML_UPLOAD_CHUNK=100000 push a "$P/$N/$repo:1"
+        ends 0 "sent"
+        [ "$(fired "$PWD" proxy away)" -ge 1 ]
+        [ "$(requests store 'r["method"] in ("PUT", "PATCH")')" -ge 1 ]
+        [ "$(requests store '"authorization" in r["headers"]')" -eq 0 ]
+        no_secret store.requests
+        there "$BASIC/$N/$repo" 1 "$A" "ci:$SECRET"
+    done
+}
+
+@test "where an upload was sent to, nobody may ask who we are, and what is said there isn't the registry's word" {
+    as ci "$BASIC"
+    for kind in "Bearer realm=\\\"http://$TOKENS/jwt/auth\\\",service=\\\"s\\\"" "Basic realm=\\\"x\\\""; do
+        rm -f store.requests
+        store=$(proxy_start "$PWD" store "" "[{\"name\": \"who\", \"status\": 401, \"headers\": {\"WWW-Authenticate\": \"$kind\"}}]")
+        faulty "[{\"name\": \"away\", \"method\": \"POST\", \"set\": {\"Location\": \"http://$store/x\"}}]" "$BASIC"
+        as ci "$P"
+        push a "$P/$N:1"
+        ends 5 "401"
+        [ "$(fired "$PWD" store who)" -eq 1 ]
+        [ "$(requests store '"authorization" in r["headers"]')" -eq 0 ]
+        [ ! -s "$TOKEN_LOG" ]
+    done
+    rm -f store.requests
+    store=$(proxy_start "$PWD" store "" '[{"name": "lie", "status": 201}]')
+    faulty "[{\"name\": \"away\", \"method\": \"POST\", \"set\": {\"Location\": \"http://$store/x\"}}]" "$BASIC"
+    as ci "$P"
     push a "$P/$N:1"
-    ends 5 "redirected.*$other"
-    [ "$(fired "$PWD" proxy away)" -eq 1 ]
-    faulty "[{\"name\": \"there\", \"method\": \"POST\", \"set\": {\"Location\": \"http://$other/v2/$N/blobs/uploads/1?_state=x\"}}]"
-    push a "$P/$N:1"
-    ends 5 "another host.*$other"
-    [ "$(fired "$PWD" proxy there)" -eq 1 ]
-    [ "$(requests other)" -eq 0 ]
+    ends 5 "says that it took blob .* but doesn't have it"
 }
 
 @test "a Location that is relative, and one with a query" {
@@ -598,4 +630,24 @@ PY
     ends 0 "sent"
     ! grep -q "http://registry" stderr
     there "$OPEN/$N" 1 "$A"
+}
+
+@test "an upload isn't sent where TLS doesn't reach, nor into this network: exit 5" {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=registry.example -addext "subjectAltName=DNS:registry.example,DNS:store.example" -days 2 2>/dev/null
+    export SSL_CERT_FILE=$PWD/cert.pem
+    for where in http://store.example/x http://127.0.0.1:1/x https://127.0.0.1:1/x https://10.1.2.3/x https://169.254.169.254/x 'https://[::1]/x' 'https://[fd00::1]/x' \
+        'https://[::ffff:192.168.0.1]/x' https://0x7f.1/x https://2130706433/x https://localhost/x ftp://store.example/x; do
+        rm -f proxy.requests connect.requests
+        P=$(proxy_start "$PWD" proxy "$OPEN" "[{\"name\": \"away\", \"method\": \"POST\", \"set\": {\"Location\": \"$where\"}}]" --tls "$PWD/cert.pem" "$PWD/key.pem")
+        https_proxy=http://$(connect_start "$PWD" connect "$P") push a "registry.example/$N:1"
+        ends 5 "isn't protected by TLS|inside this network|not a usable URL"
+        [ "$(fired "$PWD" proxy away)" -eq 1 ]
+        ! grep -v "CONNECT registry.example:443" connect.requests
+        servers_stop "$PWD"
+    done
+    P=$(proxy_start "$PWD" proxy "$OPEN" '[{"name": "away", "method": "POST", "times": 1, "set": {"Location": "https://store.example/x"}}]' --tls "$PWD/cert.pem" "$PWD/key.pem")
+    https_proxy=http://$(connect_start "$PWD" connect "$P") push a "registry.example/$N:1"
+    ends 0 "sent"
+    grep -q "PUT https://store.example/x: 4" stderr
+    grep -q "CONNECT store.example:443" connect.requests
 }

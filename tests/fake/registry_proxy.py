@@ -14,6 +14,8 @@ and has let `after` fitting requests pass is applied:
   "hangup": N                                      read N bytes of what is sent, then hang up; the registry isn't asked
   "break": N                                       hang up on both when the registry has N bytes of what is sent
   "keep": N                                        the same, but the registry keeps these N bytes, as distribution 3 does
+  "take": N                                        the registry gets the first N bytes as if they were all, and its answer counts
+  "flip": true                                     what the registry gets has one byte changed
   "cut": N                                         hang up after N bytes of the registry's answer
   "total": true                                    `break`, `keep`, `cut` count over all requests that fit: N bytes behind one another
   "deaf": N                                        read N bytes of what is sent, then nothing more, and say nothing
@@ -262,6 +264,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         else:
             try:
                 for piece in self.pieces(limit if limit is not None else declared):
+                    if self.act.get("flip") and self.got == len(piece):
+                        piece[0] ^= 1
                     if self.chunked:
                         up.sendall(b"%x\r\n" % len(piece))
                     up.sendall(piece)
@@ -402,6 +406,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         act = self.act
         if "break" in act or "keep" in act:
             answer = self.upload(rule, "break" if "break" in act else "keep")
+        elif "take" in act:
+            answer = self.ask(declared=min(act["take"], self.size))
+            self.close_connection = True
         else:
             answer = self.ask()
         headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in HOP]
