@@ -137,6 +137,8 @@ static void *produce(void *ctx)
     if (rc == 1)
         ml_err_set(
             &in->fetched, in->r->ref.layout ? ML_LOCAL : ML_REFUSED, "the layer %s is missing", in->desc.digest.s);
+    if (rc == 0)
+        in->fetched.code = 0;
     if (rc == 0 && in->came != in->desc.size)
         ml_err_set(&in->fetched, ML_INTEGRITY, "it has %llu bytes, its manifest says %llu",
             (unsigned long long)in->came, (unsigned long long)in->desc.size);

@@ -190,11 +190,11 @@ struct range {
 static void give_up(struct download *d, int rv, const struct ml_err *why)
 {
     pthread_mutex_lock(&d->lock);
-    if (!d->over && rv < 0)
-        d->failed = *why;
-    if (!d->over)
+    if (!d->over && !d->none) { /* else it is because of that */
+        d->over = true;
         d->rv = rv;
-    d->over = true;
+        d->failed = *why;
+    }
     pthread_cond_signal(&d->ready);
     pthread_cond_broadcast(&d->room);
     pthread_mutex_unlock(&d->lock);
@@ -435,11 +435,9 @@ int ml_registry_blob_get(struct ml_repo *repo, const struct ml_desc *desc, uint6
 {
     struct ml_registry *r = self(repo);
     struct download d = { .r = r, .want = desc, .sink = sink, .ctx = ctx, .off = off };
-    struct ml_err scratch = ML_ERR_INIT;
+    struct ml_err why = ML_ERR_INIT; /* of a try that another may make good */
     int rv = 2;
 
-    if (!err)
-        err = &scratch;
     d.whole = !off && (!len || len == desc->size);
     d.size = d.whole ? desc->size : off > desc->size ? 0 : desc->size - off;
     if (!d.whole && len && len < d.size)
@@ -449,11 +447,13 @@ int ml_registry_blob_get(struct ml_repo *repo, const struct ml_desc *desc, uint6
     d.url = ml_format("%s/blobs/%s", r->root, desc->digest.s);
     d.hasher = d.whole ? ml_hasher_new() : NULL;
     if (d.size > PARALLEL_FROM && atomic_load(&r->ranges) >= 0)
-        rv = ranges(&d, err);
+        rv = ranges(&d, &why);
     if (rv == 2)
-        rv = one_stream(&d, err);
+        rv = one_stream(&d, &why);
     if (!rv)
-        rv = verify(&d, err);
+        rv = verify(&d, &why);
+    if (rv < 0 && err)
+        *err = why;
     ml_hasher_free(d.hasher);
     free(d.url);
     return rv;
