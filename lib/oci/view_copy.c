@@ -248,6 +248,9 @@ int ml_view_copy(
     bool beside;
     int rc;
 
+    /* holes are skipped, and who hashes must not find the end of the file there */
+    if (ftruncate(fd, (off_t)(at + c.size)) < 0)
+        return ml_err_errno(err, ML_LOCAL, "cannot write '%s'", name);
     c.chunk = ml_malloc(CHUNK);
     c.hasher = ml_hasher_new();
     beside = pthread_create(&thread, NULL, hash_all, &c) == 0;
