@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* ml-publish: pushes images with what belongs to them, tags, promotes, rolls back, and tells the history. */
+/* ml-publish: pushes images with what belongs to them, signs, tags, promotes, rolls back, and tells the history. */
 #include <string.h>
 
 #include "data/json.h"
@@ -16,6 +16,11 @@ static const struct ml_opt opts[] = {
         "promote: a section that must have passed, as 'smoke' (repeatable)"),
     ML_OPT_ROW(0, "force", ML_OPT_STR, struct cfg, force, "REASON",
         "promote: also what was rolled back; the reason is recorded"),
+    ML_OPT_ROW(0, "require-signature", ML_OPT_STR, struct cfg, signer, "KEY",
+        "promote: a public key that must have signed the image"),
+    ML_OPT_ROW(0, "key", ML_OPT_STR, struct cfg, key, "FILE", "sign: a private key; verify: a public one"),
+    ML_OPT_ROW(0, "identity", ML_OPT_STR, struct cfg, identity, "NAME",
+        "sign, verify: the image's name in the signature [its repository]"),
     ML_OPT_ROW(
         0, "print", ML_OPT_FLAG, struct cfg, print, NULL, "rollback: print where it would go, and change nothing"),
     ML_OPT_CARD(struct cfg),
@@ -27,13 +32,15 @@ static const struct ml_opt opts[] = {
 
 static const struct ml_cmd cmd = {
     .name = "ml-publish",
-    .summary = "push images with their cards, tag, promote, roll back, tell the history",
+    .summary = "push images with their cards, sign, tag, promote, roll back, tell the history",
     .synopsis = "push [--image REF] [--predictions FILE] TO ...\n"
                 "attach [--predictions FILE] REF@DIGEST\n"
                 "tag FROM TO ...\n"
-                "promote [--check] [--require NAME] [--force REASON] --to TAG REF@DIGEST\n"
+                "promote [--check] [--require NAME] [--require-signature KEY] [--force REASON] --to TAG REF@DIGEST\n"
                 "rollback [--print] REF:TAG\n"
-                "history REF:TAG",
+                "history REF:TAG\n"
+                "sign --key FILE [--identity NAME] REF@DIGEST\n"
+                "verify --key FILE [--identity NAME] REF",
     .opts = opts,
     .examples = "ml-publish push --card card.json oci:release:9f3c-118\n"
                 "ml-publish history registry.example/shop/sections:production",
@@ -94,6 +101,8 @@ static const struct {
     { "promote", publish_promote, false },
     { "rollback", publish_rollback, false },
     { "history", publish_history, false },
+    { "sign", publish_sign, false },
+    { "verify", publish_verify, false },
 };
 
 static int run(void *v, struct ml_err *err)
@@ -107,8 +116,10 @@ static int run(void *v, struct ml_err *err)
     while (i < sizeof commands / sizeof *commands && strcmp(commands[i].name, args->v[0]))
         i++;
     if (i == sizeof commands / sizeof *commands)
-        return ml_err_set(
-            err, ML_USAGE, "'%s': no such command (push, attach, tag, promote, rollback, history)", args->v[0]);
+        return ml_err_set(err, ML_USAGE,
+            "'%s': no such command (push, attach, tag, promote, rollback, history, sign, "
+            "verify)",
+            args->v[0]);
     if (args->n > 2 && !commands[i].many)
         return ml_err_set(err, ML_USAGE, "%s takes one reference, not %zu", args->v[0], args->n - 1);
     j.progress.common = &cfg->common;
@@ -121,6 +132,7 @@ static int run(void *v, struct ml_err *err)
     ml_promote_release(&j.promote);
     ml_publication_release(&j.publication);
     ml_place_release(&j.place);
+    ml_pkey_free(j.key);
     ml_desc_release(&j.image);
     ml_repo_close(j.repo);
     ml_ref_release(&j.ref);

@@ -10,7 +10,7 @@
 
 struct cfg {
     struct ml_common common;
-    const char *image, *predictions, *to, *force;
+    const char *image, *predictions, *to, *force, *signer, *key, *identity;
     struct ml_strs require;
     bool check, print;
 };
@@ -27,6 +27,7 @@ struct job {
     struct ml_desc image;
     struct ml_publication publication;
     struct ml_promote promote;
+    struct ml_pkey *key;
     struct ml_progress progress;
 };
 
@@ -37,6 +38,8 @@ int publish_tag(struct job *j, struct ml_err *err);
 int publish_promote(struct job *j, struct ml_err *err);
 int publish_rollback(struct job *j, struct ml_err *err);
 int publish_history(struct job *j, struct ml_err *err);
+int publish_sign(struct job *j, struct ml_err *err);
+int publish_verify(struct job *j, struct ml_err *err);
 
 /* The card that a filter needs, in the hands of one that can't do without. */
 int publish_need_card(struct job *j, struct ml_err *err);

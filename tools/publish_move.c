@@ -5,6 +5,7 @@
 
 #include "data/json.h"
 #include "model/attached.h"
+#include "oci/signkey.h"
 #include "publish.h"
 
 static int open_tag(struct job *j, bool write, bool gone_ok, struct ml_err *err)
@@ -46,11 +47,14 @@ int publish_promote(struct job *j, struct ml_err *err)
             ML_PROMOTION_TAG_MAX);
     if (cfg->force && !*cfg->force)
         return ml_err_set(err, ML_USAGE, "--force takes a reason");
+    if (cfg->signer && ml_signkey_public(cfg->signer, &j->key, err))
+        return -1;
     if (publish_open_image(j, !cfg->check, err) || judging_card(j, err) ||
         ml_place_open(j->repo, cfg->to, false, &j->place, err))
         return -1;
     p->card = &j->card;
     p->require = &cfg->require;
+    p->signer = j->key;
     p->force = cfg->force;
     p->check = cfg->check;
     p->image = j->ref.digest;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "model/attached.h"
 #include "model/publication.h"
+#include "model/signature.h"
 
 int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml_place *out, struct ml_err *err)
 {
@@ -195,12 +196,19 @@ int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *
         .tag = place->history.tag,
         .image = p->image,
         .current = place->current,
+        .signature = p->signer != NULL,
         .force = p->force };
+    struct ml_signature_check signed_by = { 0 };
     struct ml_manifest m = { 0 };
     int rv = find_image(place->repo, &p->image, &m, err), back;
 
-    if (rv)
+    if (!rv && p->signer)
+        rv = ml_signature_verify(place->repo, &p->image, p->signer, NULL, &signed_by, err);
+    if (rv) {
+        ml_manifest_release(&m);
         return rv;
+    }
+    c.unsigned_why = signed_by.why;
     p->already = ml_digest_eq(&place->current, &p->image);
     back = ml_history_rolled_back(&place->history, &p->image, &place->current, err);
     c.rolled_back = back == 1;
@@ -213,6 +221,7 @@ int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *
     }
     if (!rv)
         fill_card(place, p);
+    ml_signature_check_release(&signed_by);
     ml_manifest_release(&m);
     return rv;
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "base/crypto.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -32,8 +33,9 @@ cJSON *ml_place_json(struct ml_place *p, const char *reference, bool *agrees, st
 struct ml_promote {
     struct ml_card *card;
     const struct ml_strs *require;
-    const char *force; /* NULL */
-    bool check;        /* change nothing */
+    const struct ml_pkey *signer; /* whose signature of the image is required; NULL: nobody's */
+    const char *force;            /* NULL */
+    bool check;                   /* change nothing */
     struct ml_digest image;
     /* what it came to */
     struct ml_promotion_verdict verdict;

@@ -108,6 +108,9 @@ int ml_promotion_judge(const struct ml_promotion_case *c, struct ml_promotion_ve
             judge_required(out, c->require->v[i], s);
         cJSON_Delete(s);
     }
+    if (c->signature)
+        rule(out, "signature",
+            c->unsigned_why ? ml_format("no valid signature by the required key: %s", c->unsigned_why) : NULL);
     judge_current(c, out, comparison);
     rule(out, "rolled_back",
         c->rolled_back && !c->force

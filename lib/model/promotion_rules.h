@@ -17,6 +17,8 @@ struct ml_promotion_case {
     const struct ml_strs *require; /* sections that must be there and have passed, beside the gate: "smoke" */
     const char *tag;
     struct ml_digest image, current; /* current.s[0] == 0: the tag names nothing */
+    bool signature;                  /* a signature is required ... */
+    const char *unsigned_why;        /* ... and NULL when there is one, else what is wrong */
     bool rolled_back;
     const char *force; /* why an image that was rolled back may return; NULL */
 };
@@ -27,9 +29,9 @@ struct ml_promotion_verdict {
     char *why;    /* owned: of the first that failed; NULL when none did */
 };
 
-/* The rules: the card is about this image; its gate passed; every required section passed; the tag names what the
- * card's comparison was made with, or the image itself, or nothing where there was no current model; the image wasn't
- * rolled back from, unless forced. A card whose sections are malformed: ML_LOCAL. */
+/* The rules: the card is about this image; its gate passed; every required section passed; it is signed, where that is
+ * required; the tag names what the card's comparison was made with, or the image itself, or nothing where there was no
+ * current model; the image wasn't rolled back from, unless forced. A card whose sections are malformed: ML_LOCAL. */
 int ml_promotion_judge(const struct ml_promotion_case *c, struct ml_promotion_verdict *out, struct ml_err *err);
 /* One more rule that failed. */
 void ml_promotion_refuse(struct ml_promotion_verdict *v, const char *rule, const char *why);

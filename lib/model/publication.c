@@ -7,6 +7,7 @@
 
 #include "data/json.h"
 #include "model/attached.h"
+#include "model/signature.h"
 #include "oci/copy.h"
 
 int ml_publication_open(const struct ml_ref *ref, bool write, const struct ml_publication_log *log,
@@ -326,13 +327,33 @@ static int attach_copy(struct ml_publication *p, const struct origin *o, const s
     return rv < 0 ? -1 : 0;
 }
 
+/* Signatures stand beside those that are there. */
+static int sign_copy(
+    struct ml_publication *p, const struct origin *o, const struct target *t, bool first, struct ml_err *err)
+{
+    struct ml_attached a = { .kind = ML_ATTACHED_SIGNATURES, .plain = true };
+    struct ml_signed s;
+    int rv = ml_signature_copy(o->repo, t->repo, &o->m.desc, &s, err);
+
+    if (rv)
+        return rv < 0 ? -1 : 0;
+    a.desc.digest = s.manifest;
+    a.unlisted = s.unlisted;
+    s.unlisted = NULL;
+    ml_publication_note(&a, first ? &p->attachments : NULL, &p->says);
+    ml_attached_release(&a);
+    ml_signed_release(&s);
+    return 0;
+}
+
 static int attach_parts(struct ml_publication *p, const struct origin *o, const struct target *t, bool first,
     const struct ml_digest *want, struct ml_err *err)
 {
     struct ml_attached a = { 0 };
 
-    if (!ml_ref_same_repo(&o->ref, &t->ref) && (attach_copy(p, o, t, first, ML_ATTACHED_PROVENANCE, err) ||
-                                                   attach_copy(p, o, t, first, ML_ATTACHED_SBOM, err)))
+    if (!ml_ref_same_repo(&o->ref, &t->ref) &&
+        (attach_copy(p, o, t, first, ML_ATTACHED_PROVENANCE, err) ||
+            attach_copy(p, o, t, first, ML_ATTACHED_SBOM, err) || sign_copy(p, o, t, first, err)))
         return -1;
     if (!p->predictions)
         return 0;

@@ -61,17 +61,20 @@ bool ml_http_hide(const char *credential, char *s)
     return (word && hide(s, word + 1)) || found; /* without the scheme */
 }
 
-/* The server's own words, where it speaks JSON: {"errors": [{"code", "message"}]} (registries), {"message"} and
+/* The server's own words, where it speaks JSON: {"errors": [{"code", "message", "detail"}]} (registries), {"message"}
+ * and
  * {"error", "error_description"} (GitLab, OAuth). */
 static void read_server_words(const struct ml_http_res *res, struct ml_buf *out)
 {
     cJSON *v = res->body.len ? ml_json_parse(res->body.data, res->body.len, "answer", NULL) : NULL;
     const cJSON *first = cJSON_GetArrayItem(ml_json_get(v, "errors"), 0), *message = ml_json_get(v, "message");
-    const char *s, *code = first ? ml_json_str(first, "code") : NULL;
+    const char *s, *code = first ? ml_json_str(first, "code") : NULL,
+                   *detail = first ? ml_json_str(first, "detail") : NULL;
 
     if (first) {
         s = ml_json_str(first, "message");
-        ml_buf_addf(out, ": %s%s%s", code ? code : "", code && s ? ": " : "", s ? s : "");
+        ml_buf_addf(out, ": %s%s%s%s%s", code ? code : "", code && s ? ": " : "", s ? s : "", detail ? ": " : "",
+            detail ? detail : "");
     } else if (cJSON_IsString(message)) {
         ml_buf_addf(out, ": %s", message->valuestring);
     } else if (message) {

@@ -143,6 +143,9 @@ def files(d):
     write(d, "smoke.jsonl", SMOKE)
     write(d, "model/model.json", json.dumps({"weights": list(range(50))}) + "\n")
     write(d, "model/params.yaml", "strip_accents: true\n")
+    for command in (["genpkey", "-quiet", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "signing.key"],
+                    ["pkey", "-in", "signing.key", "-pubout", "-out", "signing.pub"]):
+        subprocess.run(["openssl", *command], cwd=d, check=True)
     base_image(d)
     cards(d)
 
