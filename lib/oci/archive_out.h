@@ -13,8 +13,7 @@ struct ml_archive_out;
 int ml_archive_out_open(const char *path, struct ml_archive_out **out, struct ml_err *err);
 
 /* Adds the image with the manifest `d` and all its blobs, once. Every blob is held against its digest. */
-int ml_archive_out_image(
-    struct ml_archive_out *a, struct ml_repo *from, const struct ml_desc *d, struct ml_err *err);
+int ml_archive_out_image(struct ml_archive_out *a, struct ml_repo *from, const struct ml_desc *d, struct ml_err *err);
 
 /* `name`: as "shop/sections:1", or NULL for an image without one. */
 int ml_archive_out_commit(struct ml_archive_out *a, const char *name, struct ml_err *err);

@@ -19,6 +19,8 @@
 
 #define ML_ANN_BASE_NAME   "org.opencontainers.image.base.name"
 #define ML_ANN_BASE_DIGEST "org.opencontainers.image.base.digest"
+#define ML_ANN_TITLE       "org.opencontainers.image.title"
+#define ML_ANN_LICENSES    "org.opencontainers.image.licenses"
 
 struct ml_layer {
     struct ml_desc desc;
@@ -70,6 +72,7 @@ struct ml_image_change {
     const struct ml_strs *entrypoint,
         *cmd;                            /* NULL: as they are; a new entrypoint drops the old command, as Docker does */
     const char *user, *workdir;          /* NULL: as they are */
+    const struct ml_strs *annotations;   /* of the manifest, "NAME=VALUE"; may be NULL */
     const char *base_name;               /* NULL: none */
     const struct ml_digest *base_digest; /* NULL: none */
     int64_t epoch;

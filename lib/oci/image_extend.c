@@ -129,6 +129,17 @@ static void set_list(struct ml_buf *doc, const char *key, const struct ml_strs *
     put_back(doc, key, &text);
 }
 
+static void set_pairs(struct ml_buf *doc, const struct ml_strs *pairs)
+{
+    for (size_t i = 0; i < pairs->n; i++) {
+        size_t n = strcspn(pairs->v[i], "=");
+        char *key = ml_strndup(pairs->v[i], n);
+
+        set_str(doc, key, pairs->v[i] + n + 1);
+        free(key);
+    }
+}
+
 /* The inner "config": what a container gets. */
 static void change_config(struct ml_buf *doc, const struct ml_image_change *c)
 {
@@ -143,13 +154,7 @@ static void change_config(struct ml_buf *doc, const struct ml_image_change *c)
     }
     if (c->labels && c->labels->n > 0) {
         take(&inner, "Labels", "{}", &part);
-        for (size_t i = 0; i < c->labels->n; i++) {
-            size_t n = strcspn(c->labels->v[i], "=");
-            char *key = ml_strndup(c->labels->v[i], n);
-
-            set_str(&part, key, c->labels->v[i] + n + 1);
-            free(key);
-        }
+        set_pairs(&part, c->labels);
         put_back(&inner, "Labels", &part);
     }
     if (c->entrypoint) {
@@ -313,6 +318,11 @@ int ml_image_extend_manifest(const struct ml_image *base, const struct ml_image_
         ml_buf_release(&layer);
     }
     put_back(&doc, "layers", &part);
+    if (c->annotations && c->annotations->n) {
+        take(&doc, "annotations", "{}", &part);
+        set_pairs(&part, c->annotations);
+        put_back(&doc, "annotations", &part);
+    }
     if (c->base_digest) {
         take(&doc, "annotations", "{}", &part);
         if (c->base_name)
