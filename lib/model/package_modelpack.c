@@ -104,8 +104,8 @@ static void layer_text(struct ml_package_job *j, size_t i)
 {
     struct ml_image_layer *l = &j->layers[i].image;
     struct ml_buf *b = &j->manifest;
-    char *type = ml_format(
-        MT_PREFIX "%s.v1.tar%s", kind_of_source(source_of(j, i)), l->desc.media_type + strlen(ML_MT_LAYER));
+    char *type =
+        ml_format(MT_PREFIX "%s.v1.tar%s", kind_of_source(source_of(j, i)), l->desc.media_type + strlen(ML_MT_LAYER));
 
     free(l->desc.media_type);
     l->desc.media_type = type;
@@ -143,5 +143,7 @@ int ml_package_modelpack(struct ml_package_job *j, struct ml_err *err)
         ml_buf_addc(b, '}');
     }
     ml_buf_addc(b, '}');
-    return j->manifest.len > ML_MANIFEST_MAX ? ml_err_set(err, ML_LOCAL, "the manifest would have over %zu bytes", ML_MANIFEST_MAX) : 0;
+    return j->manifest.len > ML_MANIFEST_MAX
+               ? ml_err_set(err, ML_LOCAL, "the manifest would have over %zu bytes", ML_MANIFEST_MAX)
+               : 0;
 }

@@ -34,8 +34,8 @@ static void *worker(void *ctx)
     return NULL;
 }
 
-int ml_package_parallel(size_t n, size_t threads, int (*fn)(void *ctx, size_t i, struct ml_err *err), void *ctx,
-    struct ml_err *err)
+int ml_package_parallel(
+    size_t n, size_t threads, int (*fn)(void *ctx, size_t i, struct ml_err *err), void *ctx, struct ml_err *err)
 {
     struct work w = { .n = n, .failed = n, .fn = fn, .ctx = ctx };
     pthread_t *t;

@@ -18,7 +18,7 @@ void ml_package_plan_release(struct ml_package_job *j)
 {
     for (size_t i = 0; i < j->nmade; i++) {
         ml_tar_view_free(j->made[i].view);
-        ml_desc_release(&j->made[i].desc);
+        ml_layer_out_release(&j->made[i]);
     }
     for (size_t i = 0; i < j->n; i++) {
         ml_desc_release(&j->layers[i].image.desc);
@@ -28,21 +28,24 @@ void ml_package_plan_release(struct ml_package_job *j)
     }
     for (size_t i = 0; i < j->p->adds.n && j->sources; i++) {
         ml_package_source_release(&j->sources[i]);
+        ml_pack_parts_release(&j->parts[i]);
         ml_pack_release(&j->packs[i]);
     }
     free(j->made);
     free(j->layers);
     free(j->sources);
     free(j->packs);
+    free(j->parts);
 }
 
 int ml_package_scan(struct ml_package_job *j, struct ml_err *err)
 {
     j->sources = ml_calloc(j->p->adds.n + 1, sizeof *j->sources);
     j->packs = ml_calloc(j->p->adds.n + 1, sizeof *j->packs);
+    j->parts = ml_calloc(j->p->adds.n + 1, sizeof *j->parts);
     for (size_t i = 0; i < j->p->adds.n; i++)
-        if (ml_package_source_scan(&j->sources[i], j->p->adds.v[i], j->ref.layout ? j->ref.place : NULL,
-                &j->result->warnings, err) < 0)
+        if (ml_package_source_scan(
+                &j->sources[i], j->p->adds.v[i], j->ref.layout ? j->ref.place : NULL, &j->result->warnings, err) < 0)
             return -1;
     return 0;
 }
@@ -124,7 +127,7 @@ static int take_file(struct ml_package_job *j, const char *path, struct ml_err *
     struct ml_desc *d = &l->image.desc;
     struct file_repo file = { .base = { .ops = &file_ops, .ref = { .layout = true } }, .path = path };
     struct ml_names names = { 0 };
-    const char *kind;
+    const char *kind = NULL;
     int rc = 0;
 
     l->file = path;
@@ -146,16 +149,17 @@ static int take_file(struct ml_package_job *j, const char *path, struct ml_err *
 
 /* ---- sources ---- */
 
-static void add_made(struct ml_package_job *j, struct ml_package_source *s, struct ml_pack *pack)
+static void add_made(struct ml_package_job *j, size_t source, const struct ml_pack_part *part, bool first)
 {
+    const struct ml_pack *pack = &j->packs[source];
     struct ml_package_layer *l = add_layer(j);
     struct ml_layer_out out = { .compress = j->compress };
 
-    out.view = ml_tar_view_new(&s->tree, pack->items, pack->n, j->change.epoch);
+    out.view = ml_tar_view_new(&j->sources[source].tree, part->items, part->n, j->change.epoch);
     l->image.created_by = ml_format("ml-package --add %s", pack->path);
     l->image.path = ml_strdup(pack->path);
     l->image.root = strcmp(pack->path, pack->root) ? ml_strdup(pack->root) : NULL;
-    l->image.alone = pack->alone;
+    l->image.alone = pack->alone && first;
     l->image.silent = pack->scattered; /* who looks elsewhere must read it too */
     l->made = (int)j->nmade;
     j->made = ml_grow(j->made, &j->made_cap, j->nmade + 1, sizeof *j->made);
@@ -166,14 +170,28 @@ static int plan_source(struct ml_package_job *j, size_t i, struct ml_err *err)
 {
     struct ml_package_source *s = &j->sources[i];
     struct ml_pack *pack = &j->packs[i];
+    struct ml_pack_part whole;
+    size_t taken = j->base.n + j->n + (j->p->adds.n - i - 1), n = 1;
+    const struct ml_pack_part *parts = &whole;
 
     s->layer = (int)(j->base.n + j->n);
-    if (ml_pack_plan(&s->tree, s->dest, j->p->replace, j->fs, pack, err) < 0 ||
-        ml_pack_apply(pack, &s->tree, j->fs, s->layer, err) < 0)
+    if (ml_pack_plan(&s->tree, s->dest, j->p->replace, j->fs, pack, err) < 0)
         return -1;
     s->root = ml_strdup(pack->root + 1);
-    add_made(j, s, pack);
-    s->last = (int)(j->base.n + j->n - 1);
+    whole = (struct ml_pack_part){ pack->items, pack->n };
+    if (j->split && !s->tree.single) {
+        if (ml_pack_split(
+                pack, &s->tree, j->split, taken < ML_LAYERS_MAX ? ML_LAYERS_MAX - taken : 1, &j->parts[i], err) < 0)
+            return ml_err_wrap(err, "'%s'", s->path);
+        parts = j->parts[i].v;
+        n = j->parts[i].n;
+    }
+    for (size_t k = 0; k < n; k++) {
+        s->last = (int)(j->base.n + j->n);
+        if (ml_pack_part_apply(&parts[k], &s->tree, j->fs, s->last, err) < 0)
+            return -1;
+        add_made(j, i, &parts[k], k == 0);
+    }
     return 0;
 }
 

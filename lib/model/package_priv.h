@@ -32,10 +32,10 @@ struct ml_package_job {
     struct ml_image_change change;
     struct ml_strs entrypoint, cmd, notes;
     enum ml_package_target { ML_PACKAGE_OUT, ML_PACKAGE_TO, ML_PACKAGE_ARCHIVE } target;
-    struct ml_ref ref;        /* where it goes; of an archive the file and the name */
+    struct ml_ref ref; /* where it goes; of an archive the file and the name */
     enum ml_compress compress;
     bool modelpack;
-    uint64_t split;           /* bytes; 0: not */
+    uint64_t split; /* bytes; 0: not */
 
     /* package_base.c */
     struct ml_ref base_ref;
@@ -47,6 +47,7 @@ struct ml_package_job {
     /* package_plan.c */
     struct ml_package_source *sources; /* one an --add */
     struct ml_pack *packs;             /* beside them */
+    struct ml_pack_parts *parts;       /* and these, where a source is split */
     struct ml_package_layer *layers;
     size_t n, cap;
     struct ml_layer_out *made;
@@ -93,7 +94,7 @@ int ml_package_target_put(struct ml_package_job *j, const char *model, struct ml
 int ml_package_target_tag(struct ml_package_job *j, struct ml_err *err);
 
 /* Calls fn(ctx, i) for all i < n, in up to `threads` threads; the error of the lowest i that failed. */
-int ml_package_parallel(size_t n, size_t threads, int (*fn)(void *ctx, size_t i, struct ml_err *err), void *ctx,
-    struct ml_err *err);
+int ml_package_parallel(
+    size_t n, size_t threads, int (*fn)(void *ctx, size_t i, struct ml_err *err), void *ctx, struct ml_err *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A packaged image before it is anywhere, as a repository: its manifest and config, its new layers out of their sources,
- * and the base's blobs from where the base is. So it is copied as any other. */
+/* A packaged image before it is anywhere, as a repository: its manifest and config, its new layers out of their
+ * sources, and the base's blobs from where the base is. So it is copied as any other. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -54,16 +54,16 @@ static int open_blob(struct image_repo *r, struct blob *b, const struct ml_packa
         if (b->fd < 0)
             return ml_err_errno(err, ML_LOCAL, "cannot open '%s'", l->file);
         b->src = (struct ml_source){ file_read, b };
-    } else if (ml_layer_source_open(&r->j->made[l->made], &b->src, err) < 0) {
-        return -1;
+    } else {
+        b->src = ml_layer_source_open(&r->j->made[l->made]);
     }
     b->open = true;
     return 0;
 }
 
 /* A part of a new layer. Who has read its end may rely on it: the source is looked at as a whole then. */
-static int read_blob(struct image_repo *r, size_t i, uint64_t off, uint64_t len, ml_sink_fn *sink, void *ctx,
-    struct ml_err *err)
+static int read_blob(
+    struct image_repo *r, size_t i, uint64_t off, uint64_t len, ml_sink_fn *sink, void *ctx, struct ml_err *err)
 {
     const struct ml_package_layer *l = &r->j->layers[i];
     struct blob *b = &r->blobs[i];
@@ -178,12 +178,13 @@ static void repo_close(struct ml_repo *r)
     struct image_repo *ir = (struct image_repo *)r;
 
     for (size_t i = 0; i < ir->j->n; i++) {
+        const struct ml_package_layer *l = &ir->j->layers[i];
         struct blob *b = &ir->blobs[i];
 
-        if (b->open && ir->j->layers[i].file)
+        if (b->open && l->file)
             close(b->fd);
         else if (b->open)
-            ml_layer_source_close(&b->src);
+            ml_layer_source_close(&ir->j->made[l->made]);
         pthread_mutex_destroy(&b->lock);
     }
     free(ir->blobs);

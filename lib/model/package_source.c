@@ -72,7 +72,7 @@ int ml_package_source_scan(
     s->dest = cut + 1;
     if (ml_utf8_check(s->dest, strlen(s->dest)) != strlen(s->dest))
         return ml_err_set(err, ML_USAGE, "--add '%s': DEST is not UTF-8", text);
-    if (check_apart(s->path, out, err) < 0 || ml_tree_scan(s->path, &s->tree, err) < 0)
+    if ((out && check_apart(s->path, out, err) < 0) || ml_tree_scan(s->path, &s->tree, err) < 0)
         return -1;
     warn_links(s, warnings);
     return 0;

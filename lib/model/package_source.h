@@ -13,9 +13,9 @@ struct ml_package_source {
     char *path;
     const char *dest; /* borrowed from the text */
     struct ml_tree tree;
-    bool evaluated; /* the card's evaluation is of this */
-    char *root;     /* where it went, without a slash in front; owned */
-    int layer;      /* and in which layer */
+    bool evaluated;  /* the card's evaluation is of this */
+    char *root;      /* where it went, without a slash in front; owned */
+    int layer, last; /* and in which layers */
 };
 
 /* Splits `text` where DEST begins, at its last ":/", and scans SRC. ML_USAGE: not of that form, or SRC holds `out`,

@@ -40,8 +40,9 @@ static int check_tag(struct ml_package_job *j, struct ml_err *err)
     int rc = j->to->ops->manifest_head(j->to, j->ref.tag, &d, err);
 
     if (rc == 0 && !ml_digest_eq(&d.digest, &j->result->digest))
-        rc = ml_err_set(err, ML_NO, "'%s': the tag names %s already, and --to never overwrites; 'ml-publish tag' moves a tag",
-            j->p->to, d.digest.s);
+        rc = ml_err_set(err, ML_NO,
+            "'%s': the tag names %s already, and --to never overwrites; 'ml-publish tag' moves a tag", j->p->to,
+            d.digest.s);
     else if (rc >= 0)
         rc = !rc;
     ml_desc_release(&d);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oci/layer.h"
+#include "oci/untar.h"
 
 /* What a plan is made from. */
 struct plan {
@@ -364,36 +364,4 @@ int ml_pack_apply(const struct ml_pack *p, const struct ml_tree *t, struct ml_ro
     struct ml_pack_part all = { .items = p->items, .n = p->n };
 
     return ml_pack_part_apply(&all, t, fs, layer, err);
-}
-
-int ml_rootfs_read_layer(struct ml_rootfs *fs, struct ml_repo *r, const struct ml_desc *d, int layer,
-    struct ml_digest *diff_id, struct ml_err *err)
-{
-    struct ml_layer_in *in;
-    struct ml_tar_entry e;
-    int rc;
-
-    if (ml_layer_open(r, d, 0, &in, err) < 0)
-        return -1;
-    while ((rc = ml_untar_next(ml_layer_untar(in), &e, err)) == 0)
-        if (ml_rootfs_apply(fs, &e, layer, NULL, err) < 0) {
-            rc = -1;
-            break;
-        }
-    return ml_layer_close(in, rc < 0 ? -1 : 0, diff_id, err);
-}
-
-int ml_rootfs_read(struct ml_rootfs *fs, struct ml_repo *r, const struct ml_image *image, struct ml_err *err)
-{
-    for (size_t i = 0; i < image->n; i++) {
-        const struct ml_layer *l = &image->layers[i];
-        struct ml_digest got;
-
-        if (ml_rootfs_read_layer(fs, r, &l->desc, (int)i, &got, err) < 0)
-            return -1;
-        if (!ml_digest_eq(&got, &l->diff_id))
-            return ml_err_set(err, ML_INTEGRITY, "the layer %s unpacks to %s, the config says %s", l->desc.digest.s,
-                got.s, l->diff_id.s);
-    }
-    return 0;
 }

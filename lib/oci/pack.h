@@ -54,11 +54,4 @@ int ml_pack_part_apply(
 int ml_pack_apply(
     const struct ml_pack *p, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err);
 
-/* Lays an image's layers over `fs`, reading all of them; a layer whose tar isn't its diff_id is ML_INTEGRITY. */
-int ml_rootfs_read(struct ml_rootfs *fs, struct ml_repo *r, const struct ml_image *image, struct ml_err *err);
-
-/* Lays one layer over `fs` as number `layer`, and fills its diff_id. */
-int ml_rootfs_read_layer(struct ml_rootfs *fs, struct ml_repo *r, const struct ml_desc *d, int layer,
-    struct ml_digest *diff_id, struct ml_err *err);
-
 #endif

@@ -6,14 +6,15 @@ load images
 export ML_CACHE=none
 
 # podman takes no run directory of over 50 characters
+RUN=/tmp/mlci.$$
 engine() {
-    [ -n "${RUN:-}" ] || RUN=$(mktemp -d /tmp/mlci.XXXXXX)
+    mkdir -p "$RUN"
     podman --root "$BATS_TEST_TMPDIR/pr" --runroot "$RUN" --storage-driver vfs --cgroup-manager cgroupfs --events-backend file "$@"
 }
 
 teardown() {
     [ ! -f docker/pid ] || docker_stop
-    [ -z "${RUN:-}" ] || rm -rf "$RUN"
+    rm -rf "$RUN"
 }
 
 # a docker of our own, on the socket docker/sock

@@ -400,8 +400,11 @@ PY
     ml-package -q --base scratch --layer l.tar --out oci:img:s >card.json
     run --separate-stderr ml-package -q --base oci:base:1 --layer bad.tar --out oci:img:bad
     fails 3 "malformed tar"
-    run --separate-stderr ml-package -q --base oci:base:1 --layer /dev/null --out oci:img:bad
+    : >empty
+    run --separate-stderr ml-package -q --base oci:base:1 --layer empty --out oci:img:bad
     fails 3 "empty"
+    run --separate-stderr ml-package -q --base oci:base:1 --layer . --out oci:img:bad
+    fails 3 "not a file"
 }
 
 @test "bases whose blobs lie are refused with 4" {
