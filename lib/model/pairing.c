@@ -38,10 +38,11 @@ static void join(struct pairing *pr)
     struct ml_rowindex index = { 0 };
     unsigned char *seen = ml_calloc(a->n + 1, 1);
     size_t before;
-    ml_rowindex_add(&index, a->key, 0, a->n, &before);
     for (size_t i = 0; i < b->n; i++) {
-        /* Most files are in the same order. */
+        /* Most files are in the same order: then nothing has to be looked up. */
         bool same = i < a->n && a->key[i].lo == b->key[i].lo && a->key[i].hi == b->key[i].hi;
+        if (!same && index.slots_n == 0)
+            ml_rowindex_add(&index, a->key, 0, a->n, &before);
         int64_t at = same ? (int64_t)i : ml_rowindex_find(&index, a->key, b->key[i]);
         if (at < 0) {
             pr->out->only_candidate++;

@@ -133,6 +133,7 @@ void ml_measure_free(struct ml_measure *m)
         ml_counts_free(m->sums);
     free(m->weight);
     free(m->order);
+    free(m->mark);
     free(m->cells);
     free(m->sorted);
     free(m->psi);

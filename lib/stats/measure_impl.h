@@ -27,6 +27,7 @@ struct ml_measure {
     struct class_counts *rows;  /* counts of rows, weights aside */
     struct class_counts *sums;  /* counts with weights */
     uint32_t *order;            /* binary: rows by ascending score; regression: by ascending |error| */
+    unsigned char *mark;        /* what rank.c notes at each place of a binary order */
     int proba;                  /* -1: not looked; else whether scores are probabilities */
     const char *proba_reason;
     double *psi;     /* room for one influence a row */

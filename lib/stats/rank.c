@@ -14,7 +14,8 @@ struct ranking {
     const struct ml_sample *s;
     const struct weighting *by;
     const uint32_t *order;
-    const double *score; /* of row i: score[i * stride] */
+    const unsigned char *mark; /* what stands at each place of the order, below */
+    const double *score;       /* of row i: score[i * stride] */
     size_t stride;
     int32_t k;
     size_t pos_rows, neg_rows;
@@ -26,20 +27,30 @@ static bool is_pos(const struct ranking *r, size_t row)
     return r->s->label[row] == r->k;
 }
 
+/* Sorted rows are looked at often, and each look at a row itself would be a cache miss. */
+enum { MARK_POS = 1, MARK_LAST = 2 /* of its tie group */ };
+
+static void mark_rows(const struct ranking *r, unsigned char *mark)
+{
+    double score = r->s->n ? r->score[r->order[0] * r->stride] : 0;
+
+    for (size_t i = 0; i < r->s->n; i++) {
+        double next = i + 1 < r->s->n ? r->score[r->order[i + 1] * r->stride] : NAN;
+
+        mark[i] = (unsigned char)((is_pos(r, r->order[i]) ? MARK_POS : 0) | (score == next ? 0 : MARK_LAST));
+        score = next;
+    }
+}
+
 /* End of the tie group that starts at `at`, with the weights of its positives and negatives. */
 static size_t tie_group(const struct ranking *r, size_t at, double *pos, double *neg)
 {
-    double score = r->score[r->order[at] * r->stride];
-
     *pos = *neg = 0;
-    for (; at < r->s->n && r->score[r->order[at] * r->stride] == score; at++) {
-        size_t row = r->order[at];
-        double w = weight_of(r->by, row);
+    for (bool last = false; !last; at++) {
+        double w = r->by->w ? r->by->w[r->order[at]] : 1;
 
-        if (is_pos(r, row))
-            *pos += w;
-        else
-            *neg += w;
+        *(r->mark[at] & MARK_POS ? pos : neg) += w;
+        last = r->mark[at] & MARK_LAST;
     }
     return at;
 }
@@ -79,7 +90,7 @@ static double auc_of(const struct ranking *r, double *place)
         below_pos += pos;
         below_neg += neg;
         for (; place && at < end; at++)
-            place[r->order[at]] = is_pos(r, r->order[at]) ? v10 : v01;
+            place[r->order[at]] = r->mark[at] & MARK_POS ? v10 : v01;
     }
     return fmin(ml_sum_value(&area) / r->pos / r->neg, 1);
 }
@@ -120,6 +131,7 @@ static bool auc_ovr(
     const struct ml_sample *s = &m->s;
     size_t n = s->n, smallest = n;
     uint32_t *order = ml_malloc((n + 1) * sizeof *order);
+    unsigned char *mark = ml_malloc(n + 1);
     double *own = ml_malloc((n + 1) * sizeof *own), sum = 0;
     double *present = ml_calloc((size_t)s->classes + 1, sizeof *present);
 
@@ -134,12 +146,13 @@ static bool auc_ovr(
     if (place)
         memset(place, 0, n * sizeof *place);
     for (int32_t k = 0; k < s->classes && v->classes > 1; k++) {
-        struct ranking r = { s, by, order, s->score + k, (size_t)s->classes, k, 0, 0, 0, 0 };
+        struct ranking r = { s, by, order, mark, s->score + k, (size_t)s->classes, k, 0, 0, 0, 0 };
         double area;
 
         if (!(present[k] > 0))
             continue;
         ml_order(r.score, r.stride, n, order);
+        mark_rows(&r, mark);
         count_sides(&r);
         area = auc_of(&r, psi || place ? own : NULL);
         sum += area;
@@ -153,15 +166,27 @@ static bool auc_ovr(
     v->value = v->classes > 1 ? fmin(sum / v->classes, 1) : 0;
     v->n = smallest;
     free(order);
+    free(mark);
     free(own);
     free(present);
     return v->classes > 1 || ml_value_none(v, "the labels are of one class only");
 }
 
+/* The order of a binary sample's scores, kept for the next metric. */
+static void sort_rows(struct ml_measure *m, struct ranking *r)
+{
+    r->order = ml_measure_order(m);
+    if (!m->mark) {
+        m->mark = ml_malloc(m->s.n + 1);
+        mark_rows(r, m->mark);
+    }
+    r->mark = m->mark;
+}
+
 bool ml_rank_auc(
     struct ml_measure *m, const struct weighting *by, bool delong, struct ml_value *v, double *psi, double *place)
 {
-    struct ranking r = { &m->s, by, NULL, m->s.score, 1, m->s.positive, 0, 0, 0, 0 };
+    struct ranking r = { &m->s, by, NULL, NULL, m->s.score, 1, m->s.positive, 0, 0, 0, 0 };
 
     v->ok = true;
     if (m->s.task == ML_TASK_MULTICLASS)
@@ -169,7 +194,7 @@ bool ml_rank_auc(
     count_sides(&r);
     if (r.pos_rows == 0 || r.neg_rows == 0)
         return ml_value_none(v, "the labels are of one class only");
-    r.order = ml_measure_order(m);
+    sort_rows(m, &r);
     return auc_binary(m, &r, delong, v, psi, place);
 }
 
@@ -209,7 +234,7 @@ static void ap_psi(const struct ranking *r, const struct cut *cuts, double value
             loss += pos * cuts[g].precision / cuts[g].above;
         }
         for (size_t i = at; i < end; i++) {
-            bool y = is_pos(r, r->order[i]);
+            bool y = r->mark[i] & MARK_POS;
 
             psi[r->order[i]] = scale * (y ? cuts[g].precision - value + inverse - loss : -loss);
         }
@@ -218,7 +243,7 @@ static void ap_psi(const struct ranking *r, const struct cut *cuts, double value
 
 bool ml_rank_ap(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi)
 {
-    struct ranking r = { &m->s, by, NULL, m->s.score, 1, m->s.positive, 0, 0, 0, 0 };
+    struct ranking r = { &m->s, by, NULL, NULL, m->s.score, 1, m->s.positive, 0, 0, 0, 0 };
     struct ml_sum sum = { 0, 0 };
     struct cut *cuts;
     double pos, neg;
@@ -226,7 +251,7 @@ bool ml_rank_ap(struct ml_measure *m, const struct weighting *by, struct ml_valu
     count_sides(&r);
     if (r.pos_rows == 0)
         return ml_value_none(v, "no row is labelled positive");
-    r.order = ml_measure_order(m);
+    sort_rows(m, &r);
     cuts = ml_malloc((m->s.n + 1) * sizeof *cuts);
     precision_cuts(&r, cuts);
     for (size_t at = 0, g = 0; at < m->s.n; g++) {
