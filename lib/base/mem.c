@@ -180,3 +180,40 @@ void ml_strs_release(struct ml_strs *l)
     free(l->v);
     *l = (struct ml_strs){ 0 };
 }
+
+#define ARENA_BLOCK ((size_t)64 << 10)
+
+struct ml_arena_block {
+    struct ml_arena_block *before;
+    size_t used, size;
+    char bytes[];
+};
+
+char *ml_arena_strdup(struct ml_arena *a, const char *s)
+{
+    size_t n = strlen(s) + 1;
+    struct ml_arena_block *b = a->last;
+    char *p;
+
+    if (!b || b->size - b->used < n) {
+        size_t size = n > ARENA_BLOCK ? n : ARENA_BLOCK;
+
+        b = ml_malloc(sizeof *b + size);
+        *b = (struct ml_arena_block){ .before = a->last, .size = size };
+        a->last = b;
+    }
+    p = b->bytes + b->used;
+    memcpy(p, s, n);
+    b->used += n;
+    return p;
+}
+
+void ml_arena_release(struct ml_arena *a)
+{
+    while (a->last) {
+        struct ml_arena_block *before = a->last->before;
+
+        free(a->last);
+        a->last = before;
+    }
+}

@@ -22,7 +22,7 @@ static struct ml_tar_item *add_item(struct ml_pack *p, const char *path)
 
     p->items = ml_grow(p->items, &p->cap, p->n + 1, sizeof *p->items);
     it = &p->items[p->n++];
-    *it = (struct ml_tar_item){ .path = ml_strdup(path), .entry = -1, .mode = 0755 };
+    *it = (struct ml_tar_item){ .path = ml_arena_strdup(&p->names, path), .entry = -1, .mode = 0755 };
     return it;
 }
 
@@ -280,8 +280,7 @@ static int plan_replace(struct plan *pl, struct ml_err *err)
 
     if (!dir || pl->t->single || !dir->children)
         return 0;
-    for (size_t i = 0; i < pl->out->n; i++)
-        free(pl->out->items[i].path);
+    ml_arena_release(&pl->out->names);
     pl->out->n = 0;
     for (size_t i = 0; i < pl->t->n; i++) {
         free(pl->dirs[i]);
@@ -331,8 +330,7 @@ out:
 
 void ml_pack_release(struct ml_pack *p)
 {
-    for (size_t i = 0; i < p->n; i++)
-        free(p->items[i].path);
+    ml_arena_release(&p->names);
     free(p->items);
     free(p->path);
     free(p->root);

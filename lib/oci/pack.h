@@ -12,9 +12,10 @@
 struct ml_pack {
     struct ml_tar_item *items;
     size_t n, cap;
-    char *path, *root; /* what was asked for and where that is, both with a slash in front */
-    bool alone;        /* what the image had at root is hidden or gone: this layer says all */
-    bool scattered;    /* links of the image lead some entries out of root */
+    struct ml_arena names; /* of the items */
+    char *path, *root;     /* what was asked for and where that is, both with a slash in front */
+    bool alone;            /* what the image had at root is hidden or gone: this layer says all */
+    bool scattered;        /* links of the image lead some entries out of root */
 };
 
 /* Plans `t` at `dest` (absolute) over `fs`. A directory's contents go into dest, which is made; a file becomes dest, or

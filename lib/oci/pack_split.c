@@ -62,13 +62,14 @@ static size_t find_parent(const struct split *s, const char *path, const struct 
 {
     const char *slash = strrchr(path, '/');
     struct ml_tar_item key = { 0 };
-    const struct ml_tar_item *k = &key, *const * found;
+    const struct ml_tar_item *k = &key, *const *found;
+    char *dir;
 
     if (!slash || n == 0)
         return NONE;
-    key.path = ml_strndup(path, (size_t)(slash - path));
+    key.path = dir = ml_strndup(path, (size_t)(slash - path));
     found = bsearch(&k, dirs, n, sizeof *dirs, by_path);
-    free(key.path);
+    free(dir);
     return found ? (size_t)(*found - s->p->items) : NONE;
 }
 

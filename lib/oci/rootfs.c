@@ -23,7 +23,7 @@ struct ml_rootfs *ml_rootfs_new(ml_rootfs_gone_fn *gone, void *ctx)
 {
     struct ml_rootfs *fs = ml_calloc(1, sizeof *fs);
 
-    fs->root = (struct ml_node){ .name = ml_strdup(""), .type = ML_TAR_DIR, .mode = 0755, .implied = true };
+    fs->root = (struct ml_node){ .name = "", .type = ML_TAR_DIR, .mode = 0755, .implied = true };
     fs->cap = 1024;
     fs->table = ml_calloc(fs->cap, sizeof(struct ml_node *));
     fs->gone = gone;
@@ -33,7 +33,6 @@ struct ml_rootfs *ml_rootfs_new(ml_rootfs_gone_fn *gone, void *ctx)
 
 static void node_free(struct ml_node *n)
 {
-    free(n->name);
     free(n->link);
     free(n);
 }
@@ -50,7 +49,6 @@ void ml_rootfs_free(struct ml_rootfs *fs)
             node_free(n);
         }
     }
-    free(fs->root.name);
     free(fs->root.link);
     free(fs->table);
     free(fs);
@@ -107,8 +105,10 @@ static struct ml_node *add_child(
     }
     if (++fs->n > fs->cap)
         rehash(fs);
-    n = ml_calloc(1, sizeof *n);
-    n->name = ml_strndup(name, len);
+    n = ml_malloc(sizeof *n + len + 1); /* with its name behind it */
+    memcpy(n + 1, name, len);
+    ((char *)(n + 1))[len] = '\0';
+    *n = (struct ml_node){ .name = (char *)(n + 1) };
     n->parent = parent;
     n->next = parent->children;
     if (n->next)

@@ -14,8 +14,8 @@ struct ml_rootfs;
 
 /* A name. `children` of a directory are a list through `next`, in no order. */
 struct ml_node {
-    char *name; /* "" for the root */
-    char *link; /* of a symbolic link */
+    const char *name; /* "" for the root */
+    char *link;       /* of a symbolic link */
     enum ml_tar_type type;
     unsigned mode;
     uint64_t uid, gid;

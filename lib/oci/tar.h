@@ -42,13 +42,12 @@ int ml_tar_end(ml_sink_fn *sink, void *ctx, struct ml_err *err);
 
 /* A directory with all below it, or a single file, as it was when it was scanned. */
 struct ml_tree_entry {
-    char *path; /* below the source; a single file has its last name; owned */
-    char *link; /* of a symbolic link; owned */
+    const char *path; /* below the source; a single file has its last name */
+    const char *link; /* of a symbolic link */
+    uint64_t size;
+    uint64_t state; /* a hash of what tells that it changed: inode, size, times, x bit */
     enum ml_tar_type type;
     bool exec;
-    uint64_t size;
-    uint64_t dev, ino;
-    int64_t mtime[2], ctime[2]; /* seconds and nanoseconds: what tells that it changed */
 };
 
 struct ml_tree {
@@ -58,11 +57,12 @@ struct ml_tree {
     size_t n, cap;
     uint64_t size;            /* bytes in files */
     struct ml_tree_entry top; /* the source directory itself (path "") */
+    struct ml_arena names;    /* of paths and links */
 };
 
-/* ML_LOCAL: cannot be read; a name that isn't UTF-8 or starts with ".wh." (a layer would take it for a deletion); a
- * socket, a device, a fifo. Symbolic links are not followed, except when `src` itself is one. Hard links count as files
- * of their own. */
+/* ML_LOCAL: cannot be read; an empty file that has bytes; a name that isn't UTF-8 or starts with ".wh." (a layer would
+ * take it for a deletion); a socket, a device, a fifo. Symbolic links are not followed, except when `src` itself is
+ * one. Hard links count as files of their own. */
 int ml_tree_scan(const char *src, struct ml_tree *out, struct ml_err *err);
 void ml_tree_release(struct ml_tree *t);
 
@@ -77,9 +77,8 @@ int ml_tree_check(const struct ml_tree *t, struct ml_err *err);
 
 /* Where an entry of a tree goes in a layer: another path, and for a directory the mode and owner that the base has. */
 struct ml_tar_item {
-    char *path;
-    ptrdiff_t
-        entry; /* index into the tree, or -1: a directory that only leads to others, or (`whiteout`) an empty file */
+    const char *path;
+    ptrdiff_t entry; /* index into the tree, or -1: a directory, or (`whiteout`) an empty file */
     bool whiteout;
     unsigned mode;     /* of directories; files are 0644 or 0755 */
     uint64_t uid, gid; /* of directories; the rest is 0:0 */

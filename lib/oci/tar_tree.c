@@ -14,6 +14,26 @@
 
 #define LINK_LEN_MAX 65536
 
+/* The finalizer of splitmix64. */
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) + 0x9e3779b97f4a7c15;
+    h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9;
+    h = (h ^ h >> 27) * 0x94d049bb133111eb;
+    return h ^ h >> 31;
+}
+
+/* Eight bytes for what would take seventy: there may be very many files. */
+static uint64_t state_of(const struct stat *st)
+{
+    uint64_t h = mix(st->st_dev, st->st_ino);
+
+    h = mix(h, (uint64_t)st->st_mtim.tv_sec);
+    h = mix(h, (uint64_t)st->st_mtim.tv_nsec);
+    h = mix(h, (uint64_t)st->st_ctim.tv_sec);
+    return mix(h, (uint64_t)st->st_ctim.tv_nsec);
+}
+
 static void fill(struct ml_tree_entry *e, const struct stat *st)
 {
     e->type = S_ISDIR(st->st_mode)   ? ML_TAR_DIR
@@ -22,12 +42,7 @@ static void fill(struct ml_tree_entry *e, const struct stat *st)
                                      : ML_TAR_OTHER;
     e->exec = S_ISREG(st->st_mode) && (st->st_mode & S_IXUSR);
     e->size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
-    e->dev = st->st_dev;
-    e->ino = st->st_ino;
-    e->mtime[0] = st->st_mtim.tv_sec;
-    e->mtime[1] = st->st_mtim.tv_nsec;
-    e->ctime[0] = st->st_ctim.tv_sec;
-    e->ctime[1] = st->st_ctim.tv_nsec;
+    e->state = state_of(st);
 }
 
 /* An entry's path on disk, owned. */
@@ -67,40 +82,62 @@ static int check_name(const char *path, const char *name, struct ml_err *err)
     return 0;
 }
 
+/* A file that says it is empty and isn't, as those of /proc: its bytes would be left out without a word. */
+static int check_empty(const char *disk, struct ml_err *err)
+{
+    int fd = open(disk, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char c;
+    ssize_t n = fd < 0 ? -1 : read(fd, &c, 1);
+    int rc = n == 0  ? 0
+             : n > 0 ? ml_err_set(err, ML_LOCAL, "'%s' says that it has 0 bytes, but has some: copy it first", disk)
+                     : ml_err_errno(err, ML_LOCAL, "cannot read '%s'", disk);
+
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* Fills what the file system says only when it is asked for: a link's target, whether a layer can hold it at all. */
+static int look_closer(
+    struct ml_tree *t, struct ml_tree_entry *e, const char *disk, const struct stat *st, struct ml_err *err)
+{
+    char *link = NULL;
+    int rc = 0;
+
+    if (e->type == ML_TAR_OTHER)
+        return ml_err_set(err, ML_LOCAL, "'%s' is a %s, which a layer cannot hold", disk,
+            S_ISSOCK(st->st_mode)   ? "socket"
+            : S_ISFIFO(st->st_mode) ? "fifo"
+                                    : "device");
+    if (e->type == ML_TAR_FILE && e->size == 0)
+        return check_empty(disk, err);
+    if (e->type != ML_TAR_SYMLINK)
+        return 0;
+    if (read_link(disk, (size_t)st->st_size, &link, err) < 0)
+        return -1;
+    if (ml_utf8_check(link, strlen(link)) != strlen(link))
+        rc = ml_err_set(err, ML_LOCAL, "'%s': the link's target is not UTF-8", disk);
+    else
+        e->link = ml_arena_strdup(&t->names, link);
+    free(link);
+    return rc;
+}
+
 /* Adds the entry `path` (below the source) with the state `st`. */
 static int add_entry(struct ml_tree *t, const char *path, const struct stat *st, struct ml_err *err)
 {
-    struct ml_tree_entry e = { .path = ml_strdup(path) };
+    struct ml_tree_entry e = { .path = path };
     const char *name = strrchr(path, '/');
     char *disk = disk_path(t, &e);
     int rc = -1;
 
     fill(&e, st);
-    if (check_name(disk, name ? name + 1 : path, err) < 0)
-        goto out;
-    if (e.type == ML_TAR_OTHER) {
-        ml_err_set(err, ML_LOCAL, "'%s' is a %s, which a layer cannot hold", disk,
-            S_ISSOCK(st->st_mode)   ? "socket"
-            : S_ISFIFO(st->st_mode) ? "fifo"
-                                    : "device");
-        goto out;
-    }
-    if (e.type == ML_TAR_SYMLINK) {
-        if (read_link(disk, (size_t)st->st_size, &e.link, err) < 0)
-            goto out;
-        if (ml_utf8_check(e.link, strlen(e.link)) != strlen(e.link)) {
-            ml_err_set(err, ML_LOCAL, "'%s': the link's target is not UTF-8", disk);
-            goto out;
-        }
-    }
-    t->v = ml_grow(t->v, &t->cap, t->n + 1, sizeof *t->v);
-    t->v[t->n++] = e;
-    t->size += e.size;
-    rc = 0;
-out:
-    if (rc < 0) {
-        free(e.path);
-        free(e.link);
+    if (check_name(disk, name ? name + 1 : path, err) == 0 && look_closer(t, &e, disk, st, err) == 0) {
+        e.path = ml_arena_strdup(&t->names, path);
+        t->v = ml_grow(t->v, &t->cap, t->n + 1, sizeof *t->v);
+        t->v[t->n++] = e;
+        t->size += e.size;
+        rc = 0;
     }
     free(disk);
     return rc;
@@ -162,7 +199,7 @@ int ml_tree_scan(const char *src, struct ml_tree *out, struct ml_err *err)
     while (n > 1 && src[n - 1] == '/')
         n--;
     t->src = ml_strndup(src, n);
-    t->top.path = ml_strdup("");
+    t->top.path = "";
     if (stat(src, &st) < 0) {
         ml_err_errno(err, ML_LOCAL, "cannot open '%s'", src);
         goto fail;
@@ -193,13 +230,9 @@ fail:
 
 void ml_tree_release(struct ml_tree *t)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        free(t->v[i].path);
-        free(t->v[i].link);
-    }
+    ml_arena_release(&t->names);
     free(t->v);
     free(t->src);
-    free(t->top.path);
     *t = (struct ml_tree){ 0 };
 }
 
@@ -209,9 +242,7 @@ static bool same(const struct ml_tree_entry *e, const struct stat *st)
     struct ml_tree_entry now = { 0 };
 
     fill(&now, st);
-    return now.type == e->type && now.exec == e->exec && now.size == e->size && now.dev == e->dev &&
-           now.ino == e->ino && now.mtime[0] == e->mtime[0] && now.mtime[1] == e->mtime[1] &&
-           now.ctime[0] == e->ctime[0] && now.ctime[1] == e->ctime[1];
+    return now.type == e->type && now.exec == e->exec && now.size == e->size && now.state == e->state;
 }
 
 static int changed(const char *path, struct ml_err *err)

@@ -27,7 +27,7 @@ static uint64_t draw(uint64_t below)
 static void add(struct ml_tree *t, const char *path, enum ml_tar_type type, uint64_t size)
 {
     t->v = ml_grow(t->v, &t->cap, t->n + 1, sizeof *t->v);
-    t->v[t->n++] = (struct ml_tree_entry){ .path = ml_strdup(path), .type = type, .size = size };
+    t->v[t->n++] = (struct ml_tree_entry){ .path = ml_arena_strdup(&t->names, path), .type = type, .size = size };
 }
 
 static int by_path(const void *a, const void *b)
@@ -38,7 +38,7 @@ static int by_path(const void *a, const void *b)
 static void start(struct ml_tree *t)
 {
     *t = (struct ml_tree){ .src = ml_strdup("model") };
-    t->top.path = ml_strdup("");
+    t->top.path = "";
 }
 
 static void sort(struct ml_tree *t)
