@@ -84,7 +84,7 @@ static void join_predictions(const uint8_t *data, size_t size, const struct ml_c
     for (int i = 0; i < 2; i++) {
         if (ml_table_open_bytes(data, size, "fuzz", &t, NULL) < 0)
             return;
-        t->block = i ? 1 + data[size - 1] : size;
+        t->block = i ? (size_t)data[size - 1] + 1 : size;
         rc[i] = ml_predictions_read(&p[i], t, c, ML_PREDICTIONS_IDS, &err[i]);
         ml_table_close(t);
     }
