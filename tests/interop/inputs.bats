@@ -36,11 +36,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR" || return 1
 }
 
-need() {
-    local why=${1}_WHY
-    [ -z "${!why}" ] || skip "${!why}"
-}
-
 # as_input REFERENCE UNPACKED: all three tools on an image whose files are in UNPACKED
 as_input() {
     ml-fetch -q files "$1" --path / --to files >fetch.json

@@ -76,6 +76,19 @@ bud() {
     buildah --root "$STORE/root" --runroot "$STORE/run" --storage-driver vfs "$@"
 }
 
+# podman_probe REFERENCE: whether podman can run containers at all, with an image that isn't ours
+podman_probe() {
+    skopeo copy -q "$1" oci-archive:probe.tar:probe
+    pod load -q -i probe.tar
+    pod run "${LIMITS[@]}" "$(pod images -q | head -1)" cat /etc/os-release
+}
+
+# need PODMAN|DOCKER|BUILDAH: skips the rest where it can't work, and says why
+need() {
+    local why=${1}_WHY
+    [ -z "${!why}" ] || skip "${!why}"
+}
+
 # what keeps a container from needing more rights than a test has
 LIMITS=(--rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
 
