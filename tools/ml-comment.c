@@ -27,6 +27,7 @@ struct cfg {
 };
 
 static const struct ml_opt opts[] = {
+    ML_OPT_CA_FILE,
     ML_OPT_CARD(struct cfg),
     ML_OPT_ROW(0, "name", ML_OPT_STR, struct cfg, name, "N",
         "whose note it is: one for each model of a project [the card's model.name, else 'model']"),

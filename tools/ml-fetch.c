@@ -30,6 +30,9 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "platform", ML_OPT_STR, struct cfg, platform, "OS/ARCH", "which image of an index [this machine's]"),
     ML_OPT_ROW(
         0, "max-size", ML_OPT_NUM, struct cfg, max_size, "BYTES", "most that may come out [256 MiB + 200 times]"),
+    ML_OPT_CA_FILE,
+    ML_OPT_AUTH_FILE,
+    ML_OPT_PLAIN_HTTP,
     ML_OPT_CARD(struct cfg),
     ML_OPT_OUT(struct cfg),
     ML_OPT_QUIET(struct cfg),
@@ -102,7 +105,7 @@ static int fetch_files(const struct cfg *cfg, struct subject *s, struct ml_err *
 {
     struct ml_ref by_digest = s->ref;
     struct ml_image image = { 0 };
-    struct ml_progress progress = { .common = &cfg->common };
+    struct ml_progress progress = { .common = &cfg->common, .doing = "fetching", .did = "fetched" };
     struct ml_unpack_conf conf = { (uint64_t)cfg->max_size, ml_tool_progress, &progress };
     struct ml_unpacked got;
     struct ml_card card;

@@ -23,6 +23,9 @@ static const struct ml_opt opts[] = {
         "sign, verify: the image's name in the signature [its repository]"),
     ML_OPT_ROW(
         0, "print", ML_OPT_FLAG, struct cfg, print, NULL, "rollback: print where it would go, and change nothing"),
+    ML_OPT_CA_FILE,
+    ML_OPT_AUTH_FILE,
+    ML_OPT_PLAIN_HTTP,
     ML_OPT_CARD(struct cfg),
     ML_OPT_OUT(struct cfg),
     ML_OPT_QUIET(struct cfg),

@@ -28,6 +28,7 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "request-timeout", ML_OPT_NUM, struct cfg, timeout, "SECONDS", "the longest a request may take [30]"),
     ML_OPT_ROW(0, "concurrency", ML_OPT_INT, struct cfg, concurrency, "N", "requests under way at a time [1]"),
     ML_OPT_ROW(0, "repeat", ML_OPT_INT, struct cfg, repeat, "N", "how often each case is sent [1]"),
+    ML_OPT_CA_FILE,
     ML_OPT_CARD(struct cfg),
     ML_OPT_OUT(struct cfg),
     ML_OPT_QUIET(struct cfg),

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/notice.h"
 #include "base/text.h"
 #include "base/undo.h"
 
@@ -118,6 +120,22 @@ static const struct ml_opt *find_short(const struct ml_cmd *cmd, char c)
     return NULL;
 }
 
+static int set_variable(const struct ml_opt *o, const char *value, struct ml_err *err)
+{
+    const char *before = getenv(o->variable);
+    char *list = NULL;
+
+    if (!*value || (o->kind == ML_OPT_ADD && strpbrk(value, ",/@ \t")))
+        return ml_err_set(err, ML_USAGE, "option '--%s' takes %s%s, not '%s'", o->name, o->arg,
+            o->kind == ML_OPT_ADD ? "[:PORT]" : "", value);
+    if (o->kind == ML_OPT_ADD && before && *before)
+        list = ml_format("%s,%s", before, value);
+    if (setenv(o->variable, list ? list : value, 1))
+        abort(); /* out of memory */
+    free(list);
+    return 0;
+}
+
 static int store(const struct ml_opt *o, const char *value, void *cfg, struct ml_err *err)
 {
     char *field = (char *)cfg + o->offset;
@@ -144,6 +162,9 @@ static int store(const struct ml_opt *o, const char *value, void *cfg, struct ml
             return ml_err_set(err, ML_USAGE, "option '--%s' takes a number, not '%s'", o->name, value);
         *(double *)field = x;
         return 0;
+    case ML_OPT_SET:
+    case ML_OPT_ADD:
+        return set_variable(o, value, err);
     }
     return 0;
 }
@@ -237,6 +258,28 @@ static int parse(struct walk *w, struct ml_common *c, struct ml_err *err)
     return 0;
 }
 
+/* Standard error, which all threads write to. */
+static struct {
+    pthread_mutex_t lock;
+    bool bar; /* a bar stands in the last line */
+} out = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* Under out.lock. */
+static void remove_bar(void)
+{
+    if (out.bar)
+        fputs("\r\033[K", stderr);
+    out.bar = false;
+}
+
+static void print_line(const char *s, size_t n)
+{
+    pthread_mutex_lock(&out.lock);
+    remove_bar();
+    fwrite(s, 1, n, stderr);
+    pthread_mutex_unlock(&out.lock);
+}
+
 static void vsay(const struct ml_common *c, const char *kind, const char *fmt, va_list ap)
 {
     struct ml_buf b = ML_BUF_INIT;
@@ -249,7 +292,7 @@ static void vsay(const struct ml_common *c, const char *kind, const char *fmt, v
     if (b.data)
         ml_text_harmless(b.data + start);
     ml_buf_addc(&b, '\n');
-    fwrite(b.data, 1, b.len, stderr);
+    print_line(b.data, b.len);
     ml_buf_release(&b);
 }
 
@@ -331,6 +374,11 @@ static void hold_descriptors(void)
             open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+static void hear(void *common, const char *line)
+{
+    ml_tool_warn(common, "%s", line);
+}
+
 int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int (*run)(void *cfg, struct ml_err *err))
 {
     struct ml_common *c = cfg;
@@ -341,6 +389,7 @@ int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int
     hold_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write(), reported like any other */
     c->name = cmd->name;
+    ml_notice_to(hear, c);
     rc = parse(&w, c, &err);
     ml_undo_enable();
     if (rc == 0)
@@ -349,43 +398,105 @@ int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int
         rc = ml_err_errno(&err, ML_LOCAL, "cannot write 'standard output'");
     if (rc < 0) {
         ml_text_harmless(err.msg);
+        print_line(NULL, 0);
         fprintf(stderr, "%s: %s\n", cmd->name, err.msg);
     }
+    ml_notice_to(NULL, NULL);
     ml_strs_release(&c->args);
     return rc < 0 ? (err.code ? err.code : ML_LOCAL) : rc;
 }
 
-#define PROGRESS_FROM ((uint64_t)32 << 20) /* bytes; less is over before anybody wonders */
+#define PROGRESS_FROM  ((uint64_t)32 << 20) /* bytes; less is over before anybody wonders */
+#define PROGRESS_EVERY 0.1                  /* seconds */
+#define PROGRESS_MEAN  3.0                  /* seconds that the rate is the mean of */
 
 void ml_tool_progress_end(struct ml_progress *p)
 {
-    if (p->shown > 0)
-        fputs("\r\033[K", stderr);
-    p->shown = 0;
+    (void)p;
+    print_line(NULL, 0);
+}
+
+/* "7 s", "12:05 min", "3:05 h" */
+static void format_time(double seconds, char s[24])
+{
+    unsigned long n = seconds < 1e9 ? (unsigned long)seconds : 1000000000;
+
+    if (n < 60)
+        snprintf(s, 24, "%lu s", n);
+    else if (n < 3600)
+        snprintf(s, 24, "%lu:%02lu min", n / 60, n % 60);
+    else
+        snprintf(s, 24, "%lu:%02lu h", n / 3600, n / 60 % 60);
+}
+
+static void show_bar(const struct ml_progress *p, uint64_t done, uint64_t size, double now)
+{
+    char all[16], rate[16], left[24];
+
+    fprintf(stderr, "\r%3.0f%% of %s, %s/s", 100.0 * (double)done / (double)size, ml_size_format(size, all),
+        ml_size_format((uint64_t)p->rate, rate));
+    if (now - p->began > 1 && p->rate > 1) {
+        format_time((double)(size - done) / p->rate + 0.5, left);
+        fprintf(stderr, ", %s left", left);
+    }
+    fputs("\033[K", stderr);
+    out.bar = true;
+}
+
+/* Under out.lock: notes where it is, and shows it if it is time to. */
+static void look_at(struct ml_progress *p, uint64_t done, uint64_t size)
+{
+    double now = ml_clock_monotonic(), since;
+
+    if (p->began <= 0) {
+        *p = (struct ml_progress){ .common = p->common,
+            .doing = p->doing,
+            .did = p->did,
+            .first = done,
+            .last = done,
+            .began = now,
+            .looked = now };
+        return;
+    }
+    since = now - p->looked;
+    if (since < PROGRESS_EVERY || size < PROGRESS_FROM || done >= size || !isatty(STDERR_FILENO))
+        return;
+    if (done > p->last || now - p->began > 1) {
+        double just = done > p->last ? (double)(done - p->last) / since : 0, age = now - p->began,
+               weight = since / (age < PROGRESS_MEAN ? age : PROGRESS_MEAN);
+
+        p->rate += (just - p->rate) * (weight < 1 ? weight : 1);
+    }
+    p->last = done;
+    p->looked = now;
+    show_bar(p, done, size, now);
 }
 
 void ml_tool_progress(void *progress, uint64_t done, uint64_t size)
 {
-    struct ml_progress *p = progress;
-    bool terminal = isatty(STDERR_FILENO);
-    double now = ml_clock_monotonic(), took;
+    struct ml_progress *p = progress, was;
+    bool start = false;
     char all[16], rate[16];
+    double took;
 
-    if (size < PROGRESS_FROM || p->common->quiet)
+    if (p->common->quiet)
         return;
-    ml_size_format(size, all);
-    if (!done)
-        p->began = now;
-    if (!done && !terminal)
-        ml_tool_say(p->common, "sending %s", all);
-    if (done < size && terminal && now - p->shown > 0.1) {
-        fprintf(stderr, "\r%3.0f%% of %s", 100.0 * (double)done / (double)size, all);
-        p->shown = now;
+    pthread_mutex_lock(&out.lock);
+    look_at(p, done, size);
+    if (size >= PROGRESS_FROM && !p->told) {
+        p->told = true;
+        start = done < size && !isatty(STDERR_FILENO);
     }
-    if (done < size)
+    was = *p;
+    if (done >= size)
+        p->began = 0; /* what comes next is another */
+    pthread_mutex_unlock(&out.lock);
+    ml_size_format(size - (was.first < size ? was.first : 0), all);
+    if (start)
+        ml_tool_say(p->common, "%s %s", was.doing ? was.doing : "sending", all);
+    if (done < size || size < PROGRESS_FROM)
         return;
-    ml_tool_progress_end(p);
-    took = now - p->began;
-    ml_tool_say(p->common, "sent %s in %.1f s, %s/s", all, took,
-        ml_size_format((uint64_t)((double)size / (took > 1e-3 ? took : 1e-3)), rate));
+    took = ml_clock_monotonic() - was.began;
+    ml_tool_say(p->common, "%s %s in %.1f s, %s/s", was.did ? was.did : "sent", all, took,
+        ml_size_format((uint64_t)((double)(size - was.first) / (took > 1e-3 ? took : 1e-3)), rate));
 }

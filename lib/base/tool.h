@@ -18,6 +18,8 @@ enum ml_opt_kind {
     ML_OPT_LIST, /* struct ml_strs: the option may be repeated */
     ML_OPT_INT,  /* long */
     ML_OPT_NUM,  /* double */
+    ML_OPT_SET,  /* sets `variable` in the environment */
+    ML_OPT_ADD,  /* adds a host to the comma-separated list in `variable` */
 };
 
 /* One row of a tool's table; the table ends with a row whose name is NULL. A value lands in the field at `offset` of
@@ -29,6 +31,7 @@ struct ml_opt {
     size_t offset;
     const char *arg;  /* what the value is called in the help: "FILE"; NULL for a flag */
     const char *help; /* one line; the default in brackets */
+    const char *variable;
 };
 
 /* What the person who calls the tool may always say. The first member of every tool's configuration struct. */
@@ -50,6 +53,19 @@ struct ml_common {
     ML_OPT_ROW('o', "output", ML_OPT_STR, cfg, common.out, "FILE", "write the document here, atomically, not to stdout")
 #define ML_OPT_QUIET(cfg)   ML_OPT_ROW('q', "quiet", ML_OPT_FLAG, cfg, common.quiet, NULL, "no summary on stderr")
 #define ML_OPT_VERBOSE(cfg) ML_OPT_ROW('v', "verbose", ML_OPT_FLAG, cfg, common.verbose, NULL, "say more on stderr")
+/* What whoever speaks to a registry may be told; the variables are those of net/http.h and oci/credentials.h. */
+#define ML_OPT_CA_FILE                                                                                                 \
+    {                                                                                                                  \
+        0, "ca-file", ML_OPT_SET, 0, "FILE", "trust the certificates in it, too", "ML_CA_FILE"                         \
+    }
+#define ML_OPT_AUTH_FILE                                                                                               \
+    {                                                                                                                  \
+        0, "auth-file", ML_OPT_SET, 0, "FILE", "credentials, as in docker's config.json", "ML_AUTH_FILE"               \
+    }
+#define ML_OPT_PLAIN_HTTP                                                                                              \
+    {                                                                                                                  \
+        0, "plain-http", ML_OPT_ADD, 0, "HOST", "speak to this host[:port] without TLS", "ML_HTTP_HOSTS"               \
+    }
 #define ML_OPT_END                                                                                                     \
     {                                                                                                                  \
         0, NULL, ML_OPT_FLAG, 0, NULL, NULL                                                                            \
@@ -84,14 +100,21 @@ void ml_tool_detail(const struct ml_common *c, const char *fmt, ...) __attribute
 /* A warning on stderr, also with -q: "ml-x: warning: ...". */
 void ml_tool_warn(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* How far a transfer is, for the person: on a terminal a bar; elsewhere, of what is large, a line at its start and one
- * at its end, with bytes and rate. Silent with -q. Starts as { .common = ... }. */
+/* How far a transfer, or several at once, are, for the person: on a terminal one bar with rate and time left;
+ * elsewhere, of what is large, a line at its start and one at its end, with bytes and rate. Silent with -q. Starts as
+ * { .common = ... }. */
 struct ml_progress {
     const struct ml_common *common;
-    double began, shown;
+    const char *doing, *did; /* NULL: "sending" and "sent" */
+    /* its own */
+    bool told;
+    uint64_t first, last;
+    double began, looked, rate;
 };
 
-/* `progress` is a struct ml_progress; called with done 0 first and done == size last. */
+/* `progress` is a struct ml_progress; called with done 0 (or what was there before) first and done == size last, which
+ * another transfer may follow. In between done may fall back, when something is sent again, and size may grow. May be
+ * called from several threads at once, as often as one likes. */
 void ml_tool_progress(void *progress, uint64_t done, uint64_t size);
 void ml_tool_progress_end(struct ml_progress *p); /* removes a bar that a failed transfer has left; always safe */
 

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/notice.h"
 #include "gitlab/call.h"
 
 #define TOKEN_MAX 4096
@@ -69,7 +70,7 @@ int ml_gitlab_open(
         ml_err_set(err, ML_REFUSED, "CI_API_V4_URL isn't set");
         return 1;
     }
-    struct ml_http_conf conf = { .log = log, .log_ctx = ctx };
+    struct ml_http_conf conf = { .log = log, .log_ctx = ctx, .warn = ml_notice };
     g->credential = ml_format("%s: %s", g->job_token ? "JOB-TOKEN" : "PRIVATE-TOKEN", token);
     free(token);
     g->api = ml_strdup(api);

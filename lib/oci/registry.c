@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/notice.h"
 #include "base/text.h"
 #include "data/json.h"
 #include "net/url.h"
@@ -24,7 +25,7 @@ static struct ml_registry *self(struct ml_repo *r)
 
 static int connect_first(struct ml_registry *r, struct ml_err *err)
 {
-    struct ml_http_conf conf = { .log = r->base.log, .log_ctx = r->base.log_ctx };
+    struct ml_http_conf conf = { .log = r->base.log, .log_ctx = r->base.log_ctx, .warn = ml_notice };
     int rv;
 
     pthread_mutex_lock(&r->lock);

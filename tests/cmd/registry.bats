@@ -597,6 +597,25 @@ PY
     [ "$(fired "$PWD" proxy three)" -eq 0 ]
 }
 
+@test "Warning: 299 is shown, each once, also with -q; the rest isn't" {
+    faulty '[{"name": "warned", "set": {"Warning": "299 - \"this registry goes away, \\\"soon\\\"\", 199 - \"nothing\""}}]'
+    run --separate-stderr ml-publish push -q --image "oci:$IMG:a" "$P/$N:1" </dev/null
+    [ "$status" -eq 0 ]
+    [ "$(fired "$PWD" proxy warned)" -ge 4 ]
+    [ "$stderr" = "ml-publish: warning: '127.0.0.1' says: this registry goes away, \"soon\"" ]
+    run --separate-stderr ml-publish push -q --image "$P/$N:1" "$P/$N/copy:1" </dev/null
+    [ "$(grep -c "goes away" <<<"$stderr")" -eq 1 ]
+}
+
+@test "a server that takes the request and says nothing, or a byte now and then: exit 6, whatever else it does" {
+    faulty '[{"name": "held", "method": "GET", "path": "/tags/", "hold": true}]'
+    start=$SECONDS
+    ML_STALL=1 ML_RETRIES=1 run --separate-stderr ml-publish history "$P/$N:production"
+    ends 6 "nothing moved for too long"
+    [ $((SECONDS - start)) -le 12 ]
+    [ "$(fired "$PWD" proxy held)" -eq 2 ]
+}
+
 # ---- TLS ----
 
 @test "TLS: verified against SSL_CERT_FILE or CURL_CA_BUNDLE, beside CI_SERVER_TLS_CA_FILE; else exit 5" {
@@ -614,10 +633,46 @@ PY
     ends 0 "sent"
     CI_SERVER_TLS_CA_FILE=$PWD/cert.pem push a "registry.example/$N:3"
     ends 0 "sent"
+    ML_CA_FILE=$PWD/cert.pem push a "registry.example/$N:4"
+    ends 0 "sent"
+    run --separate-stderr ml-publish push --ca-file cert.pem --image "oci:$IMG:a" "registry.example/$N:5" </dev/null
+    ends 0 "sent"
+    run --separate-stderr ml-fetch card --optional --ca-file cert.pem "registry.example/$N:5"
+    [ "$status" -eq 0 ]
+    run --separate-stderr ml-publish push --ca-file none.pem --image "oci:$IMG:a" "registry.example/$N:5" </dev/null
+    ends 3 "none.pem"
+    run --separate-stderr ml-publish push --ca-file key.pem --image "oci:$IMG:a" "registry.example/$N:6" </dev/null
+    ends 5 "certificate isn't trusted"
     SSL_CERT_FILE=$PWD/cert.pem push a "other.example/$N:1"
     ends 5 "certificate isn't trusted"
     SSL_CERT_FILE=$PWD/none.pem push a "registry.example/$N:1"
     ends 3 "none.pem"
+}
+
+@test "--plain-http: another host without TLS, through a proxy, and no other host; no_proxy" {
+    http_proxy=http://$(proxy_start "$PWD" forward "$OPEN" '[]')
+    export http_proxy
+    run --separate-stderr ml-publish push --image "oci:$IMG:a" "registry.example:5000/$N:1" --plain-http registry.example:5001 </dev/null
+    [ "$status" -ne 0 ]
+    [ "$(requests forward)" -eq 0 ]
+    run --separate-stderr ml-publish push --image "oci:$IMG:a" "registry.example:5000/$N:1" --plain-http registry.example:5000 </dev/null
+    ends 0 "sent"
+    [ "$(requests forward '"http://registry.example:5000/v2/" in r["path"]')" -ge 4 ]
+    there "$OPEN/$N" 1 "$A"
+    rm forward.requests
+    ML_RETRIES=0 no_proxy=registry.example run --separate-stderr ml-publish push --image "oci:$IMG:a" "registry.example:5000/$N:2" --plain-http registry.example </dev/null
+    ends 6 "registry.example"
+    [ ! -s forward.requests ]
+}
+
+@test "--auth-file: comes before all others" {
+    as nobody "$BASIC"
+    echo "{\"auths\": {\"$BASIC\": {\"auth\": \"$(printf 'ci:%s' "$SECRET" | base64)\"}}}" >auth.json
+    DOCKER_AUTH_CONFIG="{\"auths\": {\"$BASIC/shop\": {\"auth\": \"bm9ib2R5OnNhYg==\"}}}" run --separate-stderr ml-publish push --auth-file auth.json \
+        --image "oci:$IMG:a" "$BASIC/$N:1" </dev/null
+    ends 0 "sent"
+    run --separate-stderr ml-publish push --auth-file none.json --image "oci:$IMG:a" "$BASIC/$N:2" </dev/null
+    ends 3 "none.json"
 }
 
 @test "a registry behind a proxy that ends TLS may call itself http" {

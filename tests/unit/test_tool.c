@@ -2,9 +2,11 @@
 /* The option table, and the frame of main: run in children, because it ends standard output. */
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +37,8 @@ static const struct ml_opt opts[] = {
         "items, with a help that is so long that it has to go on in a second line of the help's right column"),
     ML_OPT_ROW('i', "int", ML_OPT_INT, struct cfg, integer, "N", "a whole number"),
     ML_OPT_ROW(0, "num-with-a-very-long-name", ML_OPT_NUM, struct cfg, num, "X", "a number"),
+    ML_OPT_CA_FILE,
+    ML_OPT_PLAIN_HTTP,
     ML_OPT_CARD(struct cfg),
     ML_OPT_OUT(struct cfg),
     ML_OPT_QUIET(struct cfg),
@@ -62,6 +66,10 @@ static int run(void *arg, struct ml_err *err)
     ml_buf_addf(&b, "f%d x%d s=%s i=%ld n=%g l=", c->flag, c->other, c->str ? c->str : "-", c->integer, c->num);
     for (size_t i = 0; i < c->list.n; i++)
         ml_buf_addf(&b, "%s,", c->list.v[i]);
+    if (getenv("ML_CA_FILE"))
+        ml_buf_addf(&b, " ca=%s", getenv("ML_CA_FILE"));
+    if (getenv("ML_HTTP_HOSTS"))
+        ml_buf_addf(&b, " plain=%s", getenv("ML_HTTP_HOSTS"));
     ml_buf_adds(&b, " a=");
     for (size_t i = 0; i < c->common.args.n; i++) {
         ml_buf_addf(&b, "%s,", c->common.args.v[i]);
@@ -168,6 +176,8 @@ static void parses(void **state)
         { "-i9223372036854775807", "f0 x0 s=- i=9223372036854775807 n=0.5 l= a=\n" },
         { "- -- -f --", "f0 x0 s=- i=7 n=0.5 l= a=-,-f,--,\n" },
         { "--str -- a", "f0 x0 s=-- i=7 n=0.5 l= a=a,\n" },
+        { "--ca-file a.pem --ca-file=b.pem", "f0 x0 s=- i=7 n=0.5 l= ca=b.pem a=\n" },
+        { "--plain-http h:5000 --plain-http=i", "f0 x0 s=- i=7 n=0.5 l= plain=h:5000,i a=\n" },
     };
 
     (void)state;
@@ -199,6 +209,9 @@ static void refuses(void **state)
             "ml-test: option '--num-with-a-very-long-name' takes a number, not '1e999'\n" },
         { "--num-with-a-very-long-name=nan",
             "ml-test: option '--num-with-a-very-long-name' takes a number, not 'nan'\n" },
+        { "--ca-file=", "ml-test: option '--ca-file' takes FILE, not ''\n" },
+        { "--plain-http http://h", "ml-test: option '--plain-http' takes HOST[:PORT], not 'http://h'\n" },
+        { "--plain-http=a,b", "ml-test: option '--plain-http' takes HOST[:PORT], not 'a,b'\n" },
         { "a b c d\x1b", "ml-test: unexpected operand 'd?'\n" },
     };
     struct ml_cmd needs = cmd;
@@ -235,6 +248,8 @@ static const char help[] = "usage: ml-test [options] FILE ...\n"
                            "  -i, --int N             a whole number\n"
                            "      --num-with-a-very-long-name X\n"
                            "                          a number\n"
+                           "      --ca-file FILE      trust the certificates in it, too\n"
+                           "      --plain-http HOST   speak to this host[:port] without TLS\n"
                            "      --card FILE         go on with this card ('-': standard input)\n"
                            "  -o, --output FILE       write the document here, atomically, not to stdout\n"
                            "  -q, --quiet             no summary on stderr\n"
@@ -340,6 +355,97 @@ static void pairs(void **state)
     assert_int_equal(ml_tool_pair("b", '=', "--env", &name, &value, &err), -1);
 }
 
+/* ---- progress ---- */
+
+#define BIG ((uint64_t)100 << 20)
+
+struct crowd {
+    struct ml_progress p;
+    atomic_ullong done;
+};
+
+static void *carry(void *arg)
+{
+    struct crowd *c = arg;
+    uint64_t at;
+
+    while ((at = atomic_fetch_add(&c->done, BIG / 1000)) < BIG - BIG / 1000)
+        ml_tool_progress(&c->p, at, BIG);
+    return NULL;
+}
+
+/* Standard error of what `told` does. */
+static char *told_by(void (*told)(struct crowd *c))
+{
+    struct ml_common common = { .name = "ml-test" };
+    struct crowd c = { .p.common = &common };
+    int kept = dup(2), fd = open("err", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+    dup2(fd, 2);
+    told(&c);
+    ml_tool_progress_end(&c.p);
+    dup2(kept, 2);
+    close(kept);
+    close(fd);
+    return slurp("err");
+}
+
+static void by_several(struct crowd *c)
+{
+    pthread_t t[4];
+
+    ml_tool_progress(&c->p, 0, BIG);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, carry, c), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+    ml_tool_progress(&c->p, BIG, BIG);
+}
+
+static void small_ones(struct crowd *c)
+{
+    for (int i = 0; i < 3; i++) {
+        ml_tool_progress(&c->p, 0, 1000);
+        ml_tool_progress(&c->p, 1000, 1000);
+    }
+}
+
+static void the_rest(struct crowd *c)
+{
+    c->p.doing = "fetching";
+    c->p.did = "fetched";
+    ml_tool_progress(&c->p, BIG / 4 * 3, BIG);
+    ml_tool_progress(&c->p, BIG, BIG);
+    ml_tool_progress(&c->p, 0, BIG * 2); /* another */
+    ml_tool_progress(&c->p, BIG * 2, BIG * 2);
+}
+
+static void it_breaks(struct crowd *c)
+{
+    ml_tool_progress(&c->p, 0, BIG);
+    ml_tool_progress(&c->p, 1, BIG);
+}
+
+static void tells_progress(void **state)
+{
+    char *s = told_by(by_several);
+
+    (void)state;
+    assert_ptr_equal(strstr(s, "sending 105 MB\nsent 105 MB in "), s);
+    assert_null(strstr(s + 20, "sending"));
+    free(s);
+    s = told_by(small_ones);
+    assert_string_equal(s, "");
+    free(s);
+    s = told_by(the_rest);
+    assert_ptr_equal(strstr(s, "fetching 26.2 MB\nfetched 26.2 MB in 0.0 s, "), s);
+    assert_non_null(strstr(s, "fetching 210 MB\nfetched 210 MB in 0.0 s, "));
+    free(s);
+    s = told_by(it_breaks);
+    assert_string_equal(s, "sending 105 MB\n");
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +455,7 @@ int main(void)
         cmocka_unit_test(reports),
         cmocka_unit_test(output_has_to_arrive),
         cmocka_unit_test(pairs),
+        cmocka_unit_test(tells_progress),
     };
 
     return cmocka_run_group_tests_name("tool", tests, enter, leave);
