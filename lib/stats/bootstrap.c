@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "base/cpu.h"
 #include "stats/bootstrap.h"
 
 #define REPLICATES 2000
@@ -31,13 +33,16 @@ static void philox(uint64_t seed, uint64_t replicate, uint64_t block, uint32_t o
 }
 
 /* Poisson(1) by inversion: the cumulative probabilities, times 2^32. */
+#define CUMULATIVE 13
+
+static const uint32_t cumulative[CUMULATIVE] = { 1580030168u, 3160060337u, 3950075421u, 4213413783u, 4279248373u,
+    4292415291u, 4294609777u, 4294923276u, 4294962463u, 4294966817u, 4294967252u, 4294967292u, 4294967295u };
+
 static uint32_t poisson(uint32_t u)
 {
-    static const uint32_t below[] = { 1580030168u, 3160060337u, 3950075421u, 4213413783u, 4279248373u, 4292415291u,
-        4294609777u, 4294923276u, 4294962463u, 4294966817u, 4294967252u, 4294967292u, 4294967295u };
     uint32_t k = 0;
 
-    while (k < sizeof below / sizeof *below && u >= below[k])
+    while (k < CUMULATIVE && u >= cumulative[k])
         k++;
     return k;
 }
@@ -67,6 +72,74 @@ void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *count
             philox(seed, replicate, i / 4, u);
         counts[(uint64_t)u[i % 4] * n >> 32]++;
     }
+}
+
+#define LANES          32 /* the most replicates at once */
+#define EACH(l, lanes) for (int l = 0; l < (lanes); l++)
+
+/* Philox and Poisson for many replicates side by side. */
+static inline __attribute__((always_inline)) void strip(
+    uint64_t seed, uint64_t first, size_t n, uint8_t *counts, int lanes)
+{
+    for (size_t block = 0; block * 4 < n; block++) {
+        uint32_t c[4][LANES], k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+
+        EACH(l, lanes)
+        {
+            c[0][l] = (uint32_t)block;
+            c[1][l] = (uint32_t)(block >> 32);
+            c[2][l] = (uint32_t)(first + (uint64_t)l);
+            c[3][l] = (uint32_t)((first + (uint64_t)l) >> 32);
+        }
+        for (int round = 0; round < 10; round++) {
+            EACH(l, lanes)
+            {
+                uint64_t p0 = (uint64_t)0xD2511F53 * c[0][l], p1 = (uint64_t)0xCD9E8D57 * c[2][l];
+
+                c[0][l] = (uint32_t)(p1 >> 32) ^ c[1][l] ^ k0;
+                c[2][l] = (uint32_t)(p0 >> 32) ^ c[3][l] ^ k1;
+                c[1][l] = (uint32_t)p1;
+                c[3][l] = (uint32_t)p0;
+            }
+            k0 += 0x9E3779B9;
+            k1 += 0xBB67AE85;
+        }
+        for (size_t q = 0; q < 4 && block * 4 + q < n; q++) {
+            uint8_t *to = counts + (block * 4 + q) * (size_t)lanes;
+            uint32_t k[LANES] = { 0 };
+
+            for (int b = 0; b < CUMULATIVE; b++)
+                EACH(l, lanes) k[l] += c[q][l] >= cumulative[b];
+            EACH(l, lanes) to[l] = (uint8_t)k[l];
+        }
+    }
+}
+
+ML_VECTORS static void strip_32(uint64_t seed, uint64_t first, size_t n, uint8_t *counts)
+{
+    strip(seed, first, n, counts, 32);
+}
+
+ML_VECTORS static void strip_8(uint64_t seed, uint64_t first, size_t n, uint8_t *counts)
+{
+    strip(seed, first, n, counts, 8);
+}
+
+void ml_boot_strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts)
+{
+    uint32_t *one;
+
+    if (n > ML_BOOT_MULTINOMIAL && (lanes == 32 || lanes == 8)) {
+        (lanes == 32 ? strip_32 : strip_8)(seed, first, n, counts);
+        return;
+    }
+    one = ml_malloc((n + 1) * sizeof *one);
+    for (size_t l = 0; l < lanes; l++) {
+        ml_boot_counts(seed, first + l, n, one);
+        for (size_t i = 0; i < n; i++)
+            counts[i * lanes + l] = one[i] > UINT8_MAX ? UINT8_MAX : (uint8_t)one[i];
+    }
+    free(one);
 }
 
 /* Two numbers in (0, 1) with 53 bits, from blocks that no row uses. */

@@ -23,6 +23,10 @@ struct ml_boot {
 /* Counts of one replicate: how often each of n units was drawn. */
 void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts);
 
+/* A strip of replicates first .. first+lanes-1 of n units: counts[unit * lanes + lane], each what ml_boot_counts gives
+ * (a count over 255, of which nobody will see one, is 255). */
+void ml_boot_strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts);
+
 /* The same for n units that are part of something larger: each count is Poisson(1). */
 void ml_boot_poisson(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts);
 

@@ -183,9 +183,9 @@ static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct m
     uint32_t *scratch = ml_malloc((n + 1) * sizeof *scratch), *counts = ml_malloc((n + 1) * sizeof *counts);
     struct weighting by = { w, counts };
 
-    if (ml_median_many(a, metric))
-        used = ml_median_replicates(a, b, boot ? boot->seed : 0, replicates, values);
-    for (size_t r = 0; r < replicates && !ml_median_many(a, metric); r++) {
+    bool many = ml_measure_replicates(a, b, metric, boot ? boot->seed : 0, replicates, values, &used);
+
+    for (size_t r = 0; r < replicates && !many; r++) {
         struct ml_value x, y;
 
         ml_measure_draw(a, boot ? boot->seed : 0, r, scratch, counts, w);

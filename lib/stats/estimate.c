@@ -123,9 +123,9 @@ static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, doub
     uint32_t *scratch = ml_malloc((n + 1) * sizeof *scratch), *counts = ml_malloc((n + 1) * sizeof *counts);
     struct weighting by = { w, counts };
 
-    if (ml_median_many(m, metric))
-        used = ml_median_replicates(m, NULL, boot ? boot->seed : 0, replicates, values);
-    for (size_t r = 0; r < replicates && !ml_median_many(m, metric); r++) {
+    bool many = ml_measure_replicates(m, NULL, metric, boot ? boot->seed : 0, replicates, values, &used);
+
+    for (size_t r = 0; r < replicates && !many; r++) {
         struct ml_value v;
 
         ml_measure_draw(m, boot ? boot->seed : 0, r, scratch, counts, w);

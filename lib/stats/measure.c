@@ -406,6 +406,18 @@ double ml_measure_noise(const struct ml_metric *metric, double value)
     return 1e-14 * (isfinite(metric->high) ? fmax(fabs(value), 1) : fabs(value));
 }
 
+bool ml_measure_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed,
+    size_t replicates, double *out, size_t *used)
+{
+    if (ml_median_many(a, metric))
+        *used = ml_median_replicates(a, b, seed, replicates, out);
+    else if (ml_rank_many(a, metric) && (!b || ml_rank_many(b, metric)))
+        *used = ml_rank_replicates(a, b, seed, replicates, out);
+    else
+        return false;
+    return true;
+}
+
 /* A replicate draws rows, or groups with all their rows. */
 void ml_measure_draw(
     const struct ml_measure *m, uint64_t seed, uint64_t replicate, uint32_t *scratch, uint32_t *counts, double *w)

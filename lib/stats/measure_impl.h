@@ -82,6 +82,13 @@ bool ml_rank_auc(
     struct ml_measure *m, const struct weighting *by, bool delong, struct ml_value *v, double *psi, double *place);
 bool ml_rank_ap(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi);
 bool ml_rank_has(enum ml_metric_id id); /* the metric is one of these */
+/* Binary: makes m->order and m->mark. */
+enum { ML_MARK_POS = 1, ML_MARK_LAST = 2 /* of its tie group */ };
+void ml_rank_sort(struct ml_measure *m);
+/* rank_boot.c: bootstrap replicates of the area, many at once. `b` NULL: values of a; else differences b - a. Those
+ * without a value are left out; returns how many there are. */
+bool ml_rank_many(const struct ml_measure *m, const struct ml_metric *metric);
+size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out);
 /* Binary, neither weights nor groups: the value and the sum of squared influences from the sorted scores alone. */
 bool ml_rank_plain(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares);
@@ -121,6 +128,9 @@ double ml_measure_noise(const struct ml_metric *metric, double value);
 bool ml_measure_plain(const struct ml_measure *m);
 size_t ml_measure_units(const struct ml_measure *m);    /* rows or groups */
 const uint32_t *ml_measure_order(struct ml_measure *m); /* m->order, made when first asked for */
+/* All replicates of one metric, where there is a faster way than one by one: true, and *used as above. */
+bool ml_measure_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed,
+    size_t replicates, double *out, size_t *used);
 /* Draws one replicate: counts per row (n), and weights (n) times counts. Scratch: units counts. */
 void ml_measure_draw(
     const struct ml_measure *m, uint64_t seed, uint64_t replicate, uint32_t *scratch, uint32_t *counts, double *w);

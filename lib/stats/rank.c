@@ -28,8 +28,6 @@ static bool is_pos(const struct ranking *r, size_t row)
 }
 
 /* Sorted rows are looked at often, and each look at a row itself would be a cache miss. */
-enum { MARK_POS = 1, MARK_LAST = 2 /* of its tie group */ };
-
 static void mark_rows(const struct ranking *r, unsigned char *mark)
 {
     double score = r->s->n ? r->score[r->order[0] * r->stride] : 0;
@@ -37,7 +35,7 @@ static void mark_rows(const struct ranking *r, unsigned char *mark)
     for (size_t i = 0; i < r->s->n; i++) {
         double next = i + 1 < r->s->n ? r->score[r->order[i + 1] * r->stride] : NAN;
 
-        mark[i] = (unsigned char)((is_pos(r, r->order[i]) ? MARK_POS : 0) | (score == next ? 0 : MARK_LAST));
+        mark[i] = (unsigned char)((is_pos(r, r->order[i]) ? ML_MARK_POS : 0) | (score == next ? 0 : ML_MARK_LAST));
         score = next;
     }
 }
@@ -49,8 +47,8 @@ static size_t tie_group(const struct ranking *r, size_t at, double *pos, double 
     for (bool last = false; !last; at++) {
         double w = r->by->w ? r->by->w[r->order[at]] : 1;
 
-        *(r->mark[at] & MARK_POS ? pos : neg) += w;
-        last = r->mark[at] & MARK_LAST;
+        *(r->mark[at] & ML_MARK_POS ? pos : neg) += w;
+        last = r->mark[at] & ML_MARK_LAST;
     }
     return at;
 }
@@ -90,7 +88,7 @@ static double auc_of(const struct ranking *r, double *place)
         below_pos += pos;
         below_neg += neg;
         for (; place && at < end; at++)
-            place[r->order[at]] = r->mark[at] & MARK_POS ? v10 : v01;
+            place[r->order[at]] = r->mark[at] & ML_MARK_POS ? v10 : v01;
     }
     return fmin(ml_sum_value(&area) / r->pos / r->neg, 1);
 }
@@ -172,14 +170,21 @@ static bool auc_ovr(
     return v->classes > 1 || ml_value_none(v, "the labels are of one class only");
 }
 
+void ml_rank_sort(struct ml_measure *m)
+{
+    struct ranking r = { &m->s, NULL, ml_measure_order(m), NULL, m->s.score, 1, m->s.positive, 0, 0, 0, 0 };
+
+    if (m->mark)
+        return;
+    m->mark = ml_malloc(m->s.n + 1);
+    mark_rows(&r, m->mark);
+}
+
 /* The order of a binary sample's scores, kept for the next metric. */
 static void sort_rows(struct ml_measure *m, struct ranking *r)
 {
-    r->order = ml_measure_order(m);
-    if (!m->mark) {
-        m->mark = ml_malloc(m->s.n + 1);
-        mark_rows(r, m->mark);
-    }
+    ml_rank_sort(m);
+    r->order = m->order;
     r->mark = m->mark;
 }
 
@@ -234,7 +239,7 @@ static void ap_psi(const struct ranking *r, const struct cut *cuts, double value
             loss += pos * cuts[g].precision / cuts[g].above;
         }
         for (size_t i = at; i < end; i++) {
-            bool y = r->mark[i] & MARK_POS;
+            bool y = r->mark[i] & ML_MARK_POS;
 
             psi[r->order[i]] = scale * (y ? cuts[g].precision - value + inverse - loss : -loss);
         }

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "stats/measure.h"
+#include "stats/measure_impl.h"
 #include "stats/order.h"
 
 #define N(a) (sizeof(a) / sizeof *(a))
@@ -446,6 +446,53 @@ static void bootstrap_depends_on_the_seed_only(void **state)
     assert_false(estimate_of(&s, "median_ae", NULL).has_interval);
 }
 
+/* Areas of many replicates at once are those of one replicate after the other, with the same draws. */
+static void areas_of_replicates(void **state)
+{
+    enum { ROWS = 12000, REPLICATES = 40 };
+    static const size_t sizes[] = { 40, 900, ROWS };
+    static const int levels[] = { 1, 5, 700, 1000000 };
+    static int32_t label[ROWS];
+    static double score[2][ROWS], w[ROWS], fast[REPLICATES];
+    static uint32_t scratch[ROWS], counts[ROWS];
+    const struct ml_metric *metric = ml_metric_find("roc_auc");
+    struct weighting by = { w, counts };
+    uint64_t x = 88172645463325252u;
+
+    (void)state;
+    for (size_t t = 0; t < N(sizes) * N(levels); t++) {
+        struct ml_sample s[2] = { binary(sizes[t % N(sizes)], label, NULL, score[0]) };
+        struct ml_measure *m[2];
+        size_t n = s[0].n, at = 0, used;
+
+        for (size_t i = 0; i < n; i++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            label[i] = x % 20 == 0;
+            score[0][i] = (double)(x / 20 % (uint64_t)levels[t / N(sizes)]) + label[i];
+            score[1][i] = (double)(x / 7 % (uint64_t)levels[t / N(sizes)]) + label[i];
+        }
+        s[1] = s[0];
+        s[1].score = score[1];
+        for (int k = 0; k < 2; k++)
+            m[k] = ml_measure_new(&s[k], NULL, 0);
+        assert_true(ml_measure_replicates(m[0], t % 2 ? m[1] : NULL, metric, 3, REPLICATES, fast, &used));
+        for (size_t r = 0; r < REPLICATES; r++) {
+            struct ml_value a, b = { .value = 0 };
+
+            ml_measure_draw(m[0], 3, r, scratch, counts, w);
+            if (!ml_measure_value_by(m[0], metric, &by, &a))
+                continue; /* 40 rows may hold no positive */
+            if (t % 2)
+                ml_measure_value_by(m[1], metric, &by, &b);
+            if (!(fabs(fast[at++] - (t % 2 ? b.value - a.value : a.value)) <= 1e-14))
+                fail_msg("%zu rows, %d levels, replicate %zu", n, levels[t / N(sizes)], r);
+        }
+        assert_int_equal(at, used);
+        for (int k = 0; k < 2; k++)
+            ml_measure_free(m[k]);
+    }
+}
+
 static void replicates_without_a_value_are_counted(void **state)
 {
     const int32_t y[] = { 1, 0, 0, 0, 0, 0, 0, 0 };
@@ -513,6 +560,7 @@ int main(void)
         cmocka_unit_test(numbers_near_the_ends_of_a_double),
         cmocka_unit_test(perfect_models_get_one_sided_intervals),
         cmocka_unit_test(bootstrap_depends_on_the_seed_only),
+        cmocka_unit_test(areas_of_replicates),
         cmocka_unit_test(replicates_without_a_value_are_counted),
         cmocka_unit_test(confusion_counts),
         cmocka_unit_test(order_of_many_numbers),
