@@ -10,6 +10,8 @@
 #include "model/publication.h"
 #include "model/signature.h"
 
+#define SETTLE 2.0 /* seconds that a write of the tag by somebody who didn't see our record may still need */
+
 int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml_place *out, struct ml_err *err)
 {
     struct ml_desc d = { 0 };
@@ -20,15 +22,22 @@ int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml
     rv = repo->ops->manifest_head(repo, tag, &d, err);
     if (rv < 0 || ml_history_open(repo, tag, &out->history, err))
         return -1;
+    if (rv == 1 && !gone_ok && out->history.n) { /* the first promotion may be about to set it */
+        ml_clock_sleep(SETTLE);
+        rv = repo->ops->manifest_head(repo, tag, &d, err);
+    }
     if (rv == 0)
         out->current = d.digest;
     ml_desc_release(&d);
     if (rv == 0 || gone_ok || !out->history.n)
         return 0;
+    if (rv < 0)
+        goto fail;
     ml_err_set(err, ML_REFUSED,
         "tag '%s' is gone, but %zu promotions to it are on record: 'ml-publish history' shows them, 'ml-publish tag' "
         "sets it again",
         tag, out->history.n);
+fail:
     ml_place_release(out);
     return -1;
 }
@@ -96,8 +105,6 @@ static int find_image(struct ml_repo *r, const struct ml_digest *image, struct m
 
 #define MOVED "the tag has just been moved by somebody else: look at its history and start over"
 
-#define SETTLE 2.0 /* seconds that a write of the tag by somebody who didn't see our record may still need */
-
 /* Whether the tag is what it was when all began: 0, 1 not any more, -1. */
 static int unmoved(struct ml_place *place, struct ml_err *err)
 {
@@ -111,25 +118,29 @@ static int unmoved(struct ml_place *place, struct ml_err *err)
 }
 
 /* Our record is written: has somebody else written one, too, since all began? Registries can't compare and swap, so
- * the newest record has the right to the tag, once the others had time to see it. 0, 1: another has it, -1. */
-static int settle(struct ml_place *place, struct ml_err *err)
+ * the newest record has the right to the tag, once the others had time to see it; who comes in that time is newer, and
+ * waits in turn. 0, 1: another has it, -1. */
+static int settle(struct ml_place *place, bool waited, struct ml_err *err)
 {
     const struct ml_history *h = &place->history;
     const char *ours = h->v[h->n - 1].tag;
+    /* one that was written before all began, and whose tag has yet to come, or never does */
+    bool others = h->n > 1 && !ml_promotion_leads_to(&h->v[h->n - 2], &place->current), newest;
     struct ml_history now;
-    bool others = false, newest;
 
     if (ml_history_open(place->repo, h->tag, &now, err))
         return -1;
-    others = now.n > h->n;
+    others |= now.n > h->n;
     newest = !now.n || strcmp(now.v[now.n - 1].tag, ours) <= 0;
     ml_history_release(&now);
     if (!newest)
         return 1;
     if (!others)
         return 0;
+    if (waited)
+        return unmoved(place, err);
     ml_clock_sleep(SETTLE);
-    return unmoved(place, err);
+    return settle(place, true, err);
 }
 
 /* The record, and then the tag: killed in between, the record is one of something that never happened, which the next
@@ -147,7 +158,7 @@ static int write_both(struct ml_place *place, struct ml_promotion *p, const stru
     p->pipeline = dup_variable("CI_PIPELINE_URL", NULL);
     rv = ml_history_add(&place->history, p, &m->desc, card, err);
     if (!rv)
-        rv = settle(place, err);
+        rv = settle(place, false, err);
     if (!rv)
         rv = r->ops->manifest_put(r, place->history.tag, m->desc.media_type, m->raw.data, m->raw.len, err);
     return rv;

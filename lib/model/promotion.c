@@ -145,11 +145,16 @@ static const char *short_digest(const struct ml_promotion *p)
     return p->tag + strlen(p->tag) - SHORT;
 }
 
+bool ml_promotion_leads_to(const struct ml_promotion *p, const struct ml_digest *image)
+{
+    return !strncmp(short_digest(p), ML_DIGEST_HEX(image), SHORT);
+}
+
 /* Whether record i can be one of the image's: one that leads to it, or a rollback, which goes to what an earlier record
  * led to already, and may have left it. Tags tell, so that nothing has to be read where nothing was rolled back. */
 static bool may_matter(const struct ml_history *h, size_t i, const struct ml_digest *image)
 {
-    if (!strncmp(short_digest(&h->v[i]), ML_DIGEST_HEX(image), SHORT))
+    if (ml_promotion_leads_to(&h->v[i], image))
         return true;
     for (size_t k = 0; k < i; k++)
         if (!strcmp(short_digest(&h->v[k]), short_digest(&h->v[i])))

@@ -57,6 +57,9 @@ int ml_history_rolled_back(
  * there is none, -1. */
 int ml_history_previous(struct ml_history *h, const struct ml_digest *current, size_t *out, struct ml_err *err);
 
+/* Whether the record says that the tag was to name the image: its own tag tells, so it needn't be read. */
+bool ml_promotion_leads_to(const struct ml_promotion *p, const struct ml_digest *image);
+
 /* Writes a record of `p` (tag, time and read are made here; an index of `image` and, unless NULL, `card`), newer than
  * all in `h`, and appends it to h. What the tag names is the caller's to change, afterwards. */
 int ml_history_add(struct ml_history *h, const struct ml_promotion *p, const struct ml_desc *image,
