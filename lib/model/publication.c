@@ -166,13 +166,13 @@ static int check_tag(struct target *t, const struct ml_digest *image, bool move,
         return 0;
     rv = t->repo->ops->manifest_head(t->repo, t->ref.tag, &d, err);
     if (rv < 0)
-        return wrap_ref(&t->ref, ML_REF_TAG, err);
+        return -1;
     same = rv == 0 && ml_digest_eq(&d.digest, image);
     if (rv == 0 && !same && !move) {
         ml_err_set(err, ML_NO, "the tag names %s already, and push never overwrites; 'ml-publish tag' moves a tag",
             d.digest.s);
         ml_desc_release(&d);
-        return wrap_ref(&t->ref, ML_REF_TAG, err);
+        return -1;
     }
     t->tagged = same;
     ml_desc_release(&d);
@@ -210,7 +210,7 @@ static int targets_open(struct target *t, const struct ml_publication *p, const 
     }
     for (size_t i = 0; i < p->to->n; i++)
         if (check_tag(&t[i], &o->m.desc.digest, p->move, err))
-            return -1;
+            return wrap_ref(&t[i].ref, ML_REF_TAG, err);
     return 0;
 }
 
@@ -377,9 +377,14 @@ static int attach_card(struct ml_publication *p, const struct origin *o, const s
     return 0;
 }
 
-static int set_tag(const struct origin *o, const struct target *t, struct ml_err *err)
+/* What took long to send may have been overtaken: the tag is looked at again. */
+static int set_tag(const struct origin *o, struct target *t, bool move, struct ml_err *err)
 {
     if (!t->ref.tag || t->tagged)
+        return 0;
+    if (!move && check_tag(t, &o->m.desc.digest, move, err))
+        return -1;
+    if (t->tagged)
         return 0;
     return t->repo->ops->manifest_put(t->repo, t->ref.tag, o->m.desc.media_type, o->m.raw.data, o->m.raw.len, err);
 }
@@ -409,7 +414,7 @@ int ml_publication_push(struct ml_publication *p, struct ml_err *err)
         if (t[i].first && attach_card(p, &o, &t[i], err))
             goto fail;
     for (i = 0; i < p->to->n; i++)
-        if (set_tag(&o, &t[i], err))
+        if (set_tag(&o, &t[i], p->move, err))
             goto fail;
     rv = 0;
     goto out;

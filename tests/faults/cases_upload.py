@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What registries do with uploads: chunks refused in five ways, ranges that are old or wrong, Locations elsewhere, tokens that end under way,
+web pages, bytes that change, and servers that say nothing."""
+from cases_break import SLACK, chunked
+from harness import BIG, CHUNK, HUGE, KIB, MIB, SMALL, case, fired, sent
+
+HTML = {"headers": {"Content-Type": "text/html"}, "body": "<!DOCTYPE html><html><title>Sign in</title></html>"}
+
+
+def patches(p):
+    return [line for line in p.lines if line["method"] == "PATCH"]
+
+
+def no_old_location(p):
+    assert not any(line.get("stale") for line in p.lines if line["method"] != "GET"), "an old Location was used"
+
+
+# ---- chunks ----
+
+def in_chunks(c):
+    """Nothing goes wrong: chunks of that size, one behind the other, each with its range, no byte twice."""
+    chunked()
+    p = c.proxy([], ["strict"])
+    r = c.push(p.host, "b").ends(0)
+    c.whole(tag="b")
+    no_old_location(p)
+    assert len(patches(p)) >= BIG // CHUNK, r
+    assert all(x["body"] <= CHUNK for x in patches(p))
+    at = 0
+    for x in patches(p):
+        assert x["headers"]["content-range"] == f"{at}-{at + x['body'] - 1}"
+        at += x["body"]
+    assert sent(p) <= BIG + SLACK
+
+
+def refused(answer, most=1):
+    """A registry that takes no chunks: one is tried, then all of it in one PUT."""
+    def run(c):
+        chunked()
+        p = c.proxy([{"name": "it", "method": "PATCH", **answer}], ["strict"])
+        r = c.push(p.host, "b").ends(0)
+        c.whole(tag="b")
+        assert 1 <= len(patches(p)) <= most, f"{len(patches(p))} chunks\n{r}"
+        assert sent(p) <= BIG + CHUNK * len(patches(p)) + SLACK, f"{sent(p)} bytes were sent\n{r}"
+    return run
+
+
+def ranges(rule, more=0):
+    """What a PATCH's answer says of how far it is may be wrong; the blob isn't."""
+    def run(c):
+        chunked()
+        p = c.proxy([{"name": "it", "method": "PATCH", **rule}], ["strict"])
+        r = c.push(p.host, "b").ends(0)
+        c.whole(tag="b")
+        no_old_location(p)
+        assert fired(p, "it") >= 1
+        assert sent(p) <= (1 + more) * BIG + SLACK, f"{sent(p)} bytes were sent\n{r}"
+    return run
+
+
+def gone_in_the_middle(status, code):
+    """A session that the registry has forgotten after some chunks: a new one."""
+    def run(c):
+        chunked()
+        p = c.proxy([{"name": "it", "method": "PATCH|GET", "path": "/uploads/", "after": 3, "times": 2, "status": status,
+                      "body": '{"errors": [{"code": "%s", "message": "x"}]}' % code}], ["strict"])
+        r = c.push(p.host, "b").ends(0)
+        c.whole(tag="b")
+        no_old_location(p)
+        assert fired(p, "it") >= 1
+        assert sent(p) <= 2 * BIG + SLACK, f"{sent(p)} bytes were sent\n{r}"
+    return run
+
+
+def at_least(c):
+    """OCI-Chunk-Min-Length is more than our chunks: they become as long."""
+    chunked()
+    p = c.proxy([], ["strict", f"min={MIB}"])
+    r = c.push(p.host, "b").ends(0)
+    c.whole(tag="b")
+    no_old_location(p)
+    assert all(x["body"] >= MIB for x in patches(p)[:-1]) and patches(p), f"{[x['body'] for x in patches(p)]}\n{r}"
+
+
+def at_most(c):
+    """A proxy that takes no large requests (413): smaller ones."""
+    chunked()
+    c.env["ML_UPLOAD_CHUNK"] = str(4 * MIB)
+    p = c.proxy([], ["strict", f"max={MIB}"])
+    r = c.push(p.host, "h").ends(0)
+    c.whole(tag="h")
+    no_old_location(p)
+    assert sent(p) <= HUGE + 4 * MIB + SLACK, f"{sent(p)} bytes were sent\n{r}"
+
+
+# ---- where an upload goes ----
+
+def location(make, code, say="", goes_there=False):
+    def run(c):
+        other = c.proxy()
+        where = make(other)
+        p = c.proxy([{"name": "it", "method": "POST", "path": "/uploads/", "set": {"Location": where}} if where else
+                     {"name": "it", "method": "POST", "path": "/uploads/", "strip": ["Location"]}])
+        r = c.push(p.host).ends(code, say)
+        c.settled(r)
+        assert fired(p, "it") >= 1
+        assert bool(other.lines) == goes_there, f"{len(other.lines)} requests went elsewhere\n{r}"
+    return run
+
+
+def redirected(method):
+    """What is sent, and the credentials, don't go to a host that the registry names under way."""
+    def run(c):
+        other = c.proxy()
+        p = c.guarded([{"name": "it", "method": method, "path": "/uploads/", "redirect": f"http://{other.host}"}])
+        if method == "PATCH":
+            chunked()
+        r = c.push(p.host, "b" if method == "PATCH" else "s").ends(5, "host|redirect")
+        c.absent(upstream=c.w.bearer)
+        assert fired(p, "it") >= 1
+        assert not any("authorization" in line["headers"] for line in other.lines), f"credentials went elsewhere\n{r}"
+        assert not sent(other), f"bytes went elsewhere\n{r}"
+    return run
+
+
+# ---- what isn't a registry's answer ----
+
+def web_page(method, path, status, code):
+    def run(c):
+        p = c.proxy([{"name": "it", "method": method, "path": path, "status": status, **HTML}])
+        r = c.push(p.host).ends(code, "web page" if method != "HEAD" and status >= 400 else "")
+        c.settled(r)
+        assert fired(p, "it") >= 1
+    return run
+
+
+def odd_answer(method, path, rule, code, say="", tag="s"):
+    def run(c):
+        p = c.proxy([{"name": "it", "method": method, "path": path, **rule}])
+        r = c.push(p.host, tag).ends(code, say)
+        c.settled(r, tag=tag)
+        assert fired(p, "it") >= 1
+    return run
+
+
+def spoilt(method, tag, times, code):
+    """Other bytes arrive than were sent: the registry sees it, and so does whoever asks us."""
+    def run(c):
+        if method == "PATCH":
+            chunked()
+        rule = {"name": "it", "method": method, "path": "/uploads/", "min": 10 * KIB, "flip": True}
+        p = c.proxy([dict(rule, times=times) if times else rule], ["strict"])
+        r = c.push(p.host, tag).ends(code, "sha256:|digest" if code else "")
+        c.settled(r, tag=tag)
+        assert fired(p, "it") >= 1
+        assert sum(x["method"] in ("PUT", "PATCH") for x in p.lines) <= 2 * BIG // CHUNK + 8
+    return run
+
+
+# ---- tokens ----
+
+def tokens(c, most):
+    n = len(c.w.tokens.lines)
+    assert 1 <= n <= most, f"{n} tokens were asked for"
+
+
+def short_lived(c):
+    """Tokens hold 3 seconds, the upload takes much longer: a new one before each request that needs it, and no failures."""
+    chunked()
+    p = c.guarded([{"name": "it", "method": "PATCH", "pace": 500 * KIB}], ["strict"])
+    c.w.tokens.ttl, c.w.tokens.say, c.w.tokens.block = -57, 3, 30
+    r = c.push(p.host, "b").ends(0)
+    assert r.seconds > 6
+    tokens(c, 6 + r.seconds)
+    c.whole(tag="b", upstream=c.w.bearer)
+
+
+def ends_in_one_put(c):
+    """The token ends while all is sent in one request; the manifest needs a new one, which is asked for once."""
+    p = c.guarded([{"name": "it", "method": "PUT", "path": "/uploads/", "pace": MIB}])
+    c.w.tokens.ttl = -57
+    c.env.update({"ML_UPLOAD_CHUNK": str(64 * MIB), "ML_STALL": "20"})
+    r = c.push(p.host, "b").ends(0)
+    assert r.seconds > 3.5
+    tokens(c, 4)
+    c.whole(tag="b", upstream=c.w.bearer)
+
+
+def costs_nothing(c):
+    """A 401 to a large PUT costs not a byte: it waits for 100 Continue."""
+    challenge = f'Bearer realm="http://{c.w.realm.host}/jwt/auth",service="container_registry"'
+    c.env["ML_UPLOAD_CHUNK"] = str(64 * MIB)
+    p = c.guarded([{"name": "it", "method": "PUT", "path": "/uploads/", "min": MIB, "times": 1, "status": 401, "headers": {"WWW-Authenticate": challenge}}])
+    r = c.push(p.host, "b").ends(0)
+    assert fired(p, "it") == 1
+    assert sent(p) <= BIG + SLACK, f"{sent(p)} bytes were sent\n{r}"
+    c.whole(tag="b", upstream=c.w.bearer)
+
+
+def fewer_rights(c):
+    """The token server leaves out the right to push, without a word."""
+    p = c.guarded(user="reader")
+    c.w.tokens.block = 30
+    c.push(p.host).ends(5, "push")
+    tokens(c, 3)
+    c.absent(upstream=c.w.bearer)
+
+
+# ---- servers that say nothing ----
+
+def silent(method, path, rule, times, code, tag="s", limit=12.0):
+    def run(c):
+        p = c.proxy([dict(rule, name="it", method=method, path=path, **({"times": times} if times else {}))])
+        r = c.push(p.host, tag)
+        r.ends(code, "" if code == 0 else r"moved|nothing|stalled|stood still|second")
+        c.settled(r, tag=tag)
+        assert fired(p, "it") >= 1
+        assert r.seconds < limit, r
+    return run
+
+
+def register():
+    case("push in chunks: in order, each with its range, no byte twice", in_chunks, short=True)
+    said = '{"errors": [{"code": "UNSUPPORTED", "message": "no chunks"}]}'
+    for status in (400, 404, 405, 416, 501):
+        case(f"push in chunks, PATCH is answered {status}: one PUT", refused({"status": status, "body": said}), short=status in (404, 416))
+    case("push in chunks, PATCH is answered 201: one PUT", refused({"as": 201}), short=True)
+    case("push in chunks, PATCH is answered 201 without a Location: one PUT", refused({"as": 201, "strip": ["Location", "Range"]}))
+    for name, value in (("of the first chunk for ever", f"0-{CHUNK - 1}"), ("0-0", "0-0"), ("before it", "0-1023"), ("beyond it", f"0-{BIG * 2}"), ("no range", "soon"),
+                        ("with bytes=", None), ("behind the blob's end", "0-99999999999999999999")):
+        rule = {"set": {"Range": value}} if value else {"set": {"Range": f"bytes=0-{CHUNK - 1}"}, "times": 1}
+        case(f"push in chunks, a Range {name}", ranges(rule, 1), short=name.startswith("of"))
+    case("push in chunks, no Range", ranges({"strip": ["Range"]}, 1), short=True)
+    case("push in chunks, no Location after the first", ranges({"times": 1, "delay": 0.01}))
+    case("push in chunks, Content-Range is ignored", ranges({"forget": ["Content-Range"]}))
+    for status, code in ((404, "BLOB_UPLOAD_UNKNOWN"), (404, "BLOB_UPLOAD_INVALID"), (416, "RANGE_INVALID"), (500, "UNKNOWN")):
+        case(f"push in chunks, the session is gone in the middle: {status} {code}", gone_in_the_middle(status, code), short=code == "RANGE_INVALID")
+    case("push in chunks, OCI-Chunk-Min-Length", at_least, short=True)
+    case("push in chunks, 413 above 1 MiB", at_most)
+
+    case("push, a Location on another host: nothing goes there", location(lambda o: f"http://{o.host}/v2/x/blobs/uploads/1", 5, "host"), short=True)
+    case("push, a Location on another host by //", location(lambda o: f"//{o.host}/v2/x/blobs/uploads/1", 5, "host"))
+    case("push, no Location", location(lambda o: None, 5, "where"), short=True)
+    for method in ("POST", "PUT", "PATCH"):
+        case(f"push, {method} is redirected to another host", redirected(method), short=method == "PUT")
+
+    for i, (method, path) in enumerate((("HEAD", "/manifests/1$"), ("HEAD", "/blobs/"), ("POST", "/uploads/"), ("PUT", "/uploads/"), ("PUT", "/manifests/"))):
+        for status, code in ((403, 5), (502, 6), (404, 5)):
+            if method != "HEAD":
+                case(f"push, a web page, {status}, to {method} {path}", web_page(method, path, status, code), short=i == 2)
+        if method != "HEAD":
+            case(f"push, a web page, 200, to {method} {path}", web_page(method, path, 200, 5), short=i == 3)
+    case("push, HEAD of a blob says 200 to everything: the manifest is refused",
+         odd_answer("HEAD", "/blobs/", {"status": 200, **HTML}, 5), short=True)
+    case("push, POST is answered 200", odd_answer("POST", "/uploads/", {"as": 200}, 5))
+    case("push, POST is answered 201 without the blob", odd_answer("POST", "/uploads/", {"as": 201}, 5))
+    case("push, PUT of a blob is stored under another digest", odd_answer("PUT", "/uploads/", {"set": {"Docker-Content-Digest": "sha256:" + "0" * 64}}, 4, "sha256:0000"), short=True)
+    case("push, the manifest is stored under another digest", odd_answer("PUT", "/manifests/", {"set": {"Docker-Content-Digest": "sha256:" + "0" * 64}}, 4, "sha256:0000"))
+    case("push, PUT of a blob is answered 200", odd_answer("PUT", "/uploads/", {"as": 200}, (0, 5)))
+    case("push, PUT of a blob is answered 204", odd_answer("PUT", "/uploads/", {"as": 204, "strip": ["Docker-Content-Digest"]}, (0, 5)))
+    case("push, the manifest is answered 200", odd_answer("PUT", "/manifests/", {"as": 200}, (0, 5)))
+    case("push, MANIFEST_INVALID: the registry's own words",
+         odd_answer("PUT", "/manifests/", {"status": 400, "body": '{"errors":[{"code":"MANIFEST_INVALID","message":"unknown media type: x/y"}]}'}, 5, "unknown media type: x/y"), short=True)
+
+    case("push in one PUT, spoilt on its way once", spoilt("PUT", "s", 1, (0, 4)), short=True)
+    case("push in one PUT, spoilt on its way always", spoilt("PUT", "s", None, 4))
+    case("push in chunks, one spoilt on its way", spoilt("PATCH", "b", 1, (0, 4)))
+    case("push in chunks, spoilt on their way always", spoilt("PATCH|PUT", "b", None, 4))
+
+    case("push in chunks, tokens of 3 seconds", short_lived)
+    case("push in one PUT, a token of 3 seconds", ends_in_one_put)
+    case("push in one PUT, a 401 costs not a byte", costs_nothing, short=True)
+    case("push, a token without the right to push", fewer_rights, short=True)
+
+    for name, method, path, rule in (("HEAD says nothing", "HEAD", "/manifests/1$", {"hold": True}), ("POST says nothing", "POST", "/uploads/", {"hold": True}),
+                                     ("POST drips", "POST", "/uploads/", {"drip": 0.3}), ("PUT takes nothing", "PUT", "/uploads/", {"deaf": 0}),
+                                     ("PUT takes a little", "PUT", "/uploads/", {"deaf": 50 * KIB}), ("PUT drips its answer", "PUT", "/uploads/", {"drip": 0.3}),
+                                     ("the manifest's PUT says nothing", "PUT", "/manifests/", {"hold": True})):
+        case(f"push, {name} once", silent(method, path, rule, 1, 0), short=name == "PUT takes a little")
+        case(f"push, {name} for ever", silent(method, path, rule, None, 6))
+    assert SMALL < MIB
