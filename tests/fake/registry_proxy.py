@@ -27,6 +27,7 @@ and has let `after` fitting requests pass is applied:
   "as": 201                                        the registry's answer with another status
   "strip": ["Docker-Content-Digest", ...]          the registry's answer without these headers
   "set": {"Location": "http://..."}                the registry's answer with other headers
+  "host": "HOST:PORT"                              the registry's answer with this host in its Location ("//HOST:PORT": without a scheme)
   "forget": ["Content-Range", ...]                 the registry doesn't get these headers
   "ignore_range": true                             the whole, 200, where a range was asked for
   "redirect": "http://host:port"                   307 to the same path there
@@ -423,6 +424,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             self.wait(act["delay"])
         drop = {h.lower() for h in act.get("strip", [])} | {h.lower() for h in act.get("set", {})}
         headers = [(k, v) for k, v in headers if k.lower() not in drop] + list(act.get("set", {}).items())
+        if "host" in act:
+            there = act["host"] if act["host"].startswith("//") else "http://" + act["host"]
+            headers = [(k, re.sub(r"^http://[^/]+", there, v) if k.lower() == "location" else v) for k, v in headers]
         self.relay(answer, act.get("as", answer.status), headers)
 
     def wait(self, seconds):

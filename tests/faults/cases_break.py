@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Connections that break, at every tenth of an upload and of a download, and between any request and its answer."""
-from harness import BIG, CHUNK, HUGE, KIB, MIB, SMALL, Skip, answered, case, fired, knows, sent
+from harness import BIG, CHUNK, HUGE, KIB, MIB, SMALL, answered, case, fired, sent
 
 SLACK = 16 * KIB  # configurations, and what a layer is longer than the model in it
-
-
-def chunked():
-    if not knows("ml-publish", "ML_UPLOAD_CHUNK"):
-        raise Skip("the tools send no chunks")
 
 
 def upload_broken(tenth):
@@ -25,7 +20,6 @@ def upload_broken(tenth):
 def chunks_broken(tenth):
     """Debian's registry loses a session whose PATCH breaks: the blob starts over."""
     def run(c):
-        chunked()
         at = BIG * tenth // 10
         p = c.proxy([{"name": "it", "method": "PATCH|PUT", "min": 10 * KIB, "times": 1, "break": at, "total": True}], ["strict"])
         r = c.push(p.host, "b").ends(0)
@@ -39,7 +33,6 @@ def chunks_broken(tenth):
 def chunks_kept(tenth):
     """A registry that keeps what it has of a broken PATCH: on from there, not a byte twice."""
     def run(c):
-        chunked()
         at = BIG * tenth // 10 + 12345
         p = c.proxy([{"name": "it", "method": "PATCH|PUT", "min": 10 * KIB, "times": 1, "keep": at, "total": True}], ["strict", "stateless"])
         r = c.push(p.host, "b").ends(0)
@@ -49,11 +42,9 @@ def chunks_kept(tenth):
     return run
 
 
-def breaks_every_time(step, tag, rule, needs=None):
+def breaks_every_time(step, tag, rule):
     """It never gets through: an end, and nothing half there."""
     def run(c):
-        if needs:
-            chunked()
         p = c.proxy([dict(rule, name="it")])
         r = c.push(p.host, tag).ends(6)
         c.settled(r, tag=tag)
@@ -61,11 +52,9 @@ def breaks_every_time(step, tag, rule, needs=None):
     return f"push, {step} breaks for ever: an end", run
 
 
-def answer_lost(name, tag, method, path, needs=None, at=0):
+def answer_lost(name, tag, method, path, at=0):
     """The registry has done it, but nobody hears of it."""
     def run(c):
-        if needs:
-            chunked()
         p = c.proxy([{"name": "it", "method": method, "path": path.replace("LAYER", c.shared.layer[tag].split(":")[1]), "times": 1, "after": at,
                       "lose": True}], ["strict"])
         r = c.push(p.host, tag).ends(0)
@@ -146,15 +135,15 @@ def register():
         case(*download_broken(t, "h", HUGE, " in ranges"), short=t == 8)
         case(*download_broken(t, "b", BIG, " without ranges", {"ignore_range": True}), short=t == 6)
     case(*breaks_every_time("the PUT of a blob", "s", {"method": "PUT", "path": "/uploads/", "break": 100}), short=True)
-    case(*breaks_every_time("a PATCH", "b", {"method": "PATCH", "break": 100}, True))
+    case(*breaks_every_time("a PATCH", "b", {"method": "PATCH", "break": 100}))
     for i, (name, method, path) in enumerate((
             ("HEAD tag", "HEAD", "/manifests/1$"), ("HEAD blob", "HEAD", "/blobs/sha256:"), ("POST", "POST", "/uploads/"),
             ("PUT of a blob", "PUT", "/uploads/.*LAYER"), ("PUT of the manifest", "PUT", "/manifests/sha256:"), ("PUT of the tag", "PUT", "/manifests/1$"))):
         case(*answer_lost(name, "s", method, path), short=i in (2, 3))
         case(*never_heard(name, "s", method, path.split(".*")[0]), short=i == 4)
     for at in (0, 3, BIG // CHUNK - 1):
-        case(*answer_lost(f"PATCH {at + 1}", "b", "PATCH", "/uploads/", True, at))
-    case(*answer_lost("closing PUT of chunks", "b", "PUT", "/uploads/.*LAYER", True), short=True)
+        case(*answer_lost(f"PATCH {at + 1}", "b", "PATCH", "/uploads/", at))
+    case(*answer_lost("closing PUT of chunks", "b", "PUT", "/uploads/.*LAYER"), short=True)
     case("fetch, breaks again and again, but moves", download_breaks_always, short=True)
     case("fetch, breaks before the first byte for ever: an end", download_never_starts, short=True)
     case("fetch, the manifest breaks", manifest_cut)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What registries do with uploads: chunks refused in five ways, ranges that are old or wrong, Locations elsewhere, tokens that end under way,
 web pages, bytes that change, and servers that say nothing."""
-from cases_break import SLACK, chunked
-from harness import BIG, CHUNK, HUGE, KIB, MIB, SMALL, case, fired, sent
+from cases_break import SLACK
+from harness import BIG, CHUNK, HUGE, KIB, MIB, SECRET, SMALL, case, fired, sent
 
 HTML = {"headers": {"Content-Type": "text/html"}, "body": "<!DOCTYPE html><html><title>Sign in</title></html>"}
 
@@ -19,7 +19,6 @@ def no_old_location(p):
 
 def in_chunks(c):
     """Nothing goes wrong: chunks of that size, one behind the other, each with its range, no byte twice."""
-    chunked()
     p = c.proxy([], ["strict"])
     r = c.push(p.host, "b").ends(0)
     c.whole(tag="b")
@@ -36,7 +35,6 @@ def in_chunks(c):
 def refused(answer, most=1):
     """A registry that takes no chunks: one is tried, then all of it in one PUT."""
     def run(c):
-        chunked()
         p = c.proxy([{"name": "it", "method": "PATCH", **answer}], ["strict"])
         r = c.push(p.host, "b").ends(0)
         c.whole(tag="b")
@@ -48,7 +46,6 @@ def refused(answer, most=1):
 def ranges(rule, more=0):
     """What a PATCH's answer says of how far it is may be wrong; the blob isn't."""
     def run(c):
-        chunked()
         p = c.proxy([{"name": "it", "method": "PATCH", **rule}], ["strict"])
         r = c.push(p.host, "b").ends(0)
         c.whole(tag="b")
@@ -61,7 +58,6 @@ def ranges(rule, more=0):
 def gone_in_the_middle(status, code):
     """A session that the registry has forgotten after some chunks: a new one."""
     def run(c):
-        chunked()
         p = c.proxy([{"name": "it", "method": "PATCH|GET", "path": "/uploads/", "after": 3, "times": 2, "status": status,
                       "body": '{"errors": [{"code": "%s", "message": "x"}]}' % code}], ["strict"])
         r = c.push(p.host, "b").ends(0)
@@ -74,7 +70,6 @@ def gone_in_the_middle(status, code):
 
 def at_least(c):
     """OCI-Chunk-Min-Length is more than our chunks: they become as long."""
-    chunked()
     p = c.proxy([], ["strict", f"min={MIB}"])
     r = c.push(p.host, "b").ends(0)
     c.whole(tag="b")
@@ -84,7 +79,6 @@ def at_least(c):
 
 def at_most(c):
     """A proxy that takes no large requests (413): smaller ones."""
-    chunked()
     c.env["ML_UPLOAD_CHUNK"] = str(4 * MIB)
     p = c.proxy([], ["strict", f"max={MIB}"])
     r = c.push(p.host, "h").ends(0)
@@ -95,7 +89,8 @@ def at_most(c):
 
 # ---- where an upload goes ----
 
-def location(make, code, say="", goes_there=False):
+def location(make, code, say=""):
+    """A Location that is none: nothing is sent anywhere."""
     def run(c):
         other = c.proxy()
         where = make(other)
@@ -104,23 +99,55 @@ def location(make, code, say="", goes_there=False):
         r = c.push(p.host).ends(code, say)
         c.settled(r)
         assert fired(p, "it") >= 1
-        assert bool(other.lines) == goes_there, f"{len(other.lines)} requests went elsewhere\n{r}"
+        assert not other.lines, f"{len(other.lines)} requests went elsewhere\n{r}"
     return run
 
 
-def redirected(method):
-    """What is sent, and the credentials, don't go to a host that the registry names under way."""
+def asks_who(c, rules):
+    """A proxy that is told user and password, which are for its own host only."""
+    p = c.proxy([{"name": "who", "times": 1, "status": 401, "headers": {"WWW-Authenticate": 'Basic realm="x"'}}, *rules])
+    c.env.update({"CI_REGISTRY": p.host, "CI_REGISTRY_USER": "ci", "CI_REGISTRY_PASSWORD": SECRET})
+    return p
+
+
+def no_credentials(p, other):
+    assert fired(p, "it") >= 1 and sent(other), "nothing went there"
+    assert any("authorization" in line["headers"] for line in p.lines)
+    assert not any("authorization" in line["headers"] for line in other.lines), "credentials went elsewhere"
+
+
+def elsewhere(tag, absolute):
+    """The registry keeps uploads on another host, and says so in the Location: the bytes go there, the credentials don't."""
     def run(c):
         other = c.proxy()
-        p = c.guarded([{"name": "it", "method": method, "path": "/uploads/", "redirect": f"http://{other.host}"}])
-        if method == "PATCH":
-            chunked()
-        r = c.push(p.host, "b" if method == "PATCH" else "s").ends(5, "host|redirect")
-        c.absent(upstream=c.w.bearer)
-        assert fired(p, "it") >= 1
-        assert not any("authorization" in line["headers"] for line in other.lines), f"credentials went elsewhere\n{r}"
-        assert not sent(other), f"bytes went elsewhere\n{r}"
+        host = other.host
+
+        p = asks_who(c, [])
+        p.rules.rules.append({"name": "it", "method": "POST", "path": "/uploads/", "host": host if absolute else "//" + host})
+        c.push(p.host, tag).ends(0)
+        c.whole(tag=tag)
+        no_credentials(p, other)
     return run
+
+
+def redirected(method, tag):
+    """The same by a redirect under way."""
+    def run(c):
+        other = c.proxy()
+        p = asks_who(c, [{"name": "it", "method": method, "path": "/uploads/.", "redirect": f"http://{other.host}"}])
+        c.push(p.host, tag).ends(0)
+        c.whole(tag=tag)
+        no_credentials(p, other)
+    return run
+
+
+def to_tls_and_back(c):
+    """From a host to one that isn't protected as it is, or that only this machine knows."""
+    other = c.proxy()
+    p = c.proxy([{"name": "it", "method": "POST", "path": "/uploads/", "set": {"Location": "http://registry.example/v2/x/blobs/uploads/1"}}])
+    c.push(p.host).ends(5, "registry.example")
+    c.absent()
+    assert not other.lines and fired(p, "it") >= 1
 
 
 # ---- what isn't a registry's answer ----
@@ -146,8 +173,6 @@ def odd_answer(method, path, rule, code, say="", tag="s"):
 def spoilt(method, tag, times, code):
     """Other bytes arrive than were sent: the registry sees it, and so does whoever asks us."""
     def run(c):
-        if method == "PATCH":
-            chunked()
         rule = {"name": "it", "method": method, "path": "/uploads/", "min": 10 * KIB, "flip": True}
         p = c.proxy([dict(rule, times=times) if times else rule], ["strict"])
         r = c.push(p.host, tag).ends(code, "sha256:|digest" if code else "")
@@ -166,7 +191,6 @@ def tokens(c, most):
 
 def short_lived(c):
     """Tokens hold 3 seconds, the upload takes much longer: a new one before each request that needs it, and no failures."""
-    chunked()
     p = c.guarded([{"name": "it", "method": "PATCH", "pace": 500 * KIB}], ["strict"])
     c.w.tokens.ttl, c.w.tokens.say, c.w.tokens.block = -57, 3, 30
     r = c.push(p.host, "b").ends(0)
@@ -212,7 +236,7 @@ def silent(method, path, rule, times, code, tag="s", limit=12.0):
     def run(c):
         p = c.proxy([dict(rule, name="it", method=method, path=path, **({"times": times} if times else {}))])
         r = c.push(p.host, tag)
-        r.ends(code, "" if code == 0 else r"moved|nothing|stalled|stood still|second")
+        r.ends(code, "" if r.code == 0 else r"moved|nothing|stalled|stood still|second")
         c.settled(r, tag=tag)
         assert fired(p, "it") >= 1
         assert r.seconds < limit, r
@@ -238,11 +262,16 @@ def register():
     case("push in chunks, OCI-Chunk-Min-Length", at_least, short=True)
     case("push in chunks, 413 above 1 MiB", at_most)
 
-    case("push, a Location on another host: nothing goes there", location(lambda o: f"http://{o.host}/v2/x/blobs/uploads/1", 5, "host"), short=True)
-    case("push, a Location on another host by //", location(lambda o: f"//{o.host}/v2/x/blobs/uploads/1", 5, "host"))
+    for tag in ("s", "b"):
+        case(f"push {tag}, a Location on another host: no credentials", elsewhere(tag, True), short=tag == "b")
+        case(f"push {tag}, a Location on another host by //: no credentials", elsewhere(tag, False))
+        for method in ("PUT", "PATCH")[: 1 + (tag == "b")]:
+            case(f"push {tag}, {method} is redirected to another host: no credentials", redirected(method, tag), short=tag == "b")
+    case("push, a Location without TLS on another machine", to_tls_and_back)
+    case("push, a Location with a user", location(lambda o: f"http://a:b@{o.host}/v2/x", 5))
+    case("push, a Location that is none", location(lambda o: "http://[", 5))
+    case("push, a Location of another kind", location(lambda o: "file:///etc/passwd", 5))
     case("push, no Location", location(lambda o: None, 5, "where"), short=True)
-    for method in ("POST", "PUT", "PATCH"):
-        case(f"push, {method} is redirected to another host", redirected(method), short=method == "PUT")
 
     for i, (method, path) in enumerate((("HEAD", "/manifests/1$"), ("HEAD", "/blobs/"), ("POST", "/uploads/"), ("PUT", "/uploads/"), ("PUT", "/manifests/"))):
         for status, code in ((403, 5), (502, 6), (404, 5)):
@@ -277,5 +306,5 @@ def register():
                                      ("PUT takes a little", "PUT", "/uploads/", {"deaf": 50 * KIB}), ("PUT drips its answer", "PUT", "/uploads/", {"drip": 0.3}),
                                      ("the manifest's PUT says nothing", "PUT", "/manifests/", {"hold": True})):
         case(f"push, {name} once", silent(method, path, rule, 1, 0), short=name == "PUT takes a little")
-        case(f"push, {name} for ever", silent(method, path, rule, None, 6))
+        case(f"push, {name} for ever", silent(method, path, rule, None, (0, 6) if name == "PUT drips its answer" else 6))
     assert SMALL < MIB

@@ -62,12 +62,6 @@ class Result:
         return self
 
 
-def knows(tool, variable):
-    """Whether the tool reads this variable."""
-    with open(os.path.join(BIN, tool), "rb") as f:
-        return variable.encode() in f.read()
-
-
 def wait_for(check, seconds=10.0):
     end = time.monotonic() + seconds
     while not (got := check()):
