@@ -139,7 +139,9 @@ static bool difference_se(
          ml_measure_psi_unit(b, metric, delong, y, &unit_b, &v);
     if (ok) {
         unit = unit_a > unit_b ? unit_a : unit_b;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && unit_a == unit_b; i++)
+            y[i] -= x[i];
+        for (size_t i = 0; i < n && unit_a != unit_b; i++)
             y[i] = ldexp(y[i], unit_b - unit) - ldexp(x[i], unit_a - unit);
         ok = ml_measure_se(a, ml_measure_squares(a, y), delong, &out->se, &out->interval_reason);
         if (ok)
