@@ -306,6 +306,7 @@ int ml_image_extend_manifest(const struct ml_image *base, const struct ml_image_
 
     ml_buf_add(&doc, base->manifest.raw.data, base->manifest.raw.len);
     set_str(&doc, "mediaType", ML_MT_MANIFEST);
+    drop(&doc, "subject"); /* what the base is attached to isn't what this is */
     desc_text(config, &part);
     put_back(&doc, "config", &part);
     take(&doc, "layers", "[]", &part);

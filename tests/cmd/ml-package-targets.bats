@@ -421,3 +421,70 @@ PY
     ml-package -q --format modelpack --add text:/m --compress gzip --out oci:mp:1 >mp.json
     grep -q 'weight.v1.tar+gzip' mp/blobs/sha256/*
 }
+
+@test "a registry that takes no such media type: 5 with the type, and what to do" {
+    refuses=$(proxy_start "$PWD" refuses "$REG" '[{"name": "type", "method": "PUT", "path": "/manifests/", "status": 400,
+        "headers": {"Content-Type": "application/json"},
+        "body": "{\"errors\":[{\"code\":\"MANIFEST_INVALID\",\"message\":\"manifest invalid\",\"detail\":\"unknown media type: application/vnd.cncf.model.config.v1+json\"}]}"}]')
+    run --separate-stderr ml-package -q --format modelpack --add m:/m --to "$refuses/eleven/a:1"
+    fails 5 "unknown media type: application/vnd.cncf.model.config.v1.json"
+    [[ "$stderr" == *"--format image"* ]]
+    run --separate-stderr ml-package -q --base scratch --add m:/m --to "$refuses/eleven/a:1"
+    [ "$status" -eq 5 ]
+    [[ "$stderr" != *"--format image"* ]]
+}
+
+@test "from an index in a registry or an archive comes the platform's image" {
+    py <<'PY'
+import images
+out, first = images.base("multi", tag=None)
+second = out.image(None, [images.tar(images.entry("lib/"))], config={"architecture": "arm64", "variant": "v8"})
+out.tag("1", {"schemaVersion": 2, "mediaType": images.INDEX, "manifests": [
+    {"mediaType": images.MANIFEST, "digest": first["digest"], "size": first["size"], "platform": {"os": "linux", "architecture": "amd64"}},
+    {"mediaType": images.MANIFEST, "digest": second["digest"], "size": second["size"], "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}}]})
+PY
+    skopeo copy -q --all --preserve-digests --dest-tls-verify=false oci:multi:1 "docker://$REG/multi/base:1"
+    tar -cf multi.tar -C multi blobs index.json oci-layout
+    for from in oci:multi:1 "$REG/multi/base:1" oci-archive:multi.tar:1; do
+        for platform in linux/amd64 linux/arm64 linux/arm64/v8; do
+            ml-package -q --base "$from" --platform $platform --add m:/lib/model --out oci:img:1 >card.json
+            py $platform <<'PY'
+import images, sys
+m, c = images.load("img", "1")
+assert "/".join([c["os"], c["architecture"], c.get("variant", "")]).startswith(sys.argv[1]), c
+name = "usr/lib/model" if c["architecture"] == "amd64" else "lib/model"
+assert any(e[0] == name for e in images.names("img", "1")), images.names("img", "1")
+PY
+        done
+        run --separate-stderr ml-package -q --base "$from" --platform linux/s390x --add m:/m --out oci:img:1
+        fails 3 "no image for linux/s390x"
+    done
+}
+
+@test "a layout has nothing of sources of which one changed" {
+    mkdir -p a b c && echo a >a/a && echo c >c/c && head -c 30000000 /dev/zero >b/b
+    # a file that grows as long as it takes
+    (while :; do echo x >>b/b; done) &
+    pid=$!
+    code=0
+    ml-package -q --base oci:base:1 --add a:/a --add b:/b --add c:/c --out oci:img:1 >card.json 2>err || code=$?
+    kill "$pid"
+    wait "$pid" || true
+    [ "$code" -eq 4 ]
+    grep -q "changed while it was being read" err
+    [ -z "$(ls -A img/blobs/sha256)" ]
+    [ "$(/usr/bin/python3 -c 'import json; print(json.load(open("img/index.json"))["manifests"])')" = "[]" ]
+}
+
+@test "what the base is attached to isn't what an image made from it is" {
+    py <<'PY'
+import images
+out, first = images.base("attached", tag=None)
+out.image("1", [images.tar(images.entry("lib/"))], manifest={"subject": dict(first, mediaType=images.MANIFEST)})
+PY
+    ml-package -q --base oci:attached:1 --add m:/m --out oci:img:1 >card.json
+    py <<'PY'
+import images
+assert "subject" in images.load("attached", "1")[0] and "subject" not in images.load("img", "1")[0]
+PY
+}
