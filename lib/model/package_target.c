@@ -122,5 +122,12 @@ int ml_package_target_tag(struct ml_package_job *j, struct ml_err *err)
         return ml_archive_out_commit(j->archive, j->ref.tag, err);
     if (j->tagged)
         return 0;
+    /* what took long to send may have been overtaken */
+    if (j->target == ML_PACKAGE_TO) {
+        int rc = check_tag(j, err);
+
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
+    }
     return j->to->ops->manifest_put(j->to, j->ref.tag, ML_MT_MANIFEST, j->manifest.data, j->manifest.len, err);
 }

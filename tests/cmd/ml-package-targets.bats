@@ -488,3 +488,44 @@ import images
 assert "subject" in images.load("attached", "1")[0] and "subject" not in images.load("img", "1")[0]
 PY
 }
+
+@test "a tag that came while the image was sent isn't moved" {
+    slow=$(proxy_start "$PWD" slow "$REG" '[{"name": "slow", "method": "PUT", "path": "/manifests/sha256", "delay": 2}]')
+    ml-package -q --base scratch --add m:/m --to "$slow/twelve/a:1" >card.json 2>err &
+    pid=$!
+    for ((i = 0; i < 200; i++)); do
+        grep -q '"PUT".*manifests/sha256' slow.requests 2>/dev/null && break
+        sleep 0.05
+    done
+    ml-package -q --base scratch --add m:/other --to "$REG/twelve/a:1" >other.json
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" -eq 1 ]
+    grep -q "already" err
+    [ "sha256:$(remote "$REG/twelve/a:1" | sha256sum | cut -d' ' -f1)" = "$(digest other.json)" ]
+}
+
+@test "killed at any point, a tag and an archive are as before or done, and a rerun ends right" {
+    head -c 3000000 /dev/urandom >m/big
+    ml-package -q --base "$REG/shop/base:1" --add m:/app/model --out oci:want:1 >want.json
+    echo before >a.tar
+    for ((i = 0; i < 12; i++)); do
+        for target in "--to $REG/thirteen/a:$i" "--archive a.tar:shop/x:1"; do
+            ml-package -q --base "$REG/shop/base:1" --add m:/app/model $target >card.json 2>/dev/null &
+            pid=$!
+            sleep "0.0$((RANDOM % 10))"
+            kill -9 "$pid" 2>/dev/null || true
+            wait "$pid" || true
+        done
+        if [ "$(head -c 6 a.tar)" != before ]; then
+            [ "$(skopeo inspect oci-archive:a.tar:1 | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["Digest"])')" = "$(digest want.json)" ]
+            echo before >a.tar
+        fi
+        ml-package -q --base "$REG/shop/base:1" --add m:/app/model --to "$REG/thirteen/a:$i" >card.json
+        [ "$(digest card.json)" = "$(digest want.json)" ]
+        [ "sha256:$(remote "$REG/thirteen/a:$i" | sha256sum | cut -d' ' -f1)" = "$(digest want.json)" ]
+    done
+    ml-package -q --base "$REG/shop/base:1" --add m:/app/model --archive a.tar:shop/x:1 >card.json
+    skopeo copy -q --preserve-digests oci-archive:a.tar:1 oci:back:1
+    [ "$(digest_of back 1)" = "$(digest want.json)" ]
+}
