@@ -16,6 +16,25 @@ const cJSON *gate_metric(const cJSON *section, const char *slice, const char *me
     return ml_json_get(ml_json_get(section, "metrics"), metric);
 }
 
+static void copy_number(cJSON *to, const cJSON *from, const char *key, const char *as)
+{
+    double x;
+    if (ml_json_num(from, key, &x))
+        ml_json_set_num(to, as, x);
+}
+
+void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSON *metric, double se)
+{
+    const cJSON *of = slice ? ml_json_get(ml_json_get(section, "slices"), slice) : section;
+    copy_number(rule, metric, "low", "low");
+    copy_number(rule, metric, "high", "high");
+    if (se > 0)
+        ml_json_set_num(rule, "se", se);
+    else
+        copy_number(rule, metric, "se", "se");
+    copy_number(rule, ml_json_get(metric, "n") ? metric : of, ml_json_get(metric, "n") ? "n" : "rows", "rows");
+}
+
 cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, enum ml_level level)
 {
     cJSON *rule = cJSON_CreateObject();
@@ -126,6 +145,8 @@ static int judge_absolute(struct gate_judge *j, const struct ml_metric_rule *m, 
         return 0;
     if (gate_same_direction(j, m, found))
         return -1;
+    if (strcmp(key, "candidate")) /* else the interval is the difference's */
+        gate_basis(rule, j->evaluation, m->slice, found, 0);
     if (bound)
         key = !strcmp(key, "candidate") ? "" : sign > 0 ? "low" : "high";
     if (!ml_json_num(found, key, &x)) {

@@ -24,6 +24,10 @@ struct gate_judge {
 /* A metric of a section, of all rows or of a slice; NULL when it isn't there. */
 const cJSON *gate_metric(const cJSON *section, const char *slice, const char *metric);
 
+/* Notes in the rule the interval, the standard error (`se`; the metric's own where that is 0) and the rows that a
+ * metric of a section rests on. */
+void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSON *metric, double se);
+
 /* A new rule at the end of the list; without a metric its name is `kind`. */
 cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, enum ml_level level);
 

@@ -52,6 +52,7 @@ static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *
         else if (c->has_interval)
             c->se = (c->high - c->low) / (2 * z);
     }
+    gate_basis(rule, j->comparison, m->slice, c->json, c->se);
     return 0;
 }
 

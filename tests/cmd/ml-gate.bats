@@ -639,3 +639,69 @@ PY
     [ "$(ml get gate.policy_changed gated.json)" = true ]
     [[ "$(ml-comment -q --card gated.json | head -n 1)" == *"⚠️ **The policy was changed**"* ]]
 }
+
+@test "--check reads the policy only" {
+    printf 'metrics:\n  accuracy: { min: 0.6 }\nslices:\n  a=b: { f1_macro: { max_drop: 0.1 } }\n' >p.yml
+    run --separate-stderr ml-gate --check p.yml </dev/null
+    [ "$status" -eq 0 ]
+    /usr/bin/python3 -c 'import json, sys
+c = json.loads(sys.argv[1])
+assert c["metrics"] == ["accuracy", "a=b.f1_macro"] and c["policy_digest"] == "sha256:" + sys.argv[2], c' "$output" "$(sha256sum p.yml | cut -d' ' -f1)"
+    printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
+    run -2 ml-gate --check p.yml
+    [[ "$output" == *"p.yml: line 2"* ]]
+    run -2 ml-gate --check --power p.yml
+    run -2 ml-gate --check --junit a.xml p.yml
+}
+
+@test "--power: what verdicts on such rows are worth" {
+    # se .006 on 1694 rows: the rates are those of the normal distribution
+    cat >p.yml <<'Y'
+metrics:
+  accuracy: { min: 0.60, must: not_regress, margin: 0.01, max_drop: .005 }
+  f1_macro: { must: improve, margin: 0.02 }
+  log_loss: { max_drop: { limit: 2%, on: bound } }
+Y
+    ml-gate -q --power p.yml --card "$TOP/tests/golden/compared.json" >power.json
+    /usr/bin/python3 - <<'PY'
+import json
+from statistics import NormalDist
+N, z = NormalDist(), NormalDist().inv_cdf(.975)
+p = json.load(open("power.json"))
+rules = {r["rule"]: r for r in p["rules"]}
+assert list(rules) == ["accuracy.must", "accuracy.max_drop", "f1_macro.must", "log_loss.max_drop"], rules
+def near(rule, key, want):
+    assert abs(rules[rule][key] - want) <= 5e-5 + 1e-9, (rule, key, rules[rule][key], want)
+near("accuracy.must", "neutral_fail_rate", 1 - N.cdf(.01 / .006 - z))
+near("accuracy.must", "missed_drop_rate", .025)
+near("accuracy.max_drop", "neutral_fail_rate", 1 - N.cdf(.005 / .006))
+near("accuracy.max_drop", "missed_drop_rate", .5)
+f1 = rules["f1_macro.must"]
+near("f1_macro.must", "neutral_fail_rate", .975)
+near("f1_macro.must", "missed_gain_rate", N.cdf(z - .02 / f1["se"]))
+log = rules["log_loss.max_drop"]
+near("log_loss.max_drop", "missed_drop_rate", .025)
+near("log_loss.max_drop", "neutral_fail_rate", 1 - N.cdf(log["drop"] / log["se"] - z))
+# with the rows that it names, one harmless change in ten fails
+for name, quantile in (("accuracy.must", z), ("accuracy.max_drop", 0), ("log_loss.max_drop", z)):
+    r = rules[name]
+    se = r["se"] * (r["rows"] / r["rows_needed"]) ** .5
+    assert abs(N.cdf(r["drop"] / se - quantile) - .9) < 1e-3, (name, r)
+PY
+    # no current model, no comparison: it says why there is nothing to tell
+    edit 'c["comparison"] = {"schema": "x", "current": None, "reason": "no current model"}'
+    run --separate-stderr ml-gate --power p.yml --card card.json
+    [ "$status" -eq 0 ]
+    /usr/bin/python3 -c 'import json, sys
+r = json.loads(sys.argv[1])["rules"][0]
+assert r["neutral_fail_rate"] is None and r["reason"] == "no current model", r' "$output"
+}
+
+@test "a rule says what it rests on" {
+    printf 'metrics:\n  accuracy: { min: 0.6, max_drop: 0.01 }\n' >p.yml
+    gate 0
+    is accuracy.min low 0.6377
+    is accuracy.max_drop low 0.0122
+    is accuracy.max_drop se 0.006
+    is accuracy.max_drop rows 1694
+}
