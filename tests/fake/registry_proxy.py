@@ -36,6 +36,7 @@ and has let `after` fitting requests pass is applied:
 --like makes Debian's registry behave like others do with upload sessions; more than one may be given:
   strict     a Location that isn't the newest of its session: 404; a Content-Range that doesn't go on where the session ends: 416
   stateless  GET of a session answers whatever its query says, with the newest Location (distribution 3, GitLab)
+  keeps      a PATCH that breaks, or whose client dies: what came of it is kept (distribution 3, GitLab)
   min=N      OCI-Chunk-Min-Length: N; another PATCH behind a shorter one: 400
   max=N      a PATCH of more than N bytes: 413
 Every request is a line of JSON in the log, with the name of the rule that fired, if one did, and `stale` where a Location was old.
@@ -45,6 +46,7 @@ import argparse
 import base64
 import http.client
 import http.server
+import io
 import json
 import os
 import re
@@ -350,6 +352,30 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         self.learn(answer.getheaders())
         raise Gone
 
+    def kept(self, rule):
+        """Passes a PATCH on when all of it is there, or all that there will be."""
+        data, gone = bytearray(), None
+        try:
+            for piece in self.pieces():
+                data += piece
+        except Gone as e:
+            gone = e
+        if gone and not data:
+            raise gone
+        if gone:
+            self.note(rule)
+        whole, self.rfile, self.got = self.rfile, io.BytesIO(bytes(data)), 0
+        self.expects = False
+        try:
+            answer = self.ask(declared=len(data))
+        finally:
+            self.rfile = whole
+        if gone:
+            answer.read()
+            self.learn(answer.getheaders())
+            raise gone
+        return answer
+
     def serve(self):
         self.rule = rule = self.server.rules.pick(self.command, self.path, self.headers)
         self.act, self.line, self.up, self.got, self.stale = rule or {}, None, None, 0, False
@@ -407,6 +433,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         act = self.act
         if "break" in act or "keep" in act:
             answer = self.upload(rule, "break" if "break" in act else "keep")
+        elif "keeps" in self.server.like and self.command == "PATCH":
+            answer = self.kept(rule)
         elif "take" in act:
             answer = self.ask(declared=min(act["take"], self.size))
             self.close_connection = True

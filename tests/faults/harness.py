@@ -5,6 +5,7 @@ all of them: the exit code, what is said, and what the registry holds in the end
 A case is a function of one argument, a Case; it fails by an assertion. Cases run in two processes, each with registries of its own.
 """
 import base64
+import ctypes
 import hashlib
 import http.client
 import json
@@ -151,7 +152,7 @@ class Case:
         self.w, self.shared = world, world.shared
         self.repo = f"shop/c{world.n}"
         self.dir = tempfile.mkdtemp(prefix="case.", dir=world.dir)
-        self.proxies, self.env = [], {}
+        self.proxies, self.env, self.mounted = [], {}, []
         self.w.tokens.ttl, self.w.tokens.say, self.w.tokens.block, self.w.tokens.failures = 300, 0, 0, 0
         self.w.tokens.lines.clear()
         self.realm_rules([])
@@ -159,6 +160,8 @@ class Case:
     def close(self):
         for p in self.proxies:
             p.stop()
+        for d in self.mounted:
+            subprocess.run(["umount", "-l", d], check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     # ---- servers ----
@@ -199,7 +202,7 @@ class Case:
             out, err = p.communicate()
             raise AssertionError(f"hangs: {Result(argv, 'none', '', err.decode(errors='replace'), time.monotonic() - since)}") from None
         r = Result(argv, p.returncode, out.decode(), err.decode(errors="replace"), time.monotonic() - since)
-        assert r.code >= 0 or r.code == -signal.SIGKILL, f"it died\n{r}"
+        assert r.code >= 0 or -r.code in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT), f"it died\n{r}"
         return r
 
     def run(self, *argv, env=None, limit=90):
@@ -224,6 +227,18 @@ class Case:
         env = {"CI_REGISTRY": p.host, "CI_REGISTRY_USER": "ci", "CI_REGISTRY_PASSWORD": SECRET} if upstream else None
         (push or self.push)(p.host, tag, to, env).ends(0)
         self.w.tokens.lines.clear()
+
+    def small_disk(self, size):
+        """A directory that holds so many bytes."""
+        if self.w.immovable:
+            raise Skip(f"nothing can be mounted here: {self.w.immovable}")
+        d = self.path("disk")
+        os.makedirs(d, exist_ok=True)
+        r = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", d], capture_output=True, check=False)
+        if r.returncode:
+            raise Skip(f"no tmpfs can be mounted here: {r.stderr.decode().strip()}")
+        self.mounted.append(d)
+        return d
 
     # ---- what a registry holds, read past our own tools ----
 
@@ -326,9 +341,21 @@ def run_one(world, index):
             c.close()
 
 
+def own_mounts():
+    """A mount name space of this process's own: what is mounted goes with it. Why not, where that isn't possible."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x00020000):  # CLONE_NEWNS
+        return os.strerror(ctypes.get_errno())
+    if libc.mount(None, b"/", None, 0x4000 | 0x40000, None):  # MS_REC | MS_PRIVATE
+        return os.strerror(ctypes.get_errno())
+    return None
+
+
 def worker(shared, todo, done):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, lambda *_: None)  # not ignored: the tools would inherit that
+    immovable = own_mounts()
     world = World(shared)
+    world.immovable = immovable
     try:
         while (index := todo.get()) is not None:
             done.put(run_one(world, index))

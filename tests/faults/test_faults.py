@@ -13,12 +13,14 @@ import sys
 sys.dont_write_bytecode = True
 import harness  # noqa: E402
 import cases_break  # noqa: E402
+import cases_disk  # noqa: E402
 import cases_download  # noqa: E402
+import cases_kill  # noqa: E402
 import cases_status  # noqa: E402
 import cases_together  # noqa: E402
 import cases_upload  # noqa: E402
 
-MODULES = (cases_status, cases_break, cases_upload, cases_download, cases_together)
+MODULES = (cases_status, cases_break, cases_upload, cases_download, cases_together, cases_disk, cases_kill)
 
 
 def main():
