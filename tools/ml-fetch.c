@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* ml-fetch: gets files, the card or the predictions of an image from a registry or a layout. */
+/* ml-fetch: gets files of an image, or what is attached to it, from a registry or a layout. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,8 +42,9 @@ static const struct ml_opt opts[] = {
 
 static const struct ml_cmd cmd = {
     .name = "ml-fetch",
-    .summary = "fetch files, the card or the predictions of an image",
-    .synopsis = "files REF --path PATH --to DIR [options]\ncard REF [options]\npredictions REF [options]",
+    .summary = "fetch files of an image, or what is attached to it",
+    .synopsis = "files REF --path PATH --to DIR [options]\ncard REF [options]\npredictions REF [options]\n"
+                "provenance REF [options]\nsbom REF [options]",
     .opts = opts,
     .examples = "ml-fetch files oci:build/image:1 --path /app/model --to fetched\n"
                 "ml-fetch card registry.example/shop/sections:production --optional\n"
@@ -182,10 +183,11 @@ static int to_stdout(FILE *from, struct ml_err *err)
     return ferror(from) ? ml_err_errno(err, ML_LOCAL, "cannot read a temporary file") : 0;
 }
 
-static int fetch_predictions(const struct cfg *cfg, struct subject *s, struct ml_err *err)
+static int fetch_attached(const struct cfg *cfg, struct subject *s, enum ml_attachment kind, struct ml_err *err)
 {
     struct spool sp = { .file = ML_OUTFILE_INIT };
-    char size[16];
+    const char *name = ml_attached_name(kind);
+    char size[16], *lacking = NULL;
     int rc = -1;
 
     if (cfg->common.out) {
@@ -195,33 +197,47 @@ static int fetch_predictions(const struct cfg *cfg, struct subject *s, struct ml
         ml_err_errno(err, ML_LOCAL, "cannot make a temporary file");
         goto out;
     }
-    rc = ml_attached_get(s->repo, &s->digest, ML_ATTACHED_PREDICTIONS, to_spool, &sp, err);
+    rc = ml_attached_get(s->repo, &s->digest, kind, to_spool, &sp, err);
     if (rc < 0)
         ml_err_wrap(err, "'%s'", cfg->common.args.v[1]);
-    if (rc == 1)
-        rc = missing(cfg, s, "no predictions are attached", err);
+    if (rc == 1) {
+        lacking = kind == ML_ATTACHED_PREDICTIONS ? ml_strdup("no predictions are attached")
+                                                  : ml_format("no %s is attached", name);
+        rc = missing(cfg, s, lacking, err);
+    }
     if (rc != 0)
         goto out;
     rc = sp.beside ? to_stdout(sp.beside, err) : ml_outfile_commit(&sp.file, err);
     if (rc == 0)
-        ml_tool_say(&cfg->common, "fetched predictions, %s, of %s", ml_size_format(sp.size, size), s->digest.s);
+        ml_tool_say(&cfg->common, "fetched %s, %s, of %s", name, ml_size_format(sp.size, size), s->digest.s);
 out:
+    free(lacking);
     ml_outfile_abort(&sp.file);
     if (sp.beside)
         fclose(sp.beside);
     return rc;
 }
 
+/* What is attached, and is passed on as it is. */
+static bool attached_kind(const char *what, enum ml_attachment *kind)
+{
+    for (*kind = ML_ATTACHED_PREDICTIONS; *kind <= ML_ATTACHED_SBOM; (*kind)++)
+        if (!strcmp(what, ml_attached_name(*kind)))
+            return true;
+    return false;
+}
+
 static int run(void *arg, struct ml_err *err)
 {
     struct cfg *cfg = arg;
     const char *what = cfg->common.args.v[0];
-    bool files = !strcmp(what, "files"), card = !strcmp(what, "card"), predictions = !strcmp(what, "predictions");
+    bool files = !strcmp(what, "files"), card = !strcmp(what, "card");
     struct subject s = { 0 };
+    enum ml_attachment kind = ML_ATTACHED_CARD;
     int rc = -1;
 
-    if (!files && !card && !predictions)
-        return ml_err_set(err, ML_USAGE, "'%s' is not one of files, card, predictions", what);
+    if (!files && !card && !attached_kind(what, &kind))
+        return ml_err_set(err, ML_USAGE, "'%s' is not one of files, card, predictions, provenance, sbom", what);
     if (files && (!cfg->path || !cfg->to))
         return ml_err_set(err, ML_USAGE, "files needs --path and --to");
     if (!files && (cfg->path || cfg->to || cfg->common.card))
@@ -230,7 +246,7 @@ static int run(void *arg, struct ml_err *err)
         return ml_err_set(err, ML_USAGE, "--max-size takes a number of bytes");
     rc = find(cfg, &s, err);
     if (rc == 0)
-        rc = files ? fetch_files(cfg, &s, err) : card ? fetch_card(cfg, &s, err) : fetch_predictions(cfg, &s, err);
+        rc = files ? fetch_files(cfg, &s, err) : card ? fetch_card(cfg, &s, err) : fetch_attached(cfg, &s, kind, err);
     ml_repo_close(s.repo);
     ml_ref_release(&s.ref);
     return rc < 0 ? -1 : 0; /* nothing yet, and that is fine */

@@ -39,6 +39,8 @@ static const struct ml_opt opts[] = {
     ROW("name", ML_OPT_STR, package.name, "NAME", "the model's name, for the card and the image"),
     ROW("version", ML_OPT_STR, package.version, "VERSION", "the model's version, for the card"),
     ROW("license", ML_OPT_STR, package.license, "SPDX", "the model's license, for the image"),
+    ROW("provenance", ML_OPT_FLAG, package.provenance, NULL, "attach how the image was made (SLSA)"),
+    ROW("sbom", ML_OPT_FLAG, package.sbom, NULL, "attach a list of what was added (CycloneDX)"),
     ML_OPT_CA_FILE,
     ML_OPT_AUTH_FILE,
     ML_OPT_PLAIN_HTTP,
@@ -129,6 +131,7 @@ static int run(void *arg, struct ml_err *err)
     rc = ml_card_start(&card, &cfg->common, err);
     if (rc == 1 && cfg->common.card)
         ml_err_set(err, ML_LOCAL, "no card on standard input");
+    cfg->package.card = &card;
     if (err->code || evaluated(&card, &model, err) < 0 || ml_package_make(&cfg->package, model, &done, err) < 0) {
         rc = -1;
         goto out;
@@ -140,6 +143,8 @@ static int run(void *arg, struct ml_err *err)
     rc = set_model(&card, cfg, err) < 0 ? -1 : ml_card_put(&card, &cfg->common, err);
     if (rc == 0)
         say(cfg, &done);
+    for (size_t i = 0; rc == 0 && i < done.says.n; i++)
+        ml_tool_say(&cfg->common, "%s", done.says.v[i]);
 out:
     ml_tool_progress_end(&cfg->progress);
     free(model);

@@ -43,16 +43,22 @@ void ml_hasher_add(struct ml_hasher *h, const void *p, size_t n)
 
 void ml_hasher_end(struct ml_hasher *h, struct ml_digest *out)
 {
-    static const char hex[] = "0123456789abcdef";
     unsigned char md[ML_SHA256_LEN];
-    char *s = out->s;
 
     ml_sha256_end(h->sha, md);
+    ml_digest_of(md, out);
+}
+
+void ml_digest_of(const unsigned char sha256[ML_SHA256_LEN], struct ml_digest *out)
+{
+    static const char hex[] = "0123456789abcdef";
+    char *s = out->s;
+
     memcpy(s, "sha256:", 7);
     s += 7;
-    for (size_t i = 0; i < sizeof md; i++) {
-        *s++ = hex[md[i] >> 4];
-        *s++ = hex[md[i] & 15];
+    for (size_t i = 0; i < ML_SHA256_LEN; i++) {
+        *s++ = hex[sha256[i] >> 4];
+        *s++ = hex[sha256[i] & 15];
     }
     *s = '\0';
 }

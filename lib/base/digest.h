@@ -25,6 +25,7 @@ void ml_hasher_reset(struct ml_hasher *h);
 void ml_hasher_add(struct ml_hasher *h, const void *p, size_t n);
 void ml_hasher_end(struct ml_hasher *h, struct ml_digest *out); /* then reset, so that it can serve again */
 
+void ml_digest_of(const unsigned char sha256[32], struct ml_digest *out); /* the notation of a hash that is there */
 void ml_digest_bytes(const void *p, size_t n, struct ml_digest *out);
 int ml_digest_file(const char *path, struct ml_digest *out, uint64_t *size, struct ml_err *err); /* size may be NULL */
 bool ml_digest_valid(const char *s);                                           /* exactly the notation above */

@@ -9,6 +9,7 @@
 
 static void release(struct ml_package_job *j)
 {
+    ml_file_sums_free(j->files); /* before the sources that it reads */
     ml_layers_abort(j->written);
     ml_archive_out_free(j->archive);
     ml_package_plan_release(j);
@@ -33,6 +34,7 @@ void ml_packaged_release(struct ml_packaged *p)
     cJSON_Delete(p->image);
     free(p->reference);
     ml_strs_release(&p->warnings);
+    ml_strs_release(&p->says);
     *p = (struct ml_packaged){ 0 };
 }
 
@@ -42,10 +44,14 @@ int ml_package_make(const struct ml_package *p, const char *model, struct ml_pac
     int rc = -1;
 
     *out = (struct ml_packaged){ 0 };
-    if (ml_package_options(&j, err) == 0 && ml_package_scan(&j, err) == 0 && ml_package_base_open(&j, err) == 0 &&
-        ml_package_target_open(&j, err) == 0 && ml_package_base_names(&j, err) == 0 && ml_package_plan(&j, err) == 0 &&
-        ml_package_target_put(&j, model, err) == 0)
+    if (ml_package_options(&j, err) < 0 || ml_package_scan(&j, err) < 0)
+        goto out;
+    ml_package_attest_begin(&j);
+    if (ml_package_base_open(&j, err) == 0 && ml_package_target_open(&j, err) == 0 &&
+        ml_package_base_names(&j, err) == 0 && ml_package_plan(&j, err) == 0 &&
+        ml_package_target_put(&j, model, err) == 0 && ml_package_attest(&j, err) == 0)
         rc = ml_package_target_tag(&j, err);
+out:
     release(&j);
     if (rc < 0)
         ml_packaged_release(out);

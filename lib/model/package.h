@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "data/json.h"
+#include "model/card.h"
 
 struct ml_package {
     const char *base; /* a reference, or "scratch"; may be NULL for a ModelPack artifact */
@@ -28,6 +29,8 @@ struct ml_package {
     struct ml_strs env, labels;   /* "NAME=VALUE" */
     const char *entrypoint, *cmd; /* one word, or a JSON array of them; NULL: the base's */
     const char *user, *workdir;
+    bool provenance, sbom;      /* attach how it was made, and a list of what was added; not to an archive */
+    const struct ml_card *card; /* what these two say of run and evaluation; may be NULL */
     void (*log)(void *ctx, const char *line); /* a line a request, or NULL */
     void *log_ctx;
     void (*progress)(void *ctx, uint64_t done, uint64_t size); /* as in oci/copy.h, or NULL */
@@ -42,6 +45,7 @@ struct ml_packaged {
     uint64_t pushed, mounted;
     cJSON *image; /* the card's section; owned */
     struct ml_strs warnings;
+    struct ml_strs says; /* what became of attachments, as far as a person should know */
 };
 
 /* Makes the image. `model` (NULL: nobody asks) is the tree digest that one of the sources must have (evaluation.model):

@@ -91,6 +91,9 @@ static int parse_target(struct ml_package_job *j, struct ml_err *err)
     if (!!p->out + !!p->to + !!p->archive != 1)
         return ml_err_set(err, ML_USAGE, "one of --out, --to and --archive says where the image goes");
     j->target = p->out ? ML_PACKAGE_OUT : p->to ? ML_PACKAGE_TO : ML_PACKAGE_ARCHIVE;
+    if (p->archive && (p->provenance || p->sbom))
+        return ml_err_set(
+            err, ML_USAGE, "an archive holds an image and nothing that is attached: no --provenance, --sbom");
     if (p->archive)
         return parse_archive(j, err);
     if (ml_ref_parse(p->out ? p->out : p->to, &j->ref, err) < 0)

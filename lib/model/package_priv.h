@@ -8,6 +8,7 @@
 
 #include "model/package.h"
 #include "model/package_source.h"
+#include "oci/file_sums.h"
 #include "oci/image.h"
 #include "oci/layer_out.h"
 #include "oci/pack.h"
@@ -53,6 +54,10 @@ struct ml_package_job {
     struct ml_layer_out *made;
     size_t nmade, made_cap;
 
+    /* package_attest.c */
+    struct ml_file_sums *files;
+    int64_t started;
+
     /* package_image.c */
     struct ml_buf config, manifest;
     struct ml_desc config_desc, manifest_desc;
@@ -92,6 +97,10 @@ struct ml_repo *ml_package_repo_new(struct ml_package_job *j);
 int ml_package_target_open(struct ml_package_job *j, struct ml_err *err);
 int ml_package_target_put(struct ml_package_job *j, const char *model, struct ml_err *err);
 int ml_package_target_tag(struct ml_package_job *j, struct ml_err *err);
+
+/* Starts what can go on beside the rest; and attaches what is to be attached, once the image is there. */
+void ml_package_attest_begin(struct ml_package_job *j);
+int ml_package_attest(struct ml_package_job *j, struct ml_err *err);
 
 /* Calls fn(ctx, i) for all i < n, in up to `threads` threads; the error of the lowest i that failed. */
 int ml_package_parallel(
