@@ -180,6 +180,8 @@ static int covers(const char *key, const char *host, const char *path)
     char *named;
     bool same;
 
+    if (!key) /* of a list, where an object should be */
+        return -1;
     if (!strncmp(key, "https://", 8))
         key += 8;
     else if (!strncmp(key, "http://", 7))

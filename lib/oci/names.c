@@ -169,7 +169,7 @@ static bool sound(const struct ml_names *n)
 
     c.end = c.p + n->text.len;
     while (get_entry(&c, &path, &link, &e))
-        if (!normal(e.path) || !strchr("0125?", (int)e.type) || (e.type == ML_TAR_SYMLINK && !*e.link))
+        if (!normal(e.path) || !e.type || !strchr("0125?", (int)e.type) || (e.type == ML_TAR_SYMLINK && !*e.link))
             c.bad = true;
     ml_buf_release(&path);
     ml_buf_release(&link);
