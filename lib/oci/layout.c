@@ -7,18 +7,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/lock.h"
 #include "data/json.h"
 
 #define INDEX_MAX ((size_t)64 << 20)
-#define CHUNK     ((size_t)256 << 10)
-#define FLUSH     ((uint64_t)16 << 20) /* the disk starts writing while we still hash */
-#define STALE     86400                /* seconds after which a temporary file has no writer any more */
+#define STALE     86400 /* seconds after which a temporary file has no writer any more */
 #define REF_NAME  "org.opencontainers.image.ref.name"
 #define VERSION   "{\"imageLayoutVersion\":\"1.0.0\"}"
 #define EMPTY     "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_INDEX "\",\"manifests\":[]}"
@@ -201,22 +199,6 @@ static void desc_format(
     ml_buf_adds(out, "}}");
 }
 
-static int lock(const char *dir, struct ml_err *err)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return ml_err_errno(err, ML_LOCAL, "cannot open '%s'", dir);
-    while (flock(fd, LOCK_EX) < 0) {
-        if (errno == EINTR)
-            continue;
-        ml_err_errno(err, ML_LOCAL, "cannot lock '%s'", dir);
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 static int layout_manifest_put(
     struct ml_repo *r, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err)
 {
@@ -225,7 +207,8 @@ static int layout_manifest_put(
     struct ml_blobout *b = NULL;
     struct ml_digest digest;
     char *path = ml_format("%s/index.json", dir);
-    int fd = -1, rc = -1;
+    struct ml_lock lock = ML_LOCK_INIT;
+    int rc = -1;
 
     if (ml_blobout_open(r, &b, err) < 0 || ml_blobout_add(b, p, n, err) < 0 ||
         ml_blobout_commit(b, &digest, NULL, err) < 0)
@@ -235,15 +218,14 @@ static int layout_manifest_put(
         goto out;
     }
     desc_format(media_type, &digest, n, tag, &desc);
-    fd = lock(dir, err);
-    if (fd < 0 || index_read(dir, &text, err) < 0 || index_edit(dir, &text, tag, &desc, &out, err) < 0)
+    if (ml_lock_dir(&lock, dir, err) < 0 || index_read(dir, &text, err) < 0 ||
+        index_edit(dir, &text, tag, &desc, &out, err) < 0)
         goto out;
     rc = text.len == out.len && !memcmp(text.data, out.data, out.len)
              ? 0
              : ml_file_write(path, out.data, out.len, 0644, err);
 out:
-    if (fd >= 0)
-        close(fd);
+    ml_lock_release(&lock);
     ml_blobout_free(b);
     ml_buf_release(&text);
     ml_buf_release(&desc);
@@ -327,9 +309,9 @@ static int check_foreign(const char *dir, struct ml_err *err)
 }
 
 /* Removes temporary files that a killed writer left long ago. */
-static void sweep(const char *blobs)
+static void sweep(const char *dir)
 {
-    DIR *d = opendir(blobs);
+    DIR *d = opendir(dir);
     struct dirent *e;
     struct stat st;
 
@@ -348,12 +330,10 @@ static int create(const char *dir, struct ml_err *err)
 {
     char *blobs = ml_format("%s/blobs/sha256", dir), *version = ml_format("%s/oci-layout", dir),
          *index = ml_format("%s/index.json", dir);
-    int fd = -1, rc = -1;
+    struct ml_lock lock = ML_LOCK_INIT;
+    int rc = -1;
 
-    if (ml_mkdirs(dir, err) < 0)
-        goto out;
-    fd = lock(dir, err);
-    if (fd < 0)
+    if (ml_mkdirs(dir, err) < 0 || ml_lock_dir(&lock, dir, err) < 0)
         goto out;
     if (!ml_layout_is(dir) &&
         (check_foreign(dir, err) < 0 || ml_file_write(version, VERSION, strlen(VERSION), 0644, err) < 0))
@@ -363,10 +343,10 @@ static int create(const char *dir, struct ml_err *err)
     if (ml_mkdirs(blobs, err) < 0)
         goto out;
     sweep(blobs);
+    sweep(dir);
     rc = 0;
 out:
-    if (fd >= 0)
-        close(fd);
+    ml_lock_release(&lock);
     free(blobs);
     free(version);
     free(index);

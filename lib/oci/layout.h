@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* An OCI image layout on disk (image-spec v1.1, image-layout.md): what it can beyond struct ml_repo_ops. Blobs appear
- * under their digest only when they are whole and synced; index.json is replaced atomically, under a lock (flock on the
- * directory), so that writers at the same time lose nothing and a killed one leaves the layout as it was, or done.
+ * under their digest only when they are whole and synced; index.json is replaced atomically, under a lock
+ * (base/lock.h), so that writers at the same time lose nothing and a killed one leaves the layout as it was, or done.
  * Members of index.json that aren't ours stay as they are. */
 #ifndef ML_OCI_LAYOUT_H
 #define ML_OCI_LAYOUT_H
