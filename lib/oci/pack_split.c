@@ -62,7 +62,7 @@ static size_t find_parent(const struct split *s, const char *path, const struct 
 {
     const char *slash = strrchr(path, '/');
     struct ml_tar_item key = { 0 };
-    const struct ml_tar_item *k = &key, *const *found;
+    const struct ml_tar_item *k = &key, *const * found;
     char *dir;
 
     if (!slash || n == 0)
