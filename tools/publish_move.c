@@ -73,18 +73,29 @@ int publish_promote(struct job *j, struct ml_err *err)
 int publish_rollback(struct job *j, struct ml_err *err)
 {
     bool print = j->cfg->print;
-    char *s;
+    struct ml_digest to = { "" };
+    size_t before;
+    char *s = NULL, *why;
     int rv;
 
     if (open_tag(j, !print, false, err))
         return -1;
-    rv = ml_rollback_run(&j->place, print, &j->ref.digest, err);
-    if (rv)
-        return rv < 0 ? -1 : ml_err_set(err, ML_NO, "'%s': nothing to roll back to", j->operand);
-    s = ml_ref_format(&j->ref, ML_REF_DIGEST);
-    ml_tool_say(&j->cfg->common, "%s %s %s", j->ref.tag, print ? "would go back to" : "is back at", s);
-    rv = print ? ml_tool_put(&j->cfg->common, s, strlen(s), err)
-               : publish_put_json(j, ml_promotion_json(&j->place.history.v[j->place.history.n - 1]), err);
+    before = j->place.history.n;
+    rv = ml_rollback_run(&j->place, print, &to, &why, err);
+    if (rv < 0)
+        return -1;
+    if (!rv) {
+        j->ref.digest = to;
+        s = ml_ref_format(&j->ref, ML_REF_DIGEST);
+        ml_tool_say(&j->cfg->common, "%s %s %s", j->ref.tag, print ? "would go back to" : "is back at", s);
+    }
+    if (!print)
+        rv = publish_put_json(j, ml_rollback_json(&j->place, before, &to, why), err);
+    else
+        rv = s ? ml_tool_put(&j->cfg->common, s, strlen(s), err) : 0;
+    if (!rv && why)
+        rv = ml_err_set(err, ML_NO, "'%s': %s", j->operand, why);
+    free(why);
     free(s);
     return rv;
 }

@@ -18,8 +18,9 @@ int publish_push(struct job *j, struct ml_err *err)
     p->predictions = cfg->predictions;
     p->to = &to;
     p->bare = rv == 1;
-    if (ml_publication_push(p, err))
-        return -1;
+    rv = ml_publication_push(p, err);
+    if (rv)
+        return rv < 0 || ml_card_put(&j->card, &cfg->common, err) ? -1 : ml_err_set(err, ML_NO, "%s", p->refused);
     ml_tool_say(&cfg->common, "%s: %s sent, %s mounted%s%s", p->reference, ml_size_format(p->pushed, sent),
         ml_size_format(p->mounted, mounted), p->tags.n ? ", tagged " : "", p->tags.n ? p->tags.v[0] : "");
     publish_say(j, &p->says);

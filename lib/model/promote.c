@@ -248,7 +248,7 @@ static int find_card(struct ml_place *place, const struct ml_digest *card, struc
     return card->s[0] ? place->repo->ops->manifest_head(place->repo, card->s, out, err) : 1;
 }
 
-int ml_rollback_run(struct ml_place *place, bool check, struct ml_digest *to, struct ml_err *err)
+int ml_rollback_run(struct ml_place *place, bool check, struct ml_digest *to, char **why, struct ml_err *err)
 {
     struct ml_promotion record = { .action = ml_strdup("rollback") };
     struct ml_manifest m = { 0 };
@@ -257,6 +257,9 @@ int ml_rollback_run(struct ml_place *place, bool check, struct ml_digest *to, st
     size_t i;
     int rv = ml_history_previous(&place->history, &place->current, &i, err), has_card;
 
+    *why = NULL;
+    if (rv == 1)
+        *why = ml_strdup("nothing to roll back to");
     if (rv)
         goto out;
     then = &place->history.v[i];
@@ -273,10 +276,21 @@ int ml_rollback_run(struct ml_place *place, bool check, struct ml_digest *to, st
     record.data = then->data ? ml_strdup(then->data) : NULL;
     rv = write_both(place, &record, &m, has_card ? NULL : &card, err);
     if (rv == 1)
-        rv = ml_err_set(err, ML_NO, "'%s': " MOVED, place->history.tag);
+        *why = ml_strdup(MOVED);
 out:
     ml_promotion_release(&record);
     ml_desc_release(&card);
     ml_manifest_release(&m);
     return rv;
+}
+
+cJSON *ml_rollback_json(const struct ml_place *place, size_t before, const struct ml_digest *to, const char *why)
+{
+    struct ml_promotion none = { .action = (char *)(uintptr_t) "rollback", .from = place->current, .to = *to };
+    const struct ml_history *h = &place->history;
+    cJSON *v = ml_promotion_json(h->n > before ? &h->v[h->n - 1] : &none);
+
+    if (why)
+        ml_json_set_str(v, "refused", why);
+    return v;
 }

@@ -49,7 +49,12 @@ int ml_promote_run(struct ml_place *place, struct ml_promote *p, struct ml_err *
 void ml_promote_release(struct ml_promote *p);
 
 /* Goes back to the last different image that was in place (ml_history_previous): 0 with *to filled, and unless `check`
- * the record written and the tag moved; 1 when there is nothing to go back to. */
-int ml_rollback_run(struct ml_place *place, bool check, struct ml_digest *to, struct ml_err *err);
+ * the record written and the tag moved. 1 with *why, owned, when there is nothing to go back to or somebody else has
+ * just moved the tag. */
+int ml_rollback_run(struct ml_place *place, bool check, struct ml_digest *to, char **why, struct ml_err *err);
+
+/* A rollback as a document, owned: its record (the history's last, when it has more than `before`), and why it came to
+ * nothing, or NULL. */
+cJSON *ml_rollback_json(const struct ml_place *place, size_t before, const struct ml_digest *to, const char *why);
 
 #endif

@@ -156,10 +156,12 @@ struct target {
     bool tagged; /* the tag is there, and names this image */
 };
 
-static int check_tag(struct target *t, const struct ml_digest *image, bool move, struct ml_err *err)
+/* Whether the tag may be set: 0, 1 with p->refused, -1. */
+static int check_tag(struct ml_publication *p, struct target *t, struct ml_err *err)
 {
     struct ml_desc d = { 0 };
     bool same;
+    char *name;
     int rv;
 
     if (!t->ref.tag)
@@ -167,16 +169,17 @@ static int check_tag(struct target *t, const struct ml_digest *image, bool move,
     rv = t->repo->ops->manifest_head(t->repo, t->ref.tag, &d, err);
     if (rv < 0)
         return -1;
-    same = rv == 0 && ml_digest_eq(&d.digest, image);
-    if (rv == 0 && !same && !move) {
-        ml_err_set(err, ML_NO, "the tag names %s already, and push never overwrites; 'ml-publish tag' moves a tag",
-            d.digest.s);
-        ml_desc_release(&d);
-        return -1;
-    }
+    same = rv == 0 && ml_digest_eq(&d.digest, &p->digest);
     t->tagged = same;
+    if (rv == 0 && !same && !p->move) {
+        name = ml_ref_format(&t->ref, ML_REF_TAG);
+        p->refused =
+            ml_format("'%s': the tag names %s already, and push never overwrites; 'ml-publish tag' moves a tag", name,
+                d.digest.s);
+        free(name);
+    }
     ml_desc_release(&d);
-    return 0;
+    return p->refused ? 1 : 0;
 }
 
 static int target_ref(
@@ -208,10 +211,19 @@ static int targets_open(struct target *t, const struct ml_publication *p, const 
         if (t[i].first && ml_publication_open(&t[i].ref, true, &p->log, &t[i].repo, err))
             return wrap_ref(&t[i].ref, ML_REF_TAG, err);
     }
-    for (size_t i = 0; i < p->to->n; i++)
-        if (check_tag(&t[i], &o->m.desc.digest, p->move, err))
-            return wrap_ref(&t[i].ref, ML_REF_TAG, err);
     return 0;
+}
+
+static int check_tags(struct ml_publication *p, struct target *t, struct ml_err *err)
+{
+    int rv = 0;
+
+    for (size_t i = 0; !rv && i < p->to->n; i++) {
+        rv = check_tag(p, &t[i], err);
+        if (rv < 0)
+            wrap_ref(&t[i].ref, ML_REF_TAG, err);
+    }
+    return rv;
 }
 
 static void targets_release(struct target *t, size_t n)
@@ -224,13 +236,15 @@ static void targets_release(struct target *t, size_t n)
     free(t);
 }
 
-static int send_image(struct ml_publication *p, struct origin *o, struct target *t, struct ml_err *err)
+static int send_image(
+    struct ml_publication *p, const struct origin *o, const struct target *t, bool thorough, struct ml_err *err)
 {
     const struct ml_repo *bases[] = { o->base, NULL };
     struct ml_copy c = { .from = o->repo,
         .to = t->repo,
         .bases = bases,
         .own = &o->own,
+        .thorough = thorough,
         .progress = p->progress,
         .progress_ctx = p->progress_ctx };
 
@@ -377,16 +391,83 @@ static int attach_card(struct ml_publication *p, const struct origin *o, const s
     return 0;
 }
 
-/* What took long to send may have been overtaken: the tag is looked at again. */
-static int set_tag(const struct origin *o, struct target *t, bool move, struct ml_err *err)
+/* Nothing was sent, or at least a tag wasn't set. */
+static void fill_refused(struct ml_publication *p)
 {
+    cJSON *v = p->reference ? ml_card_get(p->card, "publication", NULL) : cJSON_CreateObject();
+
+    if (!p->reference) {
+        ml_json_set_str(v, "reference", NULL);
+        ml_json_set_str(v, "digest", p->digest.s);
+        ml_json_set_int(v, "pushed", 0);
+        ml_json_set_int(v, "mounted", 0);
+    }
+    ml_json_set_array(v, "tags");
+    for (size_t i = 0; i < p->tags.n; i++)
+        add_tag(cJSON_GetObjectItemCaseSensitive(v, "tags"), p->tags.v[i]);
+    ml_json_set_str(v, "refused", p->refused);
+    ml_card_set(p->card, "publication", v);
+}
+
+static int put_tag(const struct origin *o, const struct target *t, struct ml_err *err)
+{
+    return t->repo->ops->manifest_put(t->repo, t->ref.tag, o->m.desc.media_type, o->m.raw.data, o->m.raw.len, err);
+}
+
+/* 0, 1 with p->refused, -1. */
+static int set_tag(struct ml_publication *p, const struct origin *o, struct target *t, struct ml_err *err)
+{
+    struct ml_err why = ML_ERR_INIT;
+    int rv;
+
     if (!t->ref.tag || t->tagged)
         return 0;
-    if (!move && check_tag(t, &o->m.desc.digest, move, err))
-        return -1;
-    if (t->tagged)
-        return 0;
-    return t->repo->ops->manifest_put(t->repo, t->ref.tag, o->m.desc.media_type, o->m.raw.data, o->m.raw.len, err);
+    rv = p->move ? 0 : check_tag(p, t, err); /* has somebody else set it meanwhile? */
+    if (rv || t->tagged)
+        return rv;
+    rv = put_tag(o, t, &why);
+    if (rv && why.detail == ML_REPO_BLOB) /* the manifest was there, but not all that it names */
+        rv = send_image(p, o, t, true, &why) || put_tag(o, t, &why) ? -1 : 0;
+    if (rv && err)
+        *err = why;
+    return rv;
+}
+
+static int set_tags(struct ml_publication *p, const struct origin *o, struct target *t, struct ml_err *err)
+{
+    for (size_t i = 0; i < p->to->n; i++) {
+        int rv = set_tag(p, o, &t[i], err);
+
+        if (rv < 0)
+            wrap_ref(&t[i].ref, ML_REF_TAG, err);
+        if (rv) { /* what the card says was set is what was */
+            for (size_t k = i; rv == 1 && k < p->to->n; k++)
+                if (t[k].ref.tag && p->tags.n)
+                    free(p->tags.v[--p->tags.n]);
+            return rv;
+        }
+    }
+    return 0;
+}
+
+static int publish(struct ml_publication *p, const struct origin *o, struct target *t, const struct ml_digest *want,
+    struct ml_err *err)
+{
+    size_t i;
+
+    for (i = 0; i < p->to->n; i++)
+        if (t[i].first && send_image(p, o, &t[i], false, err))
+            goto fail;
+    for (i = 0; i < p->to->n; i++)
+        if (t[i].first && attach_parts(p, o, &t[i], i == 0, want, err))
+            goto fail;
+    fill_card(p, t);
+    for (i = 0; i < p->to->n; i++)
+        if (t[i].first && attach_card(p, o, &t[i], err))
+            goto fail;
+    return set_tags(p, o, t, err);
+fail:
+    return wrap_ref(&t[i].ref, ML_REF_TAG, err);
 }
 
 int ml_publication_push(struct ml_publication *p, struct ml_err *err)
@@ -394,7 +475,6 @@ int ml_publication_push(struct ml_publication *p, struct ml_err *err)
     struct origin o = { 0 };
     struct target *t = ml_calloc(p->to->n, sizeof *t);
     struct ml_digest want;
-    size_t i;
     int rv = -1;
 
     if (p->predictions && ml_publication_predictions(p->card, &want, err))
@@ -402,24 +482,13 @@ int ml_publication_push(struct ml_publication *p, struct ml_err *err)
     if (origin_open(&o, p, err) || targets_open(t, p, &o, err))
         goto out;
     p->digest = o.m.desc.digest;
-    find_base(&o, p);
-    for (i = 0; i < p->to->n; i++)
-        if (t[i].first && send_image(p, &o, &t[i], err))
-            goto fail;
-    for (i = 0; i < p->to->n; i++)
-        if (t[i].first && attach_parts(p, &o, &t[i], i == 0, &want, err))
-            goto fail;
-    fill_card(p, t);
-    for (i = 0; i < p->to->n; i++)
-        if (t[i].first && attach_card(p, &o, &t[i], err))
-            goto fail;
-    for (i = 0; i < p->to->n; i++)
-        if (set_tag(&o, &t[i], p->move, err))
-            goto fail;
-    rv = 0;
-    goto out;
-fail:
-    wrap_ref(&t[i].ref, ML_REF_TAG, err);
+    rv = check_tags(p, t, err);
+    if (!rv) {
+        find_base(&o, p);
+        rv = publish(p, &o, t, &want, err);
+    }
+    if (rv == 1)
+        fill_refused(p);
 out:
     targets_release(t, p->to->n);
     origin_release(&o);
@@ -429,6 +498,7 @@ out:
 void ml_publication_release(struct ml_publication *p)
 {
     free(p->reference);
+    free(p->refused);
     ml_strs_release(&p->tags);
     ml_strs_release(&p->says);
     cJSON_Delete(p->attachments);

@@ -27,7 +27,7 @@ struct ml_publication {
     const char *image;       /* where it is, NULL: where the card says */
     const char *predictions; /* a file, or NULL */
     const struct ml_strs
-        *to;   /* references; a tag that names another image already is refused (ML_NO): this never overwrites ... */
+        *to;   /* references; a tag that names another image already is refused: this never overwrites ... */
     bool move; /* ... unless that is what is wanted; then a bare tag is one in the image's own repository, too */
     struct ml_publication_log log;
     void (*progress)(void *ctx, uint64_t done, uint64_t size); /* as in oci/copy.h */
@@ -40,12 +40,15 @@ struct ml_publication {
     cJSON *attachments;  /* owned: what became of them in the first repository (ml_attached_json), the card's own aside;
                             NULL for none */
     struct ml_strs says; /* what a person should know of them */
+    char *refused;       /* why a tag wasn't set, owned; NULL where all were */
 };
 
 /* Adds what became of an attachment to `list` (made where it is NULL; may be NULL itself) and, where something is
  * amiss, a line to `says`. */
 void ml_publication_note(const struct ml_attached *a, cJSON **list, struct ml_strs *says);
 
+/* 0, or 1 with p->refused when a tag names another image: then all that has to be said is in the card, too; -1. A tag
+ * is looked at before anything is sent, and again before it is set. */
 int ml_publication_push(struct ml_publication *p, struct ml_err *err);
 void ml_publication_release(struct ml_publication *p);
 

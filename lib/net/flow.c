@@ -150,6 +150,11 @@ bool ml_flow_stalled(struct ml_transfer *x, uint64_t down, uint64_t up)
     int64_t moved = (int64_t)(down + up);
     double now = ml_clock_monotonic(), since = now - x->pace.looked, limit = x->h->stall;
 
+    if (atomic_load(&x->h->cancelled)) {
+        x->failed = true;
+        ml_err_set(x->err, ML_OK, "stopped");
+        return true;
+    }
     x->pace.looked = now;
     x->pace.ran += since < LOOK_MAX ? since : LOOK_MAX;
     if (part != x->pace.part || (double)(moved - x->pace.moved) >= PACE * x->h->stall) {

@@ -16,6 +16,7 @@
 #define REDIRECTS  10
 #define WAIT_MAX   60.0  /* a Retry-After beyond it isn't waited for */
 #define WAIT_TOTAL 180.0 /* all pauses of a request, or since it moved last, together */
+#define NAP        0.2   /* of a pause, in which nobody looks whether it still makes sense */
 #define MOVED      ((uint64_t)64 << 10)
 #define WARNINGS   16 /* different ones that are passed on, each this long at most: */
 #define WARN_MAX   300
@@ -235,8 +236,14 @@ bool ml_http_pause(struct ml_http *h, const struct ml_http_res *res, int n, doub
     if (*waited + wait > WAIT_TOTAL)
         return false;
     *waited += wait;
-    ml_clock_sleep(wait);
-    return true;
+    for (double left = wait; left > 0 && !atomic_load(&h->cancelled); left -= NAP)
+        ml_clock_sleep(left < NAP ? left : NAP);
+    return !atomic_load(&h->cancelled);
+}
+
+void ml_http_cancel(struct ml_http *h, bool yes)
+{
+    atomic_store(&h->cancelled, yes);
 }
 
 static bool is_redirect(int status)
@@ -331,6 +338,10 @@ int ml_http_send(struct ml_http *h, const struct ml_http_req *req, struct ml_htt
     for (int n = 0;; n++) {
         uint64_t before = x.got;
 
+        if (atomic_load(&h->cancelled)) {
+            ml_err_set(x.err, ML_OK, "stopped");
+            goto out;
+        }
         free(x.url);
         x.url = ml_strdup(req->url);
         if (try_once(&x, &outcome))

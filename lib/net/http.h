@@ -119,6 +119,10 @@ void ml_http_res_release(struct ml_http_res *res);
  * ML_USAGE for a URL that isn't one or must be https, or the error of the sink or source. */
 int ml_http_send(struct ml_http *h, const struct ml_http_req *req, struct ml_http_res *res, struct ml_err *err);
 
+/* Ends, from another thread, all that is under way: ml_http_send gives -1 with the code ML_OK, as whoever cancels has
+ * the error that counts; waits are cut short. So does what comes later, until it is called with false. */
+void ml_http_cancel(struct ml_http *h, bool yes);
+
 /* Before attempt n + 1 of something that its caller repeats (n from 0): waits as long as an answer's Retry-After (of
  * 408, 429 and 5xx) or a growing pause says, with jitter on either. `waited` sums up (0 at first). False, at once, when
  * it has been tried often enough or the wait would be too long. */

@@ -5,6 +5,7 @@
 #define ML_NET_TRANSFER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "net/http.h"
 
@@ -20,6 +21,7 @@ struct ml_http {
     int retries;
     double stall; /* seconds */
     double pause; /* before the first retry */
+    atomic_bool cancelled;
 
     pthread_mutex_t lock; /* of the rest */
     unsigned seed;        /* of the jitter */

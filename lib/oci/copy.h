@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Copying an image between repositories, byte for byte: blobs first, the manifest last, nothing sent that is there
- * already. */
+/* Copying an image between repositories, byte for byte: several blobs at once, the manifest last, nothing sent that is
+ * there already. */
 #ifndef ML_OCI_COPY_H
 #define ML_OCI_COPY_H
 
@@ -11,11 +11,13 @@
 #include "oci/repo.h"
 
 struct ml_copy {
-    struct ml_repo *from, *to;
+    struct ml_repo *from, *to; /* two that were opened, also where they are the same place */
     const struct ml_repo *const
         *bases; /* repositories that may have blobs to mount, beside `from`; NULL-terminated, may be NULL */
     const struct ml_strs *own; /* digests of layers that are new, so that nobody has them to mount; may be NULL */
-    /* Told how much of a blob has been sent: first with done 0, at last with all of it; NULL: nobody wants to know. */
+    bool thorough; /* look at each blob, also below a manifest that is there: a registry may have lost some of them */
+    /* Told how much has been sent of all that has to be: first done 0, at last all of it; from several threads, one at
+     * a time. NULL: nobody wants to know. */
     void (*progress)(void *ctx, uint64_t done, uint64_t size);
     void *progress_ctx;
     /* what it came to, in bytes */
@@ -24,7 +26,8 @@ struct ml_copy {
 
 /* Makes the manifest or index `m` (of from) with everything below it appear in `to`, stored by its digest; tags are the
  * caller's. A manifest that is there already is taken to be whole: registries refuse manifests whose blobs they don't
- * have. */
+ * have. When something fails all that is under way stops, and of several errors the gravest is told: what isn't what it
+ * should be before what can't be read before what is refused before who can't be reached. */
 int ml_copy_image(struct ml_copy *c, const struct ml_manifest *m, struct ml_err *err);
 
 #endif

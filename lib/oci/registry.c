@@ -431,6 +431,14 @@ static void registry_close(struct ml_repo *repo)
     free(r);
 }
 
+static void registry_cancel(struct ml_repo *repo, bool yes)
+{
+    struct ml_registry *r = self(repo);
+
+    if (!connect_first(r, NULL))
+        ml_http_cancel(r->http, yes);
+}
+
 static const struct ml_repo_ops ops = {
     .manifest_head = manifest_head,
     .manifest_get = manifest_get,
@@ -441,6 +449,7 @@ static const struct ml_repo_ops ops = {
     .blob_put = ml_registry_blob_put,
     .blob_mount = ml_registry_blob_mount,
     .tags = tags,
+    .cancel = registry_cancel,
     .close = registry_close,
 };
 

@@ -85,6 +85,9 @@ struct ml_repo_ops {
     /* All tags that start with `prefix`, in byte order, reading no more pages than needed. A missing repository has
      * none. */
     int (*tags)(struct ml_repo *r, const char *prefix, struct ml_strs *out, struct ml_err *err);
+    /* Ends, from another thread, what is under way, and what comes until it is called with false: -1 with the code
+     * ML_OK, as whoever cancels has the error that counts. NULL: nothing here takes long. */
+    void (*cancel)(struct ml_repo *r, bool yes);
     void (*close)(struct ml_repo *r);
 };
 

@@ -352,3 +352,99 @@ assert len(p) == len(set(p)) > 9, p'
     grep -q "GET .*: 204" stderr
     grep -q "PUT .*: 400" stderr
 }
+
+# layers LAYOUT TAG BYTES ...: an image with a layer of each size
+layers() {
+    local dir=$1 tag=$2 n=0
+    shift 2
+    [ -e "$dir" ] || umoci init --layout "$dir"
+    umoci new --image "$dir:$tag"
+    for size; do
+        rm -rf files && mkdir files
+        head -c "$size" /dev/urandom >files/f$((++n))
+        umoci insert --image "$dir:$tag" files /app/$n >/dev/null
+    done
+}
+
+@test "several blobs at once, each of them once, the manifest last" {
+    export ML_UPLOAD_CHUNK=67108864
+    layers img four 200000 200000 200000 200000
+    faulty '[{"name": "slow", "method": "PUT", "path": "/blobs/", "delay": 1.5}]'
+    start=$SECONDS
+    IMG=img push "$P/$N:1" four
+    ends 0 sent
+    [ $((SECONDS - start)) -le 6 ]
+    [ "$(fired "$PWD" proxy slow)" -eq 5 ]
+    /usr/bin/python3 -c '
+import json
+r = [json.loads(l) for l in open("proxy.requests")]
+puts = [x["path"] for x in r if x["method"] == "PUT"]
+assert all("/blobs/" in x for x in puts[:5]) and all("/manifests/" in x for x in puts[5:]), puts
+assert len({x.split("digest=")[1] for x in puts[:5]}) == 5, puts'
+    faulty '[]'
+    IMG=img push "$P/$N:2" four
+    [ "$(requests 'r["method"] != "HEAD"')" -eq 1 ]
+}
+
+@test "one that fails stops the others, and the gravest error is told" {
+    export ML_UPLOAD_CHUNK=67108864
+    layers img four 1000000 1000000 1000000 50000
+    small=$(find img/blobs/sha256 -size +40k -size -60k)
+    printf x | dd of="$small" bs=1 seek=20000 conv=notrunc status=none
+    faulty '[{"name": "slow", "method": "PUT", "min": 500000, "pace": 30000}]'
+    start=$SECONDS
+    IMG=img push "$P/$N:1" four
+    ends 4 "isn't blob sha256:${small##*/}"
+    [ $((SECONDS - start)) -le 20 ]
+    [ "$(grep -c "PUT .*/blobs/.*: Operation was aborted" stderr)" -ge 1 ]
+    ! grep -q manifests/1 <(grep '"PUT"' proxy.requests)
+}
+
+@test "an index whose images have layers in common: each blob is sent once" {
+    layers img one 50000 50000
+    umoci tag --image img:one two
+    umoci config --image img:two --no-history --config.label x=y
+    /usr/bin/python3 - <<'PY'
+import hashlib, json, os
+index = json.load(open("img/index.json"))
+names = {m["annotations"]["org.opencontainers.image.ref.name"]: m for m in index["manifests"]}
+both = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{k: names[n][k] for k in ("mediaType", "digest", "size")} for n in ("one", "two")]}
+raw = json.dumps(both).encode()
+hex = hashlib.sha256(raw).hexdigest()
+open("img/blobs/sha256/" + hex, "wb").write(raw)
+index["manifests"].append({"mediaType": both["mediaType"], "digest": "sha256:" + hex, "size": len(raw), "annotations": {"org.opencontainers.image.ref.name": "both"}})
+json.dump(index, open("img/index.json", "w"))
+PY
+    faulty '[]'
+    IMG=img push "$P/$N:1" both
+    ends 0 sent
+    [ "$(requests 'r["method"] == "PUT" and "/blobs/" in r["path"]')" -eq 4 ]
+    [ "sha256:$(skopeo inspect --raw --tls-verify=false "docker://$OPEN/$N:1" | sha256sum | cut -d' ' -f1)" = "$(digest_of img both)" ]
+    skopeo copy -q --all --src-tls-verify=false "docker://$OPEN/$N:1" oci:back:1
+    # and between two registries, through us
+    ml-publish push -q --image "$OPEN/$N:1" "oci:through:1" </dev/null >out.json
+    [ "$(digest_of through 1)" = "$(digest_of img both)" ]
+}
+
+@test "from one registry to another, in pieces" {
+    layers img big 20000000 300000
+    IMG=img push "$OPEN/$N:1" big
+    ends 0 sent
+    other=$(registry_start "$PWD" other)
+    export ML_UPLOAD_CHUNK=3000000
+    run --separate-stderr ml-publish push --image "$OPEN/$N:1" "$other/x:1" </dev/null
+    ends 0 sent
+    [ "sha256:$(skopeo inspect --raw --tls-verify=false "docker://$other/x:1" | sha256sum | cut -d' ' -f1)" = "$(digest_of img big)" ]
+    skopeo copy -q --src-tls-verify=false "docker://$other/x:1" oci:back:1
+    umoci unpack --rootless --image back:1 bundle
+}
+
+@test "a manifest that the registry has, but a blob of it that it lost: the blob is sent again" {
+    push "$OPEN/$N:1"
+    arrived "$N"
+    curl -sS -X DELETE "http://$OPEN/v2/$N/blobs/$LAYER" >/dev/null
+    push "$OPEN/$N:2"
+    arrived "$N"
+    skopeo copy -q --src-tls-verify=false "docker://$OPEN/$N:2" oci:back:1
+}

@@ -162,6 +162,18 @@ push_never_overwrites() {
     run --separate-stderr ml-publish push --image "oci:$IMG:b" "$R:a-1" </dev/null
     fails 1 "never overwrites"
     tag_is a-1 a
+    printf '%s\n' "$output" >out.json
+    [ "$(value publication.refused out.json | grep -c "a-1': the tag names $(digest_of "$IMG" a) already")" -eq 1 ]
+    [ "$(value publication.tags out.json)" = "[]" ]
+    [ "$(value publication.reference out.json)" = null ]
+    [ "$(value publication.digest out.json)" = "$(digest_of "$IMG" b)" ]
+    # the card's other sections stay
+    card b >b.json
+    run --separate-stderr ml-publish push --card b.json "$R:b-1" "$R:a-1" -o out.json
+    fails 1 "never overwrites"
+    [ "$(value gate.passed out.json)" = true ]
+    [ "$(value publication.tags out.json)" = "[]" ]
+    ! tags | grep -qx b-1
 }
 @test "push never overwrites a tag (registry)" { push_never_overwrites registry; }
 @test "push never overwrites a tag (layout)" { push_never_overwrites layout; }
@@ -363,8 +375,62 @@ rolled_back() {
     place registry
     run --separate-stderr ml-publish rollback "$R:production"
     fails 1 "nothing to roll back to"
+    printf '%s\n' "$output" >r.json
+    [ "$(value record r.json)" = null ]
+    [ "$(value action r.json)" = rollback ]
+    [ "$(value refused r.json)" = "nothing to roll back to" ]
+    run --separate-stderr ml-publish rollback --print "$R:production"
+    fails 1 "nothing to roll back to"
+    [ -z "$output" ]
     ml-publish history "$R:production" >h.json
     [ "$(value records h.json)" = "[]" ]
+}
+
+@test "a rollback while somebody else moves the tag: 1, and the document says so" {
+    place registry
+    promoted a
+    promoted b "$(digest_of "$IMG" a)"
+    published c
+    proxy=$(proxy_start "$PWD" slow "$REG" '[{"name": "slow", "method": "GET", "path": "/manifests/sha256:", "times": 1, "delay": 3}]')
+    ml-publish rollback -q "$proxy/${R#*/}:production" >r.json 2>err 3>&- &
+    pid=$!
+    for _ in $(seq 100); do
+        grep -q '"fired": "slow"' slow.requests && break
+        sleep 0.05
+    done
+    ml-publish tag -q "$R:c-1" production </dev/null >out.json
+    rc=0
+    wait $pid || rc=$?
+    servers_stop "$PWD"
+    [ $rc -eq 1 ]
+    grep -q "moved by somebody else" err
+    [[ "$(value refused r.json)" == *"moved by somebody else"* ]]
+    [ "$(value record r.json)" = null ]
+    [ "$(value from r.json)" = "$(digest_of "$IMG" b)" ]
+    [ "$(value to r.json)" = "$(digest_of "$IMG" a)" ]
+    tag_is production c
+}
+
+@test "a push of a tag that somebody else sets meanwhile: 1, and it isn't overwritten" {
+    place registry
+    proxy=$(proxy_start "$PWD" slow "$REG" '[{"name": "slow", "method": "PUT", "path": "/blobs/", "times": 1, "delay": 3}]')
+    ml-publish push -q --image "oci:$IMG:a" "$proxy/${R#*/}:x" "$proxy/${R#*/}:y" </dev/null >out.json 2>err 3>&- &
+    pid=$!
+    for _ in $(seq 100); do
+        grep -q '"fired": "slow"' slow.requests && break
+        sleep 0.05
+    done
+    ml-publish push -q --image "oci:$IMG:b" "$R:y" </dev/null >b.json
+    rc=0
+    wait $pid || rc=$?
+    servers_stop "$PWD"
+    [ $rc -eq 1 ]
+    grep -q "never overwrites" err
+    [ "$(value publication.tags out.json)" = '["x"]' ]
+    [[ "$(value publication.refused out.json)" == *"never overwrites"* ]]
+    [[ "$(value publication.reference out.json)" == "$proxy/"*"@$(digest_of "$IMG" a)" ]]
+    tag_is x a
+    tag_is y b
 }
 
 @test "history sees a tag that was moved by other means" {
@@ -460,7 +526,7 @@ rolled_back() {
         kill -9 $pid
         wait $pid || true
         servers_stop "$PWD"
-        [ "$(fired "$PWD" slow slow)" -eq 1 ]
+        [ "$(fired "$PWD" slow slow)" -ge 1 ] # several blobs at once
         [ ! -s out.json ]
         ! tags 2>/dev/null | grep -qx a-1
     done
@@ -528,12 +594,12 @@ promoted_at_the_same_time() {
     head -c 40000000 /dev/zero >big
     ml-package -q --base "oci:$IMG:a" --add big:/app/big --out oci:big.img:1 -o card.json
     ml-publish push --image oci:big.img:1 "$R:1" </dev/null >out.json 2>log
-    [ "$(grep -c "^sending 40.0 MB$" log)" -eq 1 ]
-    [ "$(grep -cE "^sent 40.0 MB in [0-9.]+ s, [0-9.]+ [kMG]B/s$" log)" -eq 1 ]
+    [ "$(grep -c "^sending 40.1 MB$" log)" -eq 1 ]
+    [ "$(grep -cE "^sent 40.1 MB in [0-9.]+ s, [0-9.]+ [kMG]B/s$" log)" -eq 1 ]
     [ "$(wc -l <log)" -eq 3 ]
     ml-publish push -q --image oci:big.img:1 "$R/q:1" </dev/null >out.json 2>log
     [ ! -s log ]
     script -qec "ml-publish push --image oci:big.img:1 $R/tty:1 -o out.json" /dev/null </dev/null >terminal
-    grep -q "% of 40.0 MB" terminal
-    grep -q "sent 40.0 MB" terminal
+    grep -q "% of 40.1 MB, [0-9.]* [kMG]*B/s" terminal
+    grep -q "sent 40.1 MB" terminal
 }

@@ -478,7 +478,7 @@ CARD
         as ci "$P"
         run --separate-stderr ml-publish push -q --image "$P/$N:1" oci:copy:1 </dev/null
         fails 5 "401"
-        [ "$(fired "$PWD" store who)" -eq 1 ]
+        [ "$(fired "$PWD" store who)" -ge 1 ]
         [ "$(requests store '"authorization" in r["headers"]')" -eq 0 ]
         [ ! -s "$TOKEN_LOG" ]
     done
@@ -517,7 +517,7 @@ CARD
         as ci "$P"
         push a "$P/$N:1"
         ends 5 "401"
-        [ "$(fired "$PWD" store who)" -eq 1 ]
+        [ "$(fired "$PWD" store who)" -ge 1 ]
         [ "$(requests store '"authorization" in r["headers"]')" -eq 0 ]
         [ ! -s "$TOKEN_LOG" ]
     done
@@ -696,7 +696,7 @@ PY
         P=$(proxy_start "$PWD" proxy "$OPEN" "[{\"name\": \"away\", \"method\": \"POST\", \"set\": {\"Location\": \"$where\"}}]" --tls "$PWD/cert.pem" "$PWD/key.pem")
         https_proxy=http://$(connect_start "$PWD" connect "$P") push a "registry.example/$N:1"
         ends 5 "isn't protected by TLS|inside this network|not a usable URL"
-        [ "$(fired "$PWD" proxy away)" -eq 1 ]
+        [ "$(fired "$PWD" proxy away)" -ge 1 ]
         ! grep -v "CONNECT registry.example:443" connect.requests
         servers_stop "$PWD"
     done
