@@ -402,6 +402,27 @@ def smoke_failure(r):
     r.write("smoke.jsonl", FILES["smoke.jsonl"])
 
 
+def signed_release(r):
+    """with a pair of keys only what the pipeline signed is promoted"""
+    key, trusted = os.path.join(r.dir, "signing.key"), os.path.join(r.checkout, "signing.pub")
+    r.tool("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
+    r.tool("openssl", "pkey", "-in", key, "-pubout", "-out", trusted)
+    before = r.digest("production")
+    r.extra = {"ML_SIGNING_KEY": key}
+    r.write("params.json", '{"cut": 0.004}\n')
+    codes = r.run(MAIN, trusted_key="signing.pub")
+    expect(codes["staging"] == 0 and codes["production"] == 1, f"{codes}")
+    expect("it isn't signed" in r.log[-1][1] and r.digest("production") == before, "unsigned, not promoted")
+    all_pass(r.run(MAIN, signing_key="$ML_SIGNING_KEY", trusted_key="signing.pub"))
+    r.extra = {}
+    digest = r.card("publish", "publication.digest")
+    expect(r.digest("production") == digest and r.left("publish", "card.json"), "signed, promoted")
+    r.tool("ml-publish", "verify", "--key", trusted, f"{r.registry}@{digest}")
+    for kind in ("provenance", "sbom"):
+        expect(json.loads(r.tool("ml-fetch", kind, f"{r.registry}:production")), kind)
+    r.write("params.json", '{"cut": 0.005}\n')
+
+
 def rollback(r):
     """rollback deploys and tags the release before, and the same pipeline cannot promote over it"""
     before = r.digest("production")
@@ -417,7 +438,7 @@ def rollback(r):
 
 TURNS = [
     first_release, merge_request_better, second_release, worse_is_stopped, broken_training,
-    old_model_does_not_run, data_changed, model_moved, production_moves, tampered, access_refused, registry_away, from_a_fork, smoke_failure, rollback,
+    old_model_does_not_run, data_changed, model_moved, production_moves, tampered, access_refused, registry_away, from_a_fork, smoke_failure, signed_release, rollback,
 ]
 
 
