@@ -388,7 +388,7 @@ static enum ml_outcome outcome(const struct ml_transfer *x, CURLcode rc)
 /* Whether an option wasn't taken. */
 static bool set_all(struct ml_transfer *x, CURL *c, struct curl_slist *headers)
 {
-    bool bad = set_transport(x, c) | set_body(x, c);
+    bool bad = set_transport(x, c) || set_body(x, c);
 
     SET(CURLOPT_HTTPHEADER, headers);
     return bad;

@@ -261,7 +261,7 @@ static int apply_whiteout(
         return ml_err_set(err, ML_LOCAL, "the layer has a malformed deletion '%s'", path);
     if (!in || in->type != ML_TAR_DIR)
         return 0;
-    if (!strcmp(name, OPAQUE + strlen(WHITEOUT)))
+    if (!strcmp(name, &OPAQUE[strlen(WHITEOUT)]))
         return prune(fs, in, layer, err);
     n = child(fs, in, name, strlen(name));
     return n ? hide(fs, n, layer, err) : 0;
