@@ -93,6 +93,8 @@ static int spawn(const char *file, const char *const *argv, const struct pipes *
     for (int i = 0; i < 3 && !e; i++)
         e = posix_spawn_file_actions_adddup2(&files, p->its[i], i);
     if (!e)
+        e = posix_spawn_file_actions_addclosefrom_np(&files, 3); /* libcurl's connections */
+    if (!e)
         e = posix_spawn(pid, file, &files, &attr, (char *const *)(uintptr_t)argv, environ);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);

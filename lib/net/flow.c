@@ -131,6 +131,9 @@ int64_t ml_flow_read(struct ml_transfer *x, char *p, size_t n)
         n = (size_t)left;
     if (!n)
         return 0;
+    /* libcurl has waited a second for it: once, not with each of a blob's chunks */
+    if (x->expects && !x->sent && x->res->status != 100)
+        atomic_store(&x->h->mute, true);
     got = x->req->source->read(x->req->source->ctx, x->sent, p, n, x->err);
     if (got == 0)
         got = ml_err_set(x->err, ML_LOCAL, "the data ends after %llu of %llu bytes", (unsigned long long)x->sent,

@@ -29,6 +29,9 @@
  * All requests are HTTP/1.1: each that is under way has a connection of its own, which is what large transfers side by
  * side want, and any connection serves any next request.
  *
+ * Before a large body (from 1 MiB) the server is asked whether it wants it (Expect: 100-continue), so that a 401
+ * doesn't cost the body; one that doesn't answer within a second isn't asked again.
+ *
  * Time. A transfer that moves has no limit. It is broken, and tried again, when in ML_STALL seconds it has neither come
  * to its next part (sent all, first line of the answer, end) nor moved 1000 bytes for each of them; time in which this
  * side was held up doesn't count. Between the last byte that was sent and the answer a server may hash and store what

@@ -330,8 +330,8 @@ static struct curl_slist *make_headers(struct ml_transfer *x)
     }
     if (!type)
         add_line(&list, "Content-Type:"); /* libcurl would say that it is a form */
-    add_line(
-        &list, (req->source ? req->source_len : req->body_len) >= EXPECT_FROM ? "Expect: 100-continue" : "Expect:");
+    x->expects = (req->source ? req->source_len : req->body_len) >= EXPECT_FROM && !atomic_load(&x->h->mute);
+    add_line(&list, x->expects ? "Expect: 100-continue" : "Expect:");
     if (req->credential && ml_url_same_origin(req->url, x->url))
         add_line(&list, req->credential);
     if (req->from || req->len || x->got) {

@@ -23,6 +23,8 @@ struct ml_http {
     double pause; /* before the first retry */
     atomic_bool cancelled;
 
+    atomic_bool mute; /* a server was asked for 100 Continue and kept silent: nobody is asked again */
+
     pthread_mutex_t lock; /* of the rest */
     unsigned seed;        /* of the jitter */
     struct ml_strs warned;
@@ -56,8 +58,9 @@ struct ml_transfer {
         double ran, at; /* seconds this attempt has run, when the last mark was made */
         double looked;  /* monotonic */
     } pace;
-    bool failed; /* a callback has set err */
-    bool enough; /* a callback stopped the transfer because nothing more is wanted */
+    bool expects; /* 100 Continue */
+    bool failed;  /* a callback has set err */
+    bool enough;  /* a callback stopped the transfer because nothing more is wanted */
     bool stalled;
 };
 

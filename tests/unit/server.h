@@ -53,7 +53,7 @@ static void *server_connection(void *arg)
                 goto out;
         head[n] = 0;
         length = strstr(head, "Content-Length: ");
-        if (strstr(head, "100-continue"))
+        if (strstr(head, "100-continue") && !strstr(head, "/mute"))
             say(fd, "HTTP/1.1 100 x\r\n\r\n", 18);
         atomic_fetch_add(&server.requests, 1);
         more = server.serve(fd, head, length ? strtoull(length + 16, NULL, 10) : 0);

@@ -77,7 +77,7 @@ static bool serve(int fd, const char *head, uint64_t size)
     arg = *h == '/' ? strtoull(h + 1, NULL, 10) : 0;
     if (!strcmp(path, "bytes"))
         return send_bytes(fd, arg);
-    if (!strcmp(path, "take")) {
+    if (!strcmp(path, "take") || !strcmp(path, "mute")) {
         snprintf(number, sizeof number, "%llu", (unsigned long long)take_bytes(fd, size));
         ml_clock_sleep((double)arg / 1000);
         return answer(fd, 201, "", number);
@@ -369,6 +369,20 @@ static void may_hash(void **state)
     assert_int_equal(none.err.code, ML_UNREACHABLE);
 }
 
+/* no 100 Continue: waited for once */
+static void asks_the_mute_once(void **state)
+{
+    struct call c = { .h = *state, .method = "PUT", .path = "/mute", .send = 2000000 };
+
+    call(&c);
+    assert_int_equal(strtoull(c.body, NULL, 10), 2000000);
+    assert_true(c.seconds > 0.9);
+    c.rounds = 5;
+    call(&c);
+    assert_int_equal(strtoull(c.body, NULL, 10), 2000000);
+    assert_true(c.seconds < 0.9);
+}
+
 static void bad_variables(void **state)
 {
     static const char *const bad[] = { "0", "-1", "1e9", "soon", "nan", "0.01" };
@@ -440,6 +454,7 @@ int main(void)
         TEST(one_fails_alone),
         TEST(stands_still),
         TEST(may_hash),
+        TEST(asks_the_mute_once),
         TEST(bad_variables),
         TEST(warnings_once),
     };
