@@ -3,6 +3,8 @@
 #include "net/transfer.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #include "net/url.h"
 
 #define CONNECT_LIMIT 15L /* seconds */
+#define UNSENT_MAX    (256 << 10)
 #define EXPECT_FROM   ((uint64_t)1 << 20)
 #define KEEP          16 /* connections, and handles, that stay when nobody uses them */
 
@@ -241,6 +244,18 @@ static int on_progress(void *x, curl_off_t dltotal, curl_off_t dlnow, curl_off_t
     return ml_flow_stalled(x, (uint64_t)dlnow, (uint64_t)ulnow);
 }
 
+/* What the kernel keeps of an upload, beyond what is on its way, doesn't move for us though it does for the server:
+ * with the megabytes that it takes by itself a slow line looks like one that stands still. */
+static int on_socket(void *ctx, curl_socket_t s, curlsocktype purpose)
+{
+    int most = UNSENT_MAX;
+
+    (void)ctx;
+    (void)purpose;
+    setsockopt(s, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most); /* without it, it is as it was */
+    return CURL_SOCKOPT_OK;
+}
+
 /* ---- one attempt ---- */
 
 #define SET(opt, value) (bad |= curl_easy_setopt(c, opt, value) != CURLE_OK)
@@ -260,6 +275,7 @@ static bool set_transport(struct ml_transfer *x, CURL *c)
     SET(CURLOPT_CONNECTTIMEOUT, CONNECT_LIMIT);
     SET(CURLOPT_TIMEOUT_MS, (long)(x->req->timeout * 1000));
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
     /* on a connection that it used before libcurl sends again by itself when it closes without an answer, a POST too */
     SET(CURLOPT_FRESH_CONNECT, x->req->once ? 1L : 0L);
     /* refused while libcurl still has the buffer of a transfer that found no host: it is as large */

@@ -243,6 +243,15 @@ def silent(method, path, rule, times, code, tag="s", limit=12.0):
     return run
 
 
+def slow_but_moves(c):
+    """Slow isn't broken: it takes many times as long as nothing may move, and what the kernel has taken doesn't count as sent."""
+    c.env.update({"ML_UPLOAD_CHUNK": str(64 * MIB), "ML_STALL": "2"})
+    p = c.proxy([{"name": "it", "method": "PUT", "path": "/uploads/", "min": MIB, "pace": 500 * KIB}])
+    r = c.push(p.host, "b").ends(0)
+    assert r.seconds > 6 and fired(p, "it") == 1, r
+    c.whole(tag="b")
+
+
 def register():
     case("push in chunks: in order, each with its range, no byte twice", in_chunks, short=True)
     said = '{"errors": [{"code": "UNSUPPORTED", "message": "no chunks"}]}'
@@ -307,4 +316,5 @@ def register():
                                      ("the manifest's PUT says nothing", "PUT", "/manifests/", {"hold": True})):
         case(f"push, {name} once", silent(method, path, rule, 1, 0), short=name == "PUT takes a little")
         case(f"push, {name} for ever", silent(method, path, rule, None, (0, 6) if name == "PUT drips its answer" else 6))
+    case("push, slow but it moves", slow_but_moves)
     assert SMALL < MIB
