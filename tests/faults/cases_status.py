@@ -34,6 +34,13 @@ def push_mounted(c, p):
     return r
 
 
+def package_to(c, p):
+    """The layer is made while it is sent, again for each try."""
+    r = c.run("ml-package", "-v", "--base", "scratch", "--add", f"{c.shared.model('b')}:/m", "--to", f"{p.host}/{c.repo}:1")
+    c.settled(r, tag="b", upstream=p.upstream)
+    return r
+
+
 def fetch(c, p):
     c.published(upstream=p.upstream if p.upstream == c.w.bearer else None)
     r = c.fetch(p.host)
@@ -103,6 +110,10 @@ STEPS = (
     Step("push in chunks, GET of the session", push_big, "GET", "/uploads/", {404: 0, 403: (0, 5), 401: (0, 5), 413: (0, 5)}, end=(0, 6),
          before=[BROKEN]),
     Step("push in chunks, closing PUT", push_big, "PUT", "/uploads/.*" + LAYER),
+    Step("package --to, HEAD blob", package_to, "HEAD", "/blobs/sha256:", {404: 0}, many=2),
+    Step("package --to, PATCH", package_to, "PATCH", "/uploads/", {403: (0, 5), 404: 0, 413: (0, 5)}, end=(0, 6)),
+    Step("package --to, closing PUT", package_to, "PUT", "/uploads/.*" + LAYER),
+    Step("package --to, PUT of the tag", package_to, "PUT", "/manifests/1$"),
     Step("fetch, GET manifest", fetch, "GET", "/manifests/1$"),
     Step("fetch, GET blob", fetch, "GET", "/blobs/sha256:", {404: (4, 5)}),
     Step("fetch a card, GET its manifest", fetch_card, "GET", "/manifests/sha256-"),
@@ -233,7 +244,7 @@ def register():
         case(f"{s.name}: 429 with Retry-After: 0", asked_to_wait(s, 429, 0), short=i % 6 == 1)
         case(f"{s.name}: 503 with Retry-After: 1", asked_to_wait(s, 503, 1), short=i == 4)
         case(f"{s.name}: 503 with Retry-After: 3600", asked_to_wait(s, 503, 3600), short=i % 6 == 5)
-        if s.do in (push, push_big, fetch):
+        if s.do in (push, push_big, package_to, fetch):
             case(f"{s.name}: 401 once, with a challenge", unauthorized_once(s), short=i % 3 == 0)
             case(f"{s.name}: 401 for ever, with a challenge", unauthorized_for_ever(s), short=i % 5 == 4)
     for do in (push, fetch):
