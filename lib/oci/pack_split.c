@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "oci/pack.h"
 #include "oci/tar_view.h"
 
@@ -201,12 +200,12 @@ static void cut_all(struct split *s, uint64_t limit)
 static int too_many(struct split *s, uint64_t limit, size_t max, struct ml_err *err)
 {
     size_t n = s->ncuts;
-    char want[16];
 
     while (s->ncuts > max && limit < UINT64_MAX / 2)
-        cut_all(s, limit += limit / 4 + ML_TAR_BLOCK);
-    return ml_err_set(err, ML_USAGE, "'%s' would become %zu layers, and an image can have %zu more: split at %s",
-        s->t->src, n, max, ml_size_format(limit, want));
+        cut_all(s, limit = (limit / 4 * 5 / 1000000 + 1) * 1000000);
+    return ml_err_set(err, ML_USAGE,
+        "'%s' would become %zu layers, and an image can have %zu more: --split %lluM would do", s->t->src, n, max,
+        (unsigned long long)(limit / 1000000));
 }
 
 static void count_item(void *ctx, size_t item)

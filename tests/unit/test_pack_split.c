@@ -259,7 +259,7 @@ static void too_many_parts_say_what_would_do(void **state)
     assert_true(p.parts.n > 120);
     assert_int_equal(ml_pack_split(&p.pack, &t, 5000 * MB, 115, &parts, &err), -1);
     assert_int_equal(err.code, ML_USAGE);
-    assert_non_null(strstr(err.msg, "split at"));
+    assert_non_null(strstr(err.msg, "--split "));
     release(&p);
     ml_tree_release(&t);
 }
