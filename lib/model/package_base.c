@@ -7,7 +7,8 @@
 #include "oci/layout.h"
 #include "oci/names.h"
 
-#define READERS 4 /* layers that are read at once */
+#define READERS 4                    /* layers that are read at once */
+#define LARGE   ((uint64_t)16 << 20) /* of a registry: one that has several connections and their memory to itself */
 
 /* A platform that was asked for is that of the base, also where no index offers others. */
 static int check_platform(const struct ml_package_job *j, struct ml_err *err)
@@ -108,6 +109,7 @@ struct reading {
     struct ml_package_job *j;
     struct ml_names *v; /* one a layer of the base */
     bool fresh;         /* the cache isn't asked */
+    pthread_mutex_t large;
 };
 
 static int ignore(void *ctx, const void *p, size_t n, struct ml_err *err)
@@ -144,6 +146,8 @@ static int read_layer(void *ctx, size_t i, struct ml_err *err)
 {
     struct reading *r = ctx;
     const struct ml_layer *l = &r->j->base.layers[i];
+    bool alone;
+    int rc;
 
     for (size_t k = 0; k < i; k++)
         if (ml_digest_eq(&r->j->base.layers[k].desc.digest, &l->desc.digest))
@@ -153,7 +157,13 @@ static int read_layer(void *ctx, size_t i, struct ml_err *err)
             return verify(r->j, &l->desc, err);
         ml_names_release(&r->v[i]);
     }
-    if (read_names(r->j, &l->desc, &r->v[i], err) < 0)
+    alone = !r->j->base_ref.layout && l->desc.size >= LARGE;
+    if (alone)
+        pthread_mutex_lock(&r->large);
+    rc = read_names(r->j, &l->desc, &r->v[i], err);
+    if (alone)
+        pthread_mutex_unlock(&r->large);
+    if (rc < 0)
         return -1;
     if (!ml_digest_eq(&r->v[i].diff_id, &l->diff_id))
         return ml_err_set(err, ML_INTEGRITY, "the layer %s unpacks to %s, the config says %s", l->desc.digest.s,
@@ -183,6 +193,7 @@ int ml_package_base_names(struct ml_package_job *j, struct ml_err *err)
     struct reading r = { .j = j };
     int rc = -1;
 
+    pthread_mutex_init(&r.large, NULL);
     for (int again = 0; again < 2 && rc < 0; again++) {
         r.v = ml_calloc(j->base.n + 1, sizeof *r.v);
         r.fresh = again;
@@ -195,5 +206,6 @@ int ml_package_base_names(struct ml_package_job *j, struct ml_err *err)
             ml_names_release(&r.v[i]);
         free(r.v);
     }
+    pthread_mutex_destroy(&r.large);
     return rc < 0 ? ml_err_wrap(err, "base '%s'", j->p->base) : 0;
 }

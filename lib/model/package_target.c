@@ -19,13 +19,38 @@ int ml_package_target_open(struct ml_package_job *j, struct ml_err *err)
     return 0;
 }
 
+/* An archive's layers, and beside them the tree digests. */
+struct archiving {
+    struct ml_package_job *j;
+    struct ml_tree_sum *sums;
+    size_t nsums;
+};
+
+static int archive_part(void *ctx, size_t i, struct ml_err *err)
+{
+    struct archiving *a = ctx;
+
+    return i == 0 ? ml_archive_out_layers(a->j->archive, a->j->made, a->j->nmade, err)
+                  : ml_layers_hash(NULL, 0, a->sums, a->nsums, err);
+}
+
+static int run_layers(struct ml_package_job *j, struct ml_tree_sum *sums, size_t n, struct ml_err *err)
+{
+    struct archiving a = { j, sums, n };
+
+    if (j->target == ML_PACKAGE_OUT)
+        return ml_layers_write(j->to, j->made, j->nmade, sums, n, &j->written, err);
+    if (j->target == ML_PACKAGE_ARCHIVE && j->compress == ML_COMPRESS_NONE)
+        return ml_package_parallel(n ? 2 : 1, 2, archive_part, &a, err);
+    return ml_layers_hash(j->made, j->nmade, sums, n, err);
+}
+
 /* All layers are hashed, or in the layout's waiting room; then the texts can be made. */
 static int make_layers(struct ml_package_job *j, const char *model, struct ml_err *err)
 {
     size_t n;
     struct ml_tree_sum *sums = ml_package_sums(j, model, &n);
-    int rc = j->target == ML_PACKAGE_OUT ? ml_layers_write(j->to, j->made, j->nmade, sums, n, &j->written, err)
-                                         : ml_layers_hash(j->made, j->nmade, sums, n, err);
+    int rc = run_layers(j, sums, n, err);
 
     if (rc == 0)
         rc = ml_package_made(j, sums, model, err);

@@ -4,10 +4,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "data/json.h"
 #include "oci/tar.h"
+#include "oci/view_copy.h"
 
 #define BUFFER ((size_t)1 << 20)
 #define HUB    "docker.io/"
@@ -23,23 +25,6 @@ struct ml_archive_out {
     struct ml_desc manifest;
     struct ml_buf docker; /* manifest.json; empty: this is no image that docker could load */
 };
-
-int ml_archive_out_open(const char *path, struct ml_archive_out **out, struct ml_err *err)
-{
-    struct ml_archive_out *a = ml_calloc(1, sizeof *a);
-
-    a->file = (struct ml_outfile)ML_OUTFILE_INIT;
-    if (ml_outfile_open(&a->file, path, 0644, err) < 0) {
-        free(a);
-        return -1;
-    }
-    a->path = ml_strdup(path);
-    a->hasher = ml_hasher_new();
-    ml_buf_init(&a->buf, 2 * BUFFER);
-    ml_buf_init(&a->docker, ML_MANIFEST_MAX);
-    *out = a;
-    return 0;
-}
 
 void ml_archive_out_free(struct ml_archive_out *a)
 {
@@ -93,6 +78,27 @@ static int header(struct ml_archive_out *a, const char *path, enum ml_tar_type t
     return ml_tar_header(&e, raw, a, err);
 }
 
+int ml_archive_out_open(const char *path, struct ml_archive_out **out, struct ml_err *err)
+{
+    struct ml_archive_out *a = ml_calloc(1, sizeof *a);
+
+    a->file = (struct ml_outfile)ML_OUTFILE_INIT;
+    if (ml_outfile_open(&a->file, path, 0644, err) < 0) {
+        free(a);
+        return -1;
+    }
+    a->path = ml_strdup(path);
+    a->hasher = ml_hasher_new();
+    ml_buf_init(&a->buf, 2 * BUFFER);
+    ml_buf_init(&a->docker, ML_MANIFEST_MAX);
+    *out = a;
+    if (header(a, "blobs", ML_TAR_DIR, 0, err) == 0 && header(a, "blobs/sha256", ML_TAR_DIR, 0, err) == 0)
+        return 0;
+    ml_archive_out_free(a);
+    *out = NULL;
+    return -1;
+}
+
 static int text(struct ml_archive_out *a, const char *path, const void *p, size_t n, struct ml_err *err)
 {
     return header(a, path, ML_TAR_FILE, n, err) < 0 || raw(a, p, n, err) < 0 ? -1 : ml_tar_pad(n, raw, a, err);
@@ -120,6 +126,61 @@ static int blob(struct ml_archive_out *a, struct ml_repo *from, const struct ml_
     }
     free(path);
     return rc == 2 ? 0 : rc;
+}
+
+static int to_buffer(void *ctx, const void *p, size_t n, struct ml_err *err)
+{
+    (void)err;
+    ml_buf_add(ctx, p, n);
+    return 0;
+}
+
+/* Its header, whose name is known only then, is put before it. */
+static int write_layer(struct ml_archive_out *a, struct ml_layer_out *l, struct ml_err *err)
+{
+    static const struct ml_digest unknown = {
+        "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    };
+    struct ml_tar_entry e = { .type = ML_TAR_FILE, .mode = 0644, .size = ml_tar_view_size(l->view) };
+    char *path = ml_format("blobs/sha256/%s", ML_DIGEST_HEX(&unknown));
+    struct ml_buf head = ML_BUF_INIT;
+    off_t at = flush(a, err) < 0 ? -1 : lseek(a->file.fd, 0, SEEK_CUR), data;
+    int rc = -1;
+
+    e.path = path;
+    data = at + (off_t)ml_tar_header_size(&e);
+    if (at < 0 || ml_view_copy(l->view, a->file.fd, (uint64_t)data, a->path, &l->diff_id, err) < 0 ||
+        ml_tar_view_finish(l->view, err) < 0)
+        goto out;
+    l->desc = (struct ml_desc){ ml_strdup(ML_MT_LAYER), l->diff_id, e.size };
+    if (ml_strs_has(&a->had, l->diff_id.s)) {
+        rc = ftruncate(a->file.fd, at) == 0 && lseek(a->file.fd, at, SEEK_SET) == at
+                 ? 0
+                 : ml_err_errno(err, ML_LOCAL, "cannot write '%s'", a->path);
+        goto out;
+    }
+    ml_strs_add(&a->had, l->diff_id.s);
+    memcpy(path + strlen(path) - 64, ML_DIGEST_HEX(&l->diff_id), 64);
+    if (ml_tar_header(&e, to_buffer, &head, err) < 0)
+        goto out;
+    if (pwrite(a->file.fd, head.data, head.len, at) != (ssize_t)head.len ||
+        lseek(a->file.fd, data + (off_t)e.size, SEEK_SET) < 0) {
+        ml_err_errno(err, ML_LOCAL, "cannot write '%s'", a->path);
+        goto out;
+    }
+    rc = ml_tar_pad(e.size, raw, a, err);
+out:
+    ml_buf_release(&head);
+    free(path);
+    return rc;
+}
+
+int ml_archive_out_layers(struct ml_archive_out *a, struct ml_layer_out *v, size_t n, struct ml_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (write_layer(a, &v[i], err) < 0)
+            return -1;
+    return 0;
 }
 
 /* ---- the image ---- */
@@ -180,10 +241,7 @@ int ml_archive_out_image(struct ml_archive_out *a, struct ml_repo *from, const s
     int rc = from->ops->manifest_get(from, d->digest.s, &m, err);
     cJSON *doc = rc == 0 ? ml_json_parse(m.raw.data, m.raw.len, "manifest", err) : NULL;
 
-    rc = doc && header(a, "blobs", ML_TAR_DIR, 0, err) == 0 && header(a, "blobs/sha256", ML_TAR_DIR, 0, err) == 0 &&
-                 add_all(a, from, doc, err) == 0 && text(a, path, m.raw.data, m.raw.len, err) == 0
-             ? 0
-             : -1;
+    rc = doc && add_all(a, from, doc, err) == 0 && text(a, path, m.raw.data, m.raw.len, err) == 0 ? 0 : -1;
     if (rc == 0) {
         a->manifest = m.desc;
         m.desc = (struct ml_desc){ 0 };

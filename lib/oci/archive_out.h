@@ -5,12 +5,17 @@
 #ifndef ML_OCI_ARCHIVE_OUT_H
 #define ML_OCI_ARCHIVE_OUT_H
 
+#include "oci/layer_out.h"
 #include "oci/repo.h"
 
 struct ml_archive_out;
 
 /* The file appears at the commit, whole; it replaces what has that name. */
 int ml_archive_out_open(const char *path, struct ml_archive_out **out, struct ml_err *err);
+
+/* Writes layers that aren't compressed, in one pass, and fills their digests: they needn't be read again for the image
+ * that they will be in. ML_INTEGRITY: a source changed meanwhile. */
+int ml_archive_out_layers(struct ml_archive_out *a, struct ml_layer_out *v, size_t n, struct ml_err *err);
 
 /* Adds the image with the manifest `d` and all its blobs, once. Every blob is held against its digest. */
 int ml_archive_out_image(struct ml_archive_out *a, struct ml_repo *from, const struct ml_desc *d, struct ml_err *err);

@@ -529,3 +529,41 @@ PY
     skopeo copy -q --preserve-digests oci-archive:a.tar:1 oci:back:1
     [ "$(digest_of back 1)" = "$(digest want.json)" ]
 }
+
+@test "an archive of the same source twice, of files over 8 GiB, and of holes" {
+    ml-package -q --base scratch --add m:/a --add m:/a --archive a.tar:shop/x:1 >card.json
+    ml-package -q --base scratch --add m:/a --add m:/a --out oci:img:1 >out.json
+    [ "$(digest card.json)" = "$(digest out.json)" ]
+    [ "$(tar tf a.tar | sort | uniq -d | wc -l)" -eq 0 ]
+    skopeo copy -q --preserve-digests oci-archive:a.tar:1 dir:flat
+    truncate -s 9G hole
+    echo end >>hole
+    ml-package -q --base scratch --add hole:/hole --add m:/small --archive big.tar >card.json
+    ml-package -q --base scratch --add hole:/hole --add m:/small --out oci:img:2 >out.json
+    [ "$(digest card.json)" = "$(digest out.json)" ]
+    [ "$(du -k big.tar | cut -f1)" -lt 1000 ]
+    tar tvf big.tar | grep -q " $(ml get image.layers.0.size card.json) "
+    ml-fetch -q files oci-archive:big.tar --path /small --to back >fetched.json
+    diff -r --no-dereference m back
+    rm -rf back img big.tar
+}
+
+@test "memory doesn't grow with a base's layers, nor with what is sent" {
+    py <<'PY'
+import os, images
+out = images.Layout("four")
+out.image("1", [images.tar(images.entry(f"f{i}", os.urandom(40 << 20))) for i in range(4)])
+PY
+    skopeo copy -q --preserve-digests --dest-tls-verify=false oci:four:1 "docker://$REG/fourteen/base:1"
+    mkdir big && for i in 1 2 3 4; do head -c 40000000 /dev/urandom >big/$i; done
+    export ML_CACHE=$PWD/cache
+    for target in "--out oci:img:1" "--to $REG/fourteen/a:1" "--archive a.tar" "--to oci:img2:1"; do
+        rm -rf cache
+        /usr/bin/python3 - "$REG" $target <<'PY'
+import resource, subprocess, sys
+subprocess.run(["ml-package", "-q", "--base", sys.argv[1] + "/fourteen/base:1", "--add", "big:/m", "--split", "50M", "-o", "card.json"] + sys.argv[2:], check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+assert used < 64 << 10, used
+PY
+    done
+}
