@@ -143,6 +143,8 @@ class Stage:
         """A podman that keeps to our directory. Flags for machines without cgroup v2 or the right to raise limits."""
         with open(self.path("registries.conf"), "w") as f:
             f.write(f'[[registry]]\nlocation = "{self.registry}"\ninsecure = true\n')
+        with open(self.path("auth.json"), "w") as f:
+            f.write("{}\n")
         self.podman_env = {"CONTAINERS_REGISTRIES_CONF": self.path("registries.conf"), "REGISTRY_AUTH_FILE": self.path("auth.json")}
         for driver in ("overlay", "vfs"):
             self.podman = ["podman", "--root", self.path("podman", driver), "--runroot", self.path("podman", driver + ".run"), "--storage-driver", driver,
