@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
 #define CHUNK ((size_t)256 << 10) /* stays in the cache between reading and hashing */
 #define NONE  ((size_t)-1)
+#define AHEAD ((uint64_t)16 << 20) /* asked of the disk at once; the system's own read-ahead is mostly 128 KiB */
 
 struct ml_tar_view {
     const struct ml_tree *t;
@@ -24,6 +26,7 @@ struct ml_tar_view {
     struct ml_buf header;
     const struct ml_tree_entry *open; /* whose descriptor fd is */
     int fd;
+    uint64_t ahead; /* what lies before it in the open file was asked for */
 };
 
 static const struct ml_tree_entry *entry_of(const struct ml_tree *t, const struct ml_tar_item *it)
@@ -131,9 +134,33 @@ static int enter(struct ml_tar_view *v, const struct ml_tree_entry *e, struct ml
     if (leave(v, err) < 0 || ml_tree_open(v->t, e, &v->fd, err) < 0)
         return -1;
     v->open = e;
+    v->ahead = 0;
     if (e->size > CHUNK)
         posix_fadvise(v->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return 0;
+}
+
+static bool in_memory(int fd, uint64_t off)
+{
+    char c;
+    struct iovec v = { &c, 1 };
+
+    return preadv2(fd, &v, 1, (off_t)off, RWF_NOWAIT) == 1;
+}
+
+/* The disk is kept busy while what was read is hashed or copied. */
+static void read_ahead(struct ml_tar_view *v, uint64_t off)
+{
+    uint64_t size = v->open->size, n;
+
+    if (v->ahead < off || v->ahead > off + 2 * AHEAD) /* elsewhere */
+        v->ahead = off;
+    if (size <= CHUNK || v->ahead >= size || v->ahead - off > AHEAD / 2)
+        return;
+    n = size - v->ahead < AHEAD ? size - v->ahead : AHEAD;
+    if (!in_memory(v->fd, v->ahead + n - 1))
+        posix_fadvise(v->fd, (off_t)v->ahead, (off_t)n, POSIX_FADV_WILLNEED);
+    v->ahead += n;
 }
 
 static int add(void *buf, const void *p, size_t n, struct ml_err *err)
@@ -194,6 +221,7 @@ int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *
         *out = (struct ml_tar_piece){ .off = off, .len = data - off };
         if (enter(v, entry_of(v->t, &v->items[i]), err) < 0)
             return -1;
+        read_ahead(v, off);
         out->fd = v->fd;
         return 0;
     }
