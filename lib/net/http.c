@@ -244,6 +244,7 @@ bool ml_http_pause(struct ml_http *h, const struct ml_http_res *res, int n, doub
 void ml_http_cancel(struct ml_http *h, bool yes)
 {
     atomic_store(&h->cancelled, yes);
+    ml_transfer_wake(h);
 }
 
 static bool is_redirect(int status)
@@ -361,6 +362,7 @@ int ml_http_send(struct ml_http *h, const struct ml_http_req *req, struct ml_htt
     x.url = NULL;
     rv = 0;
 out:
+    res->got = x.got;
     free(x.url);
     return rv;
 }

@@ -105,6 +105,7 @@ struct ml_http_res {
     struct ml_buf body;     /* NUL-terminated behind len; for an answer that isn't 2xx at most its first 64 KiB */
     char *url;              /* where the answer came from in the end; owned */
     double seconds;         /* the last attempt, from its start to its last byte */
+    uint64_t got; /* bytes that the sink was given, over all attempts: also when the last got another answer */
     int attempts;
 };
 

@@ -80,6 +80,11 @@ void ml_transfer_close(struct ml_http *h)
     h->engine = NULL;
 }
 
+void ml_transfer_wake(struct ml_http *h)
+{
+    curl_multi_wakeup(h->engine->multi);
+}
+
 /* ---- who drives ---- */
 
 /* Under e->lock: takes a job off the list, for its thread to go on. */

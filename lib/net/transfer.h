@@ -66,6 +66,7 @@ struct ml_transfer {
 
 int ml_transfer_open(struct ml_http *h, struct ml_err *err);
 void ml_transfer_close(struct ml_http *h);
+void ml_transfer_wake(struct ml_http *h); /* whoever drives looks at once at all that is under way */
 
 /* Sends to x->url and waits for the answer. -1 with err set when the fault is the sink's, the source's or ours. */
 int ml_transfer_run(struct ml_transfer *x, enum ml_outcome *out);

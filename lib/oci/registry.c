@@ -61,6 +61,8 @@ int ml_registry_send(
     if (rv)
         return rv < 0 ? -1 : 0;
     req->credential = header;
+    req->from += res->got; /* a download that broke, and found the token too old to go on with */
+    req->len -= req->len ? res->got : 0;
     return ml_http_send(r->http, req, res, err);
 }
 

@@ -546,6 +546,20 @@ CARD
     [ "$(requests proxy '"range" in r["headers"]')" -ge 1 ]
 }
 
+@test "a download that breaks, and then the token is too old: goes on where it stopped" {
+    as ci "$BEARER"
+    push a "$BEARER/$N:1"
+    layer=$(ls -S "$IMG/blobs/sha256" | head -1)
+    faulty "[{\"name\": \"cut\", \"method\": \"GET\", \"path\": \"/blobs/.*$layer\", \"times\": 1, \"cut\": 100000}, {\"name\": \"old\", \"method\": \"GET\", \"path\": \"/blobs/.*$layer\", \"times\": 1,
+        \"status\": 401, \"headers\": {\"WWW-Authenticate\": \"Bearer realm=\\\"http://$TOKENS/jwt/auth\\\",service=\\\"container_registry\\\"\"}}]" "$BEARER"
+    as ci "$P"
+    ml-publish push -q --image "$P/$N:1" oci:copy:1 </dev/null >/dev/null
+    [ "$(fired "$PWD" proxy cut)" -eq 1 ]
+    [ "$(fired "$PWD" proxy old)" -eq 1 ]
+    [ "$(digest_of copy 1)" = "$A" ]
+    umoci unpack --rootless --image copy:1 bundle
+}
+
 @test "a download that breaks, from a server that can't do ranges" {
     push a "$OPEN/$N:1"
     faulty '[{"name": "cut", "method": "GET", "path": "/blobs/", "times": 1, "cut": 1000}, {"name": "whole", "method": "GET", "path": "/blobs/", "ignore_range": true}]'
@@ -700,7 +714,7 @@ PY
         ! grep -v "CONNECT registry.example:443" connect.requests
         servers_stop "$PWD"
     done
-    P=$(proxy_start "$PWD" proxy "$OPEN" '[{"name": "away", "method": "POST", "times": 1, "set": {"Location": "https://store.example/x"}}]' --tls "$PWD/cert.pem" "$PWD/key.pem")
+    P=$(proxy_start "$PWD" proxy "$OPEN" '[{"name": "away", "method": "POST", "times": 1, "set": {"Location": "https://store.example/x"}}, {"path": "/x\\?", "status": 404}]' --tls "$PWD/cert.pem" "$PWD/key.pem")
     https_proxy=http://$(connect_start "$PWD" connect "$P") push a "registry.example/$N:1"
     ends 0 "sent"
     grep -q "PUT https://store.example/x: 4" stderr
