@@ -57,7 +57,8 @@ static const struct ml_cmd cmd = {
 struct subject {
     struct ml_ref ref;
     struct ml_repo *repo;
-    struct ml_digest digest;
+    struct ml_manifest manifest;
+    struct ml_digest digest; /* the manifest's */
 };
 
 static int missing(const struct cfg *cfg, const struct subject *s, const char *what, struct ml_err *err)
@@ -73,15 +74,13 @@ static int missing(const struct cfg *cfg, const struct subject *s, const char *w
 /* 0, 1 when there is none and that is fine, -1. */
 static int find(const struct cfg *cfg, struct subject *s, struct ml_err *err)
 {
-    struct ml_manifest m = { 0 };
     int rc;
 
     if (ml_ref_parse(cfg->common.args.v[1], &s->ref, err) < 0)
         return -1;
-    rc = ml_current_find(&s->ref, &s->repo, &m, err);
+    rc = ml_current_find(&s->ref, &s->repo, &s->manifest, err);
     if (rc == 0)
-        s->digest = m.desc.digest;
-    ml_manifest_release(&m);
+        s->digest = s->manifest.desc.digest;
     if (rc < 0)
         return ml_err_wrap(err, "'%s'", cfg->common.args.v[1]);
     return rc == 1 ? missing(cfg, s, "nothing is published there yet", err) : 0;
@@ -104,7 +103,6 @@ static int put_document(const struct cfg *cfg, struct ml_card *card, const struc
 
 static int fetch_files(const struct cfg *cfg, struct subject *s, struct ml_err *err)
 {
-    struct ml_ref by_digest = s->ref;
     struct ml_image image = { 0 };
     struct ml_progress progress = { .common = &cfg->common, .doing = "fetching", .did = "fetched" };
     struct ml_unpack_conf conf = { (uint64_t)cfg->max_size, ml_tool_progress, &progress };
@@ -117,9 +115,7 @@ static int fetch_files(const struct cfg *cfg, struct subject *s, struct ml_err *
         rc = rc < 0 ? -1 : ml_err_set(err, ML_LOCAL, "no card on standard input");
         goto out;
     }
-    by_digest.tag = NULL; /* the tag may move while we read */
-    by_digest.digest = s->digest;
-    rc = ml_image_load(s->repo, &by_digest, cfg->platform, false, &image, err);
+    rc = ml_image_take(s->repo, &s->manifest, cfg->platform, false, &image, err);
     if (rc == 0)
         rc = ml_image_unpack(s->repo, &image, cfg->path, cfg->to, &conf, &got, err);
     ml_tool_progress_end(&progress);
@@ -247,6 +243,7 @@ static int run(void *arg, struct ml_err *err)
     rc = find(cfg, &s, err);
     if (rc == 0)
         rc = files ? fetch_files(cfg, &s, err) : card ? fetch_card(cfg, &s, err) : fetch_attached(cfg, &s, kind, err);
+    ml_manifest_release(&s.manifest);
     ml_repo_close(s.repo);
     ml_ref_release(&s.ref);
     return rc < 0 ? -1 : 0; /* nothing yet, and that is fine */

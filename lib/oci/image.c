@@ -233,14 +233,22 @@ int ml_image_load(struct ml_repo *r, const struct ml_ref *ref, const char *platf
     struct ml_err *err)
 {
     struct ml_manifest m = { 0 };
-    struct ml_digest named, chosen;
-    struct ml_buf text = ML_BUF_INIT;
     int rc = ml_repo_resolve(r, ref, &m, err);
 
     *out = (struct ml_image){ 0 };
-    if (rc != 0)
-        return rc;
-    named = m.desc.digest;
+    return rc != 0 ? rc : ml_image_take(r, &m, platform, config, out, err);
+}
+
+int ml_image_take(struct ml_repo *r, struct ml_manifest *manifest, const char *platform, bool config,
+    struct ml_image *out, struct ml_err *err)
+{
+    struct ml_manifest m = *manifest;
+    struct ml_digest named = m.desc.digest, chosen;
+    struct ml_buf text = ML_BUF_INIT;
+    int rc = 0;
+
+    *out = (struct ml_image){ 0 };
+    *manifest = (struct ml_manifest){ 0 };
     if (is_index(m.desc.media_type)) {
         rc = choose(&m, platform ? platform : ml_platform_here(), &chosen, err);
         ml_manifest_release(&m);

@@ -47,6 +47,10 @@ const char *ml_platform_here(void);
 int ml_image_load(struct ml_repo *r, const struct ml_ref *ref, const char *platform, bool config, struct ml_image *out,
     struct ml_err *err);
 
+/* The same of a manifest or index that the caller has; it is emptied, whatever comes of it. */
+int ml_image_take(struct ml_repo *r, struct ml_manifest *m, const char *platform, bool config, struct ml_image *out,
+    struct ml_err *err);
+
 /* An image of no layers. */
 int ml_image_scratch(const char *platform, struct ml_image *out, struct ml_err *err);
 

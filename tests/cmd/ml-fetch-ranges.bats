@@ -65,7 +65,7 @@ nothing() {
     proxy=$(proxy_start "$PWD" many "$UP" '[{"name": "slow", "method": "GET", "path": "/blobs/", "delay": 1}]')
     rm -rf out && SECONDS=0
     ml-fetch -q files "$proxy/m:1" --path /m --to out >fetch.json
-    [ $SECONDS -lt 5 ]
+    [ $SECONDS -lt 8 ]
     # what is small is one request
     mkdir s && head -c 10000000 /dev/urandom >s/f
     ml-package -q --base scratch --add s:/m --out oci:small:1 >small.json
@@ -192,4 +192,15 @@ assert not glob.glob(".got*") and not glob.glob("got*")
 PY
     ml-fetch -q predictions "$UP/p:1" -o got.csv
     cmp p.csv got.csv
+}
+
+@test "as few requests as can be: the manifest and the layer for files, three for a card" {
+    mkdir s && head -c 100000 /dev/urandom >s/f
+    ml-package -q --base scratch --add s:/m --out oci:small:1 >small.json
+    ml-publish push -q --card small.json "$UP/few:1" >/dev/null
+    proxy=$(proxy_start "$PWD" proxy "$UP" '[]')
+    ml-fetch -q files "$proxy/few:1" --path /m --to out >fetch.json
+    [ "$(grep -c . proxy.requests)" -eq 2 ]
+    ml-fetch -q card "$proxy/few:1" >card.json
+    [ "$(grep -c . proxy.requests)" -eq 5 ]
 }
