@@ -124,6 +124,51 @@ signed_and_verified() { # KEY KIND
     grep -q "\"subject\":{.*\"$A\"" m.json
 }
 
+# into DIR TAG FILE...: a layout by hand; the last file is the manifest
+layout_of() {
+    local dir=$1 tag=$2 f d
+    shift 2
+    mkdir -p "$dir/blobs/sha256"
+    echo '{"imageLayoutVersion":"1.0.0"}' >"$dir/oci-layout"
+    for f; do
+        d=$(sha256sum "$f" | cut -d' ' -f1)
+        cp "$f" "$dir/blobs/sha256/$d"
+    done
+    printf '{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%d,"annotations":{"org.opencontainers.image.ref.name":"%s"}}\n' "$d" "$(stat -c %s "$f")" "$tag" >>"$dir/entries"
+    printf '{"schemaVersion":2,"manifests":[%s]}' "$(paste -sd, "$dir/entries")" >"$dir/index.json"
+}
+
+@test "a signature that cosign 2.4.3 has made, and who signs beside it" {
+    printf '%s' '{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}' >config
+    printf '%s' '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:c5b1d63604f273462ef36fadac3182d43ae6a6138731cf594b314835cf1c034f","size":78},"layers":[]}' >image
+    printf '%s' '{"architecture":"","created":"0001-01-01T00:00:00Z","history":[{"created":"0001-01-01T00:00:00Z"}],"os":"","rootfs":{"type":"layers","diff_ids":["sha256:a6ab5e85d1caa09eb04eb2512cfa37f582a74370c704a8418a76f32f1d31ee3f"]},"config":{}}' >sigs.config
+    printf '%s' '{"critical":{"identity":{"docker-reference":"registry.example/shop/sections"},"image":{"docker-manifest-digest":"sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707"},"type":"cosign container image signature"},"optional":{"pipeline":"118"}}' >payload
+    printf '%s' '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":233,"digest":"sha256:90c3acd51fb9fa37201fce1e7449a6ab097a9c21413c5f611307f423b3b0dec8"},"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json","size":260,"digest":"sha256:a6ab5e85d1caa09eb04eb2512cfa37f582a74370c704a8418a76f32f1d31ee3f","annotations":{"dev.cosignproject.cosign/signature":"MEUCIFR2U0JeB0aG6DWoXsZQ80SaB85xhXrGN468FZ+oAPr9AiEAnMt+gM44tRxnti1ttgpWNF4XBPr61MKScPG4u/S7Mss="}}]}' >sigs
+    cat >cosign.pub <<'PEM'
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEXgxWwILdrwXn7GPUM+qn/BKKsA2d
+4j976Y0AsjLrZ51iIaLJ0CZ8qVT+r81+fAXekFNZOlpaI08gD0ADBhem/Q==
+-----END PUBLIC KEY-----
+PEM
+    d=sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+    layout_of made 1 config image
+    layout_of made "${d/:/-}.sig" sigs.config payload sigs
+    ml-publish verify -q --key cosign.pub --identity registry.example/shop/sections oci:made:1 >v.json
+    [ "$(value digest v.json)" = $d ]
+    [ "$(value signatures.0.optional.pipeline v.json)" = 118 ]
+    run --separate-stderr ml-publish verify --key "$K/one.pub" oci:made:1
+    fails 1 "isn't a signature by this key"
+    # the same name and no more said: byte for byte what cosign signs
+    ml-publish sign -q --key "$K/one.key" --identity registry.example/shop/sections "oci:made@$d" >s.json
+    [ "$(value signatures s.json)" = 2 ]
+    m=made/blobs/sha256/$(value manifest s.json | cut -c8-)
+    grep -qF "$(sed 's/.*"layers":\[//; s/\]}$//' sigs)" "$m"
+    sed 's/"optional":{.*/"optional":null}/' payload >want
+    cmp want "made/blobs/sha256/$(keys payload "$m" 1 | cut -c8-)"
+    ml-publish verify -q --key cosign.pub oci:made:1 >/dev/null
+    ml-publish verify -q --key "$K/one.pub" oci:made:1 >/dev/null
+}
+
 @test "cosign's encrypted keys, with the password in COSIGN_PASSWORD, and from a variable" {
     run --separate-stderr ml-publish sign --key "$K/one.cosign" "$R@$A"
     fails 3 "COSIGN_PASSWORD"
