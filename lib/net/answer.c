@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "data/json.h"
 #include "net/url.h"
@@ -291,21 +292,11 @@ char *ml_http_next(const struct ml_http_res *res)
 
 char *ml_http_basic(const char *user, const char *password)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *pair = ml_format("%s:%s", user, password);
-    const unsigned char *p = (const unsigned char *)pair;
-    size_t n = strlen(pair);
     struct ml_buf b = ML_BUF_INIT;
 
     ml_buf_adds(&b, "Authorization: Basic ");
-    for (size_t i = 0; i < n; i += 3) {
-        unsigned v = (unsigned)p[i] << 16 | (i + 1 < n ? (unsigned)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
-
-        ml_buf_addc(&b, digits[v >> 18]);
-        ml_buf_addc(&b, digits[v >> 12 & 63]);
-        ml_buf_addc(&b, i + 1 < n ? digits[v >> 6 & 63] : '=');
-        ml_buf_addc(&b, i + 2 < n ? digits[v & 63] : '=');
-    }
+    ml_base64_encode(pair, strlen(pair), &b);
     free(pair);
     return ml_buf_detach(&b);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/process.h"
@@ -76,34 +77,6 @@ static int from_variables(const char *host, struct ml_credentials *out)
     out->password = ml_strdup(password);
     out->source = ml_strdup(sets[i].user);
     return 0;
-}
-
-/* Base64 (RFC 4648, padding optional), owned; NULL when malformed. */
-static char *base64_decode(const char *s)
-{
-    struct ml_buf b = ML_BUF_INIT;
-    unsigned v = 0, bits = 0;
-
-    for (; *s && *s != '='; s++) {
-        int d = *s >= 'A' && *s <= 'Z'   ? *s - 'A'
-                : *s >= 'a' && *s <= 'z' ? *s - 'a' + 26
-                : *s >= '0' && *s <= '9' ? *s - '0' + 52
-                : *s == '+'              ? 62
-                : *s == '/'              ? 63
-                                         : -1;
-
-        if (d < 0) {
-            ml_buf_release(&b);
-            return NULL;
-        }
-        v = v << 6 | (unsigned)d;
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            ml_buf_addc(&b, (char)(v >> bits & 0xff));
-        }
-    }
-    return ml_buf_detach(&b);
 }
 
 /* ---- helpers ---- */
@@ -219,6 +192,7 @@ static int take_entry(const cJSON *entry, const char *source, struct ml_credenti
     const char *auth = ml_json_str(entry, "auth"), *user = ml_json_str(entry, "username"),
                *password = ml_json_str(entry, "password"), *identity = ml_json_str(entry, "identitytoken"),
                *bearer = ml_json_str(entry, "registrytoken");
+    struct ml_buf decoded = ML_BUF_INIT;
     char *pair, *colon;
 
     if (bearer && *bearer) {
@@ -229,7 +203,7 @@ static int take_entry(const cJSON *entry, const char *source, struct ml_credenti
         out->user = ml_strdup(user);
         out->password = ml_strdup(password);
     } else {
-        pair = auth ? base64_decode(auth) : NULL;
+        pair = auth && ml_base64_decode(auth, strlen(auth), &decoded) ? ml_buf_detach(&decoded) : NULL;
         colon = pair ? strchr(pair, ':') : NULL;
         if (colon) {
             out->user = ml_strndup(pair, (size_t)(colon - pair));
