@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/together.h"
 #include "data/json.h"
 #include "model/attached_priv.h"
 #include "oci/copy.h"
@@ -225,17 +226,36 @@ struct place {
     struct ml_digest there; /* what the tag names; "" for nothing, or where the tag isn't taken */
 };
 
-/* Blobs first, the manifest last. */
+struct storing {
+    struct ml_repo *repo;
+    struct form *f;
+};
+
+static int store_layer(void *ctx, struct ml_err *err)
+{
+    const struct storing *s = ctx;
+    struct ml_source src = { read_content, &s->f->c };
+
+    return s->repo->ops->blob_put(s->repo, &s->f->layer, &src, err);
+}
+
+static int store_config(void *ctx, struct ml_err *err)
+{
+    const struct storing *s = ctx;
+    struct ml_desc config = { 0 };
+    int rv = ml_repo_blob_store(s->repo, ML_MT_CONFIG, s->f->config.data, s->f->config.len, &config, err);
+
+    ml_desc_release(&config);
+    return rv;
+}
+
+/* Blobs first, both at the same time, the manifest last. */
 static int store(const struct place *p, struct form *f, char **unlisted, struct ml_err *err)
 {
-    struct ml_source src = { read_content, &f->c };
-    struct ml_desc config = { 0 };
-    int rv = p->repo->ops->blob_put(p->repo, &f->layer, &src, err);
+    struct storing s = { p->repo, f };
+    struct ml_step steps[] = { { .run = store_layer, .ctx = &s }, { .run = store_config, .ctx = &s } };
 
-    if (!rv)
-        rv = ml_repo_blob_store(p->repo, ML_MT_CONFIG, f->config.data, f->config.len, &config, err);
-    ml_desc_release(&config);
-    if (rv)
+    if (ml_together(steps, 2, err))
         return -1;
     return ml_referrers_put(
         p->repo, p->what->untagged ? NULL : p->tag, &p->image->digest, &f->m, &p->there, unlisted, err);
