@@ -385,7 +385,7 @@ static int store_manifests(struct plan *p, const struct ml_manifest *m, struct m
     return to->ops->manifest_put(to, NULL, m->desc.media_type, m->raw.data, m->raw.len, err);
 }
 
-int ml_copy_image(struct ml_copy *c, const struct ml_manifest *m, struct ml_err *err)
+static int copy_once(struct ml_copy *c, const struct ml_manifest *m, struct ml_err *err)
 {
     struct plan p = { .c = c, .lock = PTHREAD_MUTEX_INITIALIZER };
     int rv = have_manifest(&p, &m->desc.digest, err);
@@ -406,5 +406,26 @@ int ml_copy_image(struct ml_copy *c, const struct ml_manifest *m, struct ml_err 
     free(p.items);
     free(p.children);
     pthread_mutex_destroy(&p.lock);
+    return rv;
+}
+
+/* A registry may lose a blob between our look at it and the manifest, or not see one that another publisher is just
+ * storing: one more look at all of them, and what is missing then is sent. */
+int ml_copy_image(struct ml_copy *c, const struct ml_manifest *m, struct ml_err *err)
+{
+    struct ml_err why = ML_ERR_INIT;
+    bool thorough = c->thorough;
+    uint64_t present;
+    int rv = copy_once(c, m, &why);
+
+    if (rv < 0 && why.detail == ML_REPO_BLOB) {
+        present = c->present;
+        c->thorough = true;
+        rv = copy_once(c, m, &why);
+        c->thorough = thorough;
+        c->present = present;
+    }
+    if (rv < 0 && err)
+        *err = why;
     return rv;
 }

@@ -26,8 +26,9 @@ struct ml_copy {
 
 /* Makes the manifest or index `m` (of from) with everything below it appear in `to`, stored by its digest; tags are the
  * caller's. A manifest that is there already is taken to be whole: registries refuse manifests whose blobs they don't
- * have. When something fails all that is under way stops, and of several errors the gravest is told: what isn't what it
- * should be before what can't be read before what is refused before who can't be reached. */
+ * have; one that is refused for that is offered once more, when all its blobs were looked at again. When something
+ * fails all that is under way stops, and of several errors the gravest is told: what isn't what it should be before
+ * what can't be read before what is refused before who can't be reached. */
 int ml_copy_image(struct ml_copy *c, const struct ml_manifest *m, struct ml_err *err);
 
 #endif

@@ -78,6 +78,17 @@ def same_image(c):
     assert sent(p) <= 2 * BIG + 2 * SLACK
 
 
+def same_image_one_cache(n):
+    """They share a home, and so what is remembered of uploads under way."""
+    def run(c):
+        p = c.proxy(like=["strict"])
+        for r in at_once(c, *[push(c, p.host, "b", "1")] * n):
+            r.ends(0)
+        c.whole(tag="b")
+        assert sent(p) <= (n + 1) * (BIG + SLACK)
+    return run
+
+
 # ---- promotions ----
 
 def records(c, host):
@@ -225,6 +236,9 @@ def register():
         case(f"two publishers of one tag, both at {method} {path}", same_tag(method, path), short=i == 0)
     case("two publishers of one tag, the second while the first still sends", meanwhile, short=True)
     case("two publishers of one image", same_image, short=True)
+    for n in (2, 4, 8):
+        for k in range(4):
+            case(f"{n} publishers of one image with one cache, {k + 1}", same_image_one_cache(n), short=(n, k) == (4, 0))
     places = (("HEAD", "/manifests/production$"), ("GET", "/tags/list"), ("PUT", "/manifests/production[.]"), ("HEAD", "/manifests/production[.]"), ("PUT", "/uploads/"), (None, None))
     for i, (method, path) in enumerate(places):
         for k in range(10):
