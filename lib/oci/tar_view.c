@@ -13,6 +13,8 @@
 
 #define CHUNK ((size_t)256 << 10) /* stays in the cache between reading and hashing */
 #define NONE  ((size_t)-1)
+#define QUEUE 16                   /* small files that the disk works on at once */
+#define COLD  256                  /* files, for which one that wasn't in memory makes us look ahead */
 #define AHEAD ((uint64_t)16 << 20) /* asked of the disk at once; the system's own read-ahead is mostly 128 KiB */
 
 struct ml_tar_view {
@@ -27,6 +29,13 @@ struct ml_tar_view {
     const struct ml_tree_entry *open; /* whose descriptor fd is */
     int fd;
     uint64_t ahead; /* what lies before it in the open file was asked for */
+    /* small files that the disk was asked for already, in order; while `cold` is above 0 there are some */
+    struct {
+        const struct ml_tree_entry *e;
+        int fd;
+    } next[QUEUE];
+    size_t nnext, queued; /* queued: the item behind the last of them */
+    unsigned cold;
 };
 
 static const struct ml_tree_entry *entry_of(const struct ml_tree *t, const struct ml_tar_item *it)
@@ -99,12 +108,19 @@ struct ml_tar_view *ml_tar_view_tree(const struct ml_tree *t)
     return v;
 }
 
+static void drop_queue(struct ml_tar_view *v)
+{
+    while (v->nnext > 0)
+        close(v->next[--v->nnext].fd);
+}
+
 void ml_tar_view_free(struct ml_tar_view *v)
 {
     if (!v)
         return;
     if (v->fd >= 0)
         close(v->fd);
+    drop_queue(v);
     ml_buf_release(&v->header);
     free(v->at);
     free(v->own);
@@ -127,38 +143,81 @@ static int leave(struct ml_tar_view *v, struct ml_err *err)
     return ml_tree_close(v->t, v->open, fd, err);
 }
 
-static int enter(struct ml_tar_view *v, const struct ml_tree_entry *e, struct ml_err *err)
+/* Asks the disk for small files behind item i. What cannot be opened now is an error when its turn comes. */
+static void fill_queue(struct ml_tar_view *v, size_t i)
 {
+    if (v->nnext == 0 || v->queued <= i)
+        v->queued = i + 1;
+    for (; v->nnext < QUEUE && v->queued < v->n && v->queued < i + 4 * QUEUE; v->queued++) {
+        const struct ml_tree_entry *e = entry_of(v->t, &v->items[v->queued]);
+        int fd;
+
+        if (!e || e->type != ML_TAR_FILE || e->size == 0 || e->size > CHUNK)
+            continue;
+        if (ml_tree_open(v->t, e, &fd, NULL) < 0)
+            break;
+        posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+        v->next[v->nnext].e = e;
+        v->next[v->nnext++].fd = fd;
+    }
+}
+
+/* The descriptor of an entry that was asked for, or -1. */
+static int take_queued(struct ml_tar_view *v, const struct ml_tree_entry *e)
+{
+    int fd;
+
+    if (v->nnext == 0 || e->size > CHUNK)
+        return -1;
+    if (v->next[0].e != e) {
+        drop_queue(v);
+        return -1;
+    }
+    fd = v->next[0].fd;
+    memmove(v->next, v->next + 1, --v->nnext * sizeof *v->next);
+    return fd;
+}
+
+static int enter(struct ml_tar_view *v, size_t item, struct ml_err *err)
+{
+    const struct ml_tree_entry *e = entry_of(v->t, &v->items[item]);
+
     if (v->fd >= 0 && v->open == e)
         return 0;
-    if (leave(v, err) < 0 || ml_tree_open(v->t, e, &v->fd, err) < 0)
+    if (leave(v, err) < 0)
+        return -1;
+    v->fd = take_queued(v, e);
+    if (v->fd < 0 && ml_tree_open(v->t, e, &v->fd, err) < 0)
         return -1;
     v->open = e;
+    if (v->cold > 0 && e->size <= CHUNK)
+        fill_queue(v, item);
     v->ahead = 0;
     if (e->size > CHUNK)
         posix_fadvise(v->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return 0;
 }
 
-static bool in_memory(int fd, uint64_t off)
+/* As pread, when what is wanted is in memory; else -1. */
+static ssize_t read_now(int fd, uint64_t off, void *p, size_t n)
 {
-    char c;
-    struct iovec v = { &c, 1 };
+    struct iovec v = { p, n };
 
-    return preadv2(fd, &v, 1, (off_t)off, RWF_NOWAIT) == 1;
+    return preadv2(fd, &v, 1, (off_t)off, RWF_NOWAIT);
 }
 
 /* The disk is kept busy while what was read is hashed or copied. */
 static void read_ahead(struct ml_tar_view *v, uint64_t off)
 {
     uint64_t size = v->open->size, n;
+    char last;
 
     if (v->ahead < off || v->ahead > off + 2 * AHEAD) /* elsewhere */
         v->ahead = off;
     if (size <= CHUNK || v->ahead >= size || v->ahead - off > AHEAD / 2)
         return;
     n = size - v->ahead < AHEAD ? size - v->ahead : AHEAD;
-    if (!in_memory(v->fd, v->ahead + n - 1))
+    if (read_now(v->fd, v->ahead + n - 1, &last, 1) < 0)
         posix_fadvise(v->fd, (off_t)v->ahead, (off_t)n, POSIX_FADV_WILLNEED);
     v->ahead += n;
 }
@@ -219,7 +278,7 @@ int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *
     data = data_size(v->t, &v->items[i]);
     if (off < data) {
         *out = (struct ml_tar_piece){ .off = off, .len = data - off };
-        if (enter(v, entry_of(v->t, &v->items[i]), err) < 0)
+        if (enter(v, i, err) < 0)
             return -1;
         read_ahead(v, off);
         out->fd = v->fd;
@@ -236,9 +295,13 @@ static int64_t read_file(struct ml_tar_view *v, const struct ml_tar_piece *piece
 
     if (n > piece->len)
         n = (size_t)piece->len;
-    do
-        got = pread(piece->fd, p, n, (off_t)piece->off);
-    while (got < 0 && errno == EINTR);
+    got = v->open->size <= CHUNK ? read_now(piece->fd, piece->off, p, n) : -1;
+    if (got > 0 && v->cold > 0)
+        v->cold--;
+    else if (got < 0 && v->open->size <= CHUNK && errno == EAGAIN)
+        v->cold = COLD;
+    while (got < 0 && (got = pread(piece->fd, p, n, (off_t)piece->off)) < 0 && errno == EINTR)
+        ;
     if (got < 0)
         return ml_err_errno(err, ML_LOCAL, "cannot read '%s'", v->open->path);
     if (got == 0)

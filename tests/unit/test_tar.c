@@ -409,6 +409,62 @@ static void a_view_can_be_read_anywhere(void **state)
     ml_tree_release(&t);
 }
 
+/* As far as the file system does that. */
+static void out_of_memory(const char *path)
+{
+    int fd = open(path, O_RDONLY);
+
+    fsync(fd);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+}
+
+/* Files that must come from the disk are asked for ahead; the order of reading is the reader's affair all the same. */
+static void files_that_are_not_in_memory(void **state)
+{
+    enum { FILES = 60, STEP = 3000 };
+    struct ml_err err = ML_ERR_INIT;
+    char path[40], *all, part[STEP];
+    struct ml_tree t;
+    struct ml_tar_view *v;
+    struct ml_source src;
+    size_t size;
+
+    (void)state;
+    for (int i = 0; i < FILES; i++) {
+        size_t n = i % 20 == 7 ? 1 << 20 : (size_t)i * 100;
+        char *text = ml_calloc(n + 1, 1);
+
+        memset(text, 'a' + i % 26, n);
+        snprintf(path, sizeof path, "t/%02d", i);
+        put(path, text, 0644);
+        free(text);
+    }
+    assert_int_equal(ml_tree_scan("t", &t, &err), 0);
+    v = ml_tar_view_tree(&t);
+    src = ml_tar_view_source(v);
+    size = (size_t)ml_tar_view_size(v);
+    all = ml_malloc(size);
+    assert_int_equal(src.read(src.ctx, 0, all, size, &err), size);
+    for (int back = 0; back < 2; back++) {
+        for (int i = 0; i < FILES; i++) {
+            snprintf(path, sizeof path, "t/%02d", i);
+            out_of_memory(path);
+        }
+        for (size_t at = 0; at < size; at += STEP) {
+            size_t off = back ? (size - at > STEP ? size - at - STEP : 0) : at;
+            size_t want = size - off < STEP ? size - off : STEP;
+
+            assert_int_equal(src.read(src.ctx, off, part, STEP, &err), want);
+            assert_memory_equal(part, all + off, want);
+        }
+    }
+    assert_int_equal(ml_tar_view_finish(v, &err), 0);
+    free(all);
+    ml_tar_view_free(v);
+    ml_tree_release(&t);
+}
+
 static void a_file_stands_for_itself(void **state)
 {
     struct ml_err err = ML_ERR_INIT;
@@ -440,6 +496,7 @@ int main(void)
         cmocka_unit_test_setup(a_change_while_it_is_read_is_noticed, fresh),
         cmocka_unit_test_setup(a_link_that_leads_elsewhere_is_noticed, fresh),
         cmocka_unit_test_setup(a_view_can_be_read_anywhere, fresh),
+        cmocka_unit_test_setup(files_that_are_not_in_memory, fresh),
         cmocka_unit_test_setup(a_file_stands_for_itself, fresh),
     };
 
