@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cpu.h"
+#include "base/processors.h"
 #include "model/predictions_impl.h"
 
 #define THREADS_MAX 8
@@ -285,7 +285,7 @@ static int read_file(struct file *f)
     int rc;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
-    f->n_slots = (ml_cpu_count() < THREADS_MAX ? ml_cpu_count() : THREADS_MAX) + 2;
+    f->n_slots = ml_processors(THREADS_MAX) + 2;
     rc = read_blocks(f);
     pthread_mutex_lock(&f->lock);
     f->over = true;

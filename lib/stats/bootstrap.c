@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/cpu.h"
+#include "base/processors.h"
 #include "stats/bootstrap.h"
 
 #define REPLICATES 2000

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cpu.h"
+#include "base/processors.h"
 #include "base/mem.h"
 #include "stats/bootstrap.h"
 #include "stats/measure_impl.h"
@@ -163,7 +163,7 @@ bool ml_rank_many(const struct ml_measure *m, const struct ml_metric *metric)
 size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out)
 {
     struct job j = { .m = { a, b }, .seed = seed, .replicates = replicates, .value = out };
-    size_t used = 0, threads = ml_cpu_count() < THREADS_MAX ? ml_cpu_count() : THREADS_MAX, started = 0;
+    size_t used = 0, threads = ml_processors(THREADS_MAX), started = 0;
     pthread_t thread[THREADS_MAX];
 
     for (int k = 0; k < 2 && j.m[k]; k++)
