@@ -64,7 +64,7 @@ static bool inward(const char *host)
     return inet_aton(host, &a4) && inward4(ntohl(a4.s_addr));
 }
 
-bool ml_session_allowed(const char *root, const char *url, struct ml_err *err)
+static bool allowed(const char *root, const char *url, struct ml_err *err)
 {
     struct ml_url home, there;
     bool tls, near, ok = false;
@@ -116,7 +116,7 @@ char *ml_session_url(const char *root, const struct ml_http_res *res, struct ml_
         }
         free(secure);
     }
-    if (ml_session_allowed(root, url, err))
+    if (allowed(root, url, err))
         return url;
     free(url);
     return NULL;
@@ -187,12 +187,12 @@ void ml_session_recall(struct ml_session *s, const char *root, const struct ml_d
     s->fd = open_locked(s->path);
     if (s->fd < 0)
         return;
+    /* a cache may be shared with others (GitLab's between branches): only a registry may send us elsewhere */
     url = read_memory(s->fd, root, d);
-    if (url && ml_session_allowed(root, url, NULL)) {
+    if (url && ml_url_same_origin(url, root))
         s->url = url;
-        return;
-    }
-    free(url);
+    else
+        free(url);
 }
 
 /* One write of a few hundred bytes: a process that is killed has written it or hasn't; and what a power cut leaves is
@@ -201,7 +201,7 @@ static void remember(struct ml_session *s, const char *root, const struct ml_dig
 {
     char *text;
 
-    if (s->fd < 0 || (s->kept && s->url && !strcmp(s->kept, s->url)))
+    if (s->fd < 0 || (s->kept && !strcmp(s->kept, s->url)) || !ml_url_same_origin(s->url, root))
         return;
     text = memory(root, d, s->url);
     if (strlen(text) > MEMORY_MAX || pwrite(s->fd, text, strlen(text), 0) != (ssize_t)strlen(text) ||

@@ -20,9 +20,6 @@
  * this network knows: no registry makes us write to our neighbours (ML_REFUSED). */
 char *ml_session_url(const char *root, const struct ml_http_res *res, struct ml_err *err);
 
-/* The same rule for a URL that is known already. */
-bool ml_session_allowed(const char *root, const char *url, struct ml_err *err);
-
 struct ml_session {
     char *url; /* the newest Location; NULL: none */
     int fd;    /* its file in the cache directory, locked; -1: none */
@@ -36,7 +33,7 @@ struct ml_session {
     }
 
 /* Looks up what is remembered of an upload of blob `d` to `root`, and keeps others from using it meanwhile. url stays
- * NULL where there is nothing, it isn't ours alone, or another process is at it. */
+ * NULL where there is nothing, it isn't ours alone, another process is at it, or it is on another host. */
 void ml_session_recall(struct ml_session *s, const char *root, const struct ml_digest *d);
 
 /* Takes over a new Location (owned from now on), and remembers it where ml_session_recall was called. */

@@ -414,17 +414,27 @@ static enum step start_over(struct upload *u, bool alive)
     return ON;
 }
 
+/* It has been tried often enough in chunks. Where the registry refuses them, though it took some, or breaks on the very
+ * first, it may still take all in one request. Where it can't be reached, what it has is something to go on from later.
+ */
+static enum step give_up(struct upload *u)
+{
+    int s = u->res.status;
+    bool refuses = s / 100 == 4 && s != 401 && s != 403 && s != 408 && s != 429 && s != 499;
+
+    if (!in_chunks(u) || !(refuses || (first_chunk(u) && s >= 500)))
+        return STOP;
+    u->failures = 0;
+    u->waited = 0;
+    return WHOLE;
+}
+
 static enum step look(struct upload *u)
 {
     int rv;
 
-    if (!may_try_again(u)) {
-        if (!in_chunks(u) || !first_chunk(u) || u->res.status < 500)
-            return STOP;
-        u->failures = 0; /* it breaks on chunks, always: perhaps on nothing else */
-        u->waited = 0;
-        return WHOLE;
-    }
+    if (!may_try_again(u))
+        return give_up(u);
     if (!in_chunks(u))
         return start_over(u, false);
     rv = ask_status(u);
@@ -457,7 +467,7 @@ static enum step handle(struct upload *u, enum step step)
     case LOOK:
         return look(u);
     case FRESH:
-        return may_try_again(u) ? start_over(u, false) : STOP;
+        return may_try_again(u) ? start_over(u, false) : give_up(u);
     case WHOLE:
         u->whole = true;
         if (!u->again)
@@ -490,7 +500,7 @@ static int upload(struct ml_registry *r, const struct ml_desc *d, const struct m
     u.whole = ml_registry_is(r, ML_REGISTRY_NO_CHUNKS);
     if (in_chunks(&u))
         resume(&u);
-    while (step == ON || step == WHOLE) /* WHOLE: look() has thought of it */
+    while (step == ON || step == WHOLE) /* WHOLE: give_up() has thought of it */
         step = handle(&u, step == WHOLE ? step : next(&u));
     if (step == DONE)
         ml_session_end(&u.session);

@@ -196,6 +196,16 @@ assert len(p) == len(set(p)) > 9, p'
     [ "$(fired "$PWD" proxy no)" -eq 2 ]
 }
 
+@test "a registry that takes the first chunk and no other: in one PUT in the end" {
+    for s in 404 405 416; do
+        faulty "[{\"name\": \"no\", \"method\": \"PATCH\", \"after\": 1, \"status\": $s}]"
+        ML_RETRIES=1 push "$P/$N/s$s:1"
+        arrived "$N/s$s"
+        [ "$(fired "$PWD" proxy no)" -ge 1 ]
+        [ "$(sent PUT)" -gt "$SIZE" ]
+    done
+}
+
 @test "201 to the first chunk, or to a later one: in one PUT" {
     for after in 0 3; do
         faulty "[{\"name\": \"early\", \"method\": \"PATCH\", \"after\": $after, \"as\": 201}]"
@@ -310,12 +320,12 @@ assert len(p) == len(set(p)) > 9, p'
     faulty '[]'
     n=0
     # each but the first in a repository of its own, N/1 and on
-    for url in "http://$P/v2/$N/1/blobs/uploads/none?_state=x" "http://169.254.169.254/latest" "https://10.0.0.1/x" "file:///etc/passwd" "http://$P/v2/" $'x\ny' ""; do
+    for url in "http://$P/v2/$N/1/blobs/uploads/none?_state=x" "http://169.254.169.254/latest" "https://10.0.0.1/x" "http://$other/v2/x" "https://127.0.0.2:1/x" "file:///etc/passwd" "http://$P/v2/" $'x\ny' ""; do
         R=$N/$((++n))
         remember "$P" "$R" "$url"
         push "$P/$R:1"
         arrived "$R"
-        ! grep -q "169.254\|10.0.0.1" stderr
+        ! grep -q "169.254\|10.0.0.1\|127.0.0.2" stderr
     done
     for text in "" garbage "$(head -c 100000 /dev/zero | tr '\0' x)"; do
         R=$N/$((++n))
