@@ -3,8 +3,6 @@
 load helper
 load images
 
-export ML_CACHE=none
-
 # podman takes no run directory of over 50 characters
 RUN=/tmp/mlci.$$
 engine() {
