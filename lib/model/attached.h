@@ -64,8 +64,8 @@ cJSON *ml_attached_json(const struct ml_attached *a);
 
 /* Attaches n bytes, or (fd >= 0 and text NULL) what can be read from the descriptor, in place of what was attached
  * before; nothing is sent when it is that already. `name` is what messages call it. `want` (NULL: any): the digest that
- * it must have, else ML_INTEGRITY. `untagged` stores it without taking the tag: for a record that names it. `out` may
- * be NULL. */
+ * it must have, else ML_INTEGRITY. `untagged` stores it without taking the tag or a place in the list of referrers: for
+ * a record that names it. `out` may be NULL. */
 struct ml_attaching {
     enum ml_attachment kind;
     const char *text;

@@ -257,8 +257,10 @@ static int store(const struct place *p, struct form *f, char **unlisted, struct 
 
     if (ml_together(steps, 2, err))
         return -1;
-    return ml_referrers_put(
-        p->repo, p->what->untagged ? NULL : p->tag, &p->image->digest, &f->m, &p->there, unlisted, err);
+    /* what a record names is found by it, and would fill the list with a card each promotion */
+    if (p->what->untagged)
+        return p->repo->ops->manifest_put(p->repo, NULL, f->m.desc.media_type, f->m.raw.data, f->m.raw.len, err);
+    return ml_referrers_put(p->repo, p->tag, &p->image->digest, &f->m, &p->there, unlisted, err);
 }
 
 /* As an artifact; where the registry takes no such types, or took none before, as a plain image. */
