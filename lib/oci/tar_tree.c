@@ -51,6 +51,12 @@ static char *disk_path(const struct ml_tree *t, const struct ml_tree_entry *e)
     return t->single || !e->path[0] ? ml_strdup(t->src) : ml_format("%s/%s", t->src, e->path);
 }
 
+/* What was there a moment ago and isn't now, changed. */
+static enum ml_code gone(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == ELOOP ? ML_INTEGRITY : ML_LOCAL;
+}
+
 static int read_link(const char *path, size_t size, char **out, struct ml_err *err)
 {
     char *text;
@@ -61,8 +67,10 @@ static int read_link(const char *path, size_t size, char **out, struct ml_err *e
     text = ml_malloc(size + 1);
     n = readlink(path, text, size + 1);
     if (n < 0 || (size_t)n > size) {
+        enum ml_code code = gone(errno);
+
         free(text);
-        return n < 0 ? ml_err_errno(err, ML_LOCAL, "cannot read the link '%s'", path)
+        return n < 0 ? ml_err_errno(err, code, "cannot read the link '%s'", path)
                      : ml_err_set(err, ML_INTEGRITY, "'%s' changed while it was being read", path);
     }
     text[n] = '\0';
@@ -90,7 +98,7 @@ static int check_empty(const char *disk, struct ml_err *err)
     ssize_t n = fd < 0 ? -1 : read(fd, &c, 1);
     int rc = n == 0  ? 0
              : n > 0 ? ml_err_set(err, ML_LOCAL, "'%s' says that it has 0 bytes, but has some: copy it first", disk)
-                     : ml_err_errno(err, ML_LOCAL, "cannot read '%s'", disk);
+                     : ml_err_errno(err, gone(errno), "cannot read '%s'", disk);
 
     if (fd >= 0)
         close(fd);
@@ -152,7 +160,7 @@ static int scan_dir(struct ml_tree *t, const struct ml_tree_entry *e, struct ml_
     int rc = -1;
 
     if (!d) {
-        ml_err_errno(err, ML_LOCAL, "cannot open '%s'", dir);
+        ml_err_errno(err, gone(errno), "cannot open '%s'", dir);
         goto out;
     }
     while (errno = 0, (de = readdir(d))) {
@@ -163,7 +171,7 @@ static int scan_dir(struct ml_tree *t, const struct ml_tree_entry *e, struct ml_
         if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
             continue;
         if (fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-            ml_err_errno(err, errno == ENOENT ? ML_INTEGRITY : ML_LOCAL, "cannot look at '%s/%s'", dir, de->d_name);
+            ml_err_errno(err, gone(errno), "cannot look at '%s/%s'", dir, de->d_name);
             goto out;
         }
         path = parent[0] ? ml_format("%s/%s", parent, de->d_name) : ml_strdup(de->d_name);
@@ -267,7 +275,7 @@ int ml_tree_open(const struct ml_tree *t, const struct ml_tree_entry *e, int *fd
 
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (t->single ? 0 : O_NOFOLLOW));
     if (*fd < 0)
-        ml_err_errno(err, errno == ENOENT || errno == ELOOP ? ML_INTEGRITY : ML_LOCAL, "cannot open '%s'", path);
+        ml_err_errno(err, gone(errno), "cannot open '%s'", path);
     else if (fstat(*fd, &st) < 0)
         ml_err_errno(err, ML_LOCAL, "cannot look at '%s'", path);
     else
