@@ -234,8 +234,8 @@ def no_password_in_vain(c):
     assert len(c.w.tokens.lines) == 1
 
 
-def register():
-    for i, s in enumerate(STEPS):
+def register_steps(steps):
+    for i, s in enumerate(steps):
         for k, status in enumerate(LATER):
             case(f"{s.name}: {status} once", once(s, status), short=(i + k) % 6 == 0)
             case(f"{s.name}: {status} for ever", for_ever(s, status), short=(i + k) % 6 == 3 and i % 2 == 0)
@@ -247,6 +247,10 @@ def register():
         if s.do in (push, push_big, package_to, fetch):
             case(f"{s.name}: 401 once, with a challenge", unauthorized_once(s), short=i % 3 == 0)
             case(f"{s.name}: 401 for ever, with a challenge", unauthorized_for_ever(s), short=i % 5 == 4)
+
+
+def register():
+    register_steps(STEPS)
     for do in (push, fetch):
         for k, status in enumerate(LATER):
             case(f"{do.__name__}, token: {status} once", token_status(do, status, 1), short=k == 1)

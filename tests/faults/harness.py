@@ -117,6 +117,11 @@ class Shared:
         self.key, self.crt = os.path.join(self.dir, "k"), os.path.join(self.dir, "c")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.key, "-out", self.crt, "-subj", "/CN=tokens",
                         "-days", "2"], check=True, stderr=subprocess.DEVNULL)
+        self.private, self.public = os.path.join(self.dir, "private"), os.path.join(self.dir, "public")
+        for argv in (["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.private + ".ec"],
+                     ["pkcs8", "-topk8", "-nocrypt", "-in", self.private + ".ec", "-out", self.private],
+                     ["pkey", "-in", self.private, "-pubout", "-out", self.public]):
+            subprocess.run(["openssl", *argv], check=True, stderr=subprocess.DEVNULL)
         self.layout, self.digest, self.layer = os.path.join(self.dir, "img"), {}, {}
         for tag, size in (("s", SMALL), ("t", SMALL), ("b", BIG), ("h", HUGE), ("base", 50 * KIB)):
             self.image(tag, size)

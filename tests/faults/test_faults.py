@@ -18,9 +18,10 @@ import cases_download  # noqa: E402
 import cases_kill  # noqa: E402
 import cases_status  # noqa: E402
 import cases_together  # noqa: E402
+import cases_trust  # noqa: E402
 import cases_upload  # noqa: E402
 
-MODULES = (cases_status, cases_break, cases_upload, cases_download, cases_together, cases_disk, cases_kill)
+MODULES = (cases_status, cases_break, cases_upload, cases_download, cases_trust, cases_together, cases_disk, cases_kill)
 
 
 def main():
