@@ -31,7 +31,7 @@ static int64_t give(void *ctx, const void **p, struct ml_err *err)
     size_t n = b->b.len - b->at < PART ? b->b.len - b->at : PART;
 
     (void)err;
-    *p = b->b.data + b->at;
+    *p = n > 0 ? b->b.data + b->at : NULL;
     b->at += n;
     return (int64_t)n;
 }
