@@ -204,3 +204,18 @@ PY
     ml-fetch -q card "$proxy/few:1" >card.json
     [ "$(grep -c . proxy.requests)" -eq 5 ]
 }
+
+@test "gzip and zstd layers, Docker's manifests too, come as ranges that break and are unpacked right" {
+    skopeo copy -q --dest-tls-verify=false --format v2s2 --dest-compress "oci:$REG/img:1" "docker://$UP/docker:1"
+    skopeo copy -q --dest-compress --dest-compress-format zstd "oci:$REG/img:1" oci:z:1 # to the registry it would send what it has seen before
+    ml-publish push -q --image oci:z:1 "$UP/zstd:1" </dev/null >/dev/null
+    proxy=$(proxy_start "$PWD" proxy "$UP" '[{"name": "cut", "path": "/blobs/", "header": {"range": "."}, "times": 5, "cut": 5000000}]')
+    for what in docker zstd; do
+        rm -rf out
+        run --separate-stderr ml-fetch -q files "$proxy/$what:1" --path /m --to out
+        right
+    done
+    [ "$(fired "$PWD" proxy cut)" -eq 5 ]
+    skopeo inspect --raw --tls-verify=false "docker://$UP/docker:1" | grep -q docker.distribution.manifest.v2
+    skopeo inspect --raw --tls-verify=false "docker://$UP/zstd:1" | grep -q zstd
+}

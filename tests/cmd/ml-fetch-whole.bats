@@ -123,3 +123,35 @@ PY
     # the name comes after that
     [ "$(grep -n 'rename(.*many.d"' many | cut -d: -f1)" -gt "$(grep -n 'syncfs' many | cut -d: -f1)" ]
 }
+
+@test "progress: in a log a line at the start and one at the end, on a terminal rate and time left" {
+    image 40M
+    ml-fetch files oci:img:1 --path /m --to out >fetch.json 2>log
+    [ "$(wc -l <log)" -eq 3 ]
+    sed -n 1p log | grep -qx 'fetching 41.9 MB'
+    sed -n 2p log | grep -Eqx 'fetched 41.9 MB in [0-9.]+ s, [0-9.]+ [kMG]?B/s'
+    sed -n 3p log | grep -Eqx 'fetched 3 files, 41.9 MB, from sha256:[0-9a-f]{64} \(1 of 1 layers read\)'
+    up=$(registry_start "$PWD" reg)
+    ml-publish push -q --image oci:img:1 "$up/m:1" </dev/null >/dev/null
+    proxy=$(proxy_start "$PWD" proxy "$up" '[{"name": "slow", "path": "/blobs/", "pace": 4000000}]')
+    py "$proxy" <<'PY'
+import os, pty, sys
+out = b""
+def read(fd):
+    global out
+    data = os.read(fd, 65536)
+    out += data
+    return data
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("ml-fetch", ["ml-fetch", "files", sys.argv[1] + "/m:1", "--path", "/m", "--to", "tty", "-o", "tty.json"])
+try:
+    while read(fd):
+        pass
+except OSError:
+    pass
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, out
+assert b"% of 41.9 MB, " in out and b"/s" in out and b" s left" in out, out
+assert b"fetching" not in out and b"\nfetched 3 files" in out, out
+PY
+}
