@@ -277,7 +277,6 @@ static void print_line(const char *s, size_t n)
     pthread_mutex_lock(&out.lock);
     remove_bar();
     if (n)
-        if (n)
         fwrite(s, 1, n, stderr);
     pthread_mutex_unlock(&out.lock);
 }
