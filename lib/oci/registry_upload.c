@@ -176,6 +176,13 @@ static void got(struct upload *u, uint64_t at)
     u->waited = 0;
 }
 
+/* What may be otherwise the next time. */
+static bool passes(int status)
+{
+    return status == 408 || status == 429 || status == 499 ||
+           (status >= 500 && status != 501 && status != 505 && status != 511);
+}
+
 /* Asks for the session's state: 0 with u->at, 1 it is gone (or doesn't tell), -1. */
 static int ask_status(struct upload *u)
 {
@@ -185,6 +192,8 @@ static int ask_status(struct upload *u)
     req.url = u->session.url;
     if (ml_registry_send(u->r, &req, NULL, &u->res, &u->err))
         return -1;
+    if (passes(u->res.status) || u->res.status == 401 || u->res.status == 403)
+        return ml_registry_fail(u->r, &req, &u->res, &u->err);
     end = range_end(&u->res);
     if (u->res.status / 100 != 2 || !end || end > u->want->size)
         return 1;
@@ -270,7 +279,7 @@ static enum step refused_chunk(struct upload *u)
         return SMALLER;
     if (s == 401 || (s == 403 && !first_chunk(u)))
         return STOP;
-    if (s == 408 || s == 429 || (s >= 500 && s != 501 && s != 505))
+    if (passes(s))
         return LOOK;
     if (first_chunk(u))
         return WHOLE;
@@ -286,8 +295,8 @@ static enum step send_chunk(struct upload *u)
     free(range);
     if (rv)
         return u->err.code == ML_UNREACHABLE ? LOOK : STOP;
-    if (u->res.status == 201) /* it takes the first chunk for the blob */
-        return WHOLE;
+    if (u->res.status == 201) /* it takes a chunk for the blob, which the last may be */
+        return u->at + n == u->want->size && !is_there(u) ? DONE : WHOLE;
     return u->res.status / 100 == 2 ? taken(u, n) : refused_chunk(u);
 }
 
@@ -362,7 +371,7 @@ static enum step not_stored(struct upload *u)
         return wrong_digest(u);
     if (s == 413)
         return in_chunks(u) ? STOP : SMALLER;
-    if (s == 408 || s == 429 || s >= 500)
+    if (passes(s))
         return LOOK;
     if (s == 404) /* the session is gone; when an answer was lost before, because it has come to its end */
         return is_there(u) ? LOOK : DONE;
@@ -480,16 +489,21 @@ static enum step handle(struct upload *u, enum step step)
     }
 }
 
-/* What an earlier process has left. */
-static void resume(struct upload *u)
+/* What an earlier process has left. A registry that breaks on it may know nothing of it any more. */
+static enum step resume(struct upload *u)
 {
+    int rv;
+
     ml_session_recall(&u->session, u->r->root, &u->want->digest);
     if (!u->session.url)
-        return;
-    if (ask_status(u))
-        start_over(u, false);
-    else
-        ml_registry_set(u->r, ML_REGISTRY_CHUNKS);
+        return ON;
+    rv = ask_status(u);
+    if (rv < 0 && u->res.status / 100 != 5)
+        return STOP;
+    if (rv)
+        return start_over(u, false);
+    ml_registry_set(u->r, ML_REGISTRY_CHUNKS);
+    return ON;
 }
 
 static int upload(struct ml_registry *r, const struct ml_desc *d, const struct ml_source *src, struct ml_err *err)
@@ -499,7 +513,7 @@ static int upload(struct ml_registry *r, const struct ml_desc *d, const struct m
 
     u.whole = ml_registry_is(r, ML_REGISTRY_NO_CHUNKS);
     if (in_chunks(&u))
-        resume(&u);
+        step = resume(&u);
     while (step == ON || step == WHOLE) /* WHOLE: give_up() has thought of it */
         step = handle(&u, step == WHOLE ? step : next(&u));
     if (step == DONE)

@@ -314,6 +314,18 @@ assert len(p) == len(set(p)) > 9, p'
     [ -z "$(find cache -type f)" ]
 }
 
+@test "a registry that is down for a while: what it has isn't forgotten" {
+    faulty '[{"name": "down", "method": "PATCH", "after": 5, "status": 503}, {"name": "down", "method": "GET", "path": "uploads", "status": 503}]'
+    ML_RETRIES=1 push "$P/$N:1"
+    ends 6 "503"
+    [ "$(find cache/uploads -type f | wc -l)" -eq 1 ]
+    where=$(sed -n 4p cache/uploads/*)
+    remember "$OPEN" "$N" "http://$OPEN/${where#http://*/}"
+    push "$OPEN/$N:1"
+    arrived "$N"
+    [ "$(grep -c "PATCH .*: 202" stderr)" -eq $(((SIZE - 500000 + 99999) / 100000)) ]
+}
+
 @test "what the cache says of an upload is believed as far as it may be" {
     mkdir -p cache/uploads
     other=$(proxy_start "$PWD" other "$OPEN" '[]')
