@@ -304,6 +304,21 @@ static void nobody_waits_for_others(void **state)
     }
 }
 
+/* who drives doesn't sleep while another's request waits to be sent */
+static void wakes_the_driver(void **state)
+{
+    struct call slow = { .h = *state, .method = "GET", .path = "/later/3000" },
+                quick = { .h = *state, .method = "GET", .path = "/later/1", .rounds = 5 };
+
+    go(&slow);
+    ml_clock_sleep(0.2);
+    go(&quick);
+    wait_for(&quick);
+    wait_for(&slow);
+    assert_int_equal(quick.rv, 0);
+    assert_true(quick.seconds < 2.5);
+}
+
 static void one_fails_alone(void **state)
 {
     struct call bad = { .h = *state, .method = "GET", .path = "/bytes/9000000", .stop = 100000 }, good[3];
@@ -451,6 +466,7 @@ int main(void)
         TEST(one_after_the_other),
         TEST(really_at_once),
         TEST(nobody_waits_for_others),
+        TEST(wakes_the_driver),
         TEST(one_fails_alone),
         TEST(stands_still),
         TEST(may_hash),
