@@ -191,6 +191,16 @@ PY
     done
 }
 
+@test "a tag in another repository takes them along, too" {
+    pack
+    ml-publish push -q --card packed.json "$R:1" >/dev/null
+    ml-publish tag -q "$R@sha256:$hex" "$R-2:x" >/dev/null </dev/null
+    for kind in provenance sbom; do
+        attached img "sha256-$hex.$kind"
+        ml-fetch $kind -q "$R-2:x" | cmp - doc.json
+    done
+}
+
 # refusal TAG: a rule by which its first manifest, the artifact, is refused as GitLab's registry does it
 refusal() {
     printf '{"name": "type", "method": "PUT", "path": "[.]%s$", "times": 1, "status": 400, "headers": {"Content-Type": "application/json"}, "body": "%s"}' "$1" \
