@@ -38,6 +38,7 @@ static void on_signal(int sig)
 static void *wait_for_signal(void *ctx)
 {
     unsigned char c;
+    sigset_t only;
     ssize_t n;
 
     (void)ctx;
@@ -50,8 +51,11 @@ static void *wait_for_signal(void *ctx)
     for (struct ml_undo *u = notes; u; u = u->next)
         u->fn(u->ctx);
     signal(c, SIG_DFL);
-    kill(getpid(), c);
-    return NULL;
+    sigemptyset(&only);
+    sigaddset(&only, c);
+    pthread_sigmask(SIG_UNBLOCK, &only, NULL);
+    raise(c);
+    _exit(128 + c); /* the first process of a container has no default that ends it */
 }
 
 /* Under the lock. Where there is no thread to be had signals stay what they were. */

@@ -155,3 +155,18 @@ assert b"% of 41.9 MB, " in out and b"/s" in out and b" s left" in out, out
 assert b"fetching" not in out and b"\nfetched 3 files" in out, out
 PY
 }
+
+@test "a signal ends it also as the first process of a container" {
+    unshare -pf true 2>/dev/null || skip "needs a process namespace"
+    image 1G
+    py <<'PY'
+import glob, os, signal, subprocess, time
+p = subprocess.Popen(["unshare", "-pf", "ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
+while not glob.glob(".out.*.part/root/big"):
+    time.sleep(.001)
+with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
+    os.kill(int(f.read().split()[0]), signal.SIGTERM)
+assert p.wait() == 128 + signal.SIGTERM, p.returncode
+assert not glob.glob(".out*") and not os.path.exists("out")
+PY
+}
