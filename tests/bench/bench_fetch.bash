@@ -1,4 +1,5 @@
-# Fetching a model: from docker-registry on loopback and from a layout, as files that are verified and on the disk. BENCH_FETCH_GIB: sizes ("1 4").
+# Fetching a model: from docker-registry on loopback and from a layout, as files that are verified and on the disk.
+# BENCH_FETCH_GIB: sizes ("1 4"); BENCH_FETCH_FILES=0: without the many small files.
 # curl is the floor: it neither verifies nor unpacks what it gets, and with -o leaves it to the kernel to write it some time.
 
 # skopeo_files REF: what skopeo and tar need to get to the same files
@@ -27,6 +28,7 @@ fetch_size() {
     "$bin/ml-package" -q --base scratch --add m:/app/model --out oci:img:1 -o packed.json
     rm -rf m
     "$bin/ml-publish" push -q --image oci:img:1 "$reg/bench/fetch:1" </dev/null >/dev/null
+    # curl is given the blob's address, which ours has to find out
     layer=http://$reg/v2/bench/fetch/blobs/$("$bin/ml" get image.layers.0.digest packed.json)
     before='rm -rf out dir blob; sync -f .'
     contender ours "$bin/ml-fetch" -q files "$reg/bench/fetch:1" --path /app/model --to out
@@ -66,12 +68,16 @@ for i in range(200):
 }
 
 fetch_card() {
-    local reg
+    local reg tag blob oci='Accept: application/vnd.oci.image.manifest.v1+json'
     reg=$(registry_start "$work" registry)
     (cd f && "$bin/ml-publish" push -q --card packaged.json "$reg/bench/card:1" >/dev/null)
+    tag=$("$bin/ml" get image.digest f/packaged.json)
+    tag=sha256-${tag#*:}.card
+    blob=$(curl -s -H "$oci" "http://$reg/v2/bench/card/manifests/$tag" | grep -o '"layers":\[{[^}]*' | grep -o 'sha256:[0-9a-f]*' | head -1)
     before=
     contender ours "$bin/ml-fetch" card "$reg/bench/card:1"
-    contender 'skopeo inspect --raw' skopeo inspect --raw --tls-verify=false "docker://$reg/bench/card:1"
+    contender 'curl, the same three requests' curl -sf -H "$oci" "http://$reg/v2/bench/card/manifests/{1,$tag}" "http://$reg/v2/bench/card/blobs/$blob"
+    contender 'skopeo inspect --raw, one request' skopeo inspect --raw --tls-verify=false "docker://$reg/bench/card:1"
     versus 'the card of an image' 21
     servers_stop "$work"
     rm -rf registry*
@@ -84,8 +90,8 @@ bench_fetch() {
     table 'Fetching a model'
     cd "$work" || return
     skopeo_files
-    for n in ${BENCH_FETCH_GIB:-1 4}; do fetch_size "$n"; done
-    fetch_many
+    for n in ${BENCH_FETCH_GIB-1 4}; do fetch_size "$n"; done
+    [ "${BENCH_FETCH_FILES:-1}" = 0 ] || fetch_many
     fetch_card
     cd - >/dev/null || return
 }
