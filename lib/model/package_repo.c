@@ -87,6 +87,10 @@ static int read_blob(
             rc = ml_tar_view_finish(r->j->made[l->made].view, err);
         rc = n < 0 || rc < 0 ? -1 : sink(ctx, chunk, (size_t)n, err);
     }
+    if (l->made >= 0 && b->open && off == l->image.desc.size) {
+        ml_layer_source_close(&r->j->made[l->made]);
+        b->open = false;
+    }
     pthread_mutex_unlock(&b->lock);
     free(chunk);
     return rc;

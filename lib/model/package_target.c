@@ -87,6 +87,9 @@ static int copy(struct ml_package_job *j, struct ml_err *err)
         c.progress = j->p->progress;
         c.progress_ctx = j->p->progress_ctx;
     }
+    for (size_t i = 0; i < j->nmade; i++)
+        if (j->made[i].compress != ML_COMPRESS_NONE)
+            c.threads = 1; /* compressing is what takes all processors, and memory */
     for (size_t i = 0; i < j->n; i++)
         ml_strs_add(&own, j->layers[i].image.desc.digest.s);
     rc = image->ops->manifest_get(image, j->result->digest.s, &m, err);

@@ -223,13 +223,14 @@ static int with_all(
     struct plan *p, int (*work)(struct plan *p, struct item *it, struct ml_err *err), struct ml_err *err)
 {
     pthread_t threads[THREADS - 1];
+    size_t most = p->c->threads && p->c->threads < THREADS ? p->c->threads : THREADS;
     size_t todo = 0, n = 0;
 
     for (size_t i = 0; i < p->n; i++)
         todo += p->items[i].state != SETTLED;
     p->work = work;
     p->next = 0;
-    while (n + 1 < todo && n < THREADS - 1 && !pthread_create(&threads[n], NULL, worker, p))
+    while (n + 1 < todo && n < most - 1 && !pthread_create(&threads[n], NULL, worker, p))
         n++;
     worker(p);
     while (n)

@@ -15,6 +15,7 @@ struct ml_copy {
     const struct ml_repo *const
         *bases; /* repositories that may have blobs to mount, beside `from`; NULL-terminated, may be NULL */
     const struct ml_strs *own; /* digests of layers that are new, so that nobody has them to mount; may be NULL */
+    size_t threads;            /* blobs at once, at most; 0: four */
     bool thorough; /* look at each blob, also below a manifest that is there: a registry may have lost some of them */
     /* Told how much has been sent of all that has to be: first done 0, at last all of it; from several threads, one at
      * a time. NULL: nobody wants to know. */

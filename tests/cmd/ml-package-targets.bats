@@ -557,7 +557,7 @@ PY
     skopeo copy -q --preserve-digests --dest-tls-verify=false oci:four:1 "docker://$REG/fourteen/base:1"
     mkdir big && for i in 1 2 3 4; do head -c 40000000 /dev/urandom >big/$i; done
     export ML_CACHE=$PWD/cache
-    for target in "--out oci:img:1" "--to $REG/fourteen/a:1" "--archive a.tar" "--to oci:img2:1"; do
+    for target in "--out oci:img:1" "--to $REG/fourteen/a:1" "--archive a.tar" "--to oci:img2:1" "--to $REG/fourteen/a:2 --compress zstd"; do
         rm -rf cache
         /usr/bin/python3 - "$REG" $target <<'PY'
 import resource, subprocess, sys
