@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *checked(void *p)
 {
@@ -181,39 +182,69 @@ void ml_strs_release(struct ml_strs *l)
     *l = (struct ml_strs){ 0 };
 }
 
-#define ARENA_BLOCK ((size_t)64 << 10)
+#define ARENA_FIRST ((size_t)2 << 10)
+#define ARENA_BLOCK ((size_t)1 << 20)
+#define ARENA_ALIGN 8 /* pointers and 64-bit numbers */
 
 struct ml_arena_block {
     struct ml_arena_block *before;
     size_t used, size;
-    char bytes[];
+    _Alignas(ARENA_ALIGN) char bytes[];
 };
+
+/* Blocks grow to 1 MiB. Large ones go back to the system when they are released, wherever the heap ends by then. */
+static struct ml_arena_block *block_new(struct ml_arena_block *before, size_t n)
+{
+    size_t size = before ? 2 * (before->size + sizeof *before) : ARENA_FIRST;
+    struct ml_arena_block *b;
+
+    if (size > ARENA_BLOCK)
+        size = ARENA_BLOCK;
+    if (size < n + sizeof *b)
+        size = n + sizeof *b;
+    b = size < ARENA_BLOCK ? ml_malloc(size)
+                           : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b == MAP_FAILED)
+        b = checked(NULL);
+    *b = (struct ml_arena_block){ .before = before, .size = size - sizeof *b };
+    return b;
+}
+
+static void *take(struct ml_arena *a, size_t n, size_t align)
+{
+    struct ml_arena_block *b = a->last;
+    size_t at = b ? (b->used + align - 1) / align * align : 0;
+
+    if (!b || at > b->size || b->size - at < n) {
+        b = a->last = block_new(b, n);
+        at = 0;
+    }
+    b->used = at + n;
+    return b->bytes + at;
+}
+
+void *ml_arena_alloc(struct ml_arena *a, size_t n)
+{
+    return take(a, n, ARENA_ALIGN);
+}
 
 char *ml_arena_strdup(struct ml_arena *a, const char *s)
 {
     size_t n = strlen(s) + 1;
-    struct ml_arena_block *b = a->last;
-    char *p;
 
-    if (!b || b->size - b->used < n) {
-        size_t size = n > ARENA_BLOCK ? n : ARENA_BLOCK;
-
-        b = ml_malloc(sizeof *b + size);
-        *b = (struct ml_arena_block){ .before = a->last, .size = size };
-        a->last = b;
-    }
-    p = b->bytes + b->used;
-    memcpy(p, s, n);
-    b->used += n;
-    return p;
+    return memcpy(take(a, n, 1), s, n);
 }
 
 void ml_arena_release(struct ml_arena *a)
 {
     while (a->last) {
-        struct ml_arena_block *before = a->last->before;
+        struct ml_arena_block *b = a->last;
+        size_t size = b->size + sizeof *b;
 
-        free(a->last);
-        a->last = before;
+        a->last = b->before;
+        if (size < ARENA_BLOCK)
+            free(b);
+        else
+            munmap(b, size);
     }
 }

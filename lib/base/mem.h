@@ -44,12 +44,13 @@ void ml_buf_vaddf(struct ml_buf *b, const char *fmt, va_list ap);
 const char *ml_buf_str(const struct ml_buf *b); /* "" when empty; borrowed */
 char *ml_buf_detach(struct ml_buf *b);          /* owned, never NULL; the buffer is empty again */
 
-/* Many small strings that go together: no overhead a string. */
+/* Many small things that go together: no overhead a thing. */
 struct ml_arena {
     struct ml_arena_block *last;
 };
 
-char *ml_arena_strdup(struct ml_arena *a, const char *s); /* valid until ml_arena_release */
+void *ml_arena_alloc(struct ml_arena *a, size_t n); /* aligned to 8 bytes; valid until ml_arena_release */
+char *ml_arena_strdup(struct ml_arena *a, const char *s);
 void ml_arena_release(struct ml_arena *a);
 
 /* A list of strings. */

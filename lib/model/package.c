@@ -47,9 +47,14 @@ int ml_package_make(const struct ml_package *p, const char *model, struct ml_pac
     if (ml_package_options(&j, err) < 0 || ml_package_scan(&j, err) < 0)
         goto out;
     ml_package_attest_begin(&j);
-    if (ml_package_base_open(&j, err) == 0 && ml_package_target_open(&j, err) == 0 &&
-        ml_package_base_names(&j, err) == 0 && ml_package_plan(&j, err) == 0 &&
-        ml_package_target_put(&j, model, err) == 0 && ml_package_attest(&j, err) == 0)
+    if (ml_package_base_open(&j, err) < 0 || ml_package_target_open(&j, err) < 0 ||
+        ml_package_base_names(&j, err) < 0 || ml_package_plan(&j, err) < 0)
+        goto out;
+    if (!model) { /* nothing looks at the names any more */
+        ml_rootfs_free(j.fs);
+        j.fs = NULL;
+    }
+    if (ml_package_target_put(&j, model, err) == 0 && ml_package_attest(&j, err) == 0)
         rc = ml_package_target_tag(&j, err);
 out:
     release(&j);

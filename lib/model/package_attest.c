@@ -138,11 +138,13 @@ static int list_source(struct ml_package_job *j, struct ml_sbom *s, size_t i, bo
 {
     const struct ml_pack *pack = &j->packs[i];
     const struct ml_tree *t = &j->sources[i].tree;
+    const struct ml_pack_parts *parts = &j->parts[i];
+    size_t n = parts->n > 0 ? parts->total : pack->n;
 
     if (ml_sbom_source(s, pack->path, model, err) < 0)
         return -1;
-    for (size_t k = 0; k < pack->n; k++) {
-        const struct ml_tar_item *item = &pack->items[k];
+    for (size_t k = 0; k < n; k++) {
+        const struct ml_tar_item *item = parts->n > 0 ? &parts->items[k] : &pack->items[k];
         const struct ml_tree_entry *e = item->entry >= 0 ? &t->v[item->entry] : NULL;
         struct ml_digest d = { "" };
 

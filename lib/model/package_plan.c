@@ -183,6 +183,7 @@ static int plan_source(struct ml_package_job *j, size_t i, struct ml_err *err)
         if (ml_pack_split(
                 pack, &s->tree, j->split, taken < ML_LAYERS_MAX ? ML_LAYERS_MAX - taken : 1, &j->parts[i], err) < 0)
             return ml_err_wrap(err, "'%s'", s->path);
+        ml_pack_forget_items(pack);
         parts = j->parts[i].v;
         n = j->parts[i].n;
     }

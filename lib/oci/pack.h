@@ -35,7 +35,8 @@ struct ml_pack_part {
 struct ml_pack_parts {
     struct ml_pack_part *v;
     size_t n;
-    struct ml_tar_item *items; /* of all parts */
+    struct ml_tar_item *items; /* of all parts, `total` of them */
+    size_t total;
 };
 
 #define ML_LAYERS_MAX 120 /* overlayfs takes 127 with what a container adds; some tools stop at 125 */
@@ -48,6 +49,7 @@ struct ml_pack_parts {
 int ml_pack_split(const struct ml_pack *p, const struct ml_tree *t, uint64_t limit, size_t max,
     struct ml_pack_parts *out, struct ml_err *err);
 void ml_pack_parts_release(struct ml_pack_parts *parts);
+void ml_pack_forget_items(struct ml_pack *p); /* their names stay: for when the parts have taken their place */
 int ml_pack_part_apply(
     const struct ml_pack_part *part, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err);
 

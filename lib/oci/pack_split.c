@@ -10,13 +10,13 @@
 #include "oci/pack.h"
 #include "oci/tar_view.h"
 
-#define NONE ((size_t)-1)
+#define NONE UINT32_MAX
 
 /* A file, a link, a deletion, or an empty directory: what a part is made of. */
 struct unit {
-    size_t item;
-    size_t parent; /* item of the directory that it is in, or NONE */
-    uint64_t size, weight, hash;
+    uint64_t size;
+    uint32_t item, hash;
+    uint8_t weight; /* a power of two, by its exponent */
 };
 
 struct split {
@@ -25,15 +25,15 @@ struct split {
     uint64_t limit;
     struct unit *units;
     size_t n;
-    size_t *parents; /* by item */
-    size_t *seen;    /* by item: the last range that counted it */
-    size_t ranges;
+    uint32_t *parents; /* by item: the directory that it is in, or NONE */
+    uint32_t *seen;    /* by item: the last range that counted it */
+    uint32_t ranges;
     size_t *cuts; /* units at which parts begin */
     size_t ncuts, cap;
 };
 
 /* FNV-1a, and the finalizer of MurmurHash3 so that the high bits are as good as the low ones. */
-static uint64_t hash(const char *s)
+static uint32_t hash(const char *s)
 {
     uint64_t h = 0xcbf29ce484222325;
 
@@ -41,7 +41,7 @@ static uint64_t hash(const char *s)
         h = (h ^ (unsigned char)*s) * 0x100000001b3;
     h = (h ^ h >> 33) * 0xff51afd7ed558ccd;
     h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53;
-    return h ^ h >> 33;
+    return (uint32_t)(h >> 32);
 }
 
 static bool is_dir(const struct split *s, size_t item)
@@ -57,7 +57,7 @@ static int by_path(const void *a, const void *b)
 }
 
 /* The item of the directory that holds `path`, among the n sorted ones. */
-static size_t find_parent(const struct split *s, const char *path, const struct ml_tar_item *const *dirs, size_t n)
+static uint32_t find_parent(const struct split *s, const char *path, const struct ml_tar_item *const *dirs, size_t n)
 {
     const char *slash = strrchr(path, '/');
     struct ml_tar_item key = { 0 };
@@ -69,7 +69,7 @@ static size_t find_parent(const struct split *s, const char *path, const struct 
     key.path = dir = ml_strndup(path, (size_t)(slash - path));
     found = bsearch(&k, dirs, n, sizeof *dirs, by_path);
     free(dir);
-    return found ? (size_t)(*found - s->p->items) : NONE;
+    return found ? (uint32_t)(*found - s->p->items) : NONE;
 }
 
 static void find_parents(struct split *s)
@@ -100,9 +100,9 @@ static void find_units(struct split *s)
 
         if (holds[i])
             continue;
-        *u = (struct unit){ .item = i, .parent = s->parents[i], .size = ml_tar_item_size(s->t, it, 0), .weight = 1 };
-        while (u->weight < u->size)
-            u->weight *= 2;
+        *u = (struct unit){ .item = (uint32_t)i, .size = ml_tar_item_size(s->t, it, 0) };
+        while ((uint64_t)1 << u->weight < u->size)
+            u->weight++;
         u->hash = hash(it->entry < 0 ? it->path : s->t->v[it->entry].path);
         s->n++;
     }
@@ -113,7 +113,7 @@ static void find_units(struct split *s)
  * needs it, then for the unit. */
 typedef void item_fn(void *ctx, size_t item);
 
-static void visit_dirs(struct split *s, size_t dir, item_fn *fn, void *ctx)
+static void visit_dirs(struct split *s, uint32_t dir, item_fn *fn, void *ctx)
 {
     if (dir == NONE || s->seen[dir] == s->ranges)
         return;
@@ -126,7 +126,7 @@ static void visit(struct split *s, size_t a, size_t b, item_fn *fn, void *ctx)
 {
     s->ranges++;
     for (size_t i = a; i < b; i++) {
-        visit_dirs(s, s->units[i].parent, fn, ctx);
+        visit_dirs(s, s->parents[s->units[i].item], fn, ctx);
         fn(ctx, s->units[i].item);
     }
 }
@@ -161,21 +161,21 @@ static bool fits(struct split *s, size_t a, size_t b)
 static size_t middle(const struct split *s, size_t a, size_t b)
 {
     uint64_t total = 0, before = 0, off, best_off = UINT64_MAX;
-    size_t best = NONE, nearest = a + 1;
+    size_t best = 0, nearest = a + 1; /* a cut is never at 0 */
 
     for (size_t i = a; i < b; i++)
-        total += s->units[i].weight;
+        total += (uint64_t)1 << s->units[i].weight;
     for (size_t i = a + 1; i < b; i++) {
-        before += s->units[i - 1].weight;
+        before += (uint64_t)1 << s->units[i - 1].weight;
         off = before > total / 2 ? before - total / 2 : total / 2 - before;
         if (off < best_off) {
             best_off = off;
             nearest = i;
         }
-        if (off <= total / 6 && (best == NONE || s->units[i].hash < s->units[best].hash))
+        if (off <= total / 6 && (best == 0 || s->units[i].hash < s->units[best].hash))
             best = i;
     }
-    return best == NONE ? nearest : best; /* one file that is most of it leaves no place in the middle */
+    return best == 0 ? nearest : best; /* one file that is most of it leaves no place in the middle */
 }
 
 static void cut(struct split *s, size_t a, size_t b)
@@ -236,6 +236,7 @@ static void fill(struct split *s, struct ml_pack_parts *out)
     out->items = f.next = ml_calloc(count + 1, sizeof *out->items);
     out->v = ml_calloc(s->ncuts, sizeof *out->v);
     out->n = s->ncuts;
+    out->total = count;
     for (size_t k = 0; k < s->ncuts; k++) {
         out->v[k].items = f.next;
         visit(s, s->cuts[k], k + 1 < s->ncuts ? s->cuts[k + 1] : s->n, add_item, &f);
@@ -272,4 +273,11 @@ void ml_pack_parts_release(struct ml_pack_parts *parts)
     free(parts->v);
     free(parts->items);
     *parts = (struct ml_pack_parts){ 0 };
+}
+
+void ml_pack_forget_items(struct ml_pack *p)
+{
+    free(p->items);
+    p->items = NULL;
+    p->n = p->cap = 0;
 }

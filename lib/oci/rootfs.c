@@ -2,6 +2,7 @@
 /* A tree of names, with a hash table over (parent, name). */
 #include "oci/rootfs.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,18 +13,32 @@
 #define OPAQUE    ".wh..wh..opq"
 
 struct ml_rootfs {
-    struct ml_node root;
+    struct ml_node *root;
+    struct ml_arena nodes; /* one that is removed stays in there until the end */
     struct ml_node **table;
     size_t n, cap; /* cap is a power of two */
     ml_rootfs_gone_fn *gone;
     void *ctx;
 };
 
+static struct ml_node *node_new(struct ml_rootfs *fs, const char *name, size_t len)
+{
+    struct ml_node *n = ml_arena_alloc(&fs->nodes, offsetof(struct ml_node, name) + len + 1);
+
+    memset(n, 0, offsetof(struct ml_node, name));
+    memcpy(n->name, name, len);
+    n->name[len] = '\0';
+    return n;
+}
+
 struct ml_rootfs *ml_rootfs_new(ml_rootfs_gone_fn *gone, void *ctx)
 {
     struct ml_rootfs *fs = ml_calloc(1, sizeof *fs);
 
-    fs->root = (struct ml_node){ .name = "", .type = ML_TAR_DIR, .mode = 0755, .implied = true };
+    fs->root = node_new(fs, "", 0);
+    fs->root->type = ML_TAR_DIR;
+    fs->root->mode = 0755;
+    fs->root->implied = true;
     fs->cap = 1024;
     fs->table = ml_calloc(fs->cap, sizeof(struct ml_node *));
     fs->gone = gone;
@@ -31,25 +46,15 @@ struct ml_rootfs *ml_rootfs_new(ml_rootfs_gone_fn *gone, void *ctx)
     return fs;
 }
 
-static void node_free(struct ml_node *n)
-{
-    free(n->link);
-    free(n);
-}
-
 void ml_rootfs_free(struct ml_rootfs *fs)
 {
     if (!fs)
         return;
-    for (size_t i = 0; i < fs->cap; i++) {
-        struct ml_node *next;
-
-        for (struct ml_node *n = fs->table[i]; n; n = next) {
-            next = n->chain;
-            node_free(n);
-        }
-    }
-    free(fs->root.link);
+    for (size_t i = 0; i < fs->cap; i++)
+        for (struct ml_node *n = fs->table[i]; n; n = n->chain)
+            free(n->link);
+    free(fs->root->link);
+    ml_arena_release(&fs->nodes);
     free(fs->table);
     free(fs);
 }
@@ -105,10 +110,7 @@ static struct ml_node *add_child(
     }
     if (++fs->n > fs->cap)
         rehash(fs);
-    n = ml_malloc(sizeof *n + len + 1); /* with its name behind it */
-    memcpy(n + 1, name, len);
-    ((char *)(n + 1))[len] = '\0';
-    *n = (struct ml_node){ .name = (char *)(n + 1) };
+    n = node_new(fs, name, len);
     n->parent = parent;
     n->next = parent->children;
     if (n->next)
@@ -136,7 +138,7 @@ static int remove_node(struct ml_rootfs *fs, struct ml_node *n, struct ml_err *e
     if (n->next)
         n->next->prev = n->prev;
     fs->n--;
-    node_free(n);
+    free(n->link);
     return 0;
 }
 
@@ -202,7 +204,7 @@ static int hide(struct ml_rootfs *fs, struct ml_node *n, int layer, struct ml_er
  * gives way; NULL: err set. */
 static struct ml_node *need_dir(struct ml_rootfs *fs, const char *path, size_t len, int layer, struct ml_err *err)
 {
-    struct ml_node *at = &fs->root;
+    struct ml_node *at = fs->root;
 
     for (size_t i = 0; i < len;) {
         size_t n = strcspn(path + i, "/");
@@ -238,7 +240,7 @@ static struct ml_node *need_dir(struct ml_rootfs *fs, const char *path, size_t l
 
 static struct ml_node *walk(const struct ml_rootfs *fs, const char *path, size_t len)
 {
-    struct ml_node *at = (struct ml_node *)(uintptr_t)&fs->root;
+    struct ml_node *at = fs->root;
 
     for (size_t i = 0; at && i < len;) {
         size_t n = strcspn(path + i, "/");
@@ -281,7 +283,7 @@ int ml_rootfs_apply(
     if (!*name && e->type != ML_TAR_DIR)
         return ml_err_set(err, ML_LOCAL, "the layer's root is not a directory");
     if (!*name) {
-        n = &fs->root;
+        n = fs->root;
     } else {
         in = need_dir(fs, e->path, dir, layer, err);
         if (!in)

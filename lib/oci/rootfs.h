@@ -14,14 +14,14 @@ struct ml_rootfs;
 
 /* A name. `children` of a directory are a list through `next`, in no order. */
 struct ml_node {
-    const char *name; /* "" for the root */
-    char *link;       /* of a symbolic link */
+    struct ml_node *parent, *children, *next, *prev, *chain;
+    char *link; /* of a symbolic link */
+    uint64_t uid, gid;
     enum ml_tar_type type;
     unsigned mode;
-    uint64_t uid, gid;
     int layer;    /* which layer said so last */
     bool implied; /* a directory that no layer names but something lies in */
-    struct ml_node *parent, *children, *next, *prev, *chain;
+    char name[];  /* "" for the root */
 };
 
 /* `gone` (may be NULL) hears of every name that a later layer removes or replaces by another kind, what lies in a

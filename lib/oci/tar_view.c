@@ -19,8 +19,7 @@
 
 struct ml_tar_view {
     const struct ml_tree *t;
-    const struct ml_tar_item *items;
-    struct ml_tar_item *own; /* of a tree's own view */
+    const struct ml_tar_item *items; /* NULL: the tree's own view, an item an entry */
     size_t n;
     int64_t epoch;
     uint64_t *at;     /* n + 1: where each item's header begins, and the tar's end */
@@ -41,6 +40,11 @@ struct ml_tar_view {
 static const struct ml_tree_entry *entry_of(const struct ml_tree *t, const struct ml_tar_item *it)
 {
     return it->entry < 0 ? NULL : &t->v[it->entry];
+}
+
+static const struct ml_tree_entry *entry_at(const struct ml_tar_view *v, size_t i)
+{
+    return v->items ? entry_of(v->t, &v->items[i]) : &v->t->v[i];
 }
 
 static uint64_t data_size(const struct ml_tree *t, const struct ml_tar_item *it)
@@ -73,6 +77,13 @@ static uint64_t padded(uint64_t size)
     return (size + ML_TAR_BLOCK - 1) / ML_TAR_BLOCK * ML_TAR_BLOCK;
 }
 
+static struct ml_tar_item item_at(const struct ml_tar_view *v, size_t i)
+{
+    if (v->items)
+        return v->items[i];
+    return (struct ml_tar_item){ .path = v->t->v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
+}
+
 uint64_t ml_tar_item_size(const struct ml_tree *t, const struct ml_tar_item *item, int64_t epoch)
 {
     struct ml_tar_entry h = header_entry(t, item, epoch);
@@ -89,8 +100,10 @@ struct ml_tar_view *ml_tar_view_new(const struct ml_tree *t, const struct ml_tar
     ml_buf_init(&v->header, ML_BUF_MAX);
     v->at = ml_calloc(n + 1, sizeof *v->at);
     for (size_t i = 0; i < n; i++) {
+        struct ml_tar_item it = item_at(v, i);
+
         v->at[i] = at;
-        at += ml_tar_item_size(t, &items[i], epoch);
+        at += ml_tar_item_size(t, &it, epoch);
     }
     v->at[n] = at;
     return v;
@@ -98,14 +111,7 @@ struct ml_tar_view *ml_tar_view_new(const struct ml_tree *t, const struct ml_tar
 
 struct ml_tar_view *ml_tar_view_tree(const struct ml_tree *t)
 {
-    struct ml_tar_item *items = ml_calloc(t->n + 1, sizeof *items);
-    struct ml_tar_view *v;
-
-    for (size_t i = 0; i < t->n; i++)
-        items[i] = (struct ml_tar_item){ .path = t->v[i].path, .entry = (ptrdiff_t)i, .mode = 0755 };
-    v = ml_tar_view_new(t, items, t->n, 0);
-    v->own = items;
-    return v;
+    return ml_tar_view_new(t, NULL, t->n, 0);
 }
 
 static void drop_queue(struct ml_tar_view *v)
@@ -123,7 +129,6 @@ void ml_tar_view_free(struct ml_tar_view *v)
     drop_queue(v);
     ml_buf_release(&v->header);
     free(v->at);
-    free(v->own);
     free(v);
 }
 
@@ -149,7 +154,7 @@ static void fill_queue(struct ml_tar_view *v, size_t i)
     if (v->nnext == 0 || v->queued <= i)
         v->queued = i + 1;
     for (; v->nnext < QUEUE && v->queued < v->n && v->queued < i + 4 * QUEUE; v->queued++) {
-        const struct ml_tree_entry *e = entry_of(v->t, &v->items[v->queued]);
+        const struct ml_tree_entry *e = entry_at(v, v->queued);
         int fd;
 
         if (!e || e->type != ML_TAR_FILE || e->size == 0 || e->size > CHUNK)
@@ -180,7 +185,7 @@ static int take_queued(struct ml_tar_view *v, const struct ml_tree_entry *e)
 
 static int enter(struct ml_tar_view *v, size_t item, struct ml_err *err)
 {
-    const struct ml_tree_entry *e = entry_of(v->t, &v->items[item]);
+    const struct ml_tree_entry *e = entry_at(v, item);
 
     if (v->fd >= 0 && v->open == e)
         return 0;
@@ -250,6 +255,7 @@ static size_t find(const struct ml_tar_view *v, uint64_t off)
 int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *out, struct ml_err *err)
 {
     static const char zeros[ML_TAR_END];
+    struct ml_tar_item it;
     uint64_t data;
     size_t i;
 
@@ -261,9 +267,10 @@ int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *
         return leave(v, err);
     }
     i = find(v, off);
+    it = item_at(v, i);
     off -= v->at[i];
     if (v->header_of != i) {
-        struct ml_tar_entry h = header_entry(v->t, &v->items[i], v->epoch);
+        struct ml_tar_entry h = header_entry(v->t, &it, v->epoch);
 
         ml_buf_reset(&v->header);
         (void)!ml_tar_header(&h, add, &v->header, NULL);
@@ -275,7 +282,7 @@ int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *
         return leave(v, err);
     }
     off -= v->header.len;
-    data = data_size(v->t, &v->items[i]);
+    data = data_size(v->t, &it);
     if (off < data) {
         *out = (struct ml_tar_piece){ .off = off, .len = data - off };
         if (enter(v, i, err) < 0)
