@@ -305,6 +305,29 @@ CARD
     there "$P/$N" 1 "$A" "ci:$SECRET"
 }
 
+@test "a session instead of a mount is used, and none is left behind" {
+    faulty '[]'
+    push b "$P/$N/base:1"
+    rm -f proxy.requests
+    faulty '[]'
+    cat >card.json <<CARD
+{"schema": "mlci.card/1", "image": {"reference": "oci:$IMG:a", "digest": "$A", "base": {"reference": "$P/$N/base:1"}}}
+CARD
+    ml-publish push -q --card card.json "$P/$N:1" -o out.json
+    [ "$(ml get publication.mounted out.json)" = 0 ]
+    there "$P/$N" 1 "$A"
+    /usr/bin/python3 - <<'PY'
+import json
+r = [json.loads(line) for line in open("proxy.requests")]
+posts = [x for x in r if x["method"] == "POST"]
+puts = [x["path"].split("?")[0] for x in r if x["method"] == "PUT" and "/blobs/" in x["path"]]
+mounts = [x for x in posts if "mount=" in x["path"]]
+# the image's layer is asked for there; each session is one that bytes went to
+assert len(mounts) == 1 and len(posts) == len(set(puts)) == len(puts), (posts, puts)
+assert not [x for x in r if x["method"] == "DELETE"]
+PY
+}
+
 @test "a mount that the registry breaks on becomes an upload" {
     for s in 404 405 500; do
         faulty "[{\"name\": \"mount\", \"path\": \"mount=\", \"status\": $s}]"
