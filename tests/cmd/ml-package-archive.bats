@@ -2,41 +2,10 @@
 # ml-package and archives: bases in one tar, as skopeo, podman and docker write them, and as nobody should.
 load helper
 load images
-
-# podman takes no run directory of over 50 characters
-RUN=/tmp/mlci.$$
-engine() {
-    mkdir -p "$RUN"
-    podman --root "$BATS_TEST_TMPDIR/pr" --runroot "$RUN" --storage-driver vfs --cgroup-manager cgroupfs --events-backend file "$@"
-}
+load engines
 
 teardown() {
-    [ ! -f docker/pid ] || docker_stop
-    rm -rf "$RUN"
-}
-
-# a docker of our own, on the socket docker/sock
-docker_start() {
-    local i
-    mkdir -p docker
-    dockerd --host "unix://$PWD/docker/sock" --data-root "$PWD/docker/data" --exec-root "$PWD/docker/exec" --pidfile "$PWD/docker/pid" \
-        --bridge none --iptables=false --ip6tables=false --storage-driver vfs >docker/log 2>&1 3>&- &
-    for ((i = 0; i < 300; i++)); do
-        docker -H "unix://$PWD/docker/sock" version >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    cat docker/log
-    return 1
-}
-
-docker_stop() {
-    local i pid
-    pid=$(cat docker/pid)
-    kill "$pid"
-    for ((i = 0; i < 100; i++)); do
-        kill -0 "$pid" 2>/dev/null || return 0
-        sleep 0.1
-    done
+    engines_stop
 }
 
 # docker_form DIR TAR [modern|gzip|links]: the base of layout DIR as docker save writes it, images shop/base:v1 and shop/other:2
@@ -115,10 +84,8 @@ packed() {
     model m
     skopeo copy -q oci:base:1 docker-archive:docker.tar:shop/base:v1
     docker_start
-    docker -H "unix://$PWD/docker/sock" load -q -i docker.tar
-    docker -H "unix://$PWD/docker/sock" save -o saved.tar shop/base:v1
-    docker_stop
-    rm -f docker/pid
+    own_docker load -q -i docker.tar
+    own_docker save -o saved.tar shop/base:v1
     packed docker-archive:saved.tar
     packed docker-archive:saved.tar:v1
 }

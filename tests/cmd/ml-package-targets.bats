@@ -2,6 +2,7 @@
 # ml-package straight into a registry, and as one tar: the same image wherever it goes, and no more requests than it takes.
 load helper
 load images
+load engines
 load registry
 
 setup_file() {
@@ -26,38 +27,7 @@ teardown_file() {
 
 teardown() {
     servers_stop "$BATS_TEST_TMPDIR"
-    [ ! -f docker/pid ] || docker_stop
-    rm -rf "$RUN"
-}
-
-# podman takes no run directory of over 50 characters
-RUN=/tmp/mlci.$$
-engine() {
-    mkdir -p "$RUN"
-    podman --root "$BATS_TEST_TMPDIR/pr" --runroot "$RUN" --storage-driver vfs --cgroup-manager cgroupfs --events-backend file "$@"
-}
-
-docker_start() {
-    local i
-    mkdir -p docker
-    dockerd --host "unix://$PWD/docker/sock" --data-root "$PWD/docker/data" --exec-root "$PWD/docker/exec" --pidfile "$PWD/docker/pid" \
-        --bridge none --iptables=false --ip6tables=false --storage-driver vfs >docker/log 2>&1 3>&- &
-    for ((i = 0; i < 300; i++)); do
-        docker -H "unix://$PWD/docker/sock" version >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    cat docker/log
-    return 1
-}
-
-docker_stop() {
-    local i pid
-    pid=$(cat docker/pid)
-    kill "$pid"
-    for ((i = 0; i < 100; i++)); do
-        kill -0 "$pid" 2>/dev/null || return 0
-        sleep 0.1
-    done
+    engines_stop
 }
 
 # what the registry has for REF, read past our own tools
@@ -239,12 +209,6 @@ PY
     skopeo copy -q docker-archive:a.tar:docker.io/shop/sections:1.4 oci:two:1
     engine load -q -i a.tar | grep -q shop/sections:1.4
     [ "$(engine image inspect --format '{{.Id}}' docker.io/shop/sections:1.4)" = "$(skopeo inspect --raw oci:one:1 | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["config"]["digest"][7:])')" ]
-    docker_start
-    docker -H "unix://$PWD/docker/sock" load -q -i a.tar | grep -q shop/sections:1.4
-    docker -H "unix://$PWD/docker/sock" run --rm --network none --ulimit nofile=1024:1024 shop/sections:1.4 -c 'while read l; do echo $l; done </app/model/model.json' >ran
-    docker_stop
-    rm -f docker/pid
-    [ "$(cat ran)" = "$(cat m/model.json)" ]
     # and is a base itself
     ml-package -q --base oci-archive:a.tar:1.4 --add m:/x --out oci:next:1 >next.json
     [ "$(ml get image.base.digest next.json)" = "$(digest card.json)" ]
@@ -256,6 +220,10 @@ m, c = images.load("one", "1")
 a = m["annotations"]
 assert a["org.opencontainers.image.title"] == "sections" and a["org.opencontainers.image.licenses"] == "MIT", a
 PY
+    docker_start
+    own_docker load -q -i a.tar | grep -q shop/sections:1.4
+    own_docker run --rm --network none --ulimit nofile=1024:1024 shop/sections:1.4 -c 'while read l; do echo $l; done </app/model/model.json' >ran
+    [ "$(cat ran)" = "$(cat m/model.json)" ]
 }
 
 @test "an archive is there whole or not at all" {
@@ -325,10 +293,8 @@ assert len(c["rootfs"]["diff_ids"]) == 2 == len([h for h in c["history"] if not 
 PY
     docker_start
     skopeo copy -q oci:back:1 docker-archive:x.tar:shop/x:1
-    docker -H "unix://$PWD/docker/sock" load -q -i x.tar
-    [ "$(docker -H "unix://$PWD/docker/sock" run --rm --network none --ulimit nofile=1024:1024 shop/x:1 -c 'echo ran')" = ran ]
-    docker_stop
-    rm -f docker/pid
+    own_docker load -q -i x.tar
+    [ "$(own_docker run --rm --network none --ulimit nofile=1024:1024 shop/x:1 -c 'echo ran')" = ran ]
 }
 
 @test "a ModelPack artifact, by the specification" {
