@@ -62,7 +62,11 @@ static int make_layers(struct ml_package_job *j, const char *model, struct ml_er
 static int check_tag(struct ml_package_job *j, struct ml_err *err)
 {
     struct ml_desc d = { 0 };
-    int rc = j->to->ops->manifest_head(j->to, j->ref.tag, &d, err);
+    int rc;
+
+    if (!j->ref.tag)
+        return 0;
+    rc = j->to->ops->manifest_head(j->to, j->ref.tag, &d, err);
 
     if (rc == 0 && !ml_digest_eq(&d.digest, &j->result->digest))
         rc = ml_err_set(err, ML_NO,
@@ -148,7 +152,7 @@ int ml_package_target_tag(struct ml_package_job *j, struct ml_err *err)
 {
     if (j->target == ML_PACKAGE_ARCHIVE)
         return ml_archive_out_commit(j->archive, j->ref.tag, err);
-    if (j->tagged)
+    if (j->tagged || !j->ref.tag) /* without a tag it is there by its digest */
         return 0;
     /* what took long to send may have been overtaken */
     if (j->target == ML_PACKAGE_TO) {

@@ -35,6 +35,20 @@ remote() {
     skopeo inspect --raw --tls-verify=false "docker://$1"
 }
 
+@test "--to without a tag leaves the image under its digest, for a push to tag" {
+    ml-package -q --base scratch --add m:/m --to "$REG/untagged/a" --provenance >card.json
+    [ "$(ml get image.reference card.json)" = "$REG/untagged/a@$(ml get image.digest card.json)" ]
+    skopeo inspect --tls-verify=false --raw "docker://$REG/untagged/a@$(ml get image.digest card.json)" >raw
+    [ "sha256:$(sha256sum raw | cut -d' ' -f1)" = "$(ml get image.digest card.json)" ]
+    # nothing but what is attached has a tag
+    [ -z "$(curl -fsS "http://$REG/v2/untagged/a/tags/list" | grep -o '"[^"]*"' | grep -v -e sha256- -e name -e tags -e untagged)" ]
+    ml-publish push --card card.json "$REG/untagged/a:1" >pushed.json 2>err
+    [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$REG/untagged/a:1")" = "$(ml get image.digest card.json)" ]
+    # again: everything is there
+    ml-package -q --base scratch --add m:/m --to "$REG/untagged/a" >again.json
+    [ "$(ml get image.digest again.json)" = "$(ml get image.digest card.json)" ]
+}
+
 @test "into a layout, a registry and an archive: one digest" {
     ml-package -q --base "$REG/shop/base:1" --add m:/app/model --out oci:img:1 >out.json
     ml-package -q --base "$REG/shop/base:1" --add m:/app/model --to "$REG/one/sections:1" >to.json
@@ -243,7 +257,7 @@ PY
 }
 
 @test "one place, and a valid one" {
-    for wrong in "" "--out oci:a:1 --to $REG/x/y:1" "--to $REG/x/y" "--to $REG/x/y@sha256:$(printf 0%.0s {1..64})" "--archive a.tar:name" "--archive :x/y:1" \
+    for wrong in "" "--out oci:a:1 --to $REG/x/y:1" "--to oci:lay" "--to $REG/x/y@sha256:$(printf 0%.0s {1..64})" "--archive a.tar:name" "--archive :x/y:1" \
         "--archive a.tar:Up/case:1" "--to oci-archive:a.tar:1" "--format zip --out oci:a:1"; do
         run --separate-stderr ml-package -q --base oci:base:1 --add m:/m $wrong
         fails 2 "."
