@@ -34,7 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(!strpbrk(r.path, "?#%@: \\") && !strstr(r.path, "..") && !strstr(r.path, "//") && *r.path != '/');
         require(!strpbrk(r.place, "/?#@ \\"));
     }
-    require(!r.tag || ml_tag_valid(r.tag));
+    if (r.archive) /* there it may be a whole name */
+        require(!r.tag || (*r.tag && !strpbrk(r.tag, "@ \\\"'") && r.layout));
+    else
+        require(!r.tag || ml_tag_valid(r.tag));
     ml_ref_release(&again);
     ml_ref_release(&r);
     free(once);
