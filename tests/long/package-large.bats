@@ -58,6 +58,10 @@ for d in range(200):
 PY
     peak ml-package -q --base scratch --add src:/models --out oci:out:1 -o card.json
     [ "$(tar -tf "$(blob out)" | grep -vc '/$')" -eq 200000 ]
+    peak ml-package -q --base scratch --add src:/models --split 10M --out oci:split:1 -o split.json
+    peak ml-package -q --base scratch --add src:/models --compress zstd --out oci:zstd:1 -o zstd.json
+    peak ml-package -q --base scratch --add src:/models --archive a.tar -o archive.json
+    cmp <(ml get image.digest card.json) <(ml get image.digest archive.json)
     mkdir x
     tar -xf "$(blob out)" -C x
     diff -r src x/models
