@@ -20,7 +20,7 @@ static const struct ml_opt opts[] = {
         "promote: a public key that must have signed the image"),
     ML_OPT_ROW(0, "key", ML_OPT_STR, struct cfg, key, "FILE", "sign: a private key; verify: a public one"),
     ML_OPT_ROW(0, "identity", ML_OPT_STR, struct cfg, identity, "NAME",
-        "sign, verify: the image's name in the signature [its repository]"),
+        "sign: the image's name in the signature [its repository]; verify: the name it must say [any]"),
     ML_OPT_ROW(
         0, "print", ML_OPT_FLAG, struct cfg, print, NULL, "rollback: print where it would go, and change nothing"),
     ML_OPT_CA_FILE,

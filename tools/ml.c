@@ -25,8 +25,8 @@ static const struct {
     { "gate", "holds a card against a policy; pass or fail" },
     { "comment", "creates or updates the one merge request comment" },
     { "package", "appends model files to a base image, reproducibly" },
-    { "publish", "pushes, tags, promotes, rolls back, tells the history" },
-    { "fetch", "fetches a model, a card or predictions" },
+    { "publish", "pushes, signs, tags, promotes, rolls back, tells the history" },
+    { "fetch", "fetches a model, or what is attached to it" },
     { "smoke", "replays golden requests against a running service" },
 };
 
