@@ -102,8 +102,8 @@ static int parse_target(struct ml_package_job *j, struct ml_err *err)
         return ml_err_set(err, ML_USAGE, "'%s': --archive FILE writes one", p->out ? p->out : p->to);
     if (p->out && (!j->ref.layout || !j->ref.tag || j->ref.digest.s[0]))
         return ml_err_set(err, ML_USAGE, "--out '%s': say oci:DIR:TAG; --to sends to a registry", p->out);
-    if (p->to && ((j->ref.layout && !j->ref.tag) || j->ref.digest.s[0]))
-        return ml_err_set(err, ML_USAGE, "--to '%s': say %s", p->to, j->ref.layout ? "oci:DIR:TAG" : "host/path[:tag]");
+    if (p->to && j->ref.digest.s[0])
+        return ml_err_set(err, ML_USAGE, "--to '%s': what its digest will be isn't known yet, leave it out", p->to);
     return 0;
 }
 

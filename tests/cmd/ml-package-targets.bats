@@ -46,6 +46,10 @@ remote() {
     [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$REG/untagged/a:1")" = "$(ml get image.digest card.json)" ]
     # again: everything is there
     ml-package -q --base scratch --add m:/m --to "$REG/untagged/a" >again.json
+    # a layout, too
+    ml-package -q --base scratch --add m:/m --to oci:untagged >card2.json
+    ml-publish push --card card2.json oci:untagged:1 >pushed.json 2>err
+    [ "$(skopeo inspect --format '{{.Digest}}' oci:untagged:1)" = "$(ml get image.digest card.json)" ]
     [ "$(ml get image.digest again.json)" = "$(ml get image.digest card.json)" ]
 }
 
@@ -257,7 +261,7 @@ PY
 }
 
 @test "one place, and a valid one" {
-    for wrong in "" "--out oci:a:1 --to $REG/x/y:1" "--to oci:lay" "--to $REG/x/y@sha256:$(printf 0%.0s {1..64})" "--archive a.tar:name" "--archive :x/y:1" \
+    for wrong in "" "--out oci:a:1 --to $REG/x/y:1" "--to $REG/x/y@sha256:$(printf 0%.0s {1..64})" "--archive a.tar:name" "--archive :x/y:1" \
         "--archive a.tar:Up/case:1" "--to oci-archive:a.tar:1" "--format zip --out oci:a:1"; do
         run --separate-stderr ml-package -q --base oci:base:1 --add m:/m $wrong
         fails 2 "."
