@@ -433,6 +433,12 @@ int ml_transfer_run(struct ml_transfer *x, enum ml_outcome *out)
         curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &x->res->seconds);
         x->res->attempts++;
         log_attempt(x, rc);
+        if (!strncmp(x->why, "Unsupported proxy", 17)) { /* libcurl quotes it, with its password */
+            x->failed = true;
+            ml_err_set(x->err, ML_USAGE,
+                "https_proxy, http_proxy or all_proxy is not a proxy's URL: say http://host:port, and write what is "
+                "special in a password as %%XX");
+        }
     }
     give_handle(x->h->engine, c);
     curl_slist_free_all(headers);

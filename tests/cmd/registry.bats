@@ -686,6 +686,14 @@ PY
     ends 3 "none.pem"
 }
 
+@test "a proxy that is no URL, for which libcurl's words hold its password: exit 2, and not a word of it" {
+    for proxy in "http://ci:$SECRET/x@127.0.0.1:9" "http://ci:$SECRET@127.0.0.1:9x" "sox://ci:$SECRET@127.0.0.1:9"; do
+        https_proxy=$proxy push a "registry.example/$N:1"
+        ends 2 "https_proxy"
+        no_secret stderr
+    done
+}
+
 @test "--plain-http: another host without TLS, through a proxy, and no other host; no_proxy" {
     http_proxy=http://$(proxy_start "$PWD" forward "$OPEN" '[]')
     export http_proxy
