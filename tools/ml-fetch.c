@@ -240,6 +240,8 @@ static int run(void *arg, struct ml_err *err)
         return ml_err_set(err, ML_USAGE, "--path, --to and --card belong to files, not to %s", what);
     if (!(cfg->max_size >= 0 && cfg->max_size < 9e15))
         return ml_err_set(err, ML_USAGE, "--max-size takes a number of bytes");
+    if (ml_platform_check(cfg->platform, err) < 0)
+        return -1;
     rc = find(cfg, &s, err);
     if (rc == 0)
         rc = files ? fetch_files(cfg, &s, err) : card ? fetch_card(cfg, &s, err) : fetch_attached(cfg, &s, kind, err);

@@ -180,12 +180,12 @@ int ml_package_options(struct ml_package_job *j, struct ml_err *err)
     struct ml_image_change *c = &j->change;
 
     if (parse_target(j, err) < 0 || parse_format(j, err) < 0 || parse_compress(j, err) < 0 ||
-        (p->split && parse_size(p->split, &j->split, err) < 0) || ml_clock_epoch(&c->epoch, err) < 0 ||
-        check_pairs("--env", &p->env, err) < 0 || check_pairs("--label", &p->labels, err) < 0 ||
-        check_utf8("--entrypoint", p->entrypoint, err) < 0 || check_utf8("--cmd", p->cmd, err) < 0 ||
-        check_utf8("--user", p->user, err) < 0 || check_utf8("--workdir", p->workdir, err) < 0 ||
-        check_utf8("--name", p->name, err) < 0 || check_utf8("--version", p->version, err) < 0 ||
-        check_utf8("--license", p->license, err) < 0 ||
+        ml_platform_check(p->platform, err) < 0 || (p->split && parse_size(p->split, &j->split, err) < 0) ||
+        ml_clock_epoch(&c->epoch, err) < 0 || check_pairs("--env", &p->env, err) < 0 ||
+        check_pairs("--label", &p->labels, err) < 0 || check_utf8("--entrypoint", p->entrypoint, err) < 0 ||
+        check_utf8("--cmd", p->cmd, err) < 0 || check_utf8("--user", p->user, err) < 0 ||
+        check_utf8("--workdir", p->workdir, err) < 0 || check_utf8("--name", p->name, err) < 0 ||
+        check_utf8("--version", p->version, err) < 0 || check_utf8("--license", p->license, err) < 0 ||
         (p->entrypoint && parse_words("--entrypoint", p->entrypoint, &j->entrypoint, err) < 0) ||
         (p->cmd && parse_words("--cmd", p->cmd, &j->cmd, err) < 0))
         return -1;

@@ -272,6 +272,25 @@ int ml_image_take(struct ml_repo *r, struct ml_manifest *manifest, const char *p
     return rc;
 }
 
+int ml_platform_check(const char *platform, struct ml_err *err)
+{
+    size_t parts = 0;
+
+    if (!platform)
+        return 0;
+    for (const char *s = platform;; s++) {
+        size_t n = strcspn(s, "/");
+
+        parts += n > 0 ? 1 : 4; /* four are too many */
+        s += n;
+        if (!*s)
+            break;
+    }
+    if (parts == 2 || parts == 3)
+        return 0;
+    return ml_err_set(err, ML_USAGE, "'%s' is not a platform, say os/architecture", platform);
+}
+
 int ml_image_scratch(const char *platform, struct ml_image *out, struct ml_err *err)
 {
     static const char manifest[] =
@@ -283,10 +302,8 @@ int ml_image_scratch(const char *platform, struct ml_image *out, struct ml_err *
     int rc = -1;
 
     *out = (struct ml_image){ 0 };
-    if (!arch || !arch[1]) {
-        ml_err_set(err, ML_USAGE, "'%s' is not a platform, say os/architecture", os);
+    if (ml_platform_check(os, err) < 0)
         goto out;
-    }
     *arch++ = '\0';
     variant = strchr(arch, '/');
     if (variant)

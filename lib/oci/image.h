@@ -41,6 +41,9 @@ struct ml_image {
 /* "linux/amd64" where this runs. */
 const char *ml_platform_here(void);
 
+/* Whether it has the form of one: -1 with ML_USAGE where not. NULL is fine. */
+int ml_platform_check(const char *platform, struct ml_err *err);
+
 /* What `ref` names: 0, 1 when there is none, -1. From an index the first image for `platform` ("os/arch" or
  * "os/arch/variant"; NULL: here). `config`: load that too, and hold it against the manifest. Only images: other
  * manifests are ML_LOCAL. */

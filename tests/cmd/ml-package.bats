@@ -285,6 +285,12 @@ PY
     run --separate-stderr ml-package -q --base oci:plain:1 --platform linux/arm64 --add m:/m --out oci:img:3
     fails 3 "base 'oci:plain:1': it is for linux/amd64, not for linux/arm64"
     ml-package -q --base oci:plain:1 --platform linux/amd64 --add m:/m --out oci:img:4 >card.json
+    for platform in linux linux/ /amd64 linux//v7 linux/arm/v7/x ""; do
+        run --separate-stderr ml-package -q --base oci:plain:1 --platform "$platform" --add m:/m --out oci:img:5
+        fails 2 "'$platform' is not a platform, say os/architecture"
+        run --separate-stderr ml-fetch files -q oci:img:4 --platform "$platform" --path /m --to out
+        fails 2 "'$platform' is not a platform, say os/architecture"
+    done
 }
 
 @test "what the base has at the destination stays; --replace removes what the source lacks" {
