@@ -250,10 +250,19 @@ static bool stays_elsewhere(const struct ml_desc *d)
     return d->media_type && (strstr(d->media_type, ".nondistributable.") || strstr(d->media_type, ".foreign."));
 }
 
+static int ignore(void *ctx, const void *p, size_t n, struct ml_err *err)
+{
+    (void)ctx, (void)p, (void)n, (void)err;
+    return 0;
+}
+
 static int mount_blob(struct ml_copy *c, const struct ml_desc *d, struct ml_err *err)
 {
-    int rv = c->to->ops->blob_mount(c->to, &d->digest, c->from, err);
+    bool linked = c->from->ops == c->to->ops && c->from->ref.layout; /* without a look at its bytes */
+    int rv = linked ? c->from->ops->blob_get(c->from, d, 0, 0, ignore, NULL, err) : 0;
 
+    if (rv == 0)
+        rv = c->to->ops->blob_mount(c->to, &d->digest, c->from, err);
     for (size_t i = 0; rv == 1 && c->bases && c->bases[i]; i++)
         rv = c->to->ops->blob_mount(c->to, &d->digest, c->bases[i], err);
     return rv;

@@ -422,6 +422,19 @@ assert len({x.split("digest=")[1] for x in puts[:5]}) == 5, puts'
     ! grep -q manifests/1 <(grep '"PUT"' proxy.requests)
 }
 
+@test "from layout to layout: a blob that was damaged is not linked, and the tag isn't set" {
+    layers img one 300000
+    large=$(find img/blobs/sha256 -size +200k)
+    ml-publish push -q --image oci:img:one oci:whole:1 </dev/null >out.json
+    [ "whole/blobs/sha256/${large##*/}" -ef "$large" ]
+    cp -r img damaged
+    printf x | dd of="damaged/blobs/sha256/${large##*/}" bs=1 seek=20000 conv=notrunc status=none
+    run --separate-stderr ml-publish push -q --image oci:damaged:one oci:copy:1 </dev/null
+    ends 4 "the blob sha256:${large##*/} has other bytes"
+    [ ! -e "copy/blobs/sha256/${large##*/}" ]
+    ! grep -q sha256 copy/index.json
+}
+
 @test "an index whose images have layers in common: each blob is sent once" {
     layers img one 50000 50000
     umoci tag --image img:one two
