@@ -135,10 +135,12 @@ int ml_tar_header(const struct ml_tar_entry *e, ml_sink_fn *sink, void *ctx, str
         pax_add(&pax, "path", path);
         put_fallback(h.name, sizeof h.name, path, len);
     }
-    if (link_len > sizeof h.link || (e->link && !is_ascii(e->link)))
+    if (link_len > sizeof h.link || (e->link && !is_ascii(e->link))) {
         pax_add(&pax, "linkpath", e->link);
-    if (link_len > 0)
         put_fallback(h.link, sizeof h.link, e->link, link_len > sizeof h.link ? sizeof h.link : link_len);
+    } else if (link_len > 0) {
+        memcpy(h.link, e->link, link_len);
+    }
     if (e->size > SIZE_MAX_USTAR)
         pax_add_number(&pax, "size", (int64_t)e->size);
     if (e->uid > ID_MAX_USTAR)

@@ -94,3 +94,22 @@ meddle() {
     [ "$full" = 3 ]
     [[ "$stderr" == *"No space left"* ]]
 }
+
+@test "symbolic links keep their targets, absolute ones too, and differ by them" {
+    mkdir t1 t2
+    ln -s /app/real t1/l
+    ln -s _app/real t2/l
+    ln -s "/$(printf 'x%.0s' {1..120})" t1/long
+    cp -P t1/long t2/long
+    ml-package -q --base scratch --add t1:/m --out oci:img:1 >1.json 2>err
+    ml-package -q --base scratch --add t2:/m --out oci:img:2 >2.json 2>>err
+    layer=$(ml get image.layers.0.digest 1.json)
+    tar -tvf "img/blobs/sha256/${layer#sha256:}" >list
+    grep -q -F 'm/l -> /app/real' list
+    grep -q 'm/long -> /xxxx' list
+    [ "$layer" != "$(ml get image.layers.0.digest 2.json)" ]
+    # what such a link says is where the next layer goes
+    ml-package -q --base oci:img:1 --add t2:/m/l/below --out oci:img:3 >3.json 2>>err
+    layer=$(ml get image.layers.0.digest 3.json)
+    tar -tf "img/blobs/sha256/${layer#sha256:}" | grep -q '^app/real/below/l$'
+}
