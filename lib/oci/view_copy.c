@@ -17,6 +17,11 @@
 #define FLUSH ((uint64_t)16 << 20)  /* of one order to write back */
 #define LEAD  ((uint64_t)256 << 20) /* how far the copy may be ahead: what is hashed must still be in memory */
 
+/* Of a layer as large as this what is written and hashed leaves memory again: the system runs out of free pages
+ * otherwise, and a virtual machine may have to ask its host for each. */
+#define DROP_FROM ((uint64_t)2 << 30)
+#define DROP      ((uint64_t)64 << 20)
+
 struct copy {
     struct ml_tar_view *v;
     struct ml_source src;
@@ -24,7 +29,7 @@ struct copy {
     const char *name;
     uint64_t at, size;
     char *chunk;
-    uint64_t flushed, data_end; /* data_end: no hole in the open file before it */
+    uint64_t flushed, dropped, data_end; /* data_end: no hole in the open file before it */
     int data_fd;
     bool by_hand; /* the kernel cannot copy between these files */
 
@@ -36,9 +41,22 @@ struct copy {
     struct ml_err err; /* the hasher's */
 };
 
+static void drop(struct copy *c, uint64_t hashed)
+{
+    for (; c->size >= DROP_FROM && hashed - c->dropped > DROP; c->dropped += DROP) {
+        off_t from = (off_t)(c->at + c->dropped);
+
+        /* only hints, too: a page that isn't on disk yet stays */
+        (void)!sync_file_range(
+            c->fd, from, (off_t)DROP, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+        (void)!posix_fadvise(c->fd, from, (off_t)DROP, POSIX_FADV_DONTNEED);
+    }
+}
+
 /* Tells the hasher how far it may go. Returns -1 when it has given up. */
 static int publish(struct copy *c, uint64_t off)
 {
+    uint64_t hashed;
     bool stop;
 
     pthread_mutex_lock(&c->lock);
@@ -47,7 +65,9 @@ static int publish(struct copy *c, uint64_t off)
     while (!c->stop && off > c->hashed && off - c->hashed > LEAD)
         pthread_cond_wait(&c->moved, &c->lock);
     stop = c->stop;
+    hashed = c->hashed;
     pthread_mutex_unlock(&c->lock);
+    drop(c, hashed);
     if (off - c->flushed >= FLUSH) {
         /* only a hint: the sync at the end is what counts */
         (void)!sync_file_range(c->fd, (off_t)(c->at + c->flushed), (off_t)(off - c->flushed), SYNC_FILE_RANGE_WRITE);
