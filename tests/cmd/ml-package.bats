@@ -575,7 +575,7 @@ PY
         kill -9 $pid 2>/dev/null && killed=$((killed + 1))
         wait $pid 2>/dev/null && continue
         after=$(skopeo inspect --raw oci:img:1 | sha256sum)
-        [ "$before" = "$after" ] || skopeo inspect --config oci:img:1 | grep -q "\"i\":\"$i\""
+        [ "$before" = "$after" ] || skopeo inspect --raw --config oci:img:1 | grep -q "\"i\":\"$i\""
     done
     [ "$killed" -gt 2 ]
     ml-package -q --base oci:base:1 --add m:/m --out oci:img:1 >k.json
