@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/decompress.h"
 #include "base/text.h"
 #include "model/package_priv.h"
-#include "oci/decompress.h"
 #include "oci/names.h"
 
 #define CHUNK ((size_t)256 << 10)

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decompress.h"
 #include "data/json.h"
 #include "oci/archive.h"
-#include "oci/decompress.h"
 #include "oci/image.h"
 
 #define MANIFESTS_MAX ((size_t)16 << 20)

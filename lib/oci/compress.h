@@ -6,9 +6,9 @@
 #ifndef ML_OCI_COMPRESS_H
 #define ML_OCI_COMPRESS_H
 
+#include "base/codec.h"
 #include "base/digest.h"
 #include "base/stream.h"
-#include "oci/codec.h"
 
 /* While it works at most 48 MiB and as many threads as there are processors; always 8 bytes a MiB of input. One thread
  * at a time calls it; `src` is read in that thread only. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oci/decompress.h"
+#include "base/decompress.h"
 
 #define SLOTS 8
 #define SLOT  ((size_t)256 << 10)

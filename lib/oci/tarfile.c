@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/decompress.h"
 #include "base/file.h"
-#include "oci/decompress.h"
 #include "oci/untar.h"
 
 #define MEMBERS_MAX ((size_t)1 << 20)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oci/decompress.h"
+#include "base/decompress.h"
 #include "oci/rootfs.h"
 #include "oci/untar.h"
 

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
+#include "base/decompress.h"
 #include "base/mem.h"
 #include "oci/compress.h"
-#include "oci/decompress.h"
 
 struct bytes {
     char *p;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* zlib and libzstd as far as layers need them: a stream undone, a block compressed. decompress.h and compress.h are
- * what is built on it. */
-#ifndef ML_OCI_CODEC_H
-#define ML_OCI_CODEC_H
+/* zlib and libzstd as far as layers and tables need them: a stream undone, a block compressed. decompress.h and
+ * compress.h are what is built on it. */
+#ifndef ML_BASE_CODEC_H
+#define ML_BASE_CODEC_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Decompression as a stream, with a limit. */
-#include "oci/decompress.h"
+#include "base/decompress.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "oci/codec.h"
+#include "base/codec.h"
 
 #define CHUNK ((size_t)128 << 10)
 #define MAGIC 4
@@ -65,7 +65,7 @@ static int put(struct ml_decompress *d, const void *p, size_t n, struct ml_err *
 {
     if (n > d->max - d->size)
         return ml_err_set(err, ML_LOCAL,
-            "the layer unpacks to more than %llu bytes, as if it were made to fill the disk",
+            "it unpacks to more than %llu bytes, as if it were made to fill the disk",
             (unsigned long long)d->max);
     d->size += n;
     return n == 0 ? 0 : d->sink(d->ctx, p, n, err);

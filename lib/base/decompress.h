@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* gzip, zstd or nothing, told apart by the first bytes (media types in the wild aren't always true), undone as a stream
  * with a limit. */
-#ifndef ML_OCI_DECOMPRESS_H
-#define ML_OCI_DECOMPRESS_H
+#ifndef ML_BASE_DECOMPRESS_H
+#define ML_BASE_DECOMPRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The only module that knows zlib and libzstd. */
-#include "oci/codec.h"
+#include "base/codec.h"
 
 #include <stdlib.h>
 #include <string.h>
