@@ -106,6 +106,8 @@ static int parse_margins(const struct cfg *cfg, struct ml_named_margin *out, str
 static void inherit(struct cfg *cfg, const cJSON *evaluation)
 {
     double threshold;
+    const cJSON *m;
+    cJSON_ArrayForEach(m, ml_json_get(evaluation, "metrics")) ml_strs_add(&cfg->cols.offered, m->string);
     if (cfg->cols.task == NULL)
         cfg->cols.task = ml_json_str(evaluation, "task");
     if (cfg->cols.positive == NULL)
@@ -231,6 +233,8 @@ static int run(void *arg, struct ml_err *err)
     if (rc == 0 && cfg->policy != NULL) {
         rc = ml_policy_load(&policy, cfg->policy, err);
         o.policy = &policy;
+        if (rc == 0)
+            ml_policy_metrics(&policy, &cfg->cols.offered);
     }
     if (rc == 0)
         rc = compare(cfg, standard > 0, &o, err);
@@ -246,6 +250,6 @@ int main(int argc, char **argv)
     struct cfg cfg = { .alpha = 0.05, .look = NO_LOOK, .cols = ML_COLUMNS_INIT };
     int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
     ml_strs_release(&cfg.margins);
-    ml_strs_release(&cfg.cols.slices);
+    ml_columns_release(&cfg.cols);
     return rc;
 }

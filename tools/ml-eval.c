@@ -9,6 +9,7 @@
 #include "data/json.h"
 #include "model/card.h"
 #include "model/evaluation.h"
+#include "model/policy.h"
 #include "model/predictions.h"
 #include "model/summary.h"
 #include "oci/tar_view.h"
@@ -16,7 +17,7 @@
 struct cfg {
     struct ml_common common;
     struct ml_columns cols;
-    const char *model, *name, *version;
+    const char *model, *name, *version, *policy;
     double confidence;
     long seed;
 };
@@ -26,6 +27,7 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "model", ML_OPT_STR, struct cfg, model, "DIR", "record the digest of the model that was scored"),
     ML_OPT_ROW(0, "name", ML_OPT_STR, struct cfg, name, "N", "the model's name"),
     ML_OPT_ROW(0, "version", ML_OPT_STR, struct cfg, version, "V", "the model's version (alone: this tool's)"),
+    ML_OPT_ROW(0, "policy", ML_OPT_STR, struct cfg, policy, "FILE", "measure what this policy has rules about, too"),
     ML_OPT_ROW(0, "confidence", ML_OPT_NUM, struct cfg, confidence, "P", "of the intervals [0.95]"),
     ML_OPT_ROW(0, "seed", ML_OPT_INT, struct cfg, seed, "N", "of the bootstrap, where one is needed [0]"),
     ML_OPT_CARD(struct cfg),
@@ -153,6 +155,19 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
     return rc;
 }
 
+/* A policy may have rules about numbers that are no metrics; those others measure. */
+static int read_policy(struct cfg *cfg, struct ml_err *err)
+{
+    struct ml_policy p = ML_POLICY_INIT;
+    if (cfg->policy == NULL)
+        return 0;
+    if (ml_policy_load(&p, cfg->policy, err) < 0)
+        return -1;
+    ml_policy_metrics(&p, &cfg->cols.offered);
+    ml_policy_release(&p);
+    return 0;
+}
+
 static int run(void *arg, struct ml_err *err)
 {
     struct cfg *cfg = arg;
@@ -160,7 +175,7 @@ static int run(void *arg, struct ml_err *err)
     struct ml_table *t = NULL;
     cJSON *evaluation = NULL;
     int rc = -1;
-    if (check_options(cfg, err) < 0)
+    if (check_options(cfg, err) < 0 || read_policy(cfg, err) < 0)
         return -1;
     rc = ml_card_start(&card, &cfg->common, err);
     if (rc == 1 && cfg->common.card != NULL)
@@ -184,6 +199,6 @@ int main(int argc, char **argv)
 {
     struct cfg cfg = { .confidence = 0.95, .cols = ML_COLUMNS_INIT };
     int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
-    ml_strs_release(&cfg.cols.slices);
+    ml_columns_release(&cfg.cols);
     return rc;
 }

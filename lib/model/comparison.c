@@ -55,8 +55,8 @@ static void measure(struct duel *d, const struct ml_slice *slice)
     struct ml_measure *m[2];
     for (int i = 0; i < 2; i++)
         m[i] = ml_measure_new(&d->a[i].s, rows, slice != NULL ? slice->n : 0);
-    for (size_t i = 0; i < ml_metric_count(); i++) {
-        const struct ml_metric *metric = ml_metric_at(i);
+    for (size_t i = 0; i < d->subject.n_metrics; i++) {
+        const struct ml_metric *metric = d->subject.metrics[i];
         if (slice == NULL && applies_to(d, 0, metric) != applies_to(d, 1, metric))
             add_one_sided(d, metric, m);
         if (!applies(d, metric) || (slice != NULL && !ml_difference_primary(d->o, metric->name)))
@@ -74,8 +74,8 @@ static void measure(struct duel *d, const struct ml_slice *slice)
 
 static void measure_all(struct duel *d)
 {
-    for (size_t i = 0; i < ml_metric_count(); i++)
-        d->primary += applies(d, ml_metric_at(i)) && ml_difference_primary(d->o, ml_metric_at(i)->name);
+    for (size_t i = 0; i < d->subject.n_metrics; i++)
+        d->primary += applies(d, d->subject.metrics[i]) && ml_difference_primary(d->o, d->subject.metrics[i]->name);
     measure(d, NULL);
     for (size_t i = 0; i < d->slices.n; i++)
         measure(d, &d->slices.v[i]);

@@ -103,14 +103,14 @@ static cJSON *estimate_json(const struct ml_metric *m, const struct ml_estimate 
 }
 
 /* Adds `metrics` of all rows (slice NULL) or of a slice. */
-static void add_metrics(
-    cJSON *to, const struct ml_sample *s, const struct ml_slice *slice, const struct ml_evaluation_opts *o)
+static void add_metrics(cJSON *to, const struct ml_subject *subject, const struct ml_sample *s,
+    const struct ml_slice *slice, const struct ml_evaluation_opts *o)
 {
     struct ml_measure *m = ml_measure_new(s, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0);
     struct ml_boot boot = { .seed = o->seed };
     cJSON *metrics = ml_json_set_object(to, "metrics");
-    for (size_t i = 0; i < ml_metric_count(); i++) {
-        const struct ml_metric *metric = ml_metric_at(i);
+    for (size_t i = 0; i < subject->n_metrics; i++) {
+        const struct ml_metric *metric = subject->metrics[i];
         struct ml_estimate e = { 0 };
         if (!ml_metric_applies(metric, s))
             continue;
@@ -204,12 +204,12 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
     if (rc == 0) {
         cJSON *e = *out = cJSON_CreateObject();
         add_description(e, p, s, &a->s, o);
-        add_metrics(e, &a->s, NULL, o);
+        add_metrics(e, s, &a->s, NULL, o);
         cJSON *by_slice = ml_json_set_object(e, "slices");
         for (size_t i = 0; i < slices.n; i++) {
             cJSON *one = cJSON_CreateObject();
             ml_json_set_int(one, "rows", (int64_t)slices.v[i].n);
-            add_metrics(one, &a->s, &slices.v[i], o);
+            add_metrics(one, s, &a->s, &slices.v[i], o);
             cJSON_AddItemToObject(by_slice, slices.v[i].name, one);
         }
         add_confusion(e, s, &a->s);

@@ -392,3 +392,10 @@ bool ml_policy_names(const struct ml_policy *p, const char *metric)
     }
     return false;
 }
+
+void ml_policy_metrics(const struct ml_policy *p, struct ml_strs *out)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (!ml_strs_has(out, p->rules[i].metric))
+            ml_strs_add(out, p->rules[i].metric);
+}

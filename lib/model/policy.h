@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "stats/verdict.h"
 
 enum ml_level {
@@ -83,5 +84,8 @@ const struct ml_metric_rule *ml_policy_find(const struct ml_policy *p, const cha
 
 /* Whether the metric is primary: named under `metrics` or under any slice. */
 bool ml_policy_names(const struct ml_policy *p, const char *metric);
+
+/* Adds all metrics that a rule is about. */
+void ml_policy_metrics(const struct ml_policy *p, struct ml_strs *out);
 
 #endif

@@ -15,6 +15,7 @@
 #include "data/column.h"
 #include "data/rowhash.h"
 #include "data/table.h"
+#include "stats/metric.h"
 #include "stats/sample.h"
 
 /* Which column is what: options that ml-eval and ml-compare share. NULL: the default name where the file has it. Starts
@@ -22,8 +23,10 @@
 struct ml_columns {
     const char *task; /* auto, binary, multiclass, regression */
     const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
-    double threshold;      /* NaN: not given */
-    struct ml_strs slices; /* "a", or "a,b" for the combinations of their values */
+    double threshold;       /* NaN: not given */
+    struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values */
+    struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */
+    struct ml_strs offered; /* names that somebody else uses: those that are metrics of the task are measured, too */
 };
 
 #define ML_COLUMNS_INIT                                                                                                \
@@ -45,7 +48,8 @@ struct ml_columns {
         ML_OPT_ROW(0, "weight", ML_OPT_STR, cfg, cols.weight, "C", "column with importance weights"),                  \
         ML_OPT_ROW(0, "group", ML_OPT_STR, cfg, cols.group, "C", "column that says which rows belong together"),       \
         ML_OPT_ROW(0, "slice", ML_OPT_LIST, cfg, cols.slices, "C",                                                     \
-            "measure each value of column C too; C,D: each combination")
+            "measure each value of column C too; C,D: each combination"),                                              \
+        ML_OPT_ROW(0, "metric", ML_OPT_LIST, cfg, cols.metrics, "NAME", "measure metric NAME too; all: every one")
 
 /* A column whose values divide the rows: groups, or one slicing. */
 struct ml_division {
@@ -104,6 +108,8 @@ struct ml_subject {
     int32_t positive;       /* binary: index; else -1 */
     bool thresholded;       /* predictions come from scores */
     double threshold;
+    const struct ml_metric **metrics; /* what is measured of it, in the table's order; owned array */
+    size_t n_metrics;
 };
 
 /* What a model said, by the subject's classes. Starts zeroed. */
@@ -114,8 +120,12 @@ struct ml_answers {
     bool score_ignored; /* a column `score` is there but says nothing without a positive class */
 };
 
-/* Decides the task and gives both (b may be NULL) their classes. ML_USAGE: the task can't be told, or the positive
- * class; ML_LOCAL: no prediction is among the labels, a score is missing for a class. */
+/* Releases the lists of the options. */
+void ml_columns_release(struct ml_columns *c);
+
+/* Decides the task, gives both (b may be NULL) their classes, and finds the metrics. ML_USAGE: the task can't be told,
+ * or the positive class; a metric that isn't known, or isn't of the task; ML_LOCAL: no prediction is among the labels,
+ * a score is missing for a class. */
 int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,
     const struct ml_predictions *b, struct ml_answers *out_a, struct ml_answers *out_b, struct ml_err *err);
 void ml_subject_release(struct ml_subject *s);

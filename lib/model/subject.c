@@ -449,6 +449,43 @@ static int answer_numbers(struct settling *st, const struct ml_predictions *p, s
     return 0;
 }
 
+static bool in_list(const struct ml_subject *s, const struct ml_metric *m)
+{
+    for (size_t i = 0; i < s->n_metrics; i++)
+        if (s->metrics[i] == m)
+            return true;
+    return false;
+}
+
+/* The metrics of the task that are common or asked for. */
+static int find_metrics(struct settling *st)
+{
+    const struct ml_strs *asked = &st->c->metrics, *offered = &st->c->offered;
+    struct ml_subject *s = st->s;
+    bool all = ml_strs_has(asked, "all");
+    s->metrics = ml_malloc((ml_metric_count() + asked->n + offered->n) * sizeof(struct ml_metric *));
+    for (size_t i = 0; i < ml_metric_count(); i++) {
+        const struct ml_metric *m = ml_metric_at(i);
+        bool named = ml_strs_has(asked, m->name) || ml_strs_has(offered, m->name);
+        if ((m->tasks & (int)s->task) && (m->common || named || (all && !isnan(m->x))))
+            s->metrics[s->n_metrics++] = m;
+    }
+    for (size_t i = 0; i < asked->n + offered->n; i++) {
+        bool must = i < asked->n;
+        const char *name = must ? asked->v[i] : offered->v[i - asked->n];
+        const struct ml_metric *m = ml_metric_find(name);
+        if (must && strcmp(name, "all") == 0)
+            continue;
+        if (must && m == NULL)
+            return ml_err_set(st->err, ML_USAGE, "--metric '%s': no such metric; ml-eval(1) lists them", name);
+        if (must && !(m->tasks & (int)s->task))
+            return ml_err_set(st->err, ML_USAGE, "--metric '%s' is for another task (--task)", name);
+        if (m != NULL && (m->tasks & (int)s->task) && !in_list(s, m))
+            s->metrics[s->n_metrics++] = m;
+    }
+    return 0;
+}
+
 int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,
     const struct ml_predictions *b, struct ml_answers *out_a, struct ml_answers *out_b, struct ml_err *err)
 {
@@ -456,6 +493,8 @@ int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const st
     struct ml_answers *out[2] = { out_a, out_b };
     s->positive = -1;
     int rc = decide_task(&st);
+    if (rc == 0)
+        rc = find_metrics(&st);
     if (rc == 0 && s->task != ML_TASK_REGRESSION)
         rc = check_predictions(&st) < 0 ? -1 : number_classes(&st);
     for (size_t i = 0; rc == 0 && i < st.n; i++) {
@@ -480,7 +519,15 @@ int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const st
 void ml_subject_release(struct ml_subject *s)
 {
     ml_strs_release(&s->classes);
+    free(s->metrics);
     *s = (struct ml_subject){ 0 };
+}
+
+void ml_columns_release(struct ml_columns *c)
+{
+    ml_strs_release(&c->slices);
+    ml_strs_release(&c->metrics);
+    ml_strs_release(&c->offered);
 }
 
 void ml_answers_release(struct ml_answers *a)

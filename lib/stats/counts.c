@@ -36,11 +36,6 @@ void ml_counts_free(struct class_counts *c)
     free(c);
 }
 
-bool ml_counts_has(enum ml_metric_id id)
-{
-    return id <= ML_METRIC_MCC;
-}
-
 /* One class's precision, recall or F1 as hit/denominator. F1 = 2 hit / (truth + pred). 0/0 is 0 (zero_division). */
 struct ratio {
     double value, denominator;

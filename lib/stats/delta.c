@@ -45,9 +45,9 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
     struct weighting by = { s->weight, NULL };
     struct ml_value v;
 
-    if (metric->need == ML_NEED_SCORE && metric->id != ML_METRIC_TOP_K) {
+    if (metric->family == ML_FAMILY_RANK) {
         ml_rank_auc(m, &by, false, &v, NULL, out); /* placements */
-    } else if (!ml_counts_has(metric->id)) {
+    } else if (metric->family != ML_FAMILY_COUNTS) {
         ml_loss_rows(m, metric, out);
     } else {
         for (size_t i = 0; i < s->n; i++) {
@@ -70,7 +70,7 @@ static size_t count_changed(
     double *x = ml_calloc(n + 1, sizeof *x), *y = ml_calloc(n + 1, sizeof *y);
     unsigned char *seen = ml_calloc((size_t)a->s.groups + 1, 1);
     bool hits = counts_hits(metric);
-    bool ranks = metric->need == ML_NEED_SCORE && metric->id != ML_METRIC_TOP_K;
+    bool ranks = metric->family == ML_FAMILY_RANK;
 
     contributions(a, metric, x);
     contributions(b, metric, y);
@@ -99,7 +99,7 @@ static void floor_se(const struct ml_measure *a, const struct ml_measure *b, con
 {
     double z = ml_normal_quantile(1 - alpha / 2), n;
 
-    if ((!ml_counts_has(metric->id) && metric->id != ML_METRIC_TOP_K) || (double)units >= z * z)
+    if ((metric->family != ML_FAMILY_COUNTS && metric->id != ML_METRIC_TOP_K) || (double)units >= z * z)
         return;
     n = metric->id == ML_METRIC_TOP_K ? ml_measure_worth(a, metric, 0)
                                       : fmin(ml_measure_worth(a, metric, 0), ml_measure_worth(b, metric, 0));

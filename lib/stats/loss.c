@@ -89,7 +89,7 @@ bool ml_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *
         else if (metric->id == ML_METRIC_BRIER)
             out[i] = (s->score[i] - (s->label[i] == s->positive)) * (s->score[i] - (s->label[i] == s->positive));
         else if (metric->id == ML_METRIC_TOP_K)
-            out[i] = top_k_hit(s, i, metric->k);
+            out[i] = top_k_hit(s, i, (int)metric->x);
         else
             out[i] = fabs(s->truth[i] - s->estimate[i]);
     }
@@ -104,7 +104,7 @@ static double class_loss(const struct ml_sample *s, const struct ml_metric *metr
     if (metric->id == ML_METRIC_LOG_LOSS)
         return log_loss_of(s, i, clipped);
     if (metric->id == ML_METRIC_TOP_K)
-        return top_k_hit(s, i, metric->k);
+        return top_k_hit(s, i, (int)metric->x);
     d = s->score[i] - (s->label[i] == s->positive);
     return d * d;
 }
@@ -116,7 +116,7 @@ static bool class_mean(
 
     if (metric->need == ML_NEED_PROBA && !is_proba(m))
         return ml_value_none(v, m->proba_reason);
-    if (metric->id == ML_METRIC_TOP_K && metric->k >= m->s.classes)
+    if (metric->id == ML_METRIC_TOP_K && (int)metric->x >= m->s.classes)
         return ml_value_none(v, "k isn't smaller than the number of classes");
     v->clipped = 0;
     for (size_t i = 0; i < m->s.n; i++) {

@@ -215,10 +215,8 @@ static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, 
     struct ml_value *v, double *psi, int *unit)
 {
     *unit = 0;
-    if (metric->id == ML_METRIC_ROC_AUC)
-        return ml_rank_auc(m, by, delong, v, psi, NULL);
-    if (metric->id == ML_METRIC_AVERAGE_PRECISION)
-        return ml_rank_ap(m, by, v, psi);
+    if (metric->family == ML_FAMILY_RANK)
+        return metric->id == ML_METRIC_ROC_AUC ? ml_rank_auc(m, by, delong, v, psi, NULL) : ml_rank_ap(m, by, v, psi);
     return ml_loss_value(m, metric, by, v, psi, unit);
 }
 
@@ -230,7 +228,7 @@ bool ml_measure_value_by(
 
     if (!applies(m, metric, v))
         return false;
-    if (!ml_counts_has(metric->id))
+    if (metric->family != ML_FAMILY_COUNTS)
         return value_and_psi(m, metric, by, false, v, NULL, &unit);
     c = ml_counts_new(&m->s, by);
     ml_counts_value(&m->s, metric, c, v, NULL);
@@ -271,7 +269,7 @@ bool ml_measure_psi_unit(
     *unit = 0;
     if (!applies(m, metric, v))
         return false;
-    if (!ml_counts_has(metric->id))
+    if (metric->family != ML_FAMILY_COUNTS)
         return value_and_psi(m, metric, &by, delong, v, psi, unit) && metric->scale != ML_SCALE_BOOTSTRAP;
     if (cell_influences(m, metric, &cell, v) && psi)
         spread_cells(&m->s, &cell, psi);
@@ -302,7 +300,7 @@ bool ml_measure_psi_squares(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares, int *unit, struct ml_value *v)
 {
     size_t k = (size_t)m->s.classes;
-    bool counts = ml_counts_has(metric->id), ranks = ml_rank_has(metric->id) && m->s.task == ML_TASK_BINARY;
+    bool counts = metric->family == ML_FAMILY_COUNTS, ranks = ml_rank_plain_has(m, metric);
     struct cell_psi cell;
 
     *unit = 0;

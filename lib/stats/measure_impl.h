@@ -60,7 +60,6 @@ struct cell_psi {
 
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by);
 void ml_counts_free(struct class_counts *c);
-bool ml_counts_has(enum ml_metric_id id); /* the metric is one of these */
 /* Value from counts; cell NULL or zeroed arrays of k. */
 bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
     struct ml_value *v, struct cell_psi *cell);
@@ -81,7 +80,6 @@ struct rank_sizes {
 bool ml_rank_auc(
     struct ml_measure *m, const struct weighting *by, bool delong, struct ml_value *v, double *psi, double *place);
 bool ml_rank_ap(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi);
-bool ml_rank_has(enum ml_metric_id id); /* the metric is one of these */
 /* Binary: makes m->order and m->mark. */
 enum { ML_MARK_POS = 1, ML_MARK_LAST = 2 /* of its tie group */ };
 void ml_rank_sort(struct ml_measure *m);
@@ -89,6 +87,7 @@ void ml_rank_sort(struct ml_measure *m);
  * without a value are left out; returns how many there are. */
 bool ml_rank_many(const struct ml_measure *m, const struct ml_metric *metric);
 size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out);
+bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metric); /* the next function knows it */
 /* Binary, neither weights nor groups: the value and the sum of squared influences from the sorted scores alone. */
 bool ml_rank_plain(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares);

@@ -1,60 +1,74 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The one static table of metrics. */
+/* The one static table of metrics, and the rows that a parameter makes of it. */
 #include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "base/text.h"
 #include "stats/metric.h"
 
 #define CLASSES (ML_TASK_BINARY | ML_TASK_MULTICLASS)
-#define NAMED(name, id, average, tasks, need, direction, low, high, scale, fallback)                                   \
+#define ROW(name, family, id, average, parameter, x, common, tasks, need, direction, low, high, scale, fallback)       \
     {                                                                                                                  \
-        name, ML_METRIC_##id, ML_AVERAGE_##average, 0, tasks, ML_NEED_##need, direction, low, high, ML_SCALE_##scale,  \
-            ML_FALLBACK_##fallback                                                                                     \
+        name, ML_FAMILY_##family, ML_METRIC_##id, ML_AVERAGE_##average, ML_PARAMETER_##parameter, x, common, tasks,    \
+            ML_NEED_##need, direction, low, high, ML_SCALE_##scale, ML_FALLBACK_##fallback                             \
     }
-#define TOP(n)                                                                                                         \
-    {                                                                                                                  \
-        "top_" #n "_accuracy", ML_METRIC_TOP_K, ML_AVERAGE_NONE, n, ML_TASK_MULTICLASS, ML_NEED_SCORE, 1, 0, 1,        \
-            ML_SCALE_PROPORTION, ML_FALLBACK_NONE                                                                      \
-    }
+#define COMMON(name, family, id, average, ...) ROW(name, family, id, average, NONE, 0, true, __VA_ARGS__)
+#define ASKED(name, family, id, average, ...)  ROW(name, family, id, average, NONE, 0, false, __VA_ARGS__)
+/* NAME@X; `x` NaN: the name alone means nothing. */
+#define WITH(name, family, id, average, parameter, x, ...)                                                             \
+    ROW(name, family, id, average, parameter, x, false, __VA_ARGS__)
+#define TOP(n, common)                                                                                                 \
+    ROW("top_" #n "_accuracy", CLASS_LOSS, TOP_K, NONE, NONE, n, common, ML_TASK_MULTICLASS, SCORE, 1, 0, 1,           \
+        PROPORTION, NONE)
 
 static const struct ml_metric table[] = {
-    NAMED("accuracy", ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
-    NAMED("balanced_accuracy", BALANCED_ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
-    NAMED("precision", PRECISION, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, PROPORTION, NONE),
-    NAMED("recall", RECALL, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, PROPORTION, NONE),
-    NAMED("f1", F1, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, LOGIT, JACCARD),
-    NAMED("precision_micro", PRECISION, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
-    NAMED("recall_micro", RECALL, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
-    NAMED("f1_micro", F1, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
-    NAMED("precision_macro", PRECISION, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
-    NAMED("recall_macro", RECALL, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
-    NAMED("f1_macro", F1, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
-    NAMED("precision_weighted", PRECISION, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
-    NAMED("recall_weighted", RECALL, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
-    NAMED("f1_weighted", F1, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
-    NAMED("mcc", MCC, NONE, CLASSES, PRED, 1, -1, 1, LINEAR, NONE),
-    NAMED("roc_auc", ROC_AUC, NONE, CLASSES, SCORE, 1, 0, 1, AUC, NEWCOMBE),
-    NAMED("average_precision", AVERAGE_PRECISION, NONE, ML_TASK_BINARY, SCORE, 1, 0, 1, LOGIT, ROWS),
-    NAMED("log_loss", LOG_LOSS, NONE, CLASSES, PROBA, -1, 0, INFINITY, LINEAR, NONE),
-    NAMED("brier", BRIER, NONE, ML_TASK_BINARY, PROBA, -1, 0, 1, LOGIT, ROWS),
-    TOP(5),
-    NAMED("mae", MAE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
-    NAMED("rmse", RMSE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
-    NAMED("r2", R2, NONE, ML_TASK_REGRESSION, NUMBER, 1, -INFINITY, 1, LINEAR, NONE),
-    NAMED("median_ae", MEDIAN_AE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, BOOTSTRAP, NONE),
-    /* EXTRA: */
-    TOP(2),
-    TOP(3),
-    TOP(10),
-    NAMED("mse", MSE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
+    COMMON("accuracy", COUNTS, ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
+    COMMON("balanced_accuracy", COUNTS, BALANCED_ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
+    COMMON("precision", COUNTS, PRECISION, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, PROPORTION, NONE),
+    COMMON("recall", COUNTS, RECALL, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, PROPORTION, NONE),
+    COMMON("f1", COUNTS, F1, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, LOGIT, JACCARD),
+    COMMON("precision_micro", COUNTS, PRECISION, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
+    COMMON("recall_micro", COUNTS, RECALL, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
+    COMMON("f1_micro", COUNTS, F1, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
+    COMMON("precision_macro", COUNTS, PRECISION, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
+    COMMON("recall_macro", COUNTS, RECALL, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
+    COMMON("f1_macro", COUNTS, F1, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
+    COMMON("precision_weighted", COUNTS, PRECISION, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
+    COMMON("recall_weighted", COUNTS, RECALL, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
+    COMMON("f1_weighted", COUNTS, F1, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
+    COMMON("mcc", COUNTS, MCC, NONE, CLASSES, PRED, 1, -1, 1, LINEAR, NONE),
+    COMMON("roc_auc", RANK, ROC_AUC, NONE, CLASSES, SCORE, 1, 0, 1, AUC, NEWCOMBE),
+    COMMON("average_precision", RANK, AVERAGE_PRECISION, NONE, ML_TASK_BINARY, SCORE, 1, 0, 1, LOGIT, ROWS),
+    COMMON("log_loss", CLASS_LOSS, LOG_LOSS, NONE, CLASSES, PROBA, -1, 0, INFINITY, LINEAR, NONE),
+    COMMON("brier", CLASS_LOSS, BRIER, NONE, ML_TASK_BINARY, PROBA, -1, 0, 1, LOGIT, ROWS),
+    TOP(5, true),
+    COMMON("mae", NUMBER, MAE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
+    COMMON("rmse", NUMBER, RMSE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
+    COMMON("r2", NUMBER, R2, NONE, ML_TASK_REGRESSION, NUMBER, 1, -INFINITY, 1, LINEAR, NONE),
+    COMMON("median_ae", NUMBER, MEDIAN_AE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, BOOTSTRAP, NONE),
+    TOP(2, false),
+    TOP(3, false),
+    TOP(10, false),
+    ASKED("mse", NUMBER, MSE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
 };
 
 #define KNOWN (sizeof table / sizeof *table)
-#define EXTRA 4 /* the last rows, known by name only */
+
+/* Metrics that a parameter made. */
+struct made {
+    struct ml_metric m;
+    struct made *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct made *made;
 
 size_t ml_metric_count(void)
 {
-    return KNOWN - EXTRA;
+    return KNOWN;
 }
 
 const struct ml_metric *ml_metric_at(size_t i)
@@ -62,11 +76,56 @@ const struct ml_metric *ml_metric_at(size_t i)
     return &table[i];
 }
 
+static bool read_parameter(enum ml_parameter kind, const char *s, double *x)
+{
+    size_t n = strlen(s);
+    bool share = kind == ML_PARAMETER_TOP && n > 1 && s[n - 1] == '%';
+
+    if (!ml_double_parse(s, n - share, x) || !(*x > 0) || isinf(*x))
+        return false;
+    if (share) {
+        *x /= 100;
+        return *x < 1;
+    }
+    if (kind == ML_PARAMETER_LEVEL)
+        return *x < 1;
+    return kind == ML_PARAMETER_REAL || (*x == floor(*x) && *x < 4294967296.0);
+}
+
+/* NAME@X, made when it is first asked for. */
+static const struct ml_metric *with_parameter(const struct ml_metric *base, const char *name, const char *parameter)
+{
+    struct made *at;
+    double x;
+
+    if (base->parameter == ML_PARAMETER_NONE || !read_parameter(base->parameter, parameter, &x))
+        return NULL;
+    pthread_mutex_lock(&lock);
+    for (at = made; at && strcmp(at->m.name, name) != 0; at = at->next)
+        ;
+    if (!at) {
+        at = ml_malloc(sizeof *at);
+        at->m = *base;
+        at->m.name = ml_strdup(name);
+        at->m.x = x;
+        at->next = made;
+        made = at;
+    }
+    pthread_mutex_unlock(&lock);
+    return &at->m;
+}
+
 const struct ml_metric *ml_metric_find(const char *name)
 {
-    for (size_t i = 0; i < KNOWN; i++)
-        if (strcmp(table[i].name, name) == 0)
-            return &table[i];
+    size_t n = strcspn(name, "@");
+
+    for (size_t i = 0; i < KNOWN; i++) {
+        if (strncmp(table[i].name, name, n) != 0 || table[i].name[n] != '\0')
+            continue;
+        if (name[n] == '@')
+            return with_parameter(&table[i], name, name + n + 1);
+        return isnan(table[i].x) ? NULL : &table[i];
+    }
     return NULL;
 }
 

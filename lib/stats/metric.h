@@ -8,6 +8,23 @@
 
 #include "stats/sample.h"
 
+/* Who computes it. */
+enum ml_family {
+    ML_FAMILY_COUNTS,     /* counts.c: from the three counts of each class */
+    ML_FAMILY_RANK,       /* rank.c: from the order of the scores */
+    ML_FAMILY_CLASS_LOSS, /* loss.c: the mean of a loss a row, of classes */
+    ML_FAMILY_NUMBER,     /* loss.c: regression */
+};
+
+/* What may stand behind the name: "fbeta@2", "lift@10%". */
+enum ml_parameter {
+    ML_PARAMETER_NONE,
+    ML_PARAMETER_REAL,  /* a positive number */
+    ML_PARAMETER_LEVEL, /* a number between 0 and 1 */
+    ML_PARAMETER_COUNT, /* a whole number from 1 */
+    ML_PARAMETER_TOP,   /* a whole number from 1, or a percentage of the rows */
+};
+
 enum ml_metric_id {
     ML_METRIC_ACCURACY,
     ML_METRIC_BALANCED_ACCURACY,
@@ -62,10 +79,13 @@ enum ml_fallback {
 
 struct ml_metric {
     const char *name; /* "f1_macro" */
+    enum ml_family family;
     enum ml_metric_id id;
     enum ml_average average;
-    int k;     /* top_k_accuracy: k */
-    int tasks; /* mask of enum ml_task */
+    enum ml_parameter parameter;
+    double x;    /* the parameter (of top_k_accuracy: k); a percentage is a share, in (0, 1) */
+    bool common; /* measured unasked */
+    int tasks;   /* mask of enum ml_task */
     enum ml_need need;
     int direction;    /* +1: higher is better, -1: lower is */
     double low, high; /* range; +-INFINITY where there is none */
@@ -73,11 +93,12 @@ struct ml_metric {
     enum ml_fallback fallback;
 };
 
-/* The metrics that are measured unasked, in the order in which people read them. */
+/* All that have a fixed name, in the order in which people read them. */
 size_t ml_metric_count(void);
 const struct ml_metric *ml_metric_at(size_t i); /* never freed */
 
-/* NULL when the name isn't known; names are exact. Knows more than those above: mse, and top_k_accuracy of other k. */
+/* NULL when the name isn't known; names are exact. "NAME@X" is the metric NAME with the parameter X; what was made for
+ * such a name is kept for the life of the program. May be called from several threads. */
 const struct ml_metric *ml_metric_find(const char *name);
 
 /* The metric lies in [-1, 1], so that margins below 3/n_m say nothing (rule 2 of the verdicts). */

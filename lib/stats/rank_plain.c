@@ -8,9 +8,10 @@
 #include "stats/order.h"
 #include "stats/sum.h"
 
-bool ml_rank_has(enum ml_metric_id id)
+bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metric)
 {
-    return id == ML_METRIC_ROC_AUC || id == ML_METRIC_AVERAGE_PRECISION;
+    return m->s.task == ML_TASK_BINARY &&
+           (metric->id == ML_METRIC_ROC_AUC || metric->id == ML_METRIC_AVERAGE_PRECISION);
 }
 
 /* Both classes' scores, walked in step from the lowest to the highest, a tie group at a time. */

@@ -256,3 +256,23 @@ PY
     run -3 ml-eval twice.csv -q
     [[ "$output" == *"line 240002: the id '5?x' stands twice (rows 6 and 120001)"* ]]
 }
+
+@test "--metric and --policy measure more; only what the task has" {
+    printf 'id,label,prediction\n1,1,2\n2,3,3\n3,4,6\n' >r.csv
+    ml-eval -q --task regression r.csv >plain.json
+    ml-eval -q --task regression --metric mse r.csv >mse.json
+    [ "$(ml get evaluation.metrics.mse.value mse.json)" = 1.6666666666666667 ]
+    run ml get evaluation.metrics.mse plain.json
+    [ "$status" -ne 0 ]
+    ml-eval -q --task regression --metric all r.csv >all.json
+    cmp <(ml get evaluation.metrics.mse all.json) <(ml get evaluation.metrics.mse mse.json)
+    printf 'metrics:\n  mse: { max: 2 }\n  accuracy: { min: 0.5 }\n  size: { max: 3, direction: lower }\n' >p.yml
+    ml-eval -q --task regression --policy p.yml r.csv >policy.json
+    cmp policy.json mse.json
+    run --separate-stderr ml-eval --task regression --metric msee r.csv
+    fails 2 "no such metric"
+    run --separate-stderr ml-eval --task regression --metric accuracy r.csv
+    fails 2 "another task"
+    ml-compare -q --task regression --metric mse --current r.csv --candidate r.csv >c.json
+    [ "$(ml get comparison.metrics.mse.verdict c.json)" = equivalent ]
+}

@@ -129,10 +129,13 @@ static void the_table_is_sound(void **state)
         /* what is measured from an ideal is better when lower, and the reverse */
         assert_true(m->direction > 0 ? isfinite(m->high) : m->low == 0);
     }
-    assert_int_equal(ml_metric_find("top_3_accuracy")->k, 3);
+    assert_int_equal((int)ml_metric_find("top_3_accuracy")->x, 3);
     assert_int_equal(ml_metric_find("mse")->direction, -1);
-    for (size_t i = 0; i < ml_metric_count(); i++)
-        assert_ptr_not_equal(ml_metric_at(i), ml_metric_find("mse"));
+    assert_false(ml_metric_find("mse")->common);
+    assert_true(ml_metric_find("f1")->common);
+    assert_null(ml_metric_find("f1@2")); /* takes no parameter */
+    assert_null(ml_metric_find("f1@"));
+    assert_null(ml_metric_find("@2"));
     assert_null(ml_metric_find("Accuracy"));
     assert_null(ml_metric_find(""));
     assert_true(ml_metric_bounded(ml_metric_find("mcc")));
