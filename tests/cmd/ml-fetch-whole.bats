@@ -23,14 +23,22 @@ debris() {
 @test "a signal ends it, and nothing is left" {
     image 1G
     py "$TOP" <<'PY'
-import glob, os, signal, subprocess, sys, time
-for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+import glob, os, shutil, signal, subprocess, sys, time
+def stopped(sig):
     p = subprocess.Popen(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
     while not any(os.path.getsize(f) for f in glob.glob(".out.*.part/root/big")):
-        assert p.poll() is None, "it was over before it could be stopped"
+        if p.poll() is not None:
+            break
         time.sleep(.001)
     p.send_signal(sig)
-    assert p.wait() == -sig, p.returncode
+    return p.wait()
+for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for _ in range(20):
+        rc = stopped(sig)
+        if rc != 0: # else it was over before it could be stopped, on a machine that has other things to do
+            break
+        shutil.rmtree("out")
+    assert rc == -sig, rc
     assert not glob.glob(".out*") and not os.path.exists("out"), os.listdir(".")
 # who ignores a signal isn't told
 p = subprocess.Popen(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL,
