@@ -47,8 +47,10 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
 
     if (metric->family == ML_FAMILY_RANK) {
         ml_rank_auc(m, &by, false, &v, NULL, out); /* placements */
-    } else if (metric->family != ML_FAMILY_COUNTS) {
-        ml_loss_rows(m, metric, out);
+    } else if (metric->family == ML_FAMILY_CLASS_LOSS) {
+        ml_class_loss_rows(m, metric, out);
+    } else if (metric->family == ML_FAMILY_NUMBER) {
+        ml_number_rows(m, metric, out);
     } else {
         for (size_t i = 0; i < s->n; i++) {
             bool within =

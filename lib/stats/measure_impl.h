@@ -92,11 +92,17 @@ bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metri
 bool ml_rank_plain(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares);
 
-/* loss.c: means of losses per row, and what is made of them. `unit`: psi is in these units (a power of 2). */
-bool ml_loss_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v,
-    double *psi, int *unit);
-/* The loss of each row (absolute error for regression, hit for top_k). False when undefined. */
-bool ml_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
+/* loss.c: means of a loss a row, of classes. */
+bool ml_class_loss_value(
+    struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi);
+/* The loss of each row (top_k: hit). False when undefined. */
+bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
+
+/* loss_number.c: regression. `unit`: psi is in units of 2^unit. */
+bool ml_number_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
+    struct ml_value *v, double *psi, int *unit);
+/* What each row contributes: its absolute error. */
+void ml_number_rows(const struct ml_measure *m, const struct ml_metric *metric, double *out);
 
 /* median.c: bootstrap replicates of the median of many rows, drawing only what lies near it. `b` NULL: values of a;
  * else differences b - a. */

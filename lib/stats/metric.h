@@ -13,7 +13,7 @@ enum ml_family {
     ML_FAMILY_COUNTS,     /* counts.c: from the three counts of each class */
     ML_FAMILY_RANK,       /* rank.c: from the order of the scores */
     ML_FAMILY_CLASS_LOSS, /* loss.c: the mean of a loss a row, of classes */
-    ML_FAMILY_NUMBER,     /* loss.c: regression */
+    ML_FAMILY_NUMBER,     /* loss_number.c: regression */
 };
 
 /* What may stand behind the name: "fbeta@2", "lift@10%". */
