@@ -64,8 +64,7 @@ void ml_decompress_free(struct ml_decompress *d)
 static int put(struct ml_decompress *d, const void *p, size_t n, struct ml_err *err)
 {
     if (n > d->max - d->size)
-        return ml_err_set(err, ML_LOCAL,
-            "it unpacks to more than %llu bytes, as if it were made to fill the disk",
+        return ml_err_set(err, ML_LOCAL, "it unpacks to more than %llu bytes, as if it were made to fill the disk",
             (unsigned long long)d->max);
     d->size += n;
     return n == 0 ? 0 : d->sink(d->ctx, p, n, err);

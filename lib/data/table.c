@@ -2,7 +2,6 @@
 /* The part of a table that doesn't depend on its format: bytes, columns, and which format it is. */
 #include "data/table.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,26 +12,6 @@
 
 #define CHUNK ((size_t)256 << 10)
 #define BLOCK ((size_t)1 << 20)
-
-static int64_t read_some(struct ml_table *t, char *p, size_t n, struct ml_err *err)
-{
-    if (t->fd < 0) {
-        if (n > t->bytes_left)
-            n = t->bytes_left;
-        if (n > 0)
-            memcpy(p, t->bytes, n);
-        t->bytes += n;
-        t->bytes_left -= n;
-        return (int64_t)n;
-    }
-    for (;;) {
-        ssize_t got = read(t->fd, p, n);
-        if (got >= 0)
-            return got;
-        if (errno != EINTR)
-            return ml_err_errno(err, ML_LOCAL, "'%s': cannot read", t->name);
-    }
-}
 
 /* Whether all bytes are ASCII and none is NUL, eight at a time. */
 static bool plain_text(const char *p, size_t n)
@@ -62,19 +41,17 @@ int ml_table_fill(struct ml_table *t, struct ml_err *err)
         if (rest >= ML_TABLE_ROW_MAX)
             return ml_err_set(err, ML_LOCAL, "'%s': line %llu: the row is longer than %zu MiB; is a quote left open?",
                 t->name, (unsigned long long)t->next_line, ML_TABLE_ROW_MAX >> 20);
-        size_t first = t->fd < 0 && t->bytes_left < CHUNK ? t->bytes_left + 1 : CHUNK;
+        size_t left = ml_feed_left(t->feed), first = left < CHUNK ? left + 1 : CHUNK;
         t->cap = rest == 0 ? first : rest * 2;
         t->buf = ml_realloc(t->buf, t->cap + 1);
     }
     /* The buffer is filled wholly: rows are parsed again from their start after each call, so small reads would make
      * that quadratic. */
     while (t->end < t->cap && !t->eof) {
-        int64_t got = read_some(t, t->buf + t->end, t->cap - t->end, err);
+        int64_t got = ml_feed_read(t->feed, t->buf + t->end, t->cap - t->end, err);
         if (got < 0)
             return -1;
         t->eof = got == 0;
-        ml_hasher_add(t->hasher, t->buf + t->end, (size_t)got);
-        t->size += (uint64_t)got;
         t->end += (size_t)got;
     }
     t->plain = plain_text(t->buf, t->end);
@@ -178,9 +155,19 @@ static char header_delimiter(const char *p, size_t n)
     return count[2] > count[0] ? ';' : ',';
 }
 
+/* Lines that end as on a Macintosh of old: the whole file would be its header. */
+static bool only_cr(const struct ml_table *t)
+{
+    const char *p = t->buf + t->pos, *cr = memchr(p, '\r', t->end - t->pos);
+    return cr != NULL && cr + 1 < t->buf + t->end && memchr(p, '\n', t->end - t->pos) == NULL;
+}
+
 static int read_csv_header(struct ml_table *t, struct ml_err *err)
 {
     size_t n;
+    if (only_cr(t))
+        return ml_err_set(err, ML_LOCAL,
+            "'%s': lines end with a carriage return alone; convert the file with tr '\\r' '\\n'", t->name);
     while (t->pos < t->end && (t->buf[t->pos] == '\n' || (t->buf[t->pos] == '\r' && t->buf[t->pos + 1] == '\n'))) {
         t->next_line += t->buf[t->pos] == '\n';
         t->pos++;
@@ -220,20 +207,14 @@ static int read_header(struct ml_table *t, struct ml_err *err)
     return 0;
 }
 
-static struct ml_table *table_new(const char *name)
+static int open_feed(struct ml_feed *feed, const char *name, struct ml_table **out, struct ml_err *err)
 {
     struct ml_table *t = ml_calloc(1, sizeof *t);
     t->name = ml_strdup(name);
-    t->fd = -1;
+    t->feed = feed;
     t->next_line = 1;
     t->block = BLOCK;
-    t->hasher = ml_hasher_new();
     ml_buf_init(&t->path, ML_TABLE_ROW_MAX);
-    return t;
-}
-
-static int finish_open(struct ml_table *t, struct ml_table **out, struct ml_err *err)
-{
     int rc = read_header(t, err);
     *out = rc == 0 ? t : NULL;
     if (rc != 0)
@@ -243,10 +224,9 @@ static int finish_open(struct ml_table *t, struct ml_table **out, struct ml_err 
 
 int ml_table_open_fd(int fd, const char *name, struct ml_table **out, struct ml_err *err)
 {
-    struct ml_table *t = table_new(name);
-    t->fd = fd;
-    t->start = lseek(fd, 0, SEEK_CUR);
-    return finish_open(t, out, err);
+    struct ml_feed *feed;
+    *out = NULL;
+    return ml_feed_open(fd, name, &feed, err) < 0 ? -1 : open_feed(feed, name, out, err);
 }
 
 int ml_table_open(const char *path, struct ml_table **out, struct ml_err *err)
@@ -261,19 +241,16 @@ int ml_table_open(const char *path, struct ml_table **out, struct ml_err *err)
 
 int ml_table_open_bytes(const void *p, size_t n, const char *name, struct ml_table **out, struct ml_err *err)
 {
-    struct ml_table *t = table_new(name);
-    t->bytes = p;
-    t->bytes_left = t->bytes_all = n;
-    return finish_open(t, out, err);
+    struct ml_feed *feed;
+    *out = NULL;
+    return ml_feed_open_bytes(p, n, name, &feed, err) < 0 ? -1 : open_feed(feed, name, out, err);
 }
 
 void ml_table_close(struct ml_table *t)
 {
     if (t == NULL)
         return;
-    if (t->fd >= 0)
-        close(t->fd);
-    ml_hasher_free(t->hasher);
+    ml_feed_close(t->feed);
     ml_strs_release(&t->columns);
     ml_buf_release(&t->path);
     free(t->name);
@@ -286,19 +263,15 @@ void ml_table_close(struct ml_table *t)
 
 bool ml_table_reopens(const struct ml_table *t)
 {
-    return t->fd < 0 || t->start >= 0;
+    return ml_feed_reopens(t->feed);
 }
 
 struct ml_table *ml_table_reopen(const struct ml_table *t)
 {
+    struct ml_feed *feed;
     struct ml_table *again = NULL;
-    if (t->fd < 0) {
-        ml_table_open_bytes(t->bytes - (t->bytes_all - t->bytes_left), t->bytes_all, t->name, &again, NULL);
-    } else if (t->start >= 0 && lseek(t->fd, t->start, SEEK_SET) == t->start) {
-        int fd = dup(t->fd);
-        if (fd >= 0)
-            ml_table_open_fd(fd, t->name, &again, NULL);
-    }
+    if (ml_feed_reopen(t->feed, &feed, NULL) == 0)
+        open_feed(feed, t->name, &again, NULL);
     return again;
 }
 
@@ -324,8 +297,8 @@ uint64_t ml_table_line(const struct ml_table *t)
 
 void ml_table_finish(struct ml_table *t)
 {
-    if (t->hasher != NULL && t->digest.s[0] == '\0')
-        ml_hasher_end(t->hasher, &t->digest);
+    if (t->feed != NULL && t->digest.s[0] == '\0')
+        ml_feed_digest(t->feed, &t->digest, &t->size);
 }
 
 int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_err *err)

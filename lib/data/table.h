@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Tables: CSV (RFC 4180), TSV and JSON Lines, read row by row in bounded memory; which of them a file is, its content
- * says. */
+/* Tables: CSV (RFC 4180), TSV and JSON Lines, also as gzip or zstd made them smaller, read row by row in bounded
+ * memory; which of them a file is, its content says. */
 #ifndef ML_DATA_TABLE_H
 #define ML_DATA_TABLE_H
 
@@ -64,7 +64,7 @@ int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t 
 /* Line on which the row last read starts, from 1. */
 uint64_t ml_table_line(const struct ml_table *t);
 
-/* After the end was reached: digest and size of the bytes read. */
+/* After the end was reached: digest and size of the file's bytes as they are stored. */
 void ml_table_digest(const struct ml_table *t, struct ml_digest *digest, uint64_t *size);
 
 #endif

@@ -10,7 +10,6 @@ struct ml_table *ml_table_child(const struct ml_table *t)
     struct ml_table *c = ml_calloc(1, sizeof *c);
 
     c->name = ml_strdup(t->name);
-    c->fd = -1;
     c->eof = true;
     c->json = t->json;
     c->delim = t->delim;

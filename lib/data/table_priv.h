@@ -3,17 +3,12 @@
 #ifndef ML_DATA_TABLE_PRIV_H
 #define ML_DATA_TABLE_PRIV_H
 
-#include <sys/types.h>
-
+#include "data/feed.h"
 #include "data/table.h"
 
 struct ml_table {
     char *name;
-    int fd;      /* -1: from bytes */
-    off_t start; /* where in the file the table starts; -1: a pipe */
-    const char *bytes;
-    size_t bytes_left, bytes_all;
-    struct ml_hasher *hasher;
+    struct ml_feed *feed; /* NULL: a block that was cut */
     struct ml_digest digest;
     uint64_t size;
 

@@ -83,7 +83,10 @@ refuses() {
     printf 'label,prediction\na,a\nb\xe9,b\n' | refuses 3 "line 3, byte 2: invalid UTF-8"
     printf 'label,prediction\na,a\nb\x00,b\n' | refuses 3 "line 3, byte 2: a NUL byte"
     printf '{"label":"a","prediction":"a\xc0\x80"}\n' | refuses 3 "line 1, byte 29: invalid UTF-8"
-    printf '\xff\xfel\x00a\x00' | refuses 3 "line 1, byte 1: invalid UTF-8"
+    printf '\xfel\x00a\x00' | refuses 3 "line 1, byte 1: invalid UTF-8"
+    printf '\xff\xfel\x00a\x00' | refuses 3 "text in UTF-16, which isn't read; convert it by iconv"
+    printf 'l\x00a\x00b\x00' | refuses 3 "line 1, byte 2: a NUL byte; is this a text file in UTF-8"
+    printf 'label,prediction\ra,a\rb,b\r' | refuses 3 "lines end with a carriage return alone; convert the file with tr"
 }
 
 @test "rows that don't fit, quotes left open, lines that are no objects" {

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* From stored bytes to those of a table: read, hashed, decompressed. */
+#include "data/feed.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/decompress.h"
+#include "base/mem.h"
+#include "base/pump.h"
+#include "data/foreign.h"
+
+#define CHUNK ((size_t)256 << 10)
+
+/* First bytes that were looked at and are still to be given out. */
+struct peek {
+    unsigned char p[ML_FOREIGN_HEAD];
+    size_t n, at;
+};
+
+struct ml_feed {
+    char *name;
+    int fd;      /* -1: bytes */
+    off_t start; /* where in the file it starts; -1: a pipe */
+    int wake;    /* an eventfd that ends waiting for a pipe; -1: nobody else waits */
+    const char *bytes;
+    size_t n, at; /* of the bytes */
+    struct ml_hasher *hasher;
+    struct ml_digest digest;
+    uint64_t size;
+    struct peek stored, body;
+    struct ml_pump *inflate; /* NULL: stored as it is read */
+};
+
+typedef int64_t read_fn(struct ml_feed *f, void *p, size_t n, struct ml_err *err);
+
+/* Waiting for a pipe from which nothing comes mustn't outlive the reader. */
+static int wait_for_pipe(struct ml_feed *f, struct ml_err *err)
+{
+    struct pollfd p[] = { { .fd = f->fd, .events = POLLIN }, { .fd = f->wake, .events = POLLIN } };
+
+    while (poll(p, 2, -1) < 0)
+        if (errno != EINTR)
+            return ml_err_errno(err, ML_LOCAL, "'%s': cannot wait", f->name);
+    return p[1].revents != 0 ? ml_err_set(err, ML_LOCAL, "'%s': nobody reads any more", f->name) : 0;
+}
+
+static int64_t file_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err)
+{
+    for (;;) {
+        if (f->start < 0 && f->wake >= 0 && wait_for_pipe(f, err) < 0)
+            return -1;
+        ssize_t got = read(f->fd, p, n);
+        if (got >= 0)
+            return got;
+        if (errno != EINTR)
+            return ml_err_errno(err, ML_LOCAL, "'%s': cannot read", f->name);
+    }
+}
+
+static int64_t bytes_read(struct ml_feed *f, void *p, size_t n)
+{
+    if (n > f->n - f->at)
+        n = f->n - f->at;
+    if (n > 0)
+        memcpy(p, f->bytes + f->at, n);
+    f->at += n;
+    return (int64_t)n;
+}
+
+static size_t take_peeked(struct peek *k, void *p, size_t n)
+{
+    if (n > k->n - k->at)
+        n = k->n - k->at;
+    memcpy(p, k->p + k->at, n);
+    k->at += n;
+    return n;
+}
+
+static int64_t stored_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err)
+{
+    size_t peeked = take_peeked(&f->stored, p, n);
+    if (peeked > 0)
+        return (int64_t)peeked;
+    int64_t got = f->fd >= 0 ? file_read(f, p, n, err) : bytes_read(f, p, n);
+    if (got > 0) {
+        ml_hasher_add(f->hasher, p, (size_t)got);
+        f->size += (uint64_t)got;
+    }
+    return got;
+}
+
+static int64_t body_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err)
+{
+    size_t peeked = take_peeked(&f->body, p, n);
+    if (peeked > 0)
+        return (int64_t)peeked;
+    return f->inflate != NULL ? ml_pump_read(f->inflate, p, n, err) : stored_read(f, p, n, err);
+}
+
+static int look(struct ml_feed *f, struct peek *k, read_fn *from, struct ml_err *err)
+{
+    while (k->n < sizeof k->p) {
+        k->at = k->n; /* nothing is given out of what is looked at */
+        int64_t got = from(f, k->p + k->n, sizeof k->p - k->n, err);
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        k->n += (size_t)got;
+    }
+    k->at = 0;
+    return 0;
+}
+
+/* ---- decompression ---- */
+
+static int inflate(void *feed, ml_sink_fn *sink, void *to, struct ml_err *err)
+{
+    struct ml_feed *f = feed;
+    struct ml_decompress *d = ml_decompress_new(UINT64_MAX, sink, to);
+    char *chunk = ml_malloc(CHUNK);
+    int64_t got = 0;
+    int rc = 0;
+    while (rc == 0 && (got = stored_read(f, chunk, CHUNK, err)) > 0)
+        if ((rc = ml_decompress_add(d, chunk, (size_t)got, err)) < 0)
+            ml_err_wrap(err, "'%s'", f->name);
+    if (rc == 0 && got == 0 && (rc = ml_decompress_end(d, err)) < 0)
+        ml_err_wrap(err, "'%s'", f->name);
+    free(chunk);
+    ml_decompress_free(d);
+    return got < 0 ? -1 : rc;
+}
+
+static int start_inflate(struct ml_feed *f, struct ml_err *err)
+{
+    if (f->fd >= 0 && f->start < 0 && (f->wake = eventfd(0, EFD_CLOEXEC)) < 0)
+        return ml_err_errno(err, ML_LOCAL, "'%s': cannot make an eventfd", f->name);
+    f->inflate = ml_pump_start(inflate, f, err);
+    return f->inflate != NULL ? 0 : -1;
+}
+
+/* ---- opening ---- */
+
+static int start(struct ml_feed *f, struct ml_err *err)
+{
+    if (look(f, &f->stored, stored_read, err) < 0)
+        return -1;
+    if (strcmp(ml_decompress_kind(f->stored.p, f->stored.n), "none") != 0) {
+        if (start_inflate(f, err) < 0 || look(f, &f->body, body_read, err) < 0)
+            return -1;
+        if (strcmp(ml_decompress_kind(f->body.p, f->body.n), "none") != 0)
+            return ml_err_set(err, ML_LOCAL, "'%s': compressed twice; undo it once", f->name);
+        return ml_foreign_check(f->body.p, f->body.n, f->name, err);
+    }
+    return ml_foreign_check(f->stored.p, f->stored.n, f->name, err);
+}
+
+static int open_as(struct ml_feed *f, const char *name, struct ml_feed **out, struct ml_err *err)
+{
+    f->name = ml_strdup(name);
+    f->wake = -1;
+    f->hasher = ml_hasher_new();
+    *out = f;
+    if (start(f, err) == 0)
+        return 0;
+    ml_feed_close(f);
+    *out = NULL;
+    return -1;
+}
+
+int ml_feed_open(int fd, const char *name, struct ml_feed **out, struct ml_err *err)
+{
+    struct ml_feed *f = ml_calloc(1, sizeof *f);
+    f->fd = fd;
+    f->start = lseek(fd, 0, SEEK_CUR);
+    return open_as(f, name, out, err);
+}
+
+int ml_feed_open_bytes(const void *p, size_t n, const char *name, struct ml_feed **out, struct ml_err *err)
+{
+    struct ml_feed *f = ml_calloc(1, sizeof *f);
+    f->fd = -1;
+    f->bytes = p;
+    f->n = n;
+    return open_as(f, name, out, err);
+}
+
+void ml_feed_close(struct ml_feed *f)
+{
+    if (f == NULL)
+        return;
+    if (f->wake >= 0)
+        eventfd_write(f->wake, 1);
+    ml_pump_stop(f->inflate);
+    if (f->wake >= 0)
+        close(f->wake);
+    if (f->fd >= 0)
+        close(f->fd);
+    ml_hasher_free(f->hasher);
+    free(f->name);
+    free(f);
+}
+
+int64_t ml_feed_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err)
+{
+    return body_read(f, p, n, err);
+}
+
+size_t ml_feed_left(const struct ml_feed *f)
+{
+    if (f->fd >= 0 || f->inflate != NULL)
+        return SIZE_MAX;
+    return f->n - f->at + (f->stored.n - f->stored.at);
+}
+
+bool ml_feed_reopens(const struct ml_feed *f)
+{
+    return f->fd < 0 || f->start >= 0;
+}
+
+int ml_feed_reopen(const struct ml_feed *f, struct ml_feed **out, struct ml_err *err)
+{
+    if (f->fd < 0)
+        return ml_feed_open_bytes(f->bytes, f->n, f->name, out, err);
+    if (f->start < 0 || lseek(f->fd, f->start, SEEK_SET) != f->start)
+        return ml_err_errno(err, ML_LOCAL, "'%s': cannot be read twice", f->name);
+    int fd = dup(f->fd);
+    if (fd < 0)
+        return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", f->name);
+    return ml_feed_open(fd, f->name, out, err);
+}
+
+void ml_feed_digest(struct ml_feed *f, struct ml_digest *digest, uint64_t *size)
+{
+    if (f->digest.s[0] == '\0')
+        ml_hasher_end(f->hasher, &f->digest);
+    *digest = f->digest;
+    *size = f->size;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The bytes of a table's file as its parser reads them: what gzip or zstd made of them is undone, in a thread. What a
+ * file is, its first bytes say; its name says nothing. */
+#ifndef ML_DATA_FEED_H
+#define ML_DATA_FEED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+
+struct ml_feed;
+
+/* Of an open file, which is closed with the feed (also when this fails); `name` is how messages call it. ML_LOCAL: what
+ * is known and isn't read (foreign.h), naming what converts it. */
+int ml_feed_open(int fd, const char *name, struct ml_feed **out, struct ml_err *err);
+
+/* Of bytes, which have to outlive the feed. */
+int ml_feed_open_bytes(const void *p, size_t n, const char *name, struct ml_feed **out, struct ml_err *err);
+
+void ml_feed_close(struct ml_feed *f); /* NULL is fine */
+
+/* The next bytes, at most n: 0 at the end; -1 (ML_LOCAL) when they can't be read, or the compressed stream is cut off
+ * or malformed. */
+int64_t ml_feed_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err);
+
+/* How many bytes are left, where that is known without reading them (bytes that aren't compressed), else SIZE_MAX. */
+size_t ml_feed_left(const struct ml_feed *f);
+
+/* Whether it can be read a second time (a file or bytes, not a pipe), and a second feed of the same. */
+bool ml_feed_reopens(const struct ml_feed *f);
+int ml_feed_reopen(const struct ml_feed *f, struct ml_feed **out, struct ml_err *err);
+
+/* After the end was read: digest and size of the bytes as they are stored. */
+void ml_feed_digest(struct ml_feed *f, struct ml_digest *digest, uint64_t *size);
+
+#endif
