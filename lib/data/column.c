@@ -58,6 +58,8 @@ bool ml_column_not_finite(const char *s, size_t len)
 
 struct ml_cell ml_column_canonical(struct ml_cell cell)
 {
+    if (cell.len != 4 && cell.len != 5)
+        return cell;
     if (cell.len == 4 && strncasecmp(cell.s, "true", 4) == 0)
         cell.s = "true";
     else if (cell.len == 5 && strncasecmp(cell.s, "false", 5) == 0)
@@ -80,7 +82,8 @@ static int add_dense(struct ml_column *c, struct ml_cell cell)
     double x;
     if (!ml_column_number(cell.s, cell.len, &x))
         return -1;
-    c->dense = ml_grow(c->dense, &c->cap, c->n + 1, sizeof *c->dense);
+    if (c->n >= c->cap)
+        c->dense = ml_grow(c->dense, &c->cap, c->n + 1, sizeof *c->dense);
     c->dense[c->n++] = x;
     return 0;
 }
@@ -100,11 +103,17 @@ int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line)
             c->text = true;
         }
     }
-    c->code = ml_grow(c->code, &c->cap, c->n + 1, sizeof *c->code);
+    if (c->n >= c->cap)
+        c->code = ml_grow(c->code, &c->cap, c->n + 1, sizeof *c->code);
     c->code[c->n++] = code;
     if (!c->text && c->dict.n > ML_COLUMN_DISTINCT)
         make_dense(c);
     return 0;
+}
+
+void ml_column_expect_numbers(struct ml_column *c)
+{
+    make_dense(c);
 }
 
 void ml_column_reset(struct ml_column *c)
@@ -150,14 +159,17 @@ static void append_codes(struct ml_column *c, const struct ml_column *part)
     free(code);
 }
 
+bool ml_column_mixes(const struct ml_column *c, const struct ml_column *part)
+{
+    if (part->dense != NULL)
+        return c->text;
+    return part->text && (c->dense != NULL || (!c->text && c->dict.n + part->dict.n > ML_COLUMN_DISTINCT));
+}
+
 int ml_column_append(struct ml_column *c, const struct ml_column *part, bool complete, const struct ml_cell *cells,
     const uint64_t *lines, size_t n, size_t *bad)
 {
-    /* texts among many numbers: which came first decides */
-    bool mixed = part->dense != NULL
-                     ? c->text
-                     : part->text && (c->dense != NULL || (!c->text && c->dict.n + part->dict.n > ML_COLUMN_DISTINCT));
-    if (!complete || mixed) {
+    if (!complete || ml_column_mixes(c, part)) { /* which came first decides */
         for (size_t i = 0; i < n; i++)
             if (ml_column_add(c, cells[i], lines[i]) < 0) {
                 *bad = i;

@@ -44,10 +44,18 @@ struct ml_cell ml_column_canonical(struct ml_cell cell);
 int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line);
 
 /* Appends a column of n further rows that was filled apart from this one; `cells` are its rows and `lines` where
- * they stand. The outcome is that of adding them one by one: -1 with *bad the row that ml_column_add refuses.
- * `complete` false: the part itself refused a row, so that only the cells count. */
+ * they stand (looked at where that is needed: not `complete`, or ml_column_mixes). The outcome is that of adding them
+ * one by one: -1 with *bad the row that ml_column_add refuses. `complete` false: the part itself refused a row, so that
+ * only the cells count. */
 int ml_column_append(struct ml_column *c, const struct ml_column *part, bool complete, const struct ml_cell *cells,
     const uint64_t *lines, size_t n, size_t *bad);
+
+/* Whether ml_column_append will look at the cells because texts meet many numbers. */
+bool ml_column_mixes(const struct ml_column *c, const struct ml_column *part);
+
+/* The rows that an empty column is going to get are of one that is dense: they are kept as doubles from the first on.
+ */
+void ml_column_expect_numbers(struct ml_column *c);
 
 /* Empties it, keeping memory. */
 void ml_column_reset(struct ml_column *c);

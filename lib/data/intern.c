@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/word.h"
 #include "data/rowhash.h"
 
 void ml_intern_release(struct ml_intern *d)
@@ -20,6 +21,7 @@ void ml_intern_reset(struct ml_intern *d)
 {
     if (d->n > 0)
         memset(d->slots, 0, d->slots_n * sizeof *d->slots);
+    memset(d->memo, 0, sizeof d->memo);
     d->n = d->used = 0;
 }
 
@@ -49,7 +51,7 @@ static size_t slot_of(const struct ml_intern *d, const char *s, size_t len, uint
     return at;
 }
 
-uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len)
+static uint32_t put(struct ml_intern *d, const char *s, size_t len)
 {
     if (d->n * 2 >= d->slots_n)
         rehash(d);
@@ -65,6 +67,19 @@ uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len)
     d->used += len + 1;
     d->slots[at] = (uint32_t)++d->n;
     return (uint32_t)d->n - 1;
+}
+
+uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len)
+{
+    if (len >= 8)
+        return put(d, s, len);
+    uint64_t word = ml_word(s, len) | (uint64_t)(len + 1) << 56;
+    struct ml_intern_memo *m = &d->memo[(word * 0x9E3779B97F4A7C15u) >> 58];
+    if (m->word != word) {
+        m->number = put(d, s, len);
+        m->word = word;
+    }
+    return m->number;
 }
 
 int64_t ml_intern_find(const struct ml_intern *d, const char *s, size_t len)

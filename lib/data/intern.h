@@ -14,6 +14,14 @@ struct ml_intern_entry {
     uint32_t hash;
 };
 
+#define ML_INTERN_MEMO 64
+
+/* A short text whose number was asked for not long ago: its bytes and, in the highest, its length. */
+struct ml_intern_memo {
+    uint64_t word;
+    uint32_t number;
+};
+
 /* Starts zeroed. The texts lie one behind the other, each with a NUL. */
 struct ml_intern {
     char *arena;
@@ -22,6 +30,7 @@ struct ml_intern {
     size_t n, entries_cap;
     uint32_t *slots; /* number + 1, or 0 */
     size_t slots_n;  /* a power of two, or 0 */
+    struct ml_intern_memo memo[ML_INTERN_MEMO];
 };
 
 void ml_intern_release(struct ml_intern *d);

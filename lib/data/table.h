@@ -61,6 +61,10 @@ int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_er
 struct ml_table *ml_table_child(const struct ml_table *t);
 int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t *rows, struct ml_err *err);
 
+/* Back to the first row of a child's block. False where cells had to be unescaped in place (JSON, quoted fields): then
+ * rows can be read once only. */
+bool ml_table_again(struct ml_table *child);
+
 /* Line on which the row last read starts, from 1. */
 uint64_t ml_table_line(const struct ml_table *t);
 

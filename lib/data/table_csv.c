@@ -3,7 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "data/table_priv.h"
+
+#define WINDOW 64
 
 enum { ROW_MORE = 2 }; /* the buffer ends inside the row */
 
@@ -101,8 +107,77 @@ static void unescape(struct ml_table *t, struct ml_cell *c)
     c->len = (size_t)(to - base);
 }
 
+/* A bit for each delimiter and line feed in WINDOW bytes. */
+static inline uint64_t find_stops(const char *p, char delim)
+{
+    uint64_t bits = 0;
+#ifdef __SSE2__
+    const __m128i a = _mm_set1_epi8(delim), b = _mm_set1_epi8('\n');
+    for (int i = 0; i < WINDOW; i += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(x, a), _mm_cmpeq_epi8(x, b));
+        bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(stop) << i;
+    }
+#else
+    for (int i = 0; i < WINDOW; i++)
+        bits |= (uint64_t)(p[i] == delim || p[i] == '\n') << i;
+#endif
+    return bits;
+}
+
+/* The next delimiter or line feed of an unquoted block; its end counts as a line feed. */
+static inline const char *next_stop(struct ml_table *t)
+{
+    const char *end = t->buf + t->end;
+    while (t->stops == 0) {
+        t->window = t->window == NULL ? t->buf + t->pos : t->window + WINDOW;
+        if (end - t->window >= WINDOW) {
+            t->stops = find_stops(t->window, t->delim);
+            continue;
+        }
+        t->stops = (uint64_t)1 << (end - t->window);
+        for (const char *p = t->window; p < end; p++)
+            t->stops |= (uint64_t)(*p == t->delim || *p == '\n') << (p - t->window);
+    }
+    const char *stop = t->window + __builtin_ctzll(t->stops);
+    t->stops &= t->stops - 1;
+    return stop;
+}
+
+/* The next row of an unquoted block. */
+static int unquoted_row(struct ml_table *t, size_t *count, struct ml_err *err)
+{
+    const char *p = t->buf + t->pos, *end = t->buf + t->end, *row = p, *stop;
+    size_t n = 0;
+    while (n > 0 || p < end) {
+        stop = next_stop(t);
+        if (n >= t->cells_cap)
+            add_cell(t, n);
+        t->cells[n++] = (struct ml_cell){ p, (size_t)(stop - p) };
+        p = stop + 1;
+        if (stop < end && *stop != '\n')
+            continue;
+        struct ml_cell *last = &t->cells[n - 1];
+        if (last->len > 0 && stop[-1] == '\r')
+            last->len--;
+        t->line = t->next_line++;
+        if (n > 1 || last->len > 0) {
+            p = p < end ? p : end;
+            t->pos = (size_t)(p - t->buf);
+            *count = n;
+            return t->plain ? 0 : ml_table_check_text(t, row, (size_t)(p - row), err);
+        }
+        n = 0; /* a blank line */
+        row = p;
+    }
+    t->pos = t->end;
+    return 1;
+}
+
 int ml_csv_row(struct ml_table *t, size_t *n, struct ml_err *err)
 {
+    if (t->unquoted)
+        return unquoted_row(t, n, err);
     for (;;) {
         size_t after = 0;
         uint64_t lines = 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/processors.h"
 #include "data/table_priv.h"
 
 struct ml_table *ml_table_child(const struct ml_table *t)
@@ -79,7 +80,7 @@ static const char *cut_lines(const struct ml_table *t, const char *end, bool cou
     return last + 1;
 }
 
-static uint64_t count_lines(const char *p, size_t n)
+ML_VECTORS static uint64_t count_lines(const char *p, size_t n)
 {
     uint64_t lines = 0;
 
@@ -88,11 +89,11 @@ static uint64_t count_lines(const char *p, size_t n)
     return lines;
 }
 
-static const char *find_cut(const struct ml_table *t, const char *end, bool count, size_t *rows)
+static const char *find_cut(const struct ml_table *t, const char *end, bool count, size_t *rows, bool *quoted)
 {
     const char *p = t->buf + t->pos;
-    const char *cut = t->json || memchr(p, '"', (size_t)(end - p)) == NULL ? cut_lines(t, end, count, rows)
-                                                                           : cut_quoted(t, end, rows);
+    *quoted = t->json || memchr(p, '"', (size_t)(end - p)) != NULL;
+    const char *cut = t->json || !*quoted ? cut_lines(t, end, count, rows) : cut_quoted(t, end, rows);
 
     if (!t->eof || end < t->buf + t->end || cut == end)
         return cut;
@@ -100,10 +101,47 @@ static const char *find_cut(const struct ml_table *t, const char *end, bool coun
     return end;
 }
 
+/* The block t->pos .. cut becomes the child's: with the buffer it is in where little stands behind it, which then goes
+ * on in the child's old one, else as a copy. */
+static void hand_over(struct ml_table *t, struct ml_table *child, const char *cut)
+{
+    size_t n = (size_t)(cut - (t->buf + t->pos)), rest = t->end - t->pos - n;
+    if (rest < n / 2) {
+        char *buf = child->buf;
+        size_t cap = child->cap;
+        if (cap < t->cap) {
+            free(buf);
+            buf = ml_malloc(t->cap + 1);
+            cap = t->cap;
+        }
+        memcpy(buf, cut, rest);
+        buf[rest] = '\n';
+        child->buf = t->buf;
+        child->cap = t->cap;
+        child->pos = t->pos;
+        t->buf = buf;
+        t->cap = cap;
+        t->pos = 0;
+        t->end = rest;
+    } else {
+        if (child->cap < n) {
+            free(child->buf);
+            child->cap = n;
+            child->buf = ml_malloc(n + 1);
+        }
+        memcpy(child->buf, t->buf + t->pos, n);
+        child->pos = 0;
+        t->pos += n;
+    }
+    child->end = child->pos + n;
+    child->buf[child->end] = '\n';
+}
+
 int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t *rows, struct ml_err *err)
 {
     const char *cut = NULL;
     size_t n, block = t->block;
+    bool quoted = false;
 
     if (t->cap < block && !t->eof) {
         t->cap = block;
@@ -117,21 +155,26 @@ int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t 
             ml_table_finish(t);
             return 1;
         }
-        cut = find_cut(t, t->buf + t->pos + (n < block ? n : block), count, rows);
+        cut = find_cut(t, t->buf + t->pos + (n < block ? n : block), count, rows, &quoted);
     }
-    n = (size_t)(cut - (t->buf + t->pos));
-    if (child->cap < n) {
-        free(child->buf);
-        child->cap = n;
-        child->buf = ml_malloc(n + 1);
-    }
-    memcpy(child->buf, t->buf + t->pos, n);
-    child->buf[n] = '\n';
-    child->pos = 0;
-    child->end = n;
     child->plain = t->plain;
-    child->next_line = t->next_line;
-    t->next_line += count_lines(child->buf, n);
-    t->pos += n;
+    hand_over(t, child, cut);
+    child->unquoted = !quoted;
+    child->block_pos = child->pos;
+    child->block_line = child->next_line = t->next_line;
+    child->window = NULL;
+    child->stops = 0;
+    t->next_line += count_lines(child->buf + child->pos, child->end - child->pos);
     return 0;
+}
+
+bool ml_table_again(struct ml_table *child)
+{
+    if (!child->unquoted)
+        return false;
+    child->pos = child->block_pos;
+    child->next_line = child->block_line;
+    child->window = NULL;
+    child->stops = 0;
+    return true;
 }

@@ -31,6 +31,13 @@ struct ml_table {
     struct ml_buf path; /* of the JSON key being read */
     size_t expect;      /* the column that the next JSON key most likely is */
     bool first;         /* the header row of a JSON file has been parsed and is still to be given out */
+
+    /* a block that ml_table_cut has cut */
+    bool unquoted;      /* CSV without a quote in it: where fields end is found 64 bytes at a time */
+    const char *window; /* such 64 bytes, or fewer at the end; NULL: none looked at yet */
+    uint64_t stops;     /* a bit for each delimiter and line feed among them that is still to come */
+    size_t block_pos;   /* where the block starts, and on which line */
+    uint64_t block_line;
 };
 
 /* Reads more behind what is there, from `pos` on; grows the buffer when that fills it. ML_LOCAL beyond

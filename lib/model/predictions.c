@@ -12,6 +12,8 @@
 
 #define THREADS_MAX 8
 
+enum { AGAIN = 1 }; /* what parts sum has to be more than it was */
+
 enum state { FREE, FILLED, TAKEN, DONE };
 
 /* A block on its way: cut, parsed by a thread, appended. */
@@ -24,17 +26,10 @@ struct slot {
     int rc;
 };
 
-/* Lines on which the rows stand: a run starts where a row isn't on the line behind the one before it. */
-struct line_run {
-    size_t row;
-    uint64_t line;
-};
-
 struct file {
     struct reading rd; /* the whole */
     struct roles roles;
-    struct line_run *runs;
-    size_t runs_n, runs_cap;
+    bool want_text;  /* parts sum their rows as texts, too */
     size_t cut_rows; /* rows in front of the next block; counted only where ids are row numbers */
 
     struct slot slots[THREADS_MAX + 2];
@@ -69,23 +64,6 @@ static int check_finite(struct reading *rd, const struct ml_column *c, int colum
         (unsigned long long)line, ml_table_columns(rd->t)->v[column], what);
 }
 
-static void note_line(struct file *f, size_t row, uint64_t line)
-{
-    const struct line_run *last = f->runs_n ? &f->runs[f->runs_n - 1] : NULL;
-    if (last != NULL && last->line + (row - last->row) == line)
-        return;
-    f->runs = ml_grow(f->runs, &f->runs_cap, f->runs_n + 1, sizeof *f->runs);
-    f->runs[f->runs_n++] = (struct line_run){ row, line };
-}
-
-static uint64_t line_of(const struct file *f, size_t row)
-{
-    size_t i = f->runs_n - 1;
-    while (f->runs[i].row > row)
-        i--;
-    return f->runs[i].line + (row - f->runs[i].row);
-}
-
 /* The text of a row's id, owned: kept, or read again. */
 static char *id_text(struct file *f, size_t row)
 {
@@ -107,11 +85,11 @@ static int check_twice(struct file *f)
 {
     const struct ml_predictions *p = f->rd.p;
     size_t first, second;
-    if (!p->has_id || !ml_hash128_twice(p->key, p->n, &first, &second))
+    if (!p->has_id || !f->rd.unordered || !ml_hash128_twice(p->key, p->n, &first, &second))
         return 0;
     char *text = id_text(f, second);
     ml_err_set(f->rd.err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)", p->name,
-        (unsigned long long)line_of(f, second), text, first + 1, second + 1);
+        (unsigned long long)ml_reading_line(&f->rd, second), text, first + 1, second + 1);
     free(text);
     return -1;
 }
@@ -152,8 +130,7 @@ static void open_slot(struct file *f, struct slot *s)
     s->rd = (struct reading){ .p = &s->p, .t = s->t, .r = &f->roles, .part = true };
     s->rd.keep_ids = f->rd.keep_ids;
     s->rd.err = &s->err;
-    ml_buf_init(&s->rd.rec, ML_BUF_MAX);
-    ml_buf_init(&s->rd.scratch, ML_BUF_MAX);
+    ml_reading_init(&s->rd);
 }
 
 static void close_slot(struct slot *s)
@@ -175,20 +152,16 @@ static int fill_slot(struct file *f, struct slot *s)
     if (rc != 0)
         return rc;
     ml_reading_reset(&s->rd);
+    s->rd.want_text = f->want_text;
+    s->rd.only_text = f->rd.p->label.text;
+    if (f->rd.p->label.dense != NULL)
+        ml_column_expect_numbers(&s->p.label);
+    if (f->rd.p->prediction.dense != NULL)
+        ml_column_expect_numbers(&s->p.prediction);
     s->rd.before = f->cut_rows;
     f->cut_rows += rows;
     s->err = (struct ml_err)ML_ERR_INIT;
     return 0;
-}
-
-static void parse_slot(struct slot *s)
-{
-    const struct ml_cell *cells;
-    int rc;
-    while ((rc = ml_table_next(s->t, &cells, &s->err)) == 0)
-        if ((rc = ml_reading_row(&s->rd, cells)) < 0)
-            break;
-    s->rc = rc < 0 ? -1 : 0;
 }
 
 static int append_slot(struct file *f, struct slot *s)
@@ -198,8 +171,6 @@ static int append_slot(struct file *f, struct slot *s)
             *f->rd.err = s->err;
         return -1;
     }
-    for (size_t i = 0; i < s->p.n; i++)
-        note_line(f, f->rd.p->n + i, s->rd.lines[i]);
     return ml_reading_append(&f->rd, &s->rd);
 }
 
@@ -220,7 +191,7 @@ static void *work(void *ctx)
         }
         s->state = TAKEN;
         pthread_mutex_unlock(&f->lock);
-        parse_slot(s);
+        s->rc = ml_reading_block(&s->rd);
         pthread_mutex_lock(&f->lock);
         s->state = DONE;
         pthread_cond_broadcast(&f->changed);
@@ -249,7 +220,7 @@ static int take_head(struct file *f)
     f->filled--;
     pthread_mutex_unlock(&f->lock);
     if (mine)
-        parse_slot(s);
+        s->rc = ml_reading_block(&s->rd);
     s->state = FREE; /* only this thread fills it again */
     return append_slot(f, s);
 }
@@ -274,12 +245,13 @@ static int read_blocks(struct file *f)
                 start_thread(f); /* a small file has one block, and no thread */
         }
         if (rc < 0 || f->filled == 0)
-            break;
+            return rc < 0 ? -1 : 0;
         rc = take_head(f);
     }
-    return rc < 0 ? -1 : 0;
+    return rc;
 }
 
+/* 0, -1, or AGAIN. */
 static int read_file(struct file *f)
 {
     int rc;
@@ -300,29 +272,68 @@ static int read_file(struct file *f)
     return rc;
 }
 
-int ml_predictions_read(
-    struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err)
+/* Reads the whole file: 0, -1, or AGAIN. */
+static int read_once(struct file *f, const struct ml_columns *c)
 {
-    struct file *f = ml_calloc(1, sizeof *f);
     struct reading *rd = &f->rd;
     const struct ml_cell *cells;
     int rc;
-    *rd = (struct reading){ .p = p, .t = t, .r = &f->roles, .err = err };
-    rd->keep_ids = (flags & ML_PREDICTIONS_IDS) || !ml_table_reopens(t);
-    rd->lenient = flags & ML_PREDICTIONS_LENIENT;
-    ml_buf_init(&rd->rec, ML_BUF_MAX);
-    ml_buf_init(&rd->scratch, ML_BUF_MAX);
-    p->name = ml_strdup(ml_table_name(t));
+    ml_reading_init(rd);
+    rd->p->name = ml_strdup(ml_table_name(rd->t));
     rc = ml_reading_find_columns(rd, &f->roles, c);
     /* the first row of JSON Lines has been parsed already, for its keys are the header */
-    if (rc == 0 && (rc = ml_table_next(t, &cells, err)) == 0) {
-        note_line(f, 0, ml_table_line(t));
+    if (rc == 0 && (rc = ml_table_next(rd->t, &cells, rd->err)) == 0) {
         rc = ml_reading_row(rd, cells);
         f->cut_rows = 1;
+        if (rc == 0)
+            rc = read_file(f);
+    } else if (rc > 0) {
+        rc = 0; /* no row */
     }
     if (rc == 0)
-        rc = read_file(f);
-    rc = rc < 0 ? -1 : finish(f);
+        rc = finish(f);
+    return rc;
+}
+
+static void release_file(struct file *f)
+{
+    ml_reading_release(&f->rd);
+    for (size_t i = 0; f->roles.slices != NULL && i < f->rd.p->n_slices; i++)
+        free(f->roles.slices[i]);
+    free(f->roles.slices);
+    free(f->roles.scores);
+    free(f);
+}
+
+static struct file *new_file(struct ml_predictions *p, struct ml_table *t, unsigned flags, struct ml_err *err)
+{
+    struct file *f = ml_calloc(1, sizeof *f);
+    f->rd = (struct reading){ .p = p, .t = t, .r = &f->roles, .err = err };
+    f->rd.keep_ids = (flags & ML_PREDICTIONS_IDS) || !ml_table_reopens(t);
+    f->rd.lenient = flags & ML_PREDICTIONS_LENIENT;
+    f->rd.want_text = true;
+    f->want_text = !ml_table_reopens(t);
+    return f;
+}
+
+int ml_predictions_read(
+    struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err)
+{
+    struct file *f = new_file(p, t, flags, err);
+    int rc = read_once(f, c);
+    if (rc == AGAIN) {
+        struct ml_table *again = ml_table_reopen(t);
+        release_file(f);
+        ml_predictions_release(p);
+        f = new_file(p, again != NULL ? again : t, flags, err);
+        f->want_text = true;
+        rc = again != NULL ? read_once(f, c)
+                           : ml_err_set(err, ML_LOCAL, "'%s': cannot read it a second time", ml_table_name(t));
+        release_file(f);
+        ml_table_close(again);
+    } else {
+        release_file(f);
+    }
     if (!(flags & ML_PREDICTIONS_IDS)) {
         free(p->key);
         free(p->id_text);
@@ -331,12 +342,5 @@ int ml_predictions_read(
         p->id_text = NULL;
         p->id_at = NULL;
     }
-    ml_reading_release(rd);
-    for (size_t i = 0; f->roles.slices != NULL && i < p->n_slices; i++)
-        free(f->roles.slices[i]);
-    free(f->roles.slices);
-    free(f->roles.scores);
-    free(f->runs);
-    free(f);
     return rc;
 }

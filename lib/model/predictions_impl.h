@@ -13,6 +13,12 @@ struct roles {
     int **slices; /* parts of each slicing, ended by -1 */
 };
 
+/* Lines on which the rows stand: a run starts where a row isn't on the line behind the one before it. */
+struct line_run {
+    size_t row;
+    uint64_t line;
+};
+
 /* Rows that are being read: those of a whole file, or of a part of it that is read apart. */
 struct reading {
     struct ml_predictions *p;
@@ -21,10 +27,24 @@ struct reading {
     bool keep_ids, lenient;
     size_t before; /* rows of the file in front of these */
     struct ml_rowsum ids, by_text, by_number;
-    struct ml_buf rec, scratch;
+    char *rec; /* of the row at hand */
+    size_t rec_len, rec_cap;
+    struct ml_buf scratch;
     struct ml_err *err;
-    /* a part's: what its rows hold, for columns that can't be joined otherwise, and where they stand */
+    struct line_run *runs;
+    size_t runs_n, runs_cap;
+    uint64_t next_line; /* where a row goes on with the last run */
+    /* What labels are, only the last row tells. As long as all are numbers, rows are summed in that form, and in the
+     * form of texts only when `want_text`; `untexted` rows were not. */
+    bool want_text, only_text;
+    size_t untexted;
+    /* Ids that come in ascending order (ml_shortlex) cannot stand twice. */
+    bool unordered;
+    struct ml_cell first_id, last_id; /* a part's lie in its block, the whole's last one in `id` */
+    struct ml_buf id;
+    /* a part's: what its rows hold, for columns that can't be joined otherwise */
     bool part, label_partial, prediction_partial;
+    bool note; /* now, for the rows can be read once only; else when they are needed */
     struct ml_cell *labels, *predictions;
     uint64_t *lines;
     size_t labels_cap, predictions_cap, lines_cap;
@@ -36,9 +56,17 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
 /* Adds the row that ml_table_next gave. */
 int ml_reading_row(struct reading *rd, const struct ml_cell *cells);
 
-/* Appends what a part has read. */
-int ml_reading_append(struct reading *rd, const struct reading *part);
+/* Reads all rows of a part's block. */
+int ml_reading_block(struct reading *part);
 
+/* Appends what a part has read: 0, -1, or 1 when labels of this part turn the column into one of texts, so that the
+ * rows in front of it have to be summed again (want_text). */
+int ml_reading_append(struct reading *rd, struct reading *part);
+
+/* The line on which a row stands. */
+uint64_t ml_reading_line(const struct reading *rd, size_t row);
+
+void ml_reading_init(struct reading *rd);
 /* Empties a part for the next block, keeping memory. */
 void ml_reading_reset(struct reading *part);
 void ml_reading_release(struct reading *rd);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/word.h"
 #include "model/predictions_impl.h"
 
 int ml_reading_bad_cell(struct reading *rd, uint64_t line, int column, const char *why)
@@ -21,12 +22,38 @@ static int bad_cell(struct reading *rd, int column, const char *why)
 
 static void keep_id(struct ml_predictions *p, const char *s, size_t len)
 {
-    p->id_text = ml_grow(p->id_text, &p->id_cap, p->id_used + len + 1, 1);
-    p->id_at = ml_grow(p->id_at, &p->id_at_cap, p->n + 1, sizeof *p->id_at);
-    memcpy(p->id_text + p->id_used, s, len);
+    if (p->id_used + len + 1 > p->id_cap)
+        p->id_text = ml_grow(p->id_text, &p->id_cap, p->id_used + len + 1, 1);
+    if (p->n >= p->id_at_cap)
+        p->id_at = ml_grow(p->id_at, &p->id_at_cap, p->n + 1, sizeof *p->id_at);
+    ml_copy_short(p->id_text + p->id_used, s, len);
     p->id_text[p->id_used + len] = '\0';
     p->id_at[p->n] = p->id_used;
     p->id_used += len + 1;
+}
+
+/* Makes room for n more bytes of the row's record. */
+static inline char *rec_room(struct reading *rd, size_t n)
+{
+    if (rd->rec_len + n > rd->rec_cap)
+        rd->rec = ml_grow(rd->rec, &rd->rec_cap, rd->rec_len + n, 1);
+    return rd->rec + rd->rec_len;
+}
+
+static void rec_add(struct reading *rd, const void *p, size_t n)
+{
+    ml_copy_short(rec_room(rd, n), p, n);
+    rd->rec_len += n;
+}
+
+/* Looks whether the ids are still in order. */
+static inline void follow_id(struct reading *rd, struct ml_cell id)
+{
+    if (rd->p->n == 0)
+        rd->first_id = id;
+    else if (!rd->unordered)
+        rd->unordered = ml_shortlex(rd->last_id.s, rd->last_id.len, id.s, id.len) >= 0;
+    rd->last_id = id;
 }
 
 /* Leaves the id and its NUL in rd->rec. */
@@ -44,12 +71,18 @@ static int add_id(struct reading *rd, const struct ml_cell *cells)
         id = (struct ml_cell){ number, (size_t)len };
     }
     struct ml_hash128 key = ml_rowsum_add(&rd->ids, id.s, id.len);
-    ml_buf_reset(&rd->rec);
-    ml_buf_add(&rd->rec, id.s, id.len);
-    ml_buf_addc(&rd->rec, '\0');
+    rd->rec_len = 0;
+    rec_add(rd, id.s, id.len);
+    *rec_room(rd, 1) = '\0';
+    rd->rec_len++;
     if (!p->has_id)
         return 0;
-    p->key = ml_grow(p->key, &p->key_cap, p->n + 1, sizeof *p->key);
+    if (rd->part)
+        follow_id(rd, id);
+    else
+        ml_buf_add(&rd->id, id.s, id.len); /* the first row, which no part has */
+    if (p->n >= p->key_cap)
+        p->key = ml_grow(p->key, &p->key_cap, p->n + 1, sizeof *p->key);
     p->key[p->n] = key;
     if (rd->keep_ids)
         keep_id(p, id.s, id.len);
@@ -93,35 +126,43 @@ static int get_number(struct reading *rd, int column, struct ml_cell cell, doubl
     return bad_cell(rd, column, why);
 }
 
-static void add_double(struct ml_buf *b, double x)
+static void put_double(unsigned char le[8], double x)
 {
     uint64_t bits;
-    unsigned char le[8];
     memcpy(&bits, &x, 8);
     for (int i = 0; i < 8; i++)
         le[i] = (unsigned char)(bits >> (8 * i));
-    ml_buf_add(b, le, 8);
 }
 
 /* One form of the row's record: the label as `kind` and its bytes, then what stands behind it. */
 static void add_record(
     struct reading *rd, struct ml_rowsum *sum, size_t id_len, struct ml_cell label, const double *number)
 {
-    rd->rec.len = id_len;
-    ml_buf_addc(&rd->rec, number != NULL ? 'n' : 's');
-    if (number != NULL)
-        add_double(&rd->rec, *number);
-    else
-        ml_buf_add(&rd->rec, label.s, label.len);
-    ml_buf_add(&rd->rec, rd->scratch.data, rd->scratch.len);
-    ml_rowsum_add(sum, rd->rec.data, rd->rec.len);
+    unsigned char le[9] = "n";
+    rd->rec_len = id_len;
+    if (number != NULL) {
+        put_double(le + 1, *number);
+        rec_add(rd, le, sizeof le);
+    } else {
+        rec_add(rd, "s", 1);
+        rec_add(rd, label.s, label.len);
+    }
+    if (rd->scratch.len > 0)
+        rec_add(rd, rd->scratch.data, rd->scratch.len);
+    ml_rowsum_add(sum, rd->rec, rd->rec_len);
+}
+
+/* What a column says of the row that it got last. */
+static inline double last_number(const struct ml_column *c)
+{
+    return ml_column_at(c, c->n - 1);
 }
 
 static int add_label(struct reading *rd, const struct ml_cell *cells)
 {
     struct ml_predictions *p = rd->p;
     struct ml_cell label = ml_column_canonical(cells[rd->r->label]);
-    size_t id_len = rd->rec.len;
+    size_t id_len = rd->rec_len;
     double x;
     if (label.len == 0)
         return bad_cell(rd, rd->r->label, "the label is missing");
@@ -129,6 +170,7 @@ static int add_label(struct reading *rd, const struct ml_cell *cells)
         return -1;
     ml_buf_reset(&rd->scratch);
     if (rd->r->weight >= 0) {
+        unsigned char le[8];
         p->weight = ml_grow(p->weight, &p->weight_cap, p->n + 1, sizeof *p->weight);
         if (get_number(rd, rd->r->weight, cells[rd->r->weight], &x) < 0)
             return -1;
@@ -136,7 +178,8 @@ static int add_label(struct reading *rd, const struct ml_cell *cells)
             return bad_cell(rd, rd->r->weight, "a negative weight");
         p->weight[p->n] = x + 0.0;
         ml_buf_add(&rd->scratch, "\0w", 2);
-        add_double(&rd->scratch, p->weight[p->n]);
+        put_double(le, p->weight[p->n]);
+        ml_buf_add(&rd->scratch, le, sizeof le);
     }
     if (rd->r->group >= 0) {
         const struct ml_cell *g = &cells[rd->r->group];
@@ -147,10 +190,15 @@ static int add_label(struct reading *rd, const struct ml_cell *cells)
         ml_buf_add(&rd->scratch, "\0g", 2);
         ml_buf_add(&rd->scratch, g->s, g->len);
     }
-    /* What the column is, only its last row tells: as long as it may be numbers both forms are summed. */
-    if (!p->label.text && ml_column_number(label.s, label.len, &x))
+    bool number = !p->label.text && !rd->label_partial;
+    if (number && !rd->only_text) {
+        x = last_number(&p->label);
         add_record(rd, &rd->by_number, id_len, label, &x);
-    add_record(rd, &rd->by_text, id_len, label, NULL);
+    }
+    if (!number || rd->want_text || rd->only_text)
+        add_record(rd, &rd->by_text, id_len, label, NULL);
+    else
+        rd->untexted++;
     return 0;
 }
 
@@ -160,7 +208,8 @@ static int add_scores(struct reading *rd, const struct ml_cell *cells)
     size_t k = p->score_columns;
     if (k == 0)
         return 0;
-    p->score = ml_grow(p->score, &p->score_cap, (p->n + 1) * k, sizeof *p->score);
+    if ((p->n + 1) * k > p->score_cap)
+        p->score = ml_grow(p->score, &p->score_cap, (p->n + 1) * k, sizeof *p->score);
     for (size_t i = 0; i < k; i++) {
         int column = rd->r->scores != NULL ? rd->r->scores[i] : rd->r->score;
         if (get_number(rd, column, cells[column], &p->score[p->n * k + i]) < 0)
@@ -201,10 +250,26 @@ static int add_prediction(struct reading *rd, const struct ml_cell *cells)
     return add_class(rd, &rd->p->prediction, &rd->prediction_partial, rd->r->prediction, cell);
 }
 
-/* What a part remembers of each row. */
-static void note_row(struct reading *rd, const struct ml_cell *cells)
+static void note_line(struct reading *rd, size_t row, uint64_t line)
 {
-    size_t n = rd->p->n;
+    if (rd->runs_n == 0 || line != rd->next_line) {
+        rd->runs = ml_grow(rd->runs, &rd->runs_cap, rd->runs_n + 1, sizeof *rd->runs);
+        rd->runs[rd->runs_n++] = (struct line_run){ row, line };
+    }
+    rd->next_line = line + 1;
+}
+
+uint64_t ml_reading_line(const struct reading *rd, size_t row)
+{
+    size_t i = rd->runs_n - 1;
+    while (rd->runs[i].row > row)
+        i--;
+    return rd->runs[i].line + (row - rd->runs[i].row);
+}
+
+/* What a part remembers of row n. */
+static void note_row(struct reading *rd, size_t n, const struct ml_cell *cells)
+{
     rd->labels = ml_grow(rd->labels, &rd->labels_cap, n + 1, sizeof *rd->labels);
     rd->predictions = ml_grow(rd->predictions, &rd->predictions_cap, n + 1, sizeof *rd->predictions);
     rd->lines = ml_grow(rd->lines, &rd->lines_cap, n + 1, sizeof *rd->lines);
@@ -212,6 +277,17 @@ static void note_row(struct reading *rd, const struct ml_cell *cells)
     if (rd->r->prediction >= 0)
         rd->predictions[n] = ml_column_canonical(cells[rd->r->prediction]);
     rd->lines[n] = ml_table_line(rd->t);
+}
+
+/* Notes all rows of a part that did not do so while it read them. */
+static void note_rows(struct reading *part)
+{
+    const struct ml_cell *cells;
+    if (part->note || !ml_table_again(part->t))
+        return;
+    for (size_t i = 0; i < part->p->n && ml_table_next(part->t, &cells, NULL) == 0; i++)
+        note_row(part, i, cells);
+    part->note = true;
 }
 
 int ml_reading_row(struct reading *rd, const struct ml_cell *cells)
@@ -222,13 +298,50 @@ int ml_reading_row(struct reading *rd, const struct ml_cell *cells)
     if (add_id(rd, cells) < 0 || add_label(rd, cells) < 0 || add_scores(rd, cells) < 0 || add_prediction(rd, cells) < 0)
         return -1;
     add_slices(rd, cells);
-    if (rd->part)
-        note_row(rd, cells);
+    note_line(rd, p->n, ml_table_line(rd->t));
+    if (rd->note)
+        note_row(rd, p->n, cells);
     p->n++;
     return 0;
 }
 
+static int read_rows(struct reading *part)
+{
+    const struct ml_cell *cells;
+    int rc;
+    while ((rc = ml_table_next(part->t, &cells, part->err)) == 0)
+        if ((rc = ml_reading_row(part, cells)) < 0)
+            break;
+    return rc < 0 ? -1 : 0;
+}
+
+int ml_reading_block(struct reading *part)
+{
+    part->note = !ml_table_again(part->t);
+    part->want_text |= part->note;
+    int rc = read_rows(part);
+    /* a text behind numbers: those rows weren't summed as texts */
+    if (rc < 0 || part->untexted == 0 || (!part->p->label.text && !part->label_partial))
+        return rc;
+    ml_table_again(part->t);
+    ml_reading_reset(part);
+    part->want_text = true;
+    return read_rows(part);
+}
+
 /* ---- joining parts ---- */
+
+/* Are the ids of the part in order behind those that are there? */
+static void follow_part(struct reading *rd, const struct reading *part)
+{
+    const struct ml_cell *last = &part->last_id, *first = &part->first_id;
+    rd->unordered = rd->unordered || part->unordered ||
+                    (rd->id.len > 0 && ml_shortlex(rd->id.data, rd->id.len, first->s, first->len) >= 0);
+    if (rd->unordered)
+        return;
+    ml_buf_reset(&rd->id);
+    ml_buf_add(&rd->id, last->s, last->len);
+}
 
 static void append_ids(struct ml_predictions *p, const struct ml_predictions *part)
 {
@@ -267,16 +380,29 @@ static void append_doubles(double **to, size_t *cap, size_t n, const double *fro
     memcpy(*to + n, from, m * sizeof **to);
 }
 
+static void append_run(struct reading *rd, const struct reading *part, size_t i)
+{
+    const struct line_run *run = &part->runs[i];
+    size_t end = i + 1 < part->runs_n ? run[1].row : part->p->n;
+    note_line(rd, rd->p->n + run->row, run->line);
+    rd->next_line = run->line + (end - run->row);
+}
+
 static int append_class(struct reading *rd, struct ml_column *to, int column, const struct ml_column *from,
-    bool partial, const struct ml_cell *cells, const struct reading *part)
+    bool partial, struct reading *part)
 {
     size_t bad;
-    if (column < 0 || ml_column_append(to, from, !partial, cells, part->lines, part->p->n, &bad) == 0)
+    if (column < 0)
+        return 0;
+    if (partial || ml_column_mixes(to, from))
+        note_rows(part);
+    const struct ml_cell *cells = column == rd->r->label ? part->labels : part->predictions;
+    if (ml_column_append(to, from, !partial, cells, part->lines, part->p->n, &bad) == 0)
         return 0;
     return not_a_class(rd, part->lines[bad], column, cells[bad]);
 }
 
-int ml_reading_append(struct reading *rd, const struct reading *part)
+int ml_reading_append(struct reading *rd, struct reading *part)
 {
     struct ml_predictions *p = rd->p;
     const struct ml_predictions *q = part->p;
@@ -285,12 +411,18 @@ int ml_reading_append(struct reading *rd, const struct reading *part)
         return 0;
     if (q->n > ML_ROWS_MAX - p->n)
         return ml_err_set(rd->err, ML_LOCAL, "'%s': more than %zu rows", p->name, ML_ROWS_MAX);
-    if (p->has_id)
-        append_ids(p, q);
-    if (append_class(rd, &p->label, rd->r->label, &q->label, part->label_partial, part->labels, part) < 0 ||
-        append_class(rd, &p->prediction, rd->r->prediction, &q->prediction, part->prediction_partial, part->predictions,
-            part) < 0)
+    if (append_class(rd, &p->label, rd->r->label, &q->label, part->label_partial, part) < 0)
         return -1;
+    if (p->label.text && rd->untexted + part->untexted > 0)
+        return 1;
+    if (append_class(rd, &p->prediction, rd->r->prediction, &q->prediction, part->prediction_partial, part) < 0)
+        return -1;
+    for (size_t i = 0; i < part->runs_n; i++)
+        append_run(rd, part, i);
+    if (p->has_id) {
+        follow_part(rd, part);
+        append_ids(p, q);
+    }
     append_doubles(&p->score, &p->score_cap, p->n * k, q->score, q->n * k);
     if (rd->r->weight >= 0)
         append_doubles(&p->weight, &p->weight_cap, p->n, q->weight, q->n);
@@ -301,6 +433,7 @@ int ml_reading_append(struct reading *rd, const struct reading *part)
     ml_rowsum_merge(&rd->ids, &part->ids);
     ml_rowsum_merge(&rd->by_text, &part->by_text);
     ml_rowsum_merge(&rd->by_number, &part->by_number);
+    rd->untexted += part->untexted;
     p->n += q->n;
     return 0;
 }
@@ -315,13 +448,22 @@ void ml_reading_reset(struct reading *part)
     for (size_t i = 0; i < p->n_slices; i++)
         ml_intern_reset(&p->slices[i].names);
     part->ids = part->by_text = part->by_number = (struct ml_rowsum){ 0 };
-    part->label_partial = part->prediction_partial = false;
+    part->label_partial = part->prediction_partial = part->unordered = false;
+    part->runs_n = part->untexted = 0;
+}
+
+void ml_reading_init(struct reading *rd)
+{
+    ml_buf_init(&rd->scratch, ML_BUF_MAX);
+    ml_buf_init(&rd->id, ML_BUF_MAX);
 }
 
 void ml_reading_release(struct reading *rd)
 {
-    ml_buf_release(&rd->rec);
     ml_buf_release(&rd->scratch);
+    ml_buf_release(&rd->id);
+    free(rd->rec);
+    free(rd->runs);
     free(rd->labels);
     free(rd->predictions);
     free(rd->lines);

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "data/grid.h"
+#include "data/table_priv.h"
 #include "model/comparison.h"
 #include "model/predictions.h"
 
@@ -302,6 +303,59 @@ static void identifies_rows(void **state)
 }
 
 /* "binary 0,1 +1" or the error. */
+/* Reads `text` in blocks of some bytes. */
+static int read_blocks(struct ml_predictions *p, const char *text, size_t block, struct ml_err *err)
+{
+    struct ml_columns c = ML_COLUMNS_INIT;
+    struct ml_table *t;
+
+    assert_int_equal(ml_table_open_bytes(text, strlen(text), "test", &t, NULL), 0);
+    t->block = block;
+    int rc = ml_predictions_read(p, t, &c, ML_PREDICTIONS_IDS, err);
+    ml_table_close(t);
+    return rc;
+}
+
+/* What a file is doesn't depend on where it is cut: numbers before, behind and around labels that are texts, ids that
+ * stand twice in other blocks, in order and out of it, lines that are blank, quotes. */
+static void parts_are_the_whole(void **state)
+{
+    static const struct {
+        const char *row; /* instead of one of the others */
+        size_t at;
+    } cases[] = { { "", 0 }, { "x1,yes,0", 5 }, { "x1,yes,0", 1990 }, { "x1,01,1", 1000 }, { "\"x\"\"1\",yes,0", 1500 },
+        { "\n\nx1,1,1", 1500 }, { "1,1,1", 1600 }, { "1999,1,1", 1600 }, { "x1,nan,1", 1700 }, { "x1,1", 1700 },
+        { "x1,1,\"1\"\"\"", 300 }, { "1601,1,1", 1600 }, { "1600.5,1,1", 1600 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ml_buf text = ML_BUF_INIT;
+        struct ml_predictions whole = { 0 };
+        struct ml_err want = ML_ERR_INIT;
+        ml_buf_adds(&text, "id,label,prediction\n");
+        for (size_t row = 0; row < 2000; row++)
+            if (row == cases[i].at && cases[i].row[0] != '\0')
+                ml_buf_addf(&text, "%s\n", cases[i].row);
+            else
+                ml_buf_addf(&text, "%zu,%zu,%zu\n", row, row * 7 % 11 % 2, row % 2);
+        int rc = read_blocks(&whole, ml_buf_str(&text), text.len + 1, &want);
+        for (size_t block = 20; block < 30000; block = block * 2 + 1) {
+            struct ml_predictions p = { 0 };
+            struct ml_err err = ML_ERR_INIT;
+            assert_int_equal(read_blocks(&p, ml_buf_str(&text), block, &err), rc);
+            assert_string_equal(err.msg, want.msg);
+            assert_int_equal(p.n, rc == 0 ? whole.n : p.n);
+            assert_string_equal(p.data.s, whole.data.s);
+            assert_string_equal(p.ids.s, whole.ids.s);
+            assert_string_equal(p.digest.s, whole.digest.s);
+            assert_int_equal(p.label.text, whole.label.text);
+            ml_predictions_release(&p);
+        }
+        ml_predictions_release(&whole);
+        ml_buf_release(&text);
+    }
+}
+
 static void settles_as(const char *text, struct ml_columns *c, const char *want)
 {
     struct ml_err err = ML_ERR_INIT;
@@ -434,6 +488,7 @@ int main(void)
         cmocka_unit_test(knows_numbers),
         cmocka_unit_test(columns_become_dense),
         cmocka_unit_test(identifies_rows),
+        cmocka_unit_test(parts_are_the_whole),
         cmocka_unit_test(settles),
         cmocka_unit_test(pairs),
         cmocka_unit_test(lines_up),
