@@ -206,8 +206,7 @@ static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
         if (x->slice != NULL && (slice == NULL || strcmp(slice->string, x->slice) != 0)) {
             while (next < d->slices.n && strcmp(d->slices.v[next].name, x->slice) != 0)
                 next++;
-            slice = cJSON_CreateObject();
-            ml_json_set_int(slice, "rows", (int64_t)d->slices.v[next].n);
+            slice = ml_slice_json(&d->slices.v[next]);
             if (x->d.groups > 0)
                 ml_json_set_int(slice, "groups", (int64_t)x->d.groups);
             of = ml_json_set_object(slice, "metrics");

@@ -7,66 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct ml_slice *)a)->name, ((const struct ml_slice *)b)->name);
-}
-
-/* The rows of each value, one value behind the other (a counting sort). */
-static void divide(const struct ml_division *d, size_t n, struct ml_slices *out)
-{
-    size_t k = d->names.n;
-    size_t *start = ml_calloc(k + 2, sizeof *start);
-    uint32_t *rows = ml_malloc((n + 1) * sizeof *rows);
-    for (size_t i = 0; i < n; i++)
-        start[d->of[i] + 2]++;
-    for (size_t i = 2; i < k + 2; i++)
-        start[i] += start[i - 1];
-    for (size_t i = 0; i < n; i++)
-        rows[start[d->of[i] + 1]++] = (uint32_t)i;
-    for (size_t i = 0; i < k; i++) {
-        if (start[i + 1] == start[i])
-            continue;
-        out->v = ml_grow(out->v, &out->cap, out->n + 1, sizeof *out->v);
-        out->v[out->n++] =
-            (struct ml_slice){ ml_intern_text(&d->names, (uint32_t)i), rows + start[i], start[i + 1] - start[i] };
-    }
-    out->rows[out->n_rows++] = rows;
-    free(start);
-}
-
-int ml_slices_find(const struct ml_predictions *p, struct ml_slices *out, struct ml_err *err)
-{
-    size_t total = 0, kept = 0;
-    out->rows = ml_calloc(p->n_slices + 1, sizeof *out->rows);
-    for (size_t i = 0; i < p->n_slices; i++) {
-        const struct ml_division *d = &p->slices[i];
-        if (d->of == NULL)
-            continue;
-        total += d->names.n;
-        if (total > ML_SLICES_MAX)
-            return ml_err_set(err, ML_USAGE, "'%s': over %zu slices (one is '%s'); slice by columns of few values",
-                p->name, ML_SLICES_MAX, ml_intern_text(&d->names, 0));
-        divide(d, p->n, out);
-    }
-    if (out->n > 0)
-        qsort(out->v, out->n, sizeof *out->v, by_name);
-    for (size_t i = 0; i < out->n; i++)
-        if (i == 0 || strcmp(out->v[i].name, out->v[kept - 1].name) != 0)
-            out->v[kept++] = out->v[i];
-    out->n = kept;
-    return 0;
-}
-
-void ml_slices_release(struct ml_slices *s)
-{
-    for (size_t i = 0; i < s->n_rows; i++)
-        free(s->rows[i]);
-    free(s->rows);
-    free(s->v);
-    *s = (struct ml_slices){ 0 };
-}
-
 bool ml_metric_applies(const struct ml_metric *m, const struct ml_sample *s)
 {
     if ((m->tasks & (int)s->task) == 0)
@@ -207,8 +147,7 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
         add_metrics(e, s, &a->s, NULL, o);
         cJSON *by_slice = ml_json_set_object(e, "slices");
         for (size_t i = 0; i < slices.n; i++) {
-            cJSON *one = cJSON_CreateObject();
-            ml_json_set_int(one, "rows", (int64_t)slices.v[i].n);
+            cJSON *one = ml_slice_json(&slices.v[i]);
             add_metrics(one, s, &a->s, &slices.v[i], o);
             cJSON_AddItemToObject(by_slice, slices.v[i].name, one);
         }

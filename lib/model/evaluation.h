@@ -11,29 +11,10 @@
 #include "base/err.h"
 #include "data/json.h"
 #include "model/predictions.h"
+#include "model/slices.h"
 #include "stats/measure.h"
 
-#define ML_SLICES_MAX    ((size_t)1000) /* slices of all --slice options together */
-#define ML_CONFUSION_MAX ((size_t)200)  /* classes in a confusion matrix */
-
-/* One slice: rows that share a value. */
-struct ml_slice {
-    const char *name; /* "accents=no"; borrowed from the predictions */
-    const uint32_t *rows;
-    size_t n;
-};
-
-/* All slices of some predictions, in byte order of their names. Starts zeroed. */
-struct ml_slices {
-    struct ml_slice *v;
-    size_t n, cap;
-    uint32_t **rows; /* one array a slicing */
-    size_t n_rows;
-};
-
-/* ML_USAGE when there are more than ML_SLICES_MAX. */
-int ml_slices_find(const struct ml_predictions *p, struct ml_slices *out, struct ml_err *err);
-void ml_slices_release(struct ml_slices *s);
+#define ML_CONFUSION_MAX ((size_t)200) /* classes in a confusion matrix */
 
 /* Whether a metric is for this sample: its task, and what it reads is there. */
 bool ml_metric_applies(const struct ml_metric *m, const struct ml_sample *s);

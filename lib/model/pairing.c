@@ -106,6 +106,13 @@ static size_t compare_divisions(struct pairing *pr, const struct ml_division *a,
     return differ;
 }
 
+static void slice_differs(void *ctx, size_t i)
+{
+    struct pairing *pr = ctx;
+    pr->out->slices++;
+    add_example(pr, 1, pr->rows[1][i]);
+}
+
 static size_t compare_weights(struct pairing *pr)
 {
     const double *a = pr->p[0]->weight, *b = pr->p[1]->weight;
@@ -124,8 +131,11 @@ static void compare_rows(struct pairing *pr)
     m->labels = compare_labels(pr);
     m->weights = compare_weights(pr);
     m->groups = compare_divisions(pr, &pr->p[0]->group, &pr->p[1]->group);
-    for (size_t i = 0; i < pr->p[0]->n_slices && i < pr->p[1]->n_slices; i++)
-        m->slices += compare_divisions(pr, &pr->p[0]->slices[i], &pr->p[1]->slices[i]);
+    for (size_t i = 0; i < pr->p[0]->n_features; i++)
+        for (size_t k = 0; k < pr->p[1]->n_features; k++)
+            if (strcmp(pr->p[0]->features[i].name, pr->p[1]->features[k].name) == 0)
+                ml_feature_compare(&pr->p[0]->features[i].f, &pr->p[1]->features[k].f, pr->rows[0], pr->rows[1], pr->n,
+                    slice_differs, pr);
 }
 
 static void add_part(struct ml_buf *b, size_t n, const char *one, const char *many, const char *where)

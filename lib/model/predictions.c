@@ -125,8 +125,10 @@ static void open_slot(struct file *f, struct slot *s)
     s->p.name = ml_strdup(p->name);
     s->p.has_id = p->has_id;
     s->p.score_columns = p->score_columns;
-    s->p.n_slices = p->n_slices;
-    s->p.slices = ml_calloc(p->n_slices + 1, sizeof *s->p.slices);
+    s->p.n_features = p->n_features;
+    s->p.features = ml_calloc(p->n_features + 1, sizeof *s->p.features);
+    for (size_t i = 0; i < p->n_features; i++)
+        s->p.features[i].f.optional = p->features[i].f.optional;
     s->rd = (struct reading){ .p = &s->p, .t = s->t, .r = &f->roles, .part = true };
     s->rd.keep_ids = f->rd.keep_ids;
     s->rd.err = &s->err;
@@ -298,9 +300,7 @@ static int read_once(struct file *f, const struct ml_columns *c)
 static void release_file(struct file *f)
 {
     ml_reading_release(&f->rd);
-    for (size_t i = 0; f->roles.slices != NULL && i < f->rd.p->n_slices; i++)
-        free(f->roles.slices[i]);
-    free(f->roles.slices);
+    free(f->roles.features);
     free(f->roles.scores);
     free(f);
 }

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/tool.h"
 #include "data/column.h"
+#include "data/feature.h"
 #include "data/rowhash.h"
 #include "data/table.h"
 #include "stats/metric.h"
@@ -24,7 +25,7 @@ struct ml_columns {
     const char *task; /* auto, binary, multiclass, regression */
     const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
     double threshold;       /* NaN: not given */
-    struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values */
+    struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values; "a:4", "a:18/65", "a:each": cuts */
     struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */
     struct ml_strs offered; /* names that somebody else uses: those that are metrics of the task are measured, too */
 };
@@ -47,15 +48,44 @@ struct ml_columns {
         ML_OPT_ROW(0, "threshold", ML_OPT_NUM, cfg, cols.threshold, "X", "a score from here on is positive [0.5]"),    \
         ML_OPT_ROW(0, "weight", ML_OPT_STR, cfg, cols.weight, "C", "column with importance weights"),                  \
         ML_OPT_ROW(0, "group", ML_OPT_STR, cfg, cols.group, "C", "column that says which rows belong together"),       \
-        ML_OPT_ROW(0, "slice", ML_OPT_LIST, cfg, cols.slices, "C",                                                     \
-            "measure each value of column C too; C,D: each combination"),                                              \
+        ML_OPT_ROW(                                                                                                    \
+            0, "slice", ML_OPT_LIST, cfg, cols.slices, "C", "slices by the values of C, or C:4, C:18/65; C,D: both"),  \
         ML_OPT_ROW(0, "metric", ML_OPT_LIST, cfg, cols.metrics, "NAME", "measure metric NAME too; all: every one")
 
-/* A column whose values divide the rows: groups, or one slicing. */
+/* A column whose values divide the rows into groups. */
 struct ml_division {
     struct ml_intern names;
     uint32_t *of; /* one a row; NULL where the file has no such column */
     size_t cap;
+};
+
+/* A column that slices may be made of. */
+struct ml_described {
+    char *name;
+    struct ml_feature f;
+};
+
+/* How the values of a column become slices. */
+enum ml_cut_kind {
+    ML_CUT_AUTO,      /* quartiles of a column of many numbers, else each value */
+    ML_CUT_EACH,      /* each value */
+    ML_CUT_QUANTILES, /* as many rows in each as equal values allow */
+    ML_CUT_EDGES,     /* below the first, from each on, from the last on */
+};
+
+/* One column of a slicing. */
+struct ml_cut {
+    size_t feature; /* in struct ml_predictions */
+    enum ml_cut_kind kind;
+    size_t quantiles;
+    double *edges; /* ascending; owned */
+    size_t n_edges;
+};
+
+/* The combinations of its columns' values; n is 0 where the file lacks one of them. */
+struct ml_slicing {
+    struct ml_cut *cuts;
+    size_t n;
 };
 
 /* Starts zeroed. */
@@ -77,8 +107,10 @@ struct ml_predictions {
     double *weight;             /* NULL without */
     size_t weight_cap;
     struct ml_division group;
-    struct ml_division *slices; /* one a slicing in struct ml_columns */
-    size_t n_slices;
+    struct ml_described *features; /* the columns of all slicings, once each */
+    size_t n_features;
+    struct ml_slicing *slicings; /* as in struct ml_columns */
+    size_t n_slicings;
 };
 
 /* What ml_predictions_read may be asked beside the columns. */

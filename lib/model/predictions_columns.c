@@ -6,8 +6,7 @@
 
 #include "model/predictions_impl.h"
 
-/* The columns that the file has, for a message. */
-static int no_column(struct reading *rd, const char *what)
+int ml_reading_no_column(struct reading *rd, const char *what)
 {
     struct ml_buf have;
     const struct ml_strs *l = ml_table_columns(rd->t);
@@ -28,7 +27,7 @@ static int find_column(struct reading *rd, const char *asked, const char *usual,
     if (*out >= 0 || asked == NULL)
         return 0;
     snprintf(what, sizeof what, "no column '%s'", asked);
-    return no_column(rd, what);
+    return ml_reading_no_column(rd, what);
 }
 
 /* A column that describes the row: nothing is found where the file may lack it. */
@@ -52,35 +51,7 @@ static int find_scores(struct reading *rd, struct roles *r, const char *prefix)
     if (r->n_scores > 0)
         return 0;
     snprintf(what, sizeof what, "no column starts with '%s'", prefix);
-    return no_column(rd, what);
-}
-
-/* One slicing: a column, or several separated by commas. */
-static int find_slice(struct reading *rd, const char *spec, int **out)
-{
-    size_t parts = 1, n = 0;
-    for (const char *c = spec; *c != '\0'; c++)
-        parts += *c == ',';
-    int *v = ml_calloc(parts + 1, sizeof *v), rc = 0;
-    *out = v;
-    v[0] = ml_table_column(rd->t, spec);
-    v[1] = -1;
-    if (v[0] >= 0)
-        return 0;
-    for (const char *from = spec; rc == 0 && from != NULL;) {
-        const char *comma = strchr(from, ',');
-        char *name = comma != NULL ? ml_strndup(from, (size_t)(comma - from)) : ml_strdup(from);
-        rc = find_descriptor(rd, name, &v[n]);
-        free(name);
-        if (v[n] < 0) {
-            v[0] = -1; /* without one of its columns there is no slicing */
-            return rc;
-        }
-        n++;
-        from = comma != NULL ? comma + 1 : NULL;
-    }
-    v[n] = -1;
-    return rc;
+    return ml_reading_no_column(rd, what);
 }
 
 /* The current model's file may lack scores that the candidate's has, as long as it says what was predicted. */
@@ -103,20 +74,16 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
         find_descriptor(rd, c->weight, &r->weight) < 0 || find_descriptor(rd, c->group, &r->group) < 0)
         return -1;
     if (r->label < 0)
-        return no_column(rd, "no column 'label' (name it with --label)");
+        return ml_reading_no_column(rd, "no column 'label' (name it with --label)");
     r->score = -1;
     if (find_score_columns(rd, r, c) < 0)
         return -1;
     if (r->prediction < 0 && r->score < 0 && r->n_scores == 0)
-        return no_column(
+        return ml_reading_no_column(
             rd, "neither a column 'prediction' nor 'score' (name one with --prediction, --score or --scores)");
     p->score_asked = c->score != NULL;
-    p->n_slices = c->slices.n;
-    p->slices = ml_calloc(p->n_slices + 1, sizeof *p->slices);
-    r->slices = ml_calloc(p->n_slices + 1, sizeof *r->slices);
-    for (size_t i = 0; i < p->n_slices; i++)
-        if (find_slice(rd, c->slices.v[i], &r->slices[i]) < 0)
-            return -1;
+    if (ml_reading_find_slices(rd, r, c) < 0)
+        return -1;
     p->has_id = r->id >= 0;
     p->score_columns = r->n_scores > 0 ? r->n_scores : r->score >= 0;
     return 0;

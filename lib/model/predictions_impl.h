@@ -10,7 +10,7 @@ struct roles {
     int id, label, prediction, score, weight, group;
     int *scores;
     size_t n_scores;
-    int **slices; /* parts of each slicing, ended by -1 */
+    int *features; /* column of each */
 };
 
 /* Lines on which the rows stand: a run starts where a row isn't on the line behind the one before it. */
@@ -52,6 +52,11 @@ struct reading {
 
 /* Finds the columns that were asked for, in rd->t. */
 int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml_columns *c);
+
+/* Their part for slices. ML_USAGE: a cut that can't be made. */
+int ml_reading_find_slices(struct reading *rd, struct roles *r, const struct ml_columns *c);
+/* No such column, "no column 'x'": names those that are there. Returns -1. */
+int ml_reading_no_column(struct reading *rd, const char *what);
 
 /* Adds the row that ml_table_next gave. */
 int ml_reading_row(struct reading *rd, const struct ml_cell *cells);

@@ -218,28 +218,6 @@ static int add_scores(struct reading *rd, const struct ml_cell *cells)
     return 0;
 }
 
-static void add_slices(struct reading *rd, const struct ml_cell *cells)
-{
-    struct ml_predictions *p = rd->p;
-    for (size_t i = 0; i < p->n_slices; i++) {
-        struct ml_division *d = &p->slices[i];
-        const int *part = rd->r->slices[i];
-        if (part[0] < 0)
-            continue;
-        ml_buf_reset(&rd->scratch);
-        for (; *part >= 0; part++) {
-            if (rd->scratch.len > 0)
-                ml_buf_addc(&rd->scratch, ',');
-            ml_buf_adds(&rd->scratch, ml_table_columns(rd->t)->v[*part]);
-            ml_buf_addc(&rd->scratch, '=');
-            if (cells[*part].len > 0)
-                ml_buf_add(&rd->scratch, cells[*part].s, cells[*part].len);
-        }
-        d->of = ml_grow(d->of, &d->cap, p->n + 1, sizeof *d->of);
-        d->of[p->n] = ml_intern_put(&d->names, rd->scratch.data, rd->scratch.len);
-    }
-}
-
 static int add_prediction(struct reading *rd, const struct ml_cell *cells)
 {
     if (rd->r->prediction < 0)
@@ -297,7 +275,8 @@ int ml_reading_row(struct reading *rd, const struct ml_cell *cells)
         return ml_err_set(rd->err, ML_LOCAL, "'%s': more than %zu rows", p->name, ML_ROWS_MAX);
     if (add_id(rd, cells) < 0 || add_label(rd, cells) < 0 || add_scores(rd, cells) < 0 || add_prediction(rd, cells) < 0)
         return -1;
-    add_slices(rd, cells);
+    for (size_t i = 0; i < p->n_features; i++)
+        ml_feature_add(&p->features[i].f, cells[rd->r->features[i]]);
     note_line(rd, p->n, ml_table_line(rd->t));
     if (rd->note)
         note_row(rd, p->n, cells);
@@ -428,8 +407,8 @@ int ml_reading_append(struct reading *rd, struct reading *part)
         append_doubles(&p->weight, &p->weight_cap, p->n, q->weight, q->n);
     if (rd->r->group >= 0)
         append_division(&p->group, p->n, &q->group, q->n);
-    for (size_t i = 0; i < p->n_slices; i++)
-        append_division(&p->slices[i], p->n, &q->slices[i], q->n);
+    for (size_t i = 0; i < p->n_features; i++)
+        ml_feature_append(&p->features[i].f, &q->features[i].f);
     ml_rowsum_merge(&rd->ids, &part->ids);
     ml_rowsum_merge(&rd->by_text, &part->by_text);
     ml_rowsum_merge(&rd->by_number, &part->by_number);
@@ -445,8 +424,8 @@ void ml_reading_reset(struct reading *part)
     ml_column_reset(&p->label);
     ml_column_reset(&p->prediction);
     ml_intern_reset(&p->group.names);
-    for (size_t i = 0; i < p->n_slices; i++)
-        ml_intern_reset(&p->slices[i].names);
+    for (size_t i = 0; i < p->n_features; i++)
+        ml_feature_reset(&p->features[i].f);
     part->ids = part->by_text = part->by_number = (struct ml_rowsum){ 0 };
     part->label_partial = part->prediction_partial = part->unordered = false;
     part->runs_n = part->untexted = 0;

@@ -18,9 +18,17 @@ void ml_predictions_release(struct ml_predictions *p)
     ml_column_release(&p->prediction);
     ml_strs_release(&p->score_names);
     release_division(&p->group);
-    for (size_t i = 0; p->slices != NULL && i < p->n_slices; i++)
-        release_division(&p->slices[i]);
-    free(p->slices);
+    for (size_t i = 0; p->features != NULL && i < p->n_features; i++) {
+        free(p->features[i].name);
+        ml_feature_release(&p->features[i].f);
+    }
+    for (size_t i = 0; p->slicings != NULL && i < p->n_slicings; i++) {
+        for (size_t k = 0; k < p->slicings[i].n; k++)
+            free(p->slicings[i].cuts[k].edges);
+        free(p->slicings[i].cuts);
+    }
+    free(p->features);
+    free(p->slicings);
     free(p->name);
     free(p->key);
     free(p->id_text);
@@ -51,8 +59,8 @@ void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t 
     p->score = take(p->score, p->score_columns * sizeof *p->score, rows, n);
     p->weight = take(p->weight, sizeof *p->weight, rows, n);
     p->group.of = take(p->group.of, sizeof *p->group.of, rows, n);
-    for (size_t i = 0; i < p->n_slices; i++)
-        p->slices[i].of = take(p->slices[i].of, sizeof *p->slices[i].of, rows, n);
+    for (size_t i = 0; i < p->n_features; i++)
+        ml_feature_take(&p->features[i].f, rows, n);
     p->n = n;
 }
 

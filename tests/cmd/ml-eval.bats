@@ -156,7 +156,7 @@ PY
     [ "$(ml get '/evaluation/slices/region=north,label=1/rows' s.json)" = 33 ]
     [ "$(ml get '/evaluation/slices/region=north,label=0/metrics/roc_auc/value' s.json)" = null ]
     ml get '/evaluation/slices/region=north,label=0/metrics/roc_auc/reason' s.json
-    for i in $(seq 1 1001); do echo "$i"; done | sed '1i x' >x
+    for i in $(seq 1 1001); do echo "n$i"; done | sed '1i x' >x
     yes 'a,a' | head -1001 | sed '1i label,prediction' | paste -d, - x >many.csv
     run --separate-stderr ml-eval --slice x many.csv
     fails 2 'over 1000 slices'

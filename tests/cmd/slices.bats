@@ -1,0 +1,126 @@
+# Slices of ml-eval and ml-compare: values, ranges of numbers, combinations.
+bats_require_minimum_version 1.5.0
+load helper
+
+# 4000 rows; `age` has many numbers and gaps, `level` few, `x` more than a dictionary keeps
+make_rows() {
+    /usr/bin/python3 - <<'PY'
+import random
+random.seed(5)
+with open('rows.csv', 'w') as f, open('other.csv', 'w') as g:
+    for o in (f, g):
+        o.write('id,label,prediction,age,level,x,city\n')
+    for i in range(9000):
+        y = random.randrange(2)
+        row = [random.choice(['', 'NA'] + [str(a) for a in range(18, 80)]), str(random.randrange(5)),
+               f'{random.gauss(0, 1):.12f}', random.choice('ab')]
+        f.write(f"r{i},{y},{y ^ (random.random() < .2)},{','.join(row)}\n")
+        if i % 9:  # written otherwise, and fewer of them
+            row[0] = row[0] + '.0' if row[0].isdigit() else row[0]
+            g.write(f"r{i},{y},{y ^ (random.random() < .2)},{','.join(row)}\n")
+PY
+}
+
+@test "many numbers are cut into quartiles, few are slices each" {
+    make_rows
+    ml-eval -q --slice age --slice level --slice x --slice age:3,level:each rows.csv -o s.json
+    /usr/bin/python3 - <<'PY'
+import json
+import pandas as pd
+d = pd.read_csv('rows.csv', dtype={'age': str}, keep_default_na=False)
+s = json.load(open('s.json'))['evaluation']['slices']
+age = pd.to_numeric(d.age, errors='coerce')
+def cut(v, q):
+    x = sorted(v.dropna())
+    edges = [x[len(x) * k // q] for k in range(1, q)]
+    return [x[0]] + edges + [x[-1]], v.map(lambda a: sum(e <= a for e in edges), na_action='ignore')
+for name, v in (('age', age), ('x', d.x)):
+    edges, code = cut(v, 4)
+    for k in range(4):
+        o = s[f'{name}=q{k + 1}of4']
+        assert o['rows'] == (code == k).sum(), (name, k, o['rows'])
+        assert o['ranges'] == {name: {'from': edges[k], 'below' if k < 3 else 'to': edges[k + 1]}}, o['ranges']
+        assert o['metrics']['accuracy']['value'] == (d.label == d.prediction)[code == k].mean()
+edges, code = cut(age, 3)
+for k in range(3):
+    for l in range(5):
+        assert s[f'age=q{k + 1}of3,level={l}']['rows'] == ((code == k) & (d.level == l)).sum()
+for name in ('', 'NA'):
+    assert s[f'age={name}']['rows'] == (d.age == name).sum() and 'ranges' not in s[f'age={name}']
+assert s['level=3']['rows'] == (d.level == 3).sum() and 'ranges' not in s['level=3']
+assert len(s) == 6 + 5 + 4 + 5 * 5, sorted(s)
+PY
+}
+
+@test "edges that were given: names say the range, whatever the rows hold" {
+    make_rows
+    ml-eval -q --slice age:18/31.50/65 --slice x:0/ --slice age:100/,city rows.csv -o s.json
+    /usr/bin/python3 - <<'PY'
+import json
+import pandas as pd
+d = pd.read_csv('rows.csv', dtype={'age': str}, keep_default_na=False)
+s = json.load(open('s.json'))['evaluation']['slices']
+age = pd.to_numeric(d.age, errors='coerce')
+want = {'age=18..31.5': (age < 31.5), 'age=31.5..65': (age >= 31.5) & (age < 65), 'age=65..': age >= 65, 'x=..0': d.x < 0, 'x=0..': d.x >= 0,
+        'age=..100,city=a': (age < 100) & (d.city == 'a'), 'age=NA,city=b': (d.age == 'NA') & (d.city == 'b')}
+for k, v in want.items():
+    assert s[k]['rows'] == v.sum(), k
+assert s['age=65..']['ranges'] == {'age': {'from': 65}} and s['x=..0']['ranges'] == {'x': {'below': 0}}
+PY
+}
+
+@test "a column whose name ends like a cut, and cuts that mean nothing" {
+    printf 'label,prediction,a:4,b\n1,1,3,2\n0,1,4,2\n1,0,3,1\n' >c.csv
+    ml-eval -q --slice a:4 --slice b:each c.csv -o s.json
+    [ "$(ml get /evaluation/slices/a:4=3/rows s.json)" = 2 ]
+    [ "$(ml get /evaluation/slices/b=2/rows s.json)" = 2 ]
+    for bad in b:1 b:101 b:x b: b:2.5 b:/ b:1/1 b:2/1 b:1/x b:1/2/ab; do
+        run --separate-stderr ml-eval --slice "$bad" c.csv
+        fails 3 "no column '$bad'"
+    done
+    ml-eval -q --slice b:1/2/ c.csv
+}
+
+@test "candidate and current are cut alike: by the candidate's rows" {
+    make_rows
+    ml-compare -q --current other.csv --candidate rows.csv --unmatched drop --slice age,city --slice x:3 </dev/null >c.json
+    ml-eval -q --slice age,city --slice x:3 <(awk -F, 'NR == FNR { has[$1] = 1; next } $1 in has' other.csv rows.csv) -o e.json
+    /usr/bin/python3 - <<'PY'
+import json
+c, e = (json.load(open(f)) for f in ('c.json', 'e.json'))
+c, e = c['comparison']['slices'], e['evaluation']['slices']
+assert set(c) == set(e) and len(c) == 15, (set(c) ^ set(e))
+for k in e:
+    assert c[k]['rows'] == e[k]['rows'] and c[k].get('ranges') == e[k].get('ranges'), k
+    assert c[k]['metrics']['accuracy']['candidate'] == e[k]['metrics']['accuracy']['value']
+PY
+    # a value that differs is seen, though both lie in the same quartile
+    awk -F, -v OFS=, 'NR == 12 { $6 = $6 + 1e-9 } 1' rows.csv >moved.csv
+    run --separate-stderr ml-compare --current moved.csv --candidate rows.csv --slice x </dev/null
+    fails 4 '1 slice differs'
+}
+
+@test "a policy names a quantile" {
+    make_rows
+    printf 'slices:\n  age=q1of4: { accuracy: { min: 0.5 } }\n  age=q4of4,city=b: { accuracy: { min: 0.9 } }\n' >p.yml
+    ml-eval -q --slice age --slice age,city rows.csv -o e.json
+    run -1 --separate-stderr ml-gate -q p.yml --card e.json
+    ml get gate.rules <<<"$output" | /usr/bin/python3 -c '
+import json, sys
+assert [r["passed"] for r in json.load(sys.stdin)] == [True, False]'
+}
+
+@test "the number of threads doesn't matter" {
+    /usr/bin/python3 - <<'PY'
+import random
+random.seed(6)
+with open('big.csv', 'w') as f:
+    f.write('label,prediction,x,k\n')
+    for i in range(150000):
+        f.write(f"{i % 2},{i % 3 % 2},{random.random()},{'n/a' if i % 100 == 0 else random.randrange(30)}\n")
+PY
+    taskset -c "$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')" ml-eval --slice x --slice k,x:2 big.csv -q -o one.json
+    ml-eval --slice x --slice k,x:2 big.csv -q -o all.json
+    cmp one.json all.json
+    [ "$(ml get '/evaluation/slices/k=n~1a,x=q1of2/rows' all.json)" -gt 700 ]
+}
