@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "stats/measure_impl.h"
+#include "stats/sum.h"
 
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by)
 {
@@ -12,6 +13,7 @@ struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weigh
     size_t k = (size_t)s->classes;
 
     c->k = s->classes;
+    c->by = *by;
     c->truth = ml_calloc(3 * k + 1, sizeof(double));
     c->pred = c->truth + k;
     c->hit = c->pred + k;
@@ -36,25 +38,54 @@ void ml_counts_free(struct class_counts *c)
     free(c);
 }
 
-/* One class's precision, recall or F1 as hit/denominator. F1 = 2 hit / (truth + pred). 0/0 is 0 (zero_division). */
+/* One class's value of a metric that is (gain hit + rest 1) / (truth t + pred p + both hit + rest 1), where t, p and
+ * hit are the class's counts and 1 is all rows. 0/0 is 0 (zero_division). */
 struct ratio {
+    double gain;              /* of hits in the numerator */
+    double truth, pred, both; /* of the counts in the denominator */
+    bool negatives;           /* specificity: counted among the rows of all other labels */
     double value, denominator;
-    double hit_gain;  /* 1, or 2 for F1 */
-    bool truth, pred; /* which counts the denominator is made of */
 };
 
-static struct ratio ratio_of(enum ml_metric_id id, const struct class_counts *c, int32_t k)
+/* Jaccard 1901; F-beta: van Rijsbergen 1979, Information Retrieval, ch. 7: (1 + b^2) hit / (b^2 truth + pred). */
+static struct ratio shape_of(const struct ml_metric *metric)
 {
-    struct ratio r = { 0, 0, 1, id != ML_METRIC_PRECISION,
-        id != ML_METRIC_RECALL && id != ML_METRIC_BALANCED_ACCURACY };
+    double b = metric->id == ML_METRIC_FBETA ? metric->x * metric->x : 1;
 
-    r.hit_gain = r.truth && r.pred ? 2 : 1;
-    r.denominator = (r.truth ? c->truth[k] : 0) + (r.pred ? c->pred[k] : 0);
-    r.value = r.denominator > 0 ? r.hit_gain * c->hit[k] / r.denominator : 0;
+    switch (metric->id) {
+    case ML_METRIC_PRECISION:
+        return (struct ratio){ .gain = 1, .pred = 1 };
+    case ML_METRIC_JACCARD:
+        return (struct ratio){ .gain = 1, .truth = 1, .pred = 1, .both = -1 };
+    case ML_METRIC_F1:
+    case ML_METRIC_FBETA:
+        if (isfinite(b))
+            return (struct ratio){ .gain = 1 + b, .truth = b, .pred = 1 };
+        return (struct ratio){ .gain = 1, .truth = 1 };
+    case ML_METRIC_SPECIFICITY:
+        return (struct ratio){ .negatives = true };
+    default: /* recall, and their mean */
+        return (struct ratio){ .gain = 1, .truth = 1 };
+    }
+}
+
+static struct ratio ratio_of(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
+{
+    struct ratio r = shape_of(metric);
+    double numerator = r.gain * c->hit[k];
+
+    if (r.negatives) {
+        r.denominator = fmax(c->total - c->truth[k], 0);
+        numerator = fmax(r.denominator - (c->pred[k] - c->hit[k]), 0);
+    } else {
+        r.denominator = r.truth * c->truth[k] + r.pred * c->pred[k] + r.both * c->hit[k];
+    }
+    r.value = r.denominator > 0 ? fmin(numerator / r.denominator, 1) : 0;
     return r;
 }
 
-/* Adds share * psi_k, psi_k = (hit_gain 1[hit] - value (1[label] + 1[pred])) / (denominator / W). */
+/* Adds share * psi_k, psi_k = (what the row adds to the numerator - value * what it adds to the denominator) /
+ * (denominator / W). */
 static void add_ratio_psi(struct cell_psi *cell, const struct ratio *r, double share, double total, int32_t k)
 {
     double scale;
@@ -62,11 +93,16 @@ static void add_ratio_psi(struct cell_psi *cell, const struct ratio *r, double s
     if (!cell || r->denominator <= 0)
         return;
     scale = share * total / r->denominator;
-    cell->d[k] += r->hit_gain * scale;
-    if (r->truth)
-        cell->a[k] -= r->value * scale;
-    if (r->pred)
-        cell->b[k] -= r->value * scale;
+    if (r->negatives) { /* neither label nor prediction: 1 - label - prediction + both; no label: 1 - label */
+        cell->c += (1 - r->value) * scale;
+        cell->a[k] -= (1 - r->value) * scale;
+        cell->b[k] -= scale;
+        cell->d[k] += scale;
+        return;
+    }
+    cell->d[k] += (r->gain - r->value * r->both) * scale;
+    cell->a[k] -= r->value * r->truth * scale;
+    cell->b[k] -= r->value * r->pred * scale;
 }
 
 static bool averaged(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
@@ -83,7 +119,7 @@ static double macro(const struct ml_metric *metric, const struct class_counts *c
     for (int32_t k = 0; k < c->k; k++)
         classes += averaged(metric, c, k);
     for (int32_t k = 0; k < c->k; k++) {
-        struct ratio r = ratio_of(metric->id, c, k);
+        struct ratio r = ratio_of(metric, c, k);
 
         if (!averaged(metric, c, k))
             continue;
@@ -98,7 +134,7 @@ static double weighted(const struct ml_metric *metric, const struct class_counts
     double sum = 0;
 
     for (int32_t k = 0; k < c->k; k++) {
-        struct ratio r = ratio_of(metric->id, c, k);
+        struct ratio r = ratio_of(metric, c, k);
         double share = c->truth[k] / c->total;
 
         sum += c->truth[k] * r.value;
@@ -111,19 +147,99 @@ static double weighted(const struct ml_metric *metric, const struct class_counts
     return sum / c->total;
 }
 
-static double accuracy(const struct class_counts *c, struct cell_psi *cell)
+/* The share of right rows, or a function f of it whose slope is `slope`. */
+static double accuracy(const struct ml_metric *metric, const struct class_counts *c, struct cell_psi *cell)
 {
-    double hits = 0, value;
+    double hits = 0, misses = 0, share, value, slope = 1;
 
-    for (int32_t k = 0; k < c->k; k++)
+    for (int32_t k = 0; k < c->k; k++) {
         hits += c->hit[k];
-    value = hits / c->total;
+        misses += c->truth[k] - c->hit[k];
+    }
+    share = value = hits / c->total;
+    if (metric->id == ML_METRIC_HAMMING_LOSS) {
+        value = misses / c->total;
+        slope = -1;
+    } else if (metric->id == ML_METRIC_JACCARD) { /* of all classes together: hits / (2 rows - hits) */
+        value = share / (2 - share);
+        slope = 2 / ((2 - share) * (2 - share));
+    }
     if (cell) {
-        cell->c = -value;
+        cell->c = -share * slope;
         for (int32_t k = 0; k < c->k; k++)
-            cell->d[k] = 1;
+            cell->d[k] = slope;
     }
     return value;
+}
+
+/* out[k] = sum_j counts[j] |k - j|^power / total, for all k in two passes; nothing is subtracted. */
+static void expected_distance(const double *counts, double total, int32_t n, int power, double *out)
+{
+    for (int side = 0; side < 2; side++) {
+        double sum = 0, one = 0, two = 0; /* of the classes passed: counts, and with the distance and its square */
+
+        for (int32_t i = 0; i < n; i++) {
+            int32_t k = side ? n - 1 - i : i;
+
+            two += 2 * one + sum;
+            one += sum;
+            out[k] = (side ? out[k] : 0) + (power == 2 ? two : one) / total;
+            sum += counts[k];
+        }
+    }
+}
+
+/* Weighted mean of |label - prediction|^power. */
+static double observed_distance(const struct ml_sample *s, const struct class_counts *c, int power)
+{
+    struct ml_sum sum = { 0, 0 };
+
+    for (size_t i = 0; i < s->n; i++)
+        if (s->label[i] != s->pred[i])
+            ml_sum_add(&sum, weight_of(&c->by, i) * cell_distance(s->label[i], s->pred[i], power));
+    return ml_sum_value(&sum) / c->total;
+}
+
+/* Cohen 1960, Educ. Psychol. Meas. 20, 37; weighted: 1968, Psychol. Bull. 70, 213: 1 - D/E, D the mean disagreement of
+ * the rows and E that of independent raters with the same margins. The distance of two classes is 1, or their distance
+ * in the order of the classes, or its square. psi = (D - d + (D/E) (e - 2E)) / E, d and e the row's. */
+static bool kappa(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
+    struct ml_value *v, struct cell_psi *cell)
+{
+    int power = metric->id == ML_METRIC_KAPPA_LINEAR ? 1 : metric->id == ML_METRIC_KAPPA_QUADRATIC ? 2 : 0;
+    size_t k = (size_t)c->k;
+    double *from_pred = ml_malloc((2 * k + 1) * sizeof *from_pred), *from_truth = from_pred + k;
+    double seen = 0, chance = 0;
+
+    for (size_t j = 0; j < k && power == 0; j++) {
+        from_pred[j] = fmax(1 - c->pred[j] / c->total, 0);
+        from_truth[j] = fmax(1 - c->truth[j] / c->total, 0);
+        seen += (c->truth[j] - c->hit[j]) / c->total;
+    }
+    if (power > 0) {
+        expected_distance(c->pred, c->total, c->k, power, from_pred);
+        expected_distance(c->truth, c->total, c->k, power, from_truth);
+        seen = observed_distance(s, c, power);
+    }
+    for (size_t j = 0; j < k; j++)
+        chance += c->truth[j] / c->total * from_pred[j];
+    if (!(chance > 0)) {
+        free(from_pred);
+        return ml_value_none(v, "all labels and predictions are of one class");
+    }
+    v->value = fmax(1 - seen / chance, -1);
+    if (cell) {
+        cell->c = (seen - 2 * seen - (power == 0)) / chance;
+        cell->far = power > 0 ? -1 / chance : 0;
+        cell->power = power;
+        for (size_t j = 0; j < k; j++) {
+            cell->a[j] = seen / chance * from_pred[j] / chance;
+            cell->b[j] = seen / chance * from_truth[j] / chance;
+            cell->d[j] = power == 0 ? 1 / chance : 0;
+        }
+    }
+    free(from_pred);
+    return true;
 }
 
 /* Gorodkin's R_K (2004, Comput. Biol. Chem. 28, 367, eq. 8), of which the binary coefficient is the case K = 2: X /
@@ -160,43 +276,64 @@ static double mcc(const struct class_counts *c, struct cell_psi *cell)
     return fmin(fmax(value, -1), 1);
 }
 
+/* The class that a metric of two classes is about. */
+static int32_t subject_of(const struct ml_sample *s, const struct ml_metric *metric)
+{
+    return metric->id == ML_METRIC_SPECIFICITY ? 1 - s->positive : s->positive;
+}
+
+/* Specificity of two classes is the recall of the other one. */
+static bool binary(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
+    struct ml_value *v, struct cell_psi *cell)
+{
+    bool other = metric->id == ML_METRIC_SPECIFICITY;
+    struct ml_metric recall = { .id = ML_METRIC_RECALL };
+    int32_t k = subject_of(s, metric);
+    struct ratio r;
+
+    if (k < 0 || k >= c->k || !(c->truth[k] > 0))
+        return ml_value_none(v, other ? "no row is labelled negative" : "no row is labelled positive");
+    r = ratio_of(other ? &recall : metric, c, k);
+    v->value = r.value;
+    add_ratio_psi(cell, &r, 1, c->total, k);
+    return true;
+}
+
 bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
     struct ml_value *v, struct cell_psi *cell)
 {
-    struct ratio r;
-
     if (!(c->total > 0))
         return ml_value_none(v, "no rows");
     v->ok = true;
-    if (metric->id == ML_METRIC_ACCURACY || metric->average == ML_AVERAGE_MICRO) {
-        v->value = accuracy(c, cell);
-    } else if (metric->id == ML_METRIC_MCC) {
+    if (metric->id == ML_METRIC_ACCURACY || metric->id == ML_METRIC_HAMMING_LOSS || metric->average == ML_AVERAGE_MICRO)
+        v->value = accuracy(metric, c, cell);
+    else if (metric->id == ML_METRIC_MCC)
         v->value = mcc(c, cell);
-    } else if (metric->average == ML_AVERAGE_WEIGHTED) {
+    else if (metric->id == ML_METRIC_KAPPA || metric->id == ML_METRIC_KAPPA_LINEAR ||
+             metric->id == ML_METRIC_KAPPA_QUADRATIC)
+        return kappa(s, metric, c, v, cell);
+    else if (metric->average == ML_AVERAGE_WEIGHTED)
         v->value = weighted(metric, c, cell);
-    } else if (metric->average == ML_AVERAGE_BINARY) {
-        if (s->positive < 0 || s->positive >= c->k || !(c->truth[s->positive] > 0))
-            return ml_value_none(v, "no row is labelled positive");
-        r = ratio_of(metric->id, c, s->positive);
-        v->value = r.value;
-        add_ratio_psi(cell, &r, 1, c->total, s->positive);
-    } else {
+    else if (metric->average == ML_AVERAGE_BINARY)
+        return binary(s, metric, c, v, cell);
+    else
         v->value = macro(metric, c, cell);
-    }
     return true;
 }
 
 size_t ml_counts_rows(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *rows)
 {
+    int32_t k = subject_of(s, metric);
+
     if (metric->average != ML_AVERAGE_BINARY)
         return s->n;
-    if (s->positive < 0 || s->positive >= rows->k)
+    if (k < 0 || k >= rows->k)
         return 0;
     if (metric->id == ML_METRIC_PRECISION)
-        return (size_t)rows->pred[s->positive];
-    if (metric->id == ML_METRIC_RECALL)
-        return (size_t)rows->truth[s->positive];
-    return (size_t)(rows->truth[s->positive] + rows->pred[s->positive] - rows->hit[s->positive]);
+        return (size_t)rows->pred[k];
+    if (metric->id == ML_METRIC_RECALL || metric->id == ML_METRIC_SPECIFICITY)
+        return (size_t)rows->truth[k];
+    return (size_t)(rows->truth[k] + rows->pred[k] - rows->hit[k]);
 }
 
 size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_counts *rows, size_t *classes)
@@ -210,8 +347,10 @@ size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_cou
         if (!averaged(metric, rows, k))
             continue;
         ++*classes;
-        if (metric->id == ML_METRIC_F1)
+        if (metric->id == ML_METRIC_F1 || metric->id == ML_METRIC_FBETA || metric->id == ML_METRIC_JACCARD)
             n += rows->pred[k] - rows->hit[k];
+        if (metric->id == ML_METRIC_SPECIFICITY)
+            n = rows->total - rows->truth[k];
         least = fmin(least, n);
     }
     return (size_t)least;
@@ -219,11 +358,28 @@ size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_cou
 
 bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i)
 {
-    bool truth, pred;
+    int32_t k = subject_of(s, metric);
 
     if (metric->average != ML_AVERAGE_BINARY)
         return true;
-    truth = s->label[i] == s->positive;
-    pred = s->pred[i] == s->positive;
-    return metric->id == ML_METRIC_PRECISION ? pred : metric->id == ML_METRIC_RECALL ? truth : truth || pred;
+    if (metric->id == ML_METRIC_PRECISION)
+        return s->pred[i] == k;
+    if (metric->id == ML_METRIC_RECALL || metric->id == ML_METRIC_SPECIFICITY)
+        return s->label[i] == k;
+    return s->label[i] == k || s->pred[i] == k;
+}
+
+/* With errors of one kind only, F-beta is (1 + b^2) J / ((1 + b^2) J + m (1 - J)), m = b^2 for misses and 1 for false
+ * alarms. */
+void ml_counts_from_share(const struct ml_metric *metric, double *low, double *high)
+{
+    double b = metric->id == ML_METRIC_FBETA ? fmin(metric->x * metric->x, 1e300) : 1;
+
+    if (metric->average == ML_AVERAGE_MICRO) { /* of the share of right rows */
+        *low /= 2 - *low;
+        *high /= 2 - *high;
+        return;
+    }
+    *low = (1 + b) * *low / ((1 + b) * *low + fmax(b, 1) * (1 - *low));
+    *high = (1 + b) * *high / ((1 + b) * *high + fmin(b, 1) * (1 - *high));
 }

@@ -26,16 +26,19 @@ static bool identical(const struct ml_sample *a, const struct ml_sample *b)
            same_bytes(a->estimate, b->estimate, a->n * sizeof(double));
 }
 
-/* Metrics that are shares of right rows among all rows. */
+/* Metrics that are shares of right, or wrong, rows among all rows. */
 static bool paired_proportion(const struct ml_metric *metric)
 {
-    return metric->id == ML_METRIC_ACCURACY || metric->average == ML_AVERAGE_MICRO || metric->id == ML_METRIC_TOP_K;
+    return metric->id == ML_METRIC_ACCURACY || metric->id == ML_METRIC_HAMMING_LOSS ||
+           (metric->average == ML_AVERAGE_MICRO && metric->id != ML_METRIC_JACCARD) || metric->id == ML_METRIC_TOP_K;
 }
 
-/* Metrics that only see whether a row is right: among all rows, or those labelled positive. */
+/* Metrics that only see whether a row is right: among all rows, or those of one label. */
 static bool counts_hits(const struct ml_metric *metric)
 {
-    return paired_proportion(metric) || metric->id == ML_METRIC_BALANCED_ACCURACY || metric->id == ML_METRIC_RECALL;
+    return paired_proportion(metric) || metric->average == ML_AVERAGE_MICRO ||
+           metric->id == ML_METRIC_BALANCED_ACCURACY || metric->id == ML_METRIC_RECALL ||
+           (metric->id == ML_METRIC_SPECIFICITY && metric->average == ML_AVERAGE_BINARY);
 }
 
 /* What a row contributes to a metric, as a number that two models have in common or not. */
@@ -53,11 +56,8 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
         ml_number_rows(m, metric, out);
     } else {
         for (size_t i = 0; i < s->n; i++) {
-            bool within =
-                metric->average != ML_AVERAGE_BINARY || metric->id != ML_METRIC_RECALL || s->label[i] == s->positive;
-
             if (counts_hits(metric))
-                out[i] = within && s->label[i] == s->pred[i];
+                out[i] = ml_counts_within(s, metric, i) && s->label[i] == s->pred[i];
             else
                 out[i] = metric->average == ML_AVERAGE_BINARY ? s->pred[i] == s->positive : s->pred[i];
         }
@@ -172,9 +172,11 @@ static void linear(
     settle(out, name, name);
 }
 
-static void mcnemar(struct ml_delta *out, double alpha)
+static void mcnemar(const struct ml_metric *metric, struct ml_delta *out, double alpha)
 {
-    ml_tango(out->rows, out->fixed, out->broken, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
+    size_t up = metric->direction > 0 ? out->fixed : out->broken, down = out->fixed + out->broken - up;
+
+    ml_tango(out->rows, up, down, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
     out->p = ml_mcnemar_midp(out->fixed, out->broken);
     settle(out, "mcnemar-midp", "tango");
 }
@@ -275,7 +277,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
     }
     floor_se(current, candidate, metric, units, alpha, out);
     if (plain && paired_proportion(metric))
-        mcnemar(out, alpha);
+        mcnemar(metric, out, alpha);
     else
         linear(current, metric, out, delong, alpha);
 }

@@ -86,10 +86,8 @@ static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric,
         return;
     }
     ml_wilson(p, n, z, &e->low, &e->high);
-    if (metric->fallback == ML_FALLBACK_JACCARD) {
-        e->low = 2 * e->low / (1 + e->low);
-        e->high = 2 * e->high / (1 + e->high);
-    }
+    if (metric->fallback == ML_FALLBACK_JACCARD)
+        ml_counts_from_share(metric, &e->low, &e->high);
     settle(e, "wilson");
 }
 

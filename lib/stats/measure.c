@@ -246,11 +246,8 @@ bool ml_measure_value_by(
 
 static void spread_cells(const struct ml_sample *s, const struct cell_psi *cell, double *psi)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        int32_t y = s->label[i], p = s->pred[i];
-
-        psi[i] = cell->c + cell->a[y] + cell->b[p] + (y == p ? cell->d[y] : 0);
-    }
+    for (size_t i = 0; i < s->n; i++)
+        psi[i] = cell_at(cell, s->label[i], s->pred[i]);
 }
 
 /* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a). */
@@ -260,7 +257,7 @@ static bool cell_influences(
     size_t k = (size_t)m->s.classes;
 
     own_counts(m);
-    *cell = (struct cell_psi){ 0, ml_calloc(3 * k + 1, sizeof(double)), NULL, NULL };
+    *cell = (struct cell_psi){ .a = ml_calloc(3 * k + 1, sizeof(double)) };
     cell->b = cell->a + k;
     cell->d = cell->b + k;
     ml_counts_value(&m->s, metric, m->sums, v, cell);
@@ -297,7 +294,7 @@ static double cell_squares(struct ml_measure *m, const struct cell_psi *cell)
     }
     for (size_t y = 0; y < k; y++)
         for (size_t p = 0; p < k; p++) {
-            double psi = cell->c + cell->a[y] + cell->b[p] + (y == p ? cell->d[y] : 0);
+            double psi = cell_at(cell, (int32_t)y, (int32_t)p);
 
             ml_sum_add(&sum, (double)m->cells[y * k + p] * (psi * psi));
         }

@@ -3,16 +3,25 @@
 #ifndef ML_STATS_MEASURE_IMPL_H
 #define ML_STATS_MEASURE_IMPL_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "stats/measure.h"
 
+/* A way to weight the rows: the sample's own weights, or one bootstrap replicate's (then `counts`, and weights may be
+ * 0). */
+struct weighting {
+    const double *w;        /* NULL: 1 each */
+    const uint32_t *counts; /* NULL: not a replicate */
+};
+
 /* Weighted shares of the classes: of the rows whose label it is, that were predicted it, and both. */
 struct class_counts {
     int32_t k;
-    double total; /* sum of weights */
+    struct weighting by; /* of the rows that were counted; borrowed */
+    double total;        /* sum of weights */
     double *truth, *pred, *hit;
 };
 
@@ -36,13 +45,6 @@ struct ml_measure {
         *sorted; /* binary: the scores of the positives, ascending, then those of the negatives; NULL until asked for */
 };
 
-/* A way to weight the rows: the sample's own weights, or one bootstrap replicate's (then `counts`, and weights may be
- * 0). */
-struct weighting {
-    const double *w;        /* NULL: 1 each */
-    const uint32_t *counts; /* NULL: not a replicate */
-};
-
 static inline double weight_of(const struct weighting *by, size_t i)
 {
     return by->w ? by->w[i] : 1;
@@ -52,11 +54,27 @@ static inline double weight_of(const struct weighting *by, size_t i)
 bool ml_value_none(struct ml_value *v, const char *reason);
 
 /* counts.c: metrics that follow from the three counts per class. psi(label, pred) = c + a[label] + b[pred] + (label ==
- * pred) d[label]. */
+ * pred) d[label] + far |label - pred|^power. */
 struct cell_psi {
     double c;
     double *a, *b, *d;
+    double far;
+    int power; /* 1 or 2, where far isn't 0 */
 };
+
+static inline double cell_distance(int32_t y, int32_t p, int power)
+{
+    double d = fabs((double)y - (double)p);
+
+    return power == 2 ? d * d : d;
+}
+
+static inline double cell_at(const struct cell_psi *cell, int32_t y, int32_t p)
+{
+    double psi = cell->c + cell->a[y] + cell->b[p] + (y == p ? cell->d[y] : 0);
+
+    return cell->far != 0 ? psi + cell->far * cell_distance(y, p, cell->power) : psi;
+}
 
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by);
 void ml_counts_free(struct class_counts *c);
@@ -68,6 +86,8 @@ size_t ml_counts_rows(const struct ml_sample *s, const struct ml_metric *metric,
 size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_counts *rows, size_t *classes);
 /* Is row i in the denominator (of a proportion)? */
 bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i);
+/* Limits of a metric whose fallback is JACCARD, from those of the share that stands behind it. */
+void ml_counts_from_share(const struct ml_metric *metric, double *low, double *high);
 
 /* rank.c: ROC AUC and average precision. */
 struct rank_sizes {

@@ -31,7 +31,14 @@ enum ml_metric_id {
     ML_METRIC_PRECISION,
     ML_METRIC_RECALL,
     ML_METRIC_F1,
+    ML_METRIC_FBETA,
+    ML_METRIC_JACCARD,
+    ML_METRIC_SPECIFICITY,
+    ML_METRIC_HAMMING_LOSS,
     ML_METRIC_MCC,
+    ML_METRIC_KAPPA,
+    ML_METRIC_KAPPA_LINEAR,
+    ML_METRIC_KAPPA_QUADRATIC,
     ML_METRIC_TOP_K,
     ML_METRIC_ROC_AUC,
     ML_METRIC_AVERAGE_PRECISION,
@@ -71,7 +78,8 @@ enum ml_scale {
 
 enum ml_fallback {
     ML_FALLBACK_NONE,     /* null with a reason */
-    ML_FALLBACK_JACCARD,  /* F1 = 2J/(1+J), Wilson for J = TP/(TP+FP+FN) */
+    ML_FALLBACK_JACCARD,  /* at 0 or 1: a function of a share with Wilson's interval: F-beta of J = TP/(TP+FP+FN),
+                             jaccard_micro of the accuracy */
     ML_FALLBACK_SMALLEST, /* at 0 or 1: Wilson for the smallest class, whose share of the mean is 1/K */
     ML_FALLBACK_ROWS,     /* at 0 or 1: Wilson over the rows of the denominator */
     ML_FALLBACK_NEWCOMBE, /* Newcombe's method 5 */

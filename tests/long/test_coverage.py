@@ -9,7 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from stats_coverage import Simulation, Tap, binary, multiclass, numbers, second  # noqa: E402
 
 DRAWS = int(os.environ.get("DRAWS", "4000"))
-COUNTED = ["accuracy", "precision", "recall", "f1", "balanced_accuracy", "f1_macro", "f1_weighted", "mcc"]
+COUNTED = ["accuracy", "precision", "recall", "f1", "balanced_accuracy", "f1_macro", "f1_weighted", "mcc",
+           "jaccard", "fbeta@2", "fbeta@0.5", "specificity", "cohen_kappa", "jaccard_micro", "jaccard_macro"]
 SCORED = ["roc_auc", "average_precision", "log_loss", "brier"]
 SHARES = [0.4, 0.3, 0.2, 0.1]
 
@@ -24,7 +25,9 @@ def main():
         s.estimate("regression", regression, n, ["mae", "rmse", "r2"], low)
     for n in (100, 300):
         s.estimate("four classes", many, n, ["accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro",
-                                             "f1_weighted", "mcc", "roc_auc", "log_loss", "top_2_accuracy"])
+                                             "f1_weighted", "mcc", "roc_auc", "log_loss", "top_2_accuracy",
+                                             "cohen_kappa", "cohen_kappa_linear", "cohen_kappa_quadratic",
+                                             "jaccard_weighted", "fbeta_macro@2", "specificity_macro"])
     s.estimate("few positives, AUC .99", binary(rng, 0.1, 2.2), 200, ["roc_auc", "average_precision", "f1", "recall"], 0.9, 0.999)
     s.estimate("many right", binary(rng, 0.4, 2.2), 50, COUNTED + ["roc_auc"], 0.93, 1)
     s.estimate("many right", binary(rng, 0.4, 2.2), 50, ["brier"], 0.86)

@@ -14,15 +14,19 @@ warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
 
 SHARED = ["accuracy", "balanced_accuracy", "mcc"] + [
-    f"{m}_{a}" for m in ("precision", "recall", "f1") for a in ("micro", "macro", "weighted")]
+    f"{m}_{a}" for m in ("precision", "recall", "f1", "jaccard") for a in ("micro", "macro", "weighted")] + [
+    "hamming_loss", "cohen_kappa", "cohen_kappa_linear", "cohen_kappa_quadratic", "specificity_macro",
+    "fbeta_micro@3", "fbeta_macro@0.5", "fbeta_weighted@2"]
+OF_POSITIVE = ["precision", "recall", "f1", "jaccard", "fbeta@2", "specificity"]
 NAMES = {
-    BINARY: SHARED + ["precision", "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier"],
+    BINARY: SHARED + OF_POSITIVE + ["roc_auc", "average_precision", "log_loss", "brier"],
     MULTICLASS: SHARED + ["roc_auc", "log_loss", "top_2_accuracy"],
     REGRESSION: ["mae", "mse", "rmse", "r2"],
 }
-PROPORTIONS = {"accuracy", "precision", "recall", "precision_micro", "recall_micro", "f1_micro", "top_2_accuracy"}
-HITS = {"accuracy", "precision_micro", "recall_micro", "f1_micro", "top_2_accuracy"}
-LINEAR = {"mcc", "log_loss", "mae", "mse", "rmse", "r2"}
+HITS = {"accuracy", "precision_micro", "recall_micro", "f1_micro", "fbeta_micro@3", "top_2_accuracy", "hamming_loss"}
+PROPORTIONS = HITS | {"precision", "recall", "jaccard", "specificity"}
+KAPPAS = {"cohen_kappa", "cohen_kappa_linear", "cohen_kappa_quadratic"}
+LINEAR = KAPPAS | {"mcc", "log_loss", "mae", "mse", "rmse", "r2"}
 
 
 def case(rng, weight, grouped, shape="plain"):
@@ -105,6 +109,10 @@ def inside(s, name):
         return s.pred == s.positive
     if name == "recall":
         return s.label == s.positive
+    if name == "specificity":
+        return s.label != s.positive
+    if name in ("f1", "fbeta@2", "jaccard"):
+        return (s.label == s.positive) | (s.pred == s.positive)
     return np.ones(s.n, bool)
 
 
@@ -140,7 +148,7 @@ def expected(rows, name, v, psi, z, q):
     if se is None and (name != "roc_auc" or rows.units < 2 or s.task == MULTICLASS):
         return None, se, None
     if name in LINEAR:
-        low, high = {"mcc": (-1, 1), "r2": (-math.inf, 1)}.get(name, (0, math.inf))
+        low, high = {"mcc": (-1, 1), "r2": (-math.inf, 1), **dict.fromkeys(KAPPAS, (-1, 1))}.get(name, (0, math.inf))
         return ("linear", se, [max(v - q * se, low), min(v + q * se, high)]) if se > 0 else (None, se, None)
     v = round(v, 13)
     if name == "roc_auc":
@@ -223,15 +231,21 @@ def edges(tap, session, rng):
             continue
         session.sample(s)
         j = wilson(1.0, y.sum(), z)[0]
+        share = wilson(1.0, s.n, z)[0]
         low = 1 - z * z / (min(y.sum(), (~y).sum()) + z * z) / 2
         for name, want in (("f1", [2 * j / (1 + j), 1]), ("balanced_accuracy", [low, 1]), ("f1_macro", [low, 1]),
-                           ("f1_weighted", wilson(1.0, s.n, z)),
+                           ("f1_weighted", wilson(1.0, s.n, z)), ("jaccard_macro", [low, 1]),
+                           ("fbeta@2", [5 * j / (5 * j + 4 * (1 - j)), 1]), ("specificity", wilson(1.0, (~y).sum(), z)),
+                           ("fbeta@0.5", [1.25 * j / (1.25 * j + 1 - j), 1]), ("jaccard", [j, 1]),
+                           ("jaccard_micro", [share / (2 - share), 1]), ("hamming_loss", wilson(0.0, s.n, z)),
+                           ("jaccard_weighted", wilson(1.0, s.n, z)), ("specificity_macro", [low, 1]),
                            ("average_precision", wilson(1.0, min(y.sum(), (~y).sum()), z)),
                            ("roc_auc", newcombe(1.0, y.sum(), (~y).sum(), z))):
             session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a, name=name, want=want: tap.close(
                 f"interval of a perfect {name}", [float(x) for x in a[3:5]], want, 1e-7, 1e-9, str(a)))
-        session.ask("estimate A mcc 0.95 0 0 0 0", lambda a: tap.count(
-            "no interval where nothing varies", a[0] == "open" and "variance" in a, str(a)))
+        for name in ("mcc", "cohen_kappa", "cohen_kappa_quadratic"):
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a: tap.count(
+                "no interval where nothing varies", a[0] == "open" and "variance" in a, str(a)))
 
 
 def other_model(rng, s, share):
@@ -263,28 +277,23 @@ def contribution(name, s):
     """What a metric that counts rows sees of a row."""
     if name == "top_2_accuracy":
         return top2(s)
-    if name in HITS or name == "balanced_accuracy" or name.startswith("recall_"):
+    if name in HITS or name in ("balanced_accuracy", "jaccard_micro") or name.startswith("recall_"):
         return s.label == s.pred
-    if name == "recall":
-        return (s.label == s.positive) & (s.pred == s.positive)
-    return s.pred == s.positive if name in ("precision", "f1") else s.pred
+    if name in ("recall", "specificity"):
+        return (s.label == s.pred) & inside(s, name)
+    return s.pred == s.positive if name in OF_POSITIVE else s.pred
 
 
 def floor(name, a, b, z):
     """Next to no rows (or groups) changed: the standard error behind Tango's interval for none of n."""
-    if name not in SHARED + ["precision", "recall", "f1", "top_2_accuracy"]:
+    if name not in SHARED + OF_POSITIVE + ["top_2_accuracy"]:
         return 0
     changed = contribution(name, a.s) != contribution(name, b.s)
     units = changed.sum() if a.g is None else len(set(a.g[changed]))
     if units >= z * z:
         return 0
-
-    def within(r):
-        if name == "f1":
-            return (r.s.label == r.s.positive) | (r.s.pred == r.s.positive)
-        return inside(r.s, name)
-    n = min(a.worth(within(a)), b.worth(within(b)))
-    return (2 if name == "mcc" else 1) * z / (n + z * z)
+    n = min(a.worth(inside(a.s, name)), b.worth(inside(b.s, name)))
+    return (2 if name in KAPPAS | {"mcc"} else 1) * z / (n + z * z)
 
 
 def paired_numbers(name, a, b, psi, delta, z, q):
@@ -303,6 +312,8 @@ def paired_numbers(name, a, b, psi, delta, z, q):
         x, y = (top2(s), top2(t)) if name == "top_2_accuracy" else (s.label == s.pred, t.label == t.pred)
         up, down = int((y & ~x).sum()), int((x & ~y).sum())
         k, m = min(up, down), up + down
+        if name == "hamming_loss":
+            up, down = down, up
         p = 1.0 if up == down else min(1, 2 * stats.binom.cdf(k, m, 0.5) - stats.binom.pmf(k, m, 0.5))
         return se, tango(a.n, up, down, z), p, "mcnemar-midp"
     p = 2 * stats.t.sf(abs(delta) / se, a.units - 1) if se > 1e-12 else None
@@ -369,12 +380,14 @@ def changed_rows(tap, session, rng):
                 ranks[mask] = np.abs(placements(s.score, y)[which] - placements(t.score, y)[which]) > 1e-12
         for name, want in (("accuracy", x != z), ("f1_micro", x != z), ("balanced_accuracy", x != z),
                            ("recall", (x != z) & y), ("precision", x != z), ("f1", x != z), ("mcc", x != z),
+                           ("specificity", (x != z) & ~y), ("jaccard", x != z), ("jaccard_micro", x != z),
+                           ("hamming_loss", x != z), ("cohen_kappa_linear", x != z), ("fbeta@2", x != z),
                            ("brier", losses), ("log_loss", losses), ("roc_auc", ranks), ("average_precision", ranks)):
             def take(r, name=name, want=want.sum(), fixed=(~(x == y) & (z == y)).sum(), same=not losses.any()):
                 if r[0] != "ok" or same:
                     return
                 tap.count("changed rows", int(r[8]) == want, f"{name}: {r}, want {want}")
-                if name == "accuracy":
+                if name in ("accuracy", "hamming_loss"):
                     tap.count("fixed and broken rows", int(r[9]) == fixed and int(r[9]) + int(r[10]) == want, str(r))
             session.ask(f"delta {name} 0.05 0 0 0 0", take)
 

@@ -9,7 +9,7 @@ def main():
     rng = np.random.default_rng(95)
     s = Simulation(rng, Tap(), 250)
     plain, clustered, regression = binary(rng), binary(rng, groups=1000), numbers(rng)
-    s.estimate("binary", plain, 100, ["accuracy", "precision", "f1", "mcc", "roc_auc", "log_loss"])
+    s.estimate("binary", plain, 100, ["accuracy", "precision", "f1", "mcc", "jaccard", "fbeta@2", "cohen_kappa", "roc_auc", "log_loss"])
     s.estimate("groups of 20", clustered, 15, ["accuracy", "f1", "roc_auc"], 0.9)
     s.delta("two models", plain, second(rng, plain, gain=0.3), 200, ["accuracy", "recall", "f1", "roc_auc", "brier"], 0.92, 1)
     s.delta("two models, 2 % moved", plain, second(rng, plain, 0.02), 100, ["accuracy", "recall", "f1"], 0.93, 1)

@@ -21,6 +21,31 @@ def averages(name, function):
     return out
 
 
+def of_classes(name, function):
+    """Averages of a metric that may have a parameter: fbeta_macro@2."""
+    base, _, parameter = name.partition("@")
+    return {f"{base}_{kind}{'@' + parameter if parameter else ''}": peer
+            for kind, peer in zip(("micro", "macro", "weighted"), averages("", function).values())}
+
+
+def fbeta(beta):
+    return lambda *a, **k: sk.fbeta_score(*a, beta=beta, **k)
+
+
+def kappa(weights):
+    def peer(s, w):
+        value = sk.cohen_kappa_score(s.label, s.pred, labels=np.arange(s.classes), weights=weights, sample_weight=w)
+        return NONE if np.isnan(value) else value
+    return peer
+
+
+def specificity_macro(s, w):
+    labels = np.union1d(s.label, s.pred)
+    tables = sk.multilabel_confusion_matrix(s.label, s.pred, labels=labels, sample_weight=w)
+    tn, fp = tables[:, 0, 0], tables[:, 0, 1]
+    return np.mean(np.where(tn + fp > 1e-12 * tables.sum((1, 2)), tn / (tn + fp), 0))
+
+
 def needs_positive(function):
     return lambda s, w: function(s, w) if (s.label == s.positive).any() else NONE
 
@@ -58,12 +83,24 @@ CLASSES = {
     "balanced_accuracy": lambda s, w: sk.balanced_accuracy_score(s.label, s.pred, sample_weight=w),
     "mcc": lambda s, w: sk.matthews_corrcoef(s.label, s.pred, sample_weight=w),
     **averages("precision", sk.precision_score), **averages("recall", sk.recall_score), **averages("f1", sk.f1_score),
+    **averages("jaccard", sk.jaccard_score), **of_classes("fbeta@2", fbeta(2)), **of_classes("fbeta@0.25", fbeta(0.25)),
+    "hamming_loss": lambda s, w: sk.hamming_loss(s.label, s.pred, sample_weight=w),
+    "cohen_kappa": kappa(None), "cohen_kappa_linear": kappa("linear"), "cohen_kappa_quadratic": kappa("quadratic"),
+    "specificity_macro": specificity_macro,
 }
 OF_BINARY = {
     "precision": needs_positive(lambda s, w: sk.precision_score(
         s.label, s.pred, pos_label=s.positive, sample_weight=w, zero_division=0)),
     "recall": needs_positive(lambda s, w: sk.recall_score(s.label, s.pred, pos_label=s.positive, sample_weight=w)),
     "f1": needs_positive(lambda s, w: sk.f1_score(s.label, s.pred, pos_label=s.positive, sample_weight=w)),
+    "jaccard": needs_positive(lambda s, w: sk.jaccard_score(
+        s.label, s.pred, pos_label=s.positive, sample_weight=w, zero_division=0)),
+    "fbeta@2": needs_positive(lambda s, w: sk.fbeta_score(
+        s.label, s.pred, beta=2, pos_label=s.positive, sample_weight=w, zero_division=0)),
+    "fbeta@0.5": needs_positive(lambda s, w: sk.fbeta_score(
+        s.label, s.pred, beta=0.5, pos_label=s.positive, sample_weight=w, zero_division=0)),
+    "specificity": lambda s, w: NONE if (s.label == s.positive).all() else sk.recall_score(
+        s.label, s.pred, pos_label=1 - s.positive, sample_weight=w),
     "roc_auc": auc_binary,
     "average_precision": needs_positive(lambda s, w: sk.average_precision_score(
         s.label == s.positive, s.score, sample_weight=w)),

@@ -16,6 +16,23 @@
 
 #define N(a) (sizeof(a) / sizeof *(a))
 
+/* A metric of the table; one that needs a parameter with one that it takes. */
+static const struct ml_metric *metric_at(size_t i)
+{
+    static const char *const examples[] = { "0.5", "1" };
+    const struct ml_metric *m = ml_metric_at(i), *found = NULL;
+    char name[80];
+
+    if (!isnan(m->x))
+        return m;
+    for (size_t k = 0; k < 2 && !found; k++) {
+        snprintf(name, sizeof name, "%s@%s", m->name, examples[k]);
+        found = ml_metric_find(name);
+    }
+    assert_non_null(found);
+    return found;
+}
+
 static struct ml_sample binary(size_t n, const int32_t *label, const int32_t *pred, const double *score)
 {
     struct ml_sample s = { .task = ML_TASK_BINARY, .n = n, .classes = 2, .positive = 1 };
@@ -93,7 +110,7 @@ static void estimates_agree_with_influences(void **state)
         }
         m = ml_measure_new(&s, NULL, 0);
         for (size_t i = 0; i < ml_metric_count(); i++) {
-            const struct ml_metric *metric = ml_metric_at(i);
+            const struct ml_metric *metric = metric_at(i);
             struct ml_estimate e;
             double pos = 0, neg = 0, n_pos = 0, se;
 
@@ -122,7 +139,7 @@ static void the_table_is_sound(void **state)
     for (size_t i = 0; i < ml_metric_count(); i++) {
         const struct ml_metric *m = ml_metric_at(i);
 
-        assert_ptr_equal(ml_metric_find(m->name), m);
+        assert_ptr_equal(ml_metric_find(m->name), isnan(m->x) ? NULL : m);
         assert_true(m->direction == 1 || m->direction == -1);
         assert_true(m->low < m->high);
         assert_true(m->tasks != 0);
@@ -138,6 +155,12 @@ static void the_table_is_sound(void **state)
     assert_null(ml_metric_find("@2"));
     assert_null(ml_metric_find("Accuracy"));
     assert_null(ml_metric_find(""));
+    assert_null(ml_metric_find("fbeta")); /* means nothing without one */
+    assert_null(ml_metric_find("fbeta@0"));
+    assert_null(ml_metric_find("fbeta@-1"));
+    assert_null(ml_metric_find("fbeta@nan"));
+    assert_true(ml_metric_find("fbeta@2")->x == 2);
+    assert_ptr_equal(ml_metric_find("fbeta@2"), ml_metric_find("fbeta@2"));
     assert_true(ml_metric_bounded(ml_metric_find("mcc")));
     assert_true(ml_metric_bounded(ml_metric_find("brier")));
     assert_false(ml_metric_bounded(ml_metric_find("r2")));
@@ -234,6 +257,10 @@ static void labels_without_a_positive_have_no_value(void **state)
     assert_none(&s, "precision", "no row is labelled positive");
     assert_none(&s, "recall", "no row is labelled positive");
     assert_none(&s, "f1", "no row is labelled positive");
+    assert_none(&s, "fbeta@2", "no row is labelled positive");
+    assert_none(&s, "jaccard", "no row is labelled positive");
+    assert_value(&s, "specificity", 2.0 / 3);
+    assert_value(&s, "cohen_kappa", 0);
     assert_none(&s, "average_precision", "no row is labelled positive");
     assert_none(&s, "roc_auc", "one class only");
     assert_value(&s, "accuracy", 2.0 / 3);
@@ -246,6 +273,69 @@ static void labels_without_a_positive_have_no_value(void **state)
     assert_string_equal(estimate_of(&s, "precision", NULL).interval_reason, "no row in the denominator");
 }
 
+static void agreement_needs_two_classes(void **state)
+{
+    const int32_t y[] = { 1, 1, 1 }, p[] = { 1, 1, 0 };
+    struct ml_sample s = binary(3, y, y, NULL);
+
+    (void)state;
+    assert_none(&s, "cohen_kappa", "of one class");
+    assert_none(&s, "cohen_kappa_quadratic", "of one class");
+    assert_none(&s, "specificity", "no row is labelled negative");
+    s = binary(3, y, p, NULL);
+    assert_value(&s, "cohen_kappa_linear", 0);
+}
+
+/* A class that isn't there keeps its place: scikit-learn's kappa with labels=[0, 1, 2, 3, 4]. */
+static void weighted_kappa_counts_all_classes(void **state)
+{
+    const int32_t y[] = { 0, 2, 4, 4, 0, 2 }, p[] = { 0, 4, 4, 2, 0, 2 };
+    struct ml_sample s = { .task = ML_TASK_MULTICLASS, .n = 6, .classes = 5, .positive = -1, .label = y, .pred = p };
+
+    (void)state;
+    assert_value(&s, "cohen_kappa", 0.5);
+    assert_value(&s, "cohen_kappa_linear", 1 - 2.0 / 3 / (16.0 / 9));
+    assert_value(&s, "cohen_kappa_quadratic", 1 - 4.0 / 3 / (16.0 / 3));
+}
+
+/* Far from 1, beta leaves precision or recall. */
+static void extreme_betas(void **state)
+{
+    const int32_t y[] = { 1, 1, 1, 1, 0, 0 }, p[] = { 1, 0, 0, 1, 1, 0 };
+    struct ml_sample s = binary(6, y, p, NULL);
+
+    (void)state;
+    assert_value(&s, "fbeta@1", value_of(&s, "f1").value);
+    assert_value(&s, "fbeta@1e-300", 2.0 / 3);
+    assert_value(&s, "fbeta@1e-9", 2.0 / 3);
+    assert_value(&s, "fbeta@1e9", 0.5);
+    assert_value(&s, "fbeta@1e300", 0.5);
+    assert_value(&s, "fbeta_macro@1e300", value_of(&s, "recall_macro").value);
+    assert_true(estimate_of(&s, "fbeta@1e300", NULL).has_interval);
+}
+
+/* A million classes cost no more than the rows and the classes. */
+static void a_million_classes(void **state)
+{
+    enum { K = 1000000, ROWS = 1000 };
+    static const char *const names[] = { "f1_macro", "jaccard_macro", "cohen_kappa", "cohen_kappa_linear",
+        "cohen_kappa_quadratic", "fbeta_weighted@2", "specificity_macro", "mcc" };
+    int32_t y[ROWS], p[ROWS];
+    struct ml_sample s = { .task = ML_TASK_MULTICLASS, .n = ROWS, .classes = K, .positive = -1, .label = y, .pred = p };
+
+    (void)state;
+    for (int32_t i = 0; i < ROWS; i++) {
+        y[i] = i / 4 * (4 * K / ROWS);
+        p[i] = i % 4 ? y[i] : (K - 1) - y[i];
+    }
+    for (size_t i = 0; i < N(names); i++) {
+        struct ml_estimate e = estimate_of(&s, names[i], NULL);
+
+        if (!e.v.ok || !e.has_interval || !(e.low < e.v.value) || !(e.v.value < e.high))
+            fail_msg("%s: %.17g in %.17g to %.17g", names[i], e.v.value, e.low, e.high);
+    }
+}
+
 static void no_rows_have_no_value(void **state)
 {
     const int32_t y[] = { 0, 1 };
@@ -254,8 +344,8 @@ static void no_rows_have_no_value(void **state)
 
     (void)state;
     for (size_t i = 0; i < ml_metric_count(); i++)
-        if (ml_metric_at(i)->tasks & ML_TASK_BINARY)
-            assert_none(&s, ml_metric_at(i)->name, "no rows");
+        if (metric_at(i)->tasks & ML_TASK_BINARY)
+            assert_none(&s, metric_at(i)->name, "no rows");
     s.n = 2;
     s.weight = w;
     assert_none(&s, "accuracy", "no rows");
@@ -276,10 +366,10 @@ static void weights_are_scale_free(void **state)
         for (size_t i = 0; i < 5; i++)
             scaled[i] = w[i] * by;
         for (size_t i = 0; i < ml_metric_count(); i++) {
-            const char *name = ml_metric_at(i)->name;
+            const char *name = metric_at(i)->name;
             struct ml_estimate a, b;
 
-            if (!(ml_metric_at(i)->tasks & ML_TASK_BINARY))
+            if (!(metric_at(i)->tasks & ML_TASK_BINARY))
                 continue;
             a = estimate_of(&s, name, NULL);
             b = estimate_of(&t, name, NULL);
@@ -314,8 +404,8 @@ static void a_slice_is_the_sample_of_its_rows(void **state)
     for (size_t i = 0; i < ml_metric_count(); i++) {
         struct ml_value u, v;
 
-        ml_measure_value(a, ml_metric_at(i), &u);
-        ml_measure_value(b, ml_metric_at(i), &v);
+        ml_measure_value(a, metric_at(i), &u);
+        ml_measure_value(b, metric_at(i), &v);
         assert_true(u.ok == v.ok && u.value == v.value && u.n == v.n);
     }
     ml_measure_free(a);
@@ -338,10 +428,10 @@ static void twice_the_rows_keep_the_values(void **state)
     for (size_t i = 0; i < ml_metric_count(); i++) {
         struct ml_estimate a, b;
 
-        if (!(ml_metric_at(i)->tasks & ML_TASK_BINARY))
+        if (!(metric_at(i)->tasks & ML_TASK_BINARY))
             continue;
-        ml_measure_estimate(once, ml_metric_at(i), 0.95, NULL, &a);
-        ml_measure_estimate(twice, ml_metric_at(i), 0.95, NULL, &b);
+        ml_measure_estimate(once, metric_at(i), 0.95, NULL, &a);
+        ml_measure_estimate(twice, metric_at(i), 0.95, NULL, &b);
         assert_true(fabs(a.v.value - b.v.value) < 1e-12);
         assert_true(b.high - b.low < a.high - a.low);
     }
@@ -555,6 +645,10 @@ int main(void)
         cmocka_unit_test(equal_scores_rank_the_higher_class_first),
         cmocka_unit_test(worked_examples_of_numbers),
         cmocka_unit_test(labels_without_a_positive_have_no_value),
+        cmocka_unit_test(agreement_needs_two_classes),
+        cmocka_unit_test(weighted_kappa_counts_all_classes),
+        cmocka_unit_test(extreme_betas),
+        cmocka_unit_test(a_million_classes),
         cmocka_unit_test(no_rows_have_no_value),
         cmocka_unit_test(weights_are_scale_free),
         cmocka_unit_test(a_slice_is_the_sample_of_its_rows),
