@@ -135,7 +135,7 @@ void ml_measure_free(struct ml_measure *m)
     free(m->order);
     free(m->mark);
     free(m->cells);
-    free(m->sorted);
+    ml_ties_free(m->ties);
     free(m->psi);
     free(m);
 }

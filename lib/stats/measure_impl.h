@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "stats/measure.h"
+#include "stats/ties.h"
 
 /* A way to weight the rows: the sample's own weights, or one bootstrap replicate's (then `counts`, and weights may be
  * 0). */
@@ -39,10 +40,9 @@ struct ml_measure {
     unsigned char *mark;        /* what rank.c notes at each place of a binary order */
     int proba;                  /* -1: not looked; else whether scores are probabilities */
     const char *proba_reason;
-    double *psi;     /* room for one influence a row */
-    uint64_t *cells; /* the confusion matrix, rows; NULL until asked for */
-    double
-        *sorted; /* binary: the scores of the positives, ascending, then those of the negatives; NULL until asked for */
+    double *psi;          /* room for one influence a row */
+    uint64_t *cells;      /* the confusion matrix, rows; NULL until asked for */
+    struct ml_ties *ties; /* binary: the scores' tie groups; NULL until asked for */
 };
 
 static inline double weight_of(const struct weighting *by, size_t i)

@@ -1,29 +1,110 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Least-significant-digit radix sorts of doubles by their bits. */
+/* Sorts of doubles by their bits: dealt into buckets by the highest ones, and each bucket again until few are left. */
+#include "stats/order.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "stats/order.h"
+#include "base/parallel.h"
+#include "stats/order_impl.h"
 
-#define DIGIT  11
-#define DIGITS 6 /* 66 bits cover 64 */
-#define VALUES (1u << DIGIT)
-#define SMALL  64
+/* ---- dealing ---- */
+
+struct look {
+    const struct deal *d;
+    uint64_t any[DEAL_HANDS], all[DEAL_HANDS];
+};
+
+static void look_at_bits(void *ctx, size_t hand, size_t thread)
+{
+    struct look *l = ctx;
+    const struct deal *d = l->d;
+    uint64_t any = 0, all = UINT64_MAX;
+
+    (void)thread;
+    for (size_t i = deal_from(d, hand); i < deal_from(d, hand + 1); i++) {
+        uint64_t key = key_of(d->x[i * d->stride]);
+        any |= key;
+        all &= key;
+    }
+    l->any[hand] = any;
+    l->all[hand] = all;
+}
+
+static void count_buckets(void *ctx, size_t hand, size_t thread)
+{
+    struct deal *d = ctx;
+    size_t *count = d->at + hand * d->buckets;
+
+    (void)thread;
+    for (size_t i = deal_from(d, hand); i < deal_from(d, hand + 1); i++)
+        count[deal_bucket(d, key_of(d->x[i * d->stride]))]++;
+}
+
+void ml_deal(struct deal *d, const double *x, size_t stride, size_t n)
+{
+    struct look l = { .d = d };
+    uint64_t any = 0, all = UINT64_MAX;
+    size_t at = 0;
+    int high, bits;
+
+    *d = (struct deal){ .x = x, .stride = stride, .n = n, .hands = n > ML_PARALLEL_ROWS ? DEAL_HANDS : 1 };
+    ml_parallel(d->hands, look_at_bits, &l);
+    for (size_t h = 0; h < d->hands; h++) {
+        any |= l.any[h];
+        all &= l.all[h];
+    }
+    high = any == all || n == 0 ? 1 : 64 - __builtin_clzll(any ^ all);
+    bits = n > DEAL_SMALL ? DEAL_BITS : 1;
+    bits = bits > high ? high : bits;
+    d->shift = high - bits;
+    d->buckets = (size_t)1 << bits;
+    d->at = ml_calloc(d->hands * d->buckets, sizeof *d->at);
+    d->start = ml_calloc(d->buckets + 1, sizeof *d->start);
+    ml_parallel(d->hands, count_buckets, d);
+    for (size_t b = 0; b < d->buckets; b++) {
+        for (size_t h = 0; h < d->hands; h++) {
+            size_t count = d->at[h * d->buckets + b];
+            d->at[h * d->buckets + b] = at;
+            at += count;
+        }
+        d->start[b + 1] = at;
+    }
+}
+
+void ml_deal_release(struct deal *d)
+{
+    free(d->at);
+    free(d->start);
+}
+
+/* ---- rows by their numbers ---- */
 
 struct item {
     uint64_t key;
     uint32_t row;
 };
 
-/* Unsigned integers in the order of the numbers: negative ones with all bits turned, others with the sign bit set. */
-static uint64_t key_of(double x)
-{
-    uint64_t bits;
+struct ordering {
+    struct deal d;
+    struct item *v;
+    struct item *room[ML_PARALLEL_MAX]; /* each thread's, as large as the largest bucket */
+    size_t most;
+    uint32_t *order;
+};
 
-    x += 0.0; /* -0 becomes 0 */
-    memcpy(&bits, &x, sizeof bits);
-    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+static void deal_rows(void *ctx, size_t hand, size_t thread)
+{
+    struct ordering *o = ctx;
+    struct deal *d = &o->d;
+    size_t *at = d->at + hand * d->buckets;
+
+    (void)thread;
+    for (size_t i = deal_from(d, hand); i < deal_from(d, hand + 1); i++) {
+        uint64_t key = key_of(d->x[i * d->stride]);
+        o->v[at[deal_bucket(d, key)]++] = (struct item){ key, (uint32_t)i };
+    }
 }
 
 static void sort_small(struct item *v, size_t n)
@@ -38,117 +119,64 @@ static void sort_small(struct item *v, size_t n)
     }
 }
 
-/* One pass by digit d; false when all keys share it and nothing was moved. */
-static int sort_digit(const struct item *from, struct item *to, size_t n, size_t *count, int d)
+/* Equal keys stay in the order in which they are. */
+static void sort_items(struct item *v, size_t n, struct item *room)
 {
-    int shift = d * DIGIT;
-    size_t at = 0;
+    uint32_t at[(1 << SORT_BITS) + 1];
+    uint64_t any = 0, all = UINT64_MAX;
+    size_t mask;
+    int bits, shift;
 
-    if (count[from[0].key >> shift & (VALUES - 1)] == n)
-        return 0;
-    for (size_t v = 0; v < VALUES; v++) {
-        size_t c = count[v];
-        count[v] = at;
-        at += c;
+    if (n <= SORT_SMALL) {
+        sort_small(v, n);
+        return;
     }
+    for (size_t i = 0; i < n; i++) {
+        any |= v[i].key;
+        all &= v[i].key;
+    }
+    if (any == all)
+        return;
+    shift = sort_digit(n, any ^ all, &bits);
+    mask = ((size_t)1 << bits) - 1;
+    memset(at, 0, (mask + 2) * sizeof *at);
     for (size_t i = 0; i < n; i++)
-        to[count[from[i].key >> shift & (VALUES - 1)]++] = from[i];
-    return 1;
+        at[(v[i].key >> shift & mask) + 1]++;
+    for (size_t b = 0; b < mask; b++)
+        at[b + 1] += at[b];
+    for (size_t i = 0; i < n; i++)
+        room[at[v[i].key >> shift & mask]++] = v[i];
+    memcpy(v, room, n * sizeof *v);
+    for (size_t b = 0, from = 0; b <= mask && shift > 0; from = at[b++]) /* at[b] has become the bucket's end */
+        if (at[b] - from > 1)
+            sort_items(v + from, at[b] - from, room);
+}
+
+static void order_bucket(void *ctx, size_t b, size_t thread)
+{
+    struct ordering *o = ctx;
+    size_t from = o->d.start[b], n = o->d.start[b + 1] - from;
+
+    if (n > SORT_SMALL && !o->room[thread])
+        o->room[thread] = ml_malloc(o->most * sizeof *o->room[thread]);
+    sort_items(o->v + from, n, o->room[thread]);
+    for (size_t i = from; i < from + n; i++)
+        o->order[i] = o->v[i].row;
 }
 
 void ml_order(const double *x, size_t stride, size_t n, uint32_t *order)
 {
-    struct item *v, *other, *memory;
-    size_t(*count)[VALUES] = NULL;
+    struct ordering o = { .order = order };
 
-    if (n == 0)
-        return;
-    memory = ml_malloc(2 * n * sizeof *memory);
-    v = memory;
-    other = memory + n;
-    for (size_t i = 0; i < n; i++)
-        v[i] = (struct item){ key_of(x[i * stride]), (uint32_t)i };
-    if (n <= SMALL) {
-        sort_small(v, n);
-    } else {
-        count = ml_calloc(DIGITS, sizeof *count);
-        for (size_t i = 0; i < n; i++)
-            for (int d = 0; d < DIGITS; d++)
-                count[d][v[i].key >> (d * DIGIT) & (VALUES - 1)]++;
-        for (int d = 0; d < DIGITS; d++)
-            if (sort_digit(v, other, n, count[d], d)) {
-                struct item *t = v;
-                v = other;
-                other = t;
-            }
-    }
-    for (size_t i = 0; i < n; i++)
-        order[i] = v[i].row;
-    free(count);
-    free(memory);
-}
-
-static double number_of(uint64_t key)
-{
-    uint64_t bits = key >> 63 ? key & ~((uint64_t)1 << 63) : ~key;
-    double x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static void sort_small_keys(uint64_t *v, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        uint64_t x = v[i];
-        size_t j = i;
-
-        for (; j > 0 && v[j - 1] > x; j--)
-            v[j] = v[j - 1];
-        v[j] = x;
-    }
-}
-
-/* The passes of ml_order, of keys alone. Returns where they ended up. */
-static uint64_t *sort_keys(uint64_t *v, uint64_t *other, size_t n)
-{
-    size_t(*count)[VALUES] = ml_calloc(DIGITS, sizeof *count);
-
-    for (size_t i = 0; i < n; i++)
-        for (int d = 0; d < DIGITS; d++)
-            count[d][v[i] >> (d * DIGIT) & (VALUES - 1)]++;
-    for (int d = 0; d < DIGITS; d++) {
-        int shift = d * DIGIT;
-        size_t at = 0;
-        uint64_t *t = v;
-
-        if (count[d][v[0] >> shift & (VALUES - 1)] == n)
-            continue;
-        for (size_t k = 0; k < VALUES; k++) {
-            size_t c = count[d][k];
-            count[d][k] = at;
-            at += c;
-        }
-        for (size_t i = 0; i < n; i++)
-            other[count[d][v[i] >> shift & (VALUES - 1)]++] = v[i];
-        v = other;
-        other = t;
-    }
-    free(count);
-    return v;
-}
-
-void ml_sort(double *x, size_t n)
-{
-    uint64_t *memory = ml_malloc((2 * n + 1) * sizeof *memory), *sorted = memory;
-
-    for (size_t i = 0; i < n; i++)
-        memory[i] = key_of(x[i]);
-    if (n <= SMALL)
-        sort_small_keys(memory, n);
-    else
-        sorted = sort_keys(memory, memory + n, n);
-    for (size_t i = 0; i < n; i++)
-        x[i] = number_of(sorted[i]);
-    free(memory);
+    ml_deal(&o.d, x, stride, n);
+    for (size_t b = 0; b < o.d.buckets; b++)
+        if (o.d.start[b + 1] - o.d.start[b] > o.most)
+            o.most = o.d.start[b + 1] - o.d.start[b];
+    o.v = ml_malloc(n * sizeof *o.v);
+    ml_parallel(o.d.hands, deal_rows, &o);
+    ml_parallel(o.d.buckets, order_bucket, &o);
+    for (size_t i = 0; i < ML_PARALLEL_MAX; i++)
+        free(o.room[i]);
+    free(o.v);
+    ml_deal_release(&o.d);
 }

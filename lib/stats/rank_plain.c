@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Area under the ROC curve and average precision of a binary sample without weights and groups: the sorted scores of
- * both classes tell the value and the sum of squared influences, row by row nothing is needed. */
+/* Area under the ROC curve and average precision of a binary sample without weights and groups: how many of each class
+ * share a score tells the value and the sum of squared influences, row by row nothing is needed. The area and its
+ * variance are sums of whole numbers, and exact until the last division. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "stats/measure_impl.h"
-#include "stats/order.h"
 #include "stats/sum.h"
+#include "stats/ties.h"
 
 bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metric)
 {
@@ -14,111 +17,173 @@ bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metri
            (metric->id == ML_METRIC_ROC_AUC || metric->id == ML_METRIC_AVERAGE_PRECISION);
 }
 
-/* Both classes' scores, walked in step from the lowest to the highest, a tie group at a time. */
-struct walk {
-    const double *pos, *neg;
-    size_t n_pos, n_neg;
-    size_t p, n;               /* passed: those below the group */
-    size_t pos_ties, neg_ties; /* in the group */
-};
-
-static struct walk walk_start(struct ml_measure *m)
+static const struct ml_ties *ties_of(struct ml_measure *m)
 {
-    const struct ml_sample *s = &m->s;
-    size_t pos = 0, at = 0, rest;
-
-    for (size_t i = 0; i < s->n; i++)
-        pos += s->label[i] == s->positive;
-    if (!m->sorted) {
-        m->sorted = ml_malloc((s->n + 1) * sizeof *m->sorted);
-        rest = pos;
-        for (size_t i = 0; i < s->n; i++)
-            m->sorted[s->label[i] == s->positive ? at++ : rest++] = s->score[i];
-        ml_sort(m->sorted, pos);
-        ml_sort(m->sorted + pos, s->n - pos);
-    }
-    return (struct walk){ .pos = m->sorted, .neg = m->sorted + pos, .n_pos = pos, .n_neg = s->n - pos };
+    if (!m->ties)
+        m->ties = ml_ties_new(m->s.score, m->s.label, m->s.positive, m->s.n);
+    return m->ties;
 }
 
-static bool walk_next(struct walk *w)
-{
-    double score;
+typedef unsigned __int128 whole;
 
-    w->p += w->pos_ties;
-    w->n += w->neg_ties;
-    w->pos_ties = w->neg_ties = 0;
-    if (w->p == w->n_pos && w->n == w->n_neg)
-        return false;
-    score = w->n == w->n_neg || (w->p < w->n_pos && w->pos[w->p] < w->neg[w->n]) ? w->pos[w->p] : w->neg[w->n];
-    while (w->p + w->pos_ties < w->n_pos && w->pos[w->p + w->pos_ties] == score)
-        w->pos_ties++;
-    while (w->n + w->neg_ties < w->n_neg && w->neg[w->n + w->neg_ties] == score)
-        w->neg_ties++;
+/* Sums over a part's groups. */
+struct area_part {
+    whole area;     /* of twice the negatives below each positive, a tie counted as half of one below */
+    whole pos, neg; /* of the squares of that, and of twice the positives above each negative likewise */
+};
+
+struct area {
+    const struct ml_ties *t;
+    struct area_part *parts;
+};
+
+static void add_area(void *ctx, size_t p, size_t thread)
+{
+    struct area *a = ctx;
+    const struct ml_ties_part *part = &a->t->parts[p];
+    struct area_part sum = { 0, 0, 0 };
+    uint64_t below = part->neg, above = a->t->pos - part->pos;
+
+    (void)thread;
+    for (size_t i = part->from; i < part->from + part->n; i++) {
+        uint64_t pos = a->t->v[i] >> 32, neg = a->t->v[i] & UINT32_MAX, x, y;
+
+        above -= pos;
+        x = 2 * below + neg;
+        y = 2 * above + pos;
+        sum.area += (whole)x * pos;
+        sum.pos += (whole)x * x * pos;
+        sum.neg += (whole)y * y * neg;
+        below += neg;
+    }
+    a->parts[p] = sum;
+}
+
+/* DeLong's two sums of squares, with V10 = x / 2 n_neg of each positive and the area A = sum x / (2 n_pos n_neg): sum
+ * (V10 - A)^2 = (n_pos sum x^2 - (sum x)^2) / (n_pos (2 n_neg)^2), and the other way round. Below n^4 / 4 < 2^126. */
+static bool plain_auc(struct ml_measure *m, bool delong, struct ml_value *v, double *squares)
+{
+    struct area a = { .t = ties_of(m) };
+    struct area_part sum = { 0, 0, 0 };
+    size_t pos = a.t->pos, neg = a.t->neg;
+    double n_pos = (double)pos, n_neg = (double)neg, total = n_pos + n_neg, by_pos, by_neg;
+
+    if (pos == 0 || neg == 0)
+        return ml_value_none(v, "the labels are of one class only");
+    a.parts = ml_malloc(a.t->n_parts * sizeof *a.parts);
+    ml_parallel(a.t->n_parts, add_area, &a);
+    for (size_t p = 0; p < a.t->n_parts; p++) {
+        sum.area += a.parts[p].area;
+        sum.pos += a.parts[p].pos;
+        sum.neg += a.parts[p].neg;
+    }
+    free(a.parts);
+    v->ok = true;
+    v->value = fmin((double)sum.area / 2 / n_pos / n_neg, 1);
+    v->n = neg < pos ? neg : pos;
+    by_pos = (double)(sum.pos * pos - sum.area * sum.area) / n_pos / (4 * n_neg * n_neg);
+    by_neg = (double)(sum.neg * neg - sum.area * sum.area) / n_neg / (4 * n_pos * n_pos);
+    *squares = by_pos * (total / n_pos) * (total / n_pos) * (delong && pos > 1 ? n_pos / (n_pos - 1) : 1) +
+               by_neg * (total / n_neg) * (total / n_neg) * (delong && neg > 1 ? n_neg / (n_neg - 1) : 1);
     return true;
 }
 
-/* Half the negatives of the group count as below it. */
-static double below(const struct walk *w)
+/* Sums over a part's groups, and then over all groups below it. */
+struct precision_part {
+    struct ml_sum hits; /* of the precision from each positive on */
+    struct ml_sum inverse, loss, squares;
+};
+
+struct precision {
+    const struct ml_ties *t;
+    double value;
+    struct precision_part *parts;
+};
+
+/* Share of positives among the rows that score at least as high as a group above `pos` and `neg`. */
+static double precision_from(const struct ml_ties *t, size_t pos, size_t neg, double *above)
 {
-    return (double)w->n + (double)w->neg_ties / 2;
+    *above = (double)(t->pos - pos + t->neg - neg);
+    return (double)(t->pos - pos) / *above;
 }
 
-static double auc_squares(struct ml_measure *m, double area, bool delong)
+static void add_precision(void *ctx, size_t p, size_t thread)
 {
-    struct walk w = walk_start(m);
-    double n_pos = (double)w.n_pos, n_neg = (double)w.n_neg, total = n_pos + n_neg;
-    struct ml_sum pos = { 0, 0 }, neg = { 0, 0 };
+    struct precision *a = ctx;
+    const struct ml_ties_part *part = &a->t->parts[p];
+    struct precision_part sum = { 0 };
+    size_t below_pos = part->pos, below_neg = part->neg;
 
-    while (walk_next(&w)) {
-        double v10 = below(&w) / n_neg - area, v01 = (n_pos - (double)w.p - (double)w.pos_ties / 2) / n_pos - area;
+    (void)thread;
+    for (size_t i = part->from; i < part->from + part->n; i++) {
+        size_t pos = a->t->v[i] >> 32;
+        double above, precision = precision_from(a->t, below_pos, below_neg, &above), share = (double)pos / above;
 
-        ml_sum_add(&pos, (double)w.pos_ties * (v10 * v10));
-        ml_sum_add(&neg, (double)w.neg_ties * (v01 * v01));
+        if (pos) {
+            ml_sum_add(&sum.hits, (double)pos * precision);
+            ml_sum_add(&sum.inverse, share);
+            ml_sum_add(&sum.loss, share * precision);
+        }
+        below_pos += pos;
+        below_neg += a->t->v[i] & UINT32_MAX;
     }
-    return ml_sum_value(&pos) * (total / n_pos) * (total / n_pos) * (delong && n_pos > 1 ? n_pos / (n_pos - 1) : 1) +
-           ml_sum_value(&neg) * (total / n_neg) * (total / n_neg) * (delong && n_neg > 1 ? n_neg / (n_neg - 1) : 1);
+    a->parts[p] = sum;
 }
 
-/* Share of positives among the rows that score at least as high as the group. */
-static double precision_from(const struct walk *w, double *above)
+/* As ap_psi of rank.c. */
+static void add_squares(void *ctx, size_t p, size_t thread)
 {
-    *above = (double)(w->n_pos - w->p + w->n_neg - w->n);
-    return (double)(w->n_pos - w->p) / *above;
-}
+    struct precision *a = ctx;
+    const struct ml_ties_part *part = &a->t->parts[p];
+    struct precision_part *sum = &a->parts[p];
+    double inverse = ml_sum_value(&sum->inverse), loss = ml_sum_value(&sum->loss);
+    size_t below_pos = part->pos, below_neg = part->neg;
 
-/* As ap_psi. */
-static double ap_squares(struct ml_measure *m, double value)
-{
-    struct walk w = walk_start(m);
-    double scale = (double)m->s.n / (double)w.n_pos, inverse = 0, loss = 0;
-    struct ml_sum sum = { 0, 0 };
+    (void)thread;
+    for (size_t i = part->from; i < part->from + part->n; i++) {
+        size_t pos = a->t->v[i] >> 32, neg = a->t->v[i] & UINT32_MAX;
+        double above, precision = precision_from(a->t, below_pos, below_neg, &above), psi;
 
-    while (walk_next(&w)) {
-        double above, precision = precision_from(&w, &above), psi;
-
-        inverse += (double)w.pos_ties / above;
-        loss += (double)w.pos_ties * precision / above;
-        psi = precision - value + inverse - loss;
-        ml_sum_add(&sum, (double)w.pos_ties * (psi * psi) + (double)w.neg_ties * (loss * loss));
+        inverse += (double)pos / above;
+        loss += (double)pos * precision / above;
+        psi = precision - a->value + inverse - loss;
+        ml_sum_add(&sum->squares, (double)pos * (psi * psi) + (double)neg * (loss * loss));
+        below_pos += pos;
+        below_neg += neg;
     }
-    return ml_sum_value(&sum) * scale * scale;
+}
+
+static bool plain_ap(struct ml_measure *m, struct ml_value *v, double *squares)
+{
+    struct precision a = { .t = ties_of(m) };
+    struct ml_sum hits = { 0, 0 }, inverse = { 0, 0 }, loss = { 0, 0 }, sum = { 0, 0 };
+    double scale = (double)m->s.n / (double)a.t->pos;
+
+    if (a.t->pos == 0)
+        return ml_value_none(v, "no row is labelled positive");
+    a.parts = ml_calloc(a.t->n_parts, sizeof *a.parts);
+    ml_parallel(a.t->n_parts, add_precision, &a);
+    for (size_t p = 0; p < a.t->n_parts; p++) {
+        struct precision_part *part = &a.parts[p], below = { .inverse = inverse, .loss = loss };
+
+        ml_sum_join(&hits, &part->hits);
+        ml_sum_join(&inverse, &part->inverse);
+        ml_sum_join(&loss, &part->loss);
+        *part = below;
+    }
+    v->ok = true;
+    v->value = a.value = fmin(ml_sum_value(&hits) / (double)a.t->pos, 1);
+    v->n = a.t->pos;
+    ml_parallel(a.t->n_parts, add_squares, &a);
+    for (size_t p = 0; p < a.t->n_parts; p++)
+        ml_sum_join(&sum, &a.parts[p].squares);
+    *squares = ml_sum_value(&sum) * scale * scale;
+    free(a.parts);
+    return true;
 }
 
 bool ml_rank_plain(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares)
 {
-    struct walk w = walk_start(m);
-    double n_pos = (double)w.n_pos, n_neg = (double)w.n_neg, above;
-    struct ml_sum sum = { 0, 0 };
-    bool auc = metric->id == ML_METRIC_ROC_AUC;
-
-    if (w.n_pos == 0 || (auc && w.n_neg == 0))
-        return ml_value_none(v, auc ? "the labels are of one class only" : "no row is labelled positive");
-    while (walk_next(&w))
-        ml_sum_add(&sum, (double)w.pos_ties * (auc ? below(&w) : precision_from(&w, &above)));
-    v->ok = true;
-    v->value = fmin(ml_sum_value(&sum) / n_pos / (auc ? n_neg : 1), 1);
-    v->n = auc && w.n_neg < w.n_pos ? w.n_neg : w.n_pos;
-    *squares = auc ? auc_squares(m, v->value, delong) : ap_squares(m, v->value);
-    return true;
+    return metric->id == ML_METRIC_ROC_AUC ? plain_auc(m, delong, v, squares) : plain_ap(m, v, squares);
 }

@@ -17,6 +17,13 @@ static inline void ml_sum_add(struct ml_sum *a, double x)
     a->s = t;
 }
 
+/* Adds what another sum has come to. */
+static inline void ml_sum_join(struct ml_sum *a, const struct ml_sum *b)
+{
+    ml_sum_add(a, b->s);
+    ml_sum_add(a, b->c);
+}
+
 static inline double ml_sum_value(const struct ml_sum *a)
 {
     return a->s + a->c;

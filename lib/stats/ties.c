@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Sorts scores with their class in the lowest bit, bucket by bucket, and counts what is equal. */
+#include "stats/ties.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "stats/order_impl.h"
+
+struct tying {
+    struct deal d;
+    const int32_t *label;
+    int32_t positive;
+    uint64_t *room[ML_PARALLEL_MAX]; /* each thread's, as large as the largest bucket */
+    size_t most;
+    struct ml_ties *t;
+};
+
+/* All keys of a bucket share the highest bit (it is among those that tell the bucket, or the same in all keys), so that
+ * it can go to make room for the class. */
+static void deal_keys(void *ctx, size_t hand, size_t thread)
+{
+    struct tying *y = ctx;
+    struct deal *d = &y->d;
+    size_t *at = d->at + hand * d->buckets;
+
+    (void)thread;
+    for (size_t i = deal_from(d, hand); i < deal_from(d, hand + 1); i++) {
+        uint64_t key = key_of(d->x[i]);
+        y->t->v[at[deal_bucket(d, key)]++] = key << 1 | (y->label[i] == y->positive);
+    }
+}
+
+static void sort_small(uint64_t *v, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        uint64_t x = v[i];
+        size_t j = i;
+
+        for (; j > 0 && v[j - 1] > x; j--)
+            v[j] = v[j - 1];
+        v[j] = x;
+    }
+}
+
+static void sort_keys(uint64_t *v, size_t n, uint64_t *room)
+{
+    uint32_t at[(1 << SORT_BITS) + 1];
+    uint64_t any = 0, all = UINT64_MAX;
+    size_t mask;
+    int bits, shift;
+
+    if (n <= SORT_SMALL) {
+        sort_small(v, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        any |= v[i];
+        all &= v[i];
+    }
+    if (any == all)
+        return;
+    shift = sort_digit(n, any ^ all, &bits);
+    mask = ((size_t)1 << bits) - 1;
+    memset(at, 0, (mask + 2) * sizeof *at);
+    for (size_t i = 0; i < n; i++)
+        at[(v[i] >> shift & mask) + 1]++;
+    for (size_t b = 0; b < mask; b++)
+        at[b + 1] += at[b];
+    for (size_t i = 0; i < n; i++)
+        room[at[v[i] >> shift & mask]++] = v[i];
+    memcpy(v, room, n * sizeof *v);
+    for (size_t b = 0, from = 0; b <= mask && shift > 0; from = at[b++]) /* at[b] has become the bucket's end */
+        if (at[b] - from > 1)
+            sort_keys(v + from, at[b] - from, room);
+}
+
+/* Sorts a bucket and writes its groups over its keys. */
+static void tie_bucket(void *ctx, size_t b, size_t thread)
+{
+    struct tying *y = ctx;
+    struct ml_ties_part *part = &y->t->parts[b];
+    size_t n = y->d.start[b + 1] - y->d.start[b], groups = 0;
+    uint64_t *v = y->t->v + y->d.start[b];
+
+    if (n > SORT_SMALL && !y->room[thread])
+        y->room[thread] = ml_malloc(y->most * sizeof *y->room[thread]);
+    sort_keys(v, n, y->room[thread]);
+    part->from = y->d.start[b];
+    part->pos = part->neg = 0;
+    for (size_t i = 0, end; i < n; i = end) {
+        size_t pos = 0;
+        for (end = i; end < n && v[end] >> 1 == v[i] >> 1; end++)
+            pos += v[end] & 1;
+        part->pos += pos;
+        part->neg += end - i - pos;
+        v[groups++] = (uint64_t)pos << 32 | (end - i - pos);
+    }
+    part->n = groups;
+}
+
+struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n)
+{
+    struct ml_ties *t = ml_calloc(1, sizeof *t);
+    struct tying y = { .label = label, .positive = positive, .t = t };
+
+    ml_deal(&y.d, score, 1, n);
+    for (size_t b = 0; b < y.d.buckets; b++)
+        if (y.d.start[b + 1] - y.d.start[b] > y.most)
+            y.most = y.d.start[b + 1] - y.d.start[b];
+    t->v = ml_malloc(n * sizeof *t->v);
+    t->n_parts = y.d.buckets;
+    t->parts = ml_calloc(t->n_parts, sizeof *t->parts);
+    ml_parallel(y.d.hands, deal_keys, &y);
+    ml_parallel(y.d.buckets, tie_bucket, &y);
+    for (size_t p = 0; p < t->n_parts; p++) { /* what is in a part becomes what is below it */
+        size_t pos = t->parts[p].pos, neg = t->parts[p].neg;
+        t->parts[p].pos = t->pos;
+        t->parts[p].neg = t->neg;
+        t->pos += pos;
+        t->neg += neg;
+    }
+    for (size_t i = 0; i < ML_PARALLEL_MAX; i++)
+        free(y.room[i]);
+    ml_deal_release(&y.d);
+    return t;
+}
+
+void ml_ties_free(struct ml_ties *t)
+{
+    if (!t)
+        return;
+    free(t->v);
+    free(t->parts);
+    free(t);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Scores of two classes in their order, of which nothing is kept but how many of each class share a score. */
+#ifndef ML_STATS_TIES_H
+#define ML_STATS_TIES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Groups of one score each, in ascending order, positives << 32 | negatives. They lie in parts, which are the same
+ * however many threads made them: v[from .. from + n - 1], with `pos` positives and `neg` negatives below them. */
+struct ml_ties_part {
+    size_t from, n, pos, neg;
+};
+
+struct ml_ties {
+    uint64_t *v;
+    struct ml_ties_part *parts;
+    size_t n_parts;
+    size_t pos, neg; /* in all */
+};
+
+/* n finite scores, n at most UINT32_MAX; a row is positive where label[row] is `positive`. 8 bytes a row, and up to as
+ * much again while it runs. */
+struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n);
+void ml_ties_free(struct ml_ties *t); /* NULL is fine */
+
+#endif
