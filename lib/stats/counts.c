@@ -7,16 +7,23 @@
 #include "stats/measure_impl.h"
 #include "stats/sum.h"
 
-struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by)
+static struct class_counts *no_counts(int32_t classes)
 {
     struct class_counts *c = ml_calloc(1, sizeof *c);
-    size_t k = (size_t)s->classes;
+    size_t k = (size_t)classes;
 
-    c->k = s->classes;
-    c->by = *by;
+    c->k = classes;
     c->truth = ml_calloc(3 * k + 1, sizeof(double));
     c->pred = c->truth + k;
     c->hit = c->pred + k;
+    return c;
+}
+
+struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by)
+{
+    struct class_counts *c = no_counts(s->classes);
+
+    c->by = *by;
     for (size_t i = 0; i < s->n; i++) {
         double w = weight_of(by, i);
         int32_t y = s->label[i], p = s->pred[i];
@@ -26,8 +33,23 @@ struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weigh
         if (y == p)
             c->hit[y] += w;
     }
-    for (size_t j = 0; j < k; j++)
+    for (int32_t j = 0; j < c->k; j++)
         c->total += c->truth[j];
+    return c;
+}
+
+struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells)
+{
+    struct class_counts *c = no_counts(k);
+
+    for (int32_t y = 0; y < k; y++) {
+        for (int32_t p = 0; p < k; p++) {
+            c->truth[y] += (double)cells[(size_t)y * (size_t)k + (size_t)p];
+            c->pred[p] += (double)cells[(size_t)y * (size_t)k + (size_t)p];
+        }
+        c->hit[y] = (double)cells[(size_t)y * (size_t)k + (size_t)y];
+        c->total += c->truth[y];
+    }
     return c;
 }
 

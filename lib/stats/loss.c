@@ -2,44 +2,76 @@
 /* Metrics of classes that are the mean of a loss a row. */
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 
+#include "base/mem.h"
+#include "base/parallel.h"
 #include "stats/measure_impl.h"
 #include "stats/sum.h"
 
 #define PROBA_SLACK 0.01 /* how far a row of probabilities may be from 1 */
 
-/* Are the scores probabilities? Looked at once. */
+/* What a block of rows came to. */
+struct block {
+    struct ml_sum sum, total; /* of weighted losses, and of the weights */
+    size_t clipped;
+    const char *reason; /* why the scores are no probabilities; NULL when they may be */
+};
+
+struct losing {
+    struct ml_measure *m;
+    const struct ml_metric *metric;
+    const struct weighting *by;
+    double *rows; /* each row's loss; may be NULL */
+    double mean;
+    struct block *blocks;
+};
+
+/* Why a row of scores is no row of probabilities, or NULL. */
+static inline const char *row_reason(const double *row, size_t width)
+{
+    double sum = 0;
+
+    for (size_t j = 0; j < width; j++) {
+        if (row[j] < 0 || row[j] > 1)
+            return "scores outside [0, 1] are no probabilities";
+        sum += row[j];
+    }
+    return width > 1 && fabs(sum - 1) > PROBA_SLACK ? "the scores of a row are off 1 by more than .01" : NULL;
+}
+
+static void look_at_block(void *ctx, size_t b, size_t thread)
+{
+    struct losing *l = ctx;
+    const struct ml_sample *s = &l->m->s;
+    size_t width = s->task == ML_TASK_MULTICLASS ? (size_t)s->classes : 1;
+    const char *reason = NULL;
+
+    (void)thread;
+    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(s->n, b) && !reason; i++)
+        reason = row_reason(s->score + i * width, width);
+    l->blocks[b].reason = reason;
+}
+
+/* Are the scores probabilities? Looked at once; the first row that is none says why not. */
 static bool is_proba(struct ml_measure *m)
 {
-    const struct ml_sample *s = &m->s;
-    size_t width = s->task == ML_TASK_MULTICLASS ? (size_t)s->classes : 1;
+    size_t blocks = ml_parallel_blocks(m->s.n);
+    struct losing l = { .m = m };
 
     if (m->proba >= 0)
         return m->proba;
-    m->proba = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        double sum = 0;
-
-        for (size_t j = 0; j < width; j++) {
-            double p = s->score[i * width + j];
-
-            if (p < 0 || p > 1) {
-                m->proba_reason = "scores outside [0, 1] are no probabilities";
-                return false;
-            }
-            sum += p;
-        }
-        if (width > 1 && fabs(sum - 1) > PROBA_SLACK) {
-            m->proba_reason = "the scores of a row are off 1 by more than .01";
-            return false;
-        }
-    }
-    m->proba = 1;
-    return true;
+    l.blocks = ml_calloc(blocks, sizeof *l.blocks);
+    ml_parallel(blocks, look_at_block, &l);
+    for (size_t b = 0; b < blocks && !m->proba_reason; b++)
+        m->proba_reason = l.blocks[b].reason;
+    free(l.blocks);
+    m->proba = !m->proba_reason;
+    return m->proba;
 }
 
 /* scikit-learn 1.2: clip to [2^-52, 1 - 2^-52], then divide by the row's sum. */
-static double log_loss_of(const struct ml_sample *s, size_t i, size_t *clipped)
+static inline double log_loss_of(const struct ml_sample *s, size_t i, size_t *clipped)
 {
     double p, sum = 1;
 
@@ -72,7 +104,7 @@ static bool top_k_hit(const struct ml_sample *s, size_t i, int k)
 }
 
 /* A row's loss of the metrics over classes. */
-static double class_loss(const struct ml_sample *s, const struct ml_metric *metric, size_t i, size_t *clipped)
+static inline double class_loss(const struct ml_sample *s, const struct ml_metric *metric, size_t i, size_t *clipped)
 {
     double d;
 
@@ -84,41 +116,81 @@ static double class_loss(const struct ml_sample *s, const struct ml_metric *metr
     return d * d;
 }
 
+static void add_block(void *ctx, size_t b, size_t thread)
+{
+    struct losing *l = ctx;
+    const struct ml_sample *s = &l->m->s;
+    size_t from = b * ML_PARALLEL_ROWS, end = ml_parallel_end(s->n, b);
+    struct block sums = { .total = { l->by->w ? 0 : (double)(end - from), 0 } };
+
+    (void)thread;
+    for (size_t i = from; i < end; i++) {
+        double loss = class_loss(s, l->metric, i, &sums.clipped);
+
+        ml_sum_add(&sums.sum, weight_of(l->by, i) * loss);
+        if (l->by->w)
+            ml_sum_add(&sums.total, l->by->w[i]);
+        if (l->rows)
+            l->rows[i] = loss;
+    }
+    l->blocks[b] = sums;
+}
+
+static void centre_block(void *ctx, size_t b, size_t thread)
+{
+    struct losing *l = ctx;
+
+    (void)thread;
+    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(l->m->s.n, b); i++)
+        l->rows[i] -= l->mean;
+}
+
+/* All rows' losses, added up. */
+static struct block add_losses(struct losing *l)
+{
+    size_t blocks = ml_parallel_blocks(l->m->s.n);
+    struct block all = { 0 };
+
+    l->blocks = ml_calloc(blocks, sizeof *l->blocks);
+    ml_parallel(blocks, add_block, l);
+    for (size_t b = 0; b < blocks; b++) {
+        ml_sum_join(&all.sum, &l->blocks[b].sum);
+        ml_sum_join(&all.total, &l->blocks[b].total);
+        all.clipped += l->blocks[b].clipped;
+    }
+    free(l->blocks);
+    return all;
+}
+
 bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out)
 {
-    size_t clipped = 0;
+    struct weighting plain = { NULL, NULL };
+    struct losing l = { .m = m, .metric = metric, .by = &plain, .rows = out };
 
     if (metric->need == ML_NEED_PROBA && !is_proba(m))
         return false;
-    for (size_t i = 0; i < m->s.n; i++)
-        out[i] = class_loss(&m->s, metric, i, &clipped);
+    add_losses(&l);
     return true;
 }
 
 bool ml_class_loss_value(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi)
 {
-    struct ml_sum sum = { 0, 0 }, total = { 0, 0 };
+    struct losing l = { .m = m, .metric = metric, .by = by, .rows = psi };
+    struct block all;
 
     if (metric->need == ML_NEED_PROBA && !is_proba(m))
         return ml_value_none(v, m->proba_reason);
     if (metric->id == ML_METRIC_TOP_K && (int)metric->x >= m->s.classes)
         return ml_value_none(v, "k isn't smaller than the number of classes");
-    v->clipped = 0;
-    for (size_t i = 0; i < m->s.n; i++) {
-        double w = weight_of(by, i), loss = class_loss(&m->s, metric, i, &v->clipped);
-
-        ml_sum_add(&sum, w * loss);
-        ml_sum_add(&total, w);
-        if (psi)
-            psi[i] = loss;
-    }
-    if (!(ml_sum_value(&total) > 0))
+    all = add_losses(&l);
+    v->clipped = all.clipped;
+    if (!(ml_sum_value(&all.total) > 0))
         return ml_value_none(v, "no rows");
     v->ok = true;
     v->n = m->s.n;
-    v->value = ml_sum_value(&sum) / ml_sum_value(&total);
-    for (size_t i = 0; psi && i < m->s.n; i++)
-        psi[i] -= v->value;
+    v->value = l.mean = ml_sum_value(&all.sum) / ml_sum_value(&all.total);
+    if (psi)
+        ml_parallel(ml_parallel_blocks(m->s.n), centre_block, &l);
     return true;
 }

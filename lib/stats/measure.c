@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "stats/measure_impl.h"
 #include "stats/order.h"
 #include "stats/sum.h"
@@ -199,13 +200,30 @@ static bool applies(const struct ml_measure *m, const struct ml_metric *metric, 
     return true;
 }
 
+/* The confusion matrix of a sample of few classes is kept. */
+static bool has_cells(const struct ml_measure *m)
+{
+    return (size_t)m->s.classes < CELLS_MAX / ((size_t)m->s.classes + 1);
+}
+
+static const uint64_t *cells_of(struct ml_measure *m)
+{
+    size_t k = (size_t)m->s.classes;
+
+    if (!m->cells) {
+        m->cells = ml_malloc((k * k + 1) * sizeof *m->cells);
+        ml_sample_confusion(&m->s, m->cells);
+    }
+    return m->cells;
+}
+
 /* The sample's own counts are made once; a replicate's are its own. */
 static const struct class_counts *own_counts(struct ml_measure *m)
 {
     struct weighting plain = { NULL, NULL }, by = { m->s.weight, NULL };
 
     if (!m->rows) {
-        m->rows = ml_counts_new(&m->s, &plain);
+        m->rows = has_cells(m) ? ml_counts_of_cells(m->s.classes, cells_of(m)) : ml_counts_new(&m->s, &plain);
         m->sums = m->s.weight ? ml_counts_new(&m->s, &by) : m->rows;
     }
     return m->sums;
@@ -286,17 +304,14 @@ bool ml_measure_psi_unit(
 static double cell_squares(struct ml_measure *m, const struct cell_psi *cell)
 {
     size_t k = (size_t)m->s.classes;
+    const uint64_t *cells = cells_of(m);
     struct ml_sum sum = { 0, 0 };
 
-    if (!m->cells) {
-        m->cells = ml_malloc((k * k + 1) * sizeof *m->cells);
-        ml_sample_confusion(&m->s, m->cells);
-    }
     for (size_t y = 0; y < k; y++)
         for (size_t p = 0; p < k; p++) {
             double psi = cell_at(cell, (int32_t)y, (int32_t)p);
 
-            ml_sum_add(&sum, (double)m->cells[y * k + p] * (psi * psi));
+            ml_sum_add(&sum, (double)cells[y * k + p] * (psi * psi));
         }
     return ml_sum_value(&sum);
 }
@@ -304,12 +319,11 @@ static double cell_squares(struct ml_measure *m, const struct cell_psi *cell)
 bool ml_measure_psi_squares(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares, int *unit, struct ml_value *v)
 {
-    size_t k = (size_t)m->s.classes;
     bool counts = metric->family == ML_FAMILY_COUNTS, ranks = ml_rank_plain_has(m, metric);
     struct cell_psi cell;
 
     *unit = 0;
-    if (ml_measure_plain(m) && ((counts && k < CELLS_MAX / (k + 1)) || ranks)) {
+    if (ml_measure_plain(m) && ((counts && has_cells(m)) || ranks)) {
         if (!applies(m, metric, v))
             return false;
         if (ranks)
@@ -346,18 +360,39 @@ bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double
     return true;
 }
 
+struct squaring {
+    const struct ml_measure *m;
+    const double *psi;
+    struct ml_sum *blocks;
+};
+
+static void square_block(void *ctx, size_t b, size_t thread)
+{
+    struct squaring *q = ctx;
+    struct ml_sum sum = { 0, 0 };
+
+    (void)thread;
+    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(q->m->s.n, b); i++) {
+        double x = (q->m->s.weight ? q->m->s.weight[i] : 1) * q->psi[i];
+
+        ml_sum_add(&sum, x * x);
+    }
+    q->blocks[b] = sum;
+}
+
 double ml_measure_squares(const struct ml_measure *m, const double *psi)
 {
-    size_t n = m->s.n;
+    size_t n = m->s.n, blocks = ml_parallel_blocks(n);
     double *groups;
     struct ml_sum sum = { 0, 0 };
 
     if (!m->s.group) {
-        for (size_t i = 0; i < n; i++) {
-            double x = (m->s.weight ? m->s.weight[i] : 1) * psi[i];
+        struct squaring q = { m, psi, ml_calloc(blocks, sizeof *q.blocks) };
 
-            ml_sum_add(&sum, x * x);
-        }
+        ml_parallel(blocks, square_block, &q);
+        for (size_t b = 0; b < blocks; b++)
+            ml_sum_join(&sum, &q.blocks[b]);
+        free(q.blocks);
     } else {
         groups = ml_calloc(m->s.groups, sizeof *groups);
         for (size_t i = 0; i < n; i++)

@@ -77,6 +77,7 @@ static inline double cell_at(const struct cell_psi *cell, int32_t y, int32_t p)
 }
 
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by);
+struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells); /* of rows, from their confusion matrix */
 void ml_counts_free(struct class_counts *c);
 /* Value from counts; cell NULL or zeroed arrays of k. */
 bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,

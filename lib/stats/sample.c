@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "stats/sample.h"
 
 static const int32_t *take_int(const int32_t *from, const uint32_t *rows, size_t n, char **at)
@@ -77,11 +78,45 @@ void ml_sample_release(struct ml_sample_copy *c)
     c->memory = NULL;
 }
 
+#define CELLS_EACH ((size_t)4096) /* cells that each thread has for itself */
+#define RUNS       4              /* that rows in turn are counted in, for the same cell waits for itself */
+
+struct counting {
+    const struct ml_sample *s;
+    uint64_t *cells[ML_PARALLEL_MAX];
+};
+
+static void count_block(void *ctx, size_t b, size_t thread)
+{
+    struct counting *c = ctx;
+    size_t k = (size_t)c->s->classes, i = b * ML_PARALLEL_ROWS, end = ml_parallel_end(c->s->n, b);
+    const int32_t *y = c->s->label, *p = c->s->pred;
+    uint64_t *cells = c->cells[thread];
+
+    if (!cells)
+        cells = c->cells[thread] = ml_calloc(RUNS * k * k + 1, sizeof *cells);
+    for (; i + RUNS <= end; i += RUNS)
+        for (size_t r = 0; r < RUNS; r++)
+            cells[r * k * k + (size_t)y[i + r] * k + (size_t)p[i + r]]++;
+    for (; i < end; i++)
+        cells[(size_t)y[i] * k + (size_t)p[i]]++;
+}
+
 void ml_sample_confusion(const struct ml_sample *s, uint64_t *out)
 {
     size_t k = (size_t)s->classes;
+    struct counting c = { .s = s };
 
     memset(out, 0, k * k * sizeof *out);
-    for (size_t i = 0; i < s->n; i++)
-        out[(size_t)s->label[i] * k + (size_t)s->pred[i]]++;
+    if (k > CELLS_EACH / (k + 1)) {
+        for (size_t i = 0; i < s->n; i++)
+            out[(size_t)s->label[i] * k + (size_t)s->pred[i]]++;
+        return;
+    }
+    ml_parallel(ml_parallel_blocks(s->n), count_block, &c);
+    for (size_t t = 0; t < ML_PARALLEL_MAX; t++) {
+        for (size_t i = 0; c.cells[t] && i < RUNS * k * k; i++)
+            out[i % (k * k)] += c.cells[t][i];
+        free(c.cells[t]);
+    }
 }
