@@ -49,19 +49,23 @@ static bool inward6(const struct in6_addr *a)
  * "0x7f.1" is one, too. A name that leads to such an address is caught by TLS. */
 static bool inward(const char *host)
 {
+    size_t n = strcspn(host, "%");
     struct in_addr a4;
     struct in6_addr a6;
+    char *plain;
+    bool is;
 
-    if (ml_host_loopback(host))
-        return true;
-    if (strchr(host, ':')) {
-        char *plain = ml_strndup(host, strcspn(host, "%"));
-        bool is = inet_pton(AF_INET6, plain, &a6) != 1 || inward6(&a6);
-
-        free(plain);
-        return is;
-    }
-    return inet_aton(host, &a4) && inward4(ntohl(a4.s_addr));
+    while (n > 0 && host[n - 1] == '.') /* a full name's end */
+        n--;
+    plain = ml_strndup(host, n);
+    if (ml_host_loopback(plain))
+        is = true;
+    else if (strchr(plain, ':'))
+        is = inet_pton(AF_INET6, plain, &a6) != 1 || inward6(&a6);
+    else
+        is = inet_aton(plain, &a4) && inward4(ntohl(a4.s_addr));
+    free(plain);
+    return is;
 }
 
 static bool allowed(const char *root, const char *url, struct ml_err *err)
