@@ -187,6 +187,7 @@ static int fetch_attached(const struct cfg *cfg, struct subject *s, enum ml_atta
     int rc = -1;
 
     if (cfg->common.out) {
+        ml_outfile_sweep(cfg->common.out);
         if (ml_outfile_open(&sp.file, cfg->common.out, 0644, err) < 0)
             goto out;
     } else if (!(sp.beside = tmpfile())) {

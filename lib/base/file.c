@@ -2,15 +2,22 @@
 /* The only module that writes files. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define SUFFIX ".tmp"
+#define RANDOM 6
+#define STALE  86400 /* seconds after which a temporary file has no writer any more, where locks can't tell */
 
 int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err)
 {
@@ -58,15 +65,25 @@ int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err
     return 0;
 }
 
-/* As mkostemps("...XXXXXX.tmp", 4), but with the mode that the caller and his umask want. */
+/* Locks what was just made, so that no sweep takes it: 0, 1 when one took it before that, -1. Where there are no locks
+ * nobody sweeps what is young. */
+static int hold(int fd)
+{
+    struct stat st;
+
+    (void)!flock(fd, LOCK_EX);
+    return fstat(fd, &st) < 0 ? -1 : st.st_nlink == 0;
+}
+
+/* As mkostemps("...XXXXXX.tmp", 4), but locked, and with the mode that the caller and his umask want. */
 static int open_new(char *name, mode_t mode)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    char *x = name + strlen(name) - 10;
+    char *x = name + strlen(name) - strlen(SUFFIX) - RANDOM;
     int fd = -1;
 
     for (int tries = 0; fd < 0 && tries < 100; tries++) {
-        unsigned char random[6];
+        unsigned char random[RANDOM];
 
         if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
             return -1;
@@ -75,9 +92,57 @@ static int open_new(char *name, mode_t mode)
         fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (fd < 0 && errno != EEXIST)
             return -1;
+        if (fd >= 0 && hold(fd) != 0) {
+            close(fd);
+            fd = -1;
+        }
     }
     return fd;
 }
+
+/* ---- what killed ones left ---- */
+
+static bool is_leftover(const char *name, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return name[0] == '.' && !strncmp(name + 1, prefix, n) && name[n + 1] == '.' &&
+           strlen(name) == n + 2 + RANDOM + strlen(SUFFIX) && !strcmp(name + n + 2 + RANDOM, SUFFIX);
+}
+
+/* Whether its writer is gone: then it is locked for us. */
+static bool is_orphan(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+        return false;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && st.st_mtime < time(NULL) - STALE);
+}
+
+void ml_outfile_sweep(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *dir = slash ? ml_strndup(path, (size_t)(slash - path) + (slash == path)) : ml_strdup(".");
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        int fd = is_leftover(e->d_name, name)
+                     ? openat(dirfd(d), e->d_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+                     : -1;
+
+        if (fd >= 0 && is_orphan(fd))
+            unlinkat(dirfd(d), e->d_name, 0);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (d)
+        closedir(d);
+    free(dir);
+}
+
+/* ---- writing ---- */
 
 static void undo(void *ctx)
 {
@@ -109,15 +174,15 @@ int ml_outfile_open(struct ml_outfile *f, const char *path, mode_t mode, struct 
         ml_outfile_abort(f);
         return -1;
     }
-    f->tmp = ml_format("%.*s.%s.XXXXXX.tmp", dirlen, path, path + dirlen);
+    f->tmp = ml_format("%.*s.%s.XXXXXX" SUFFIX, dirlen, path, path + dirlen);
+    f->undo = ml_undo_note(undo, f->tmp);
+    ml_undo_hold();
     f->fd = open_new(f->tmp, mode);
-    if (f->fd >= 0) {
-        f->undo = ml_undo_note(undo, f->tmp);
+    ml_undo_release();
+    if (f->fd >= 0)
         return 0;
-    }
     ml_err_errno(err, ML_LOCAL, "cannot write '%s'", path);
-    free(f->tmp);
-    f->tmp = NULL;
+    forget_tmp(f);
     ml_outfile_abort(f);
     return -1;
 }
@@ -145,12 +210,16 @@ static int sync_parent(const char *path, struct ml_err *err)
 
 int ml_outfile_commit_as(struct ml_outfile *f, const char *path, struct ml_err *err)
 {
-    int fd = f->fd;
+    int fd = f->fd, lock, rc;
 
     if (f->tmp && !f->hint && fsync(fd) < 0)
         goto fail;
+    lock = f->tmp ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1; /* the lock is ours until it has its name */
     f->fd = -1;
-    if (close(fd) < 0 || (f->tmp && rename(f->tmp, path) < 0))
+    rc = close(fd) < 0 || (f->tmp && rename(f->tmp, path) < 0) ? -1 : 0;
+    if (lock >= 0)
+        close(lock);
+    if (rc < 0)
         goto fail;
     if (!f->tmp) {
         ml_outfile_abort(f);
@@ -187,6 +256,7 @@ int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct
     struct ml_outfile f;
     int rc = -1;
 
+    ml_outfile_sweep(path);
     if (ml_outfile_open(&f, path, mode, err) < 0)
         return -1;
     if (ml_outfile_write(&f, p, n, err) == 0)

@@ -17,7 +17,7 @@ int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err);
 
 /* A file being written. Until ml_outfile_commit nothing is visible under its name; ml_outfile_abort (always safe, also
  * after commit) removes what was written, as does the end by a signal (undo.h). The mode is subject to the umask. A
- * process killed by SIGKILL leaves at most a ".<name>.XXXXXX.tmp" beside it. */
+ * process killed by SIGKILL leaves at most a ".<name>.XXXXXX.tmp" beside it, which ml_outfile_sweep removes. */
 struct ml_outfile {
     int fd;
     bool hint; /* set before commit: not worth waiting for the disk; after a power cut the file may be empty */
@@ -37,7 +37,11 @@ int ml_outfile_commit_as(
     struct ml_outfile *f, const char *path, struct ml_err *err); /* name known only now; same file system */
 void ml_outfile_abort(struct ml_outfile *f);
 
-/* All of the above in one: the bytes become the file, atomically. */
+/* Removes what killed writers of `path` left beside it. One that lives is told by the lock (flock) on its file; where
+ * there are no locks, by its having written within a day. */
+void ml_outfile_sweep(const char *path);
+
+/* All of the above in one, after a sweep: the bytes become the file, atomically. */
 int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct ml_err *err);
 
 /* Writes all n bytes to a descriptor; `name` is for the message. */

@@ -164,8 +164,10 @@ int ml_newdir_open(struct ml_newdir *d, const char *path, struct ml_err *err)
     d->tmp = ml_format("%.*s%sXXXXXX" SUFFIX, (int)dir, d->path, prefix);
     d->root = ml_format("%s/root", d->tmp);
     rc = check_target(d->path, err) < 0 || (*parent && ml_mkdirs(parent, err) < 0) ? -1 : 1;
-    if (rc == 1)
+    if (rc == 1) {
         sweep(parent, prefix);
+        d->undo = ml_undo_note(undo, d);
+    }
     ml_undo_hold();
     while (rc == 1) {
         rc = make_once(d, err);
@@ -173,8 +175,6 @@ int ml_newdir_open(struct ml_newdir *d, const char *path, struct ml_err *err)
             memcpy(d->root, d->tmp, strlen(d->tmp));
     }
     ml_undo_release();
-    if (rc == 0)
-        d->undo = ml_undo_note(undo, d);
     free(parent);
     free(prefix);
     if (rc < 0)

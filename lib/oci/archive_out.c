@@ -83,6 +83,7 @@ int ml_archive_out_open(const char *path, struct ml_archive_out **out, struct ml
     struct ml_archive_out *a = ml_calloc(1, sizeof *a);
 
     a->file = (struct ml_outfile)ML_OUTFILE_INIT;
+    ml_outfile_sweep(path);
     if (ml_outfile_open(&a->file, path, 0644, err) < 0) {
         free(a);
         return -1;
