@@ -2,24 +2,23 @@
 /* The OCI image layout as a repository. */
 #include "oci/layout.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/lock.h"
 #include "data/json.h"
+#include "oci/layout_new.h"
 
 #define INDEX_MAX ((size_t)64 << 20)
-#define STALE     86400 /* seconds after which a temporary file has no writer any more */
 #define REF_NAME  "org.opencontainers.image.ref.name"
-#define VERSION   "{\"imageLayoutVersion\":\"1.0.0\"}"
-#define EMPTY     "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_INDEX "\",\"manifests\":[]}"
+
+struct layout {
+    struct ml_repo repo;
+    struct ml_layout_new place; /* of one that is written to */
+};
 
 /* ---- index.json ---- */
 
@@ -31,7 +30,7 @@ static int index_read(const char *dir, struct ml_buf *out, struct ml_err *err)
 
     ml_buf_init(out, INDEX_MAX);
     if (access(path, F_OK) < 0 && errno == ENOENT)
-        ml_buf_adds(out, EMPTY);
+        ml_buf_adds(out, ML_LAYOUT_EMPTY);
     else if (ml_file_read(path, out, err) < 0 || ml_json_check(out->data, out->len, path, err) < 0)
         rc = -1;
     free(path);
@@ -291,72 +290,13 @@ static int check_version(const char *dir, struct ml_err *err)
     return rc;
 }
 
-/* A directory that holds something else must not become a layout by mistake. What a killed mlci may have left is ours.
- */
-static int check_foreign(const char *dir, struct ml_err *err)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    int rc = 0;
-
-    if (!d)
-        return ml_err_errno(err, ML_LOCAL, "cannot open '%s'", dir);
-    while (rc == 0 && (e = readdir(d)))
-        if (e->d_name[0] != '.' && strcmp(e->d_name, "blobs") != 0 && strcmp(e->d_name, "index.json") != 0)
-            rc = ml_err_set(err, ML_LOCAL, "'%s' is neither an image layout nor empty, name another directory", dir);
-    closedir(d);
-    return rc;
-}
-
-/* Removes temporary files that a killed writer left long ago. */
-static void sweep(const char *dir)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    struct stat st;
-
-    while (d && (e = readdir(d))) {
-        size_t n = strlen(e->d_name);
-
-        if (e->d_name[0] == '.' && n > 4 && !strcmp(e->d_name + n - 4, ".tmp") &&
-            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < time(NULL) - STALE)
-            unlinkat(dirfd(d), e->d_name, 0);
-    }
-    if (d)
-        closedir(d);
-}
-
-static int create(const char *dir, struct ml_err *err)
-{
-    char *blobs = ml_format("%s/blobs/sha256", dir), *version = ml_format("%s/oci-layout", dir),
-         *index = ml_format("%s/index.json", dir);
-    struct ml_lock lock = ML_LOCK_INIT;
-    int rc = -1;
-
-    if (ml_mkdirs(dir, err) < 0 || ml_lock_dir(&lock, dir, err) < 0)
-        goto out;
-    if (!ml_layout_is(dir) &&
-        (check_foreign(dir, err) < 0 || ml_file_write(version, VERSION, strlen(VERSION), 0644, err) < 0))
-        goto out;
-    if (access(index, F_OK) < 0 && ml_file_write(index, EMPTY, strlen(EMPTY), 0644, err) < 0)
-        goto out;
-    if (ml_mkdirs(blobs, err) < 0)
-        goto out;
-    sweep(blobs);
-    sweep(dir);
-    rc = 0;
-out:
-    ml_lock_release(&lock);
-    free(blobs);
-    free(version);
-    free(index);
-    return rc;
-}
-
 static void layout_close(struct ml_repo *r)
 {
+    struct layout *l = (struct layout *)r;
+
+    ml_layout_new_end(&l->place);
     ml_ref_release(&r->ref);
-    free(r);
+    free(l);
 }
 
 /* Who looks for referrers in a layout reads its index. */
@@ -384,17 +324,21 @@ static const struct ml_repo_ops layout_ops = {
 int ml_layout_open(const struct ml_ref *ref, bool write, struct ml_repo **out, struct ml_err *err)
 {
     const char *dir = ref->place;
-    struct ml_repo *r;
+    struct layout *l = ml_calloc(1, sizeof *l);
 
-    if (write && create(dir, err) < 0)
-        return -1;
-    if (!ml_layout_is(dir))
-        return ml_err_set(err, ML_LOCAL, "'%s' is not an OCI image layout", dir);
+    l->repo.ops = &layout_ops;
+    l->repo.ref = (struct ml_ref){ .layout = true, .place = ml_strdup(dir) };
+    if (write && ml_layout_new_begin(&l->place, dir, err) < 0)
+        goto fail;
+    if (!ml_layout_is(dir)) {
+        ml_err_set(err, ML_LOCAL, "'%s' is not an OCI image layout", dir);
+        goto fail;
+    }
     if (check_version(dir, err) < 0)
-        return -1;
-    r = ml_calloc(1, sizeof *r);
-    r->ops = &layout_ops;
-    r->ref = (struct ml_ref){ .layout = true, .place = ml_strdup(dir) };
-    *out = r;
+        goto fail;
+    *out = &l->repo;
     return 0;
+fail:
+    layout_close(&l->repo);
+    return -1;
 }

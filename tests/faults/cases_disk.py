@@ -23,7 +23,7 @@ def files(d):
 
 
 def sound(layout, killed=False):
-    """Blobs are what their names say, and all that the index names is there. Who was killed may have left a hidden file, which is swept away later."""
+    """Blobs are what their names say, and all that the index names is there. Who was killed may have left a hidden file, which the next one sweeps away."""
     for name, digest in files(os.path.join(layout, "blobs", "sha256")).items():
         assert name == digest or killed and re.fullmatch("[.]blob[.].*[.]tmp", name), f"blob {name} has the digest {digest}"
     with open(os.path.join(layout, "index.json"), encoding="utf-8") as f:
