@@ -2,7 +2,7 @@
 /* What goes away when the process is told to end: temporary files and directories that would stay otherwise. SIGINT,
  * SIGTERM and SIGHUP, where nobody else handles or ignores them, run what is noted here, newest first, in a thread of
  * their own, and then end the process as they always do. A kill -9 can't be heard: what it leaves is swept by whoever
- * comes next (newdir.h, oci/layout.h). Any thread may call these. */
+ * comes next (newdir.h, file.h). Any thread may call these. */
 #ifndef ML_BASE_UNDO_H
 #define ML_BASE_UNDO_H
 
