@@ -21,32 +21,24 @@ debris() {
 }
 
 @test "a signal ends it, and nothing is left" {
-    image 1G
-    py "$TOP" <<'PY'
-import glob, os, shutil, signal, subprocess, sys, time
-def stopped(sig):
-    p = subprocess.Popen(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
-    while not any(os.path.getsize(f) for f in glob.glob(".out.*.part/root/big")):
-        if p.poll() is not None:
-            break
-        time.sleep(.001)
-    p.send_signal(sig)
-    return p.wait()
+    image 4M
+    py <<'PY'
+import glob, os, signal
+from slow import Slow
+fetch = ["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"]
+def begun():
+    return any(os.path.getsize(f) for f in glob.glob(".out.*.part/root/big"))
 for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    for _ in range(20):
-        rc = stopped(sig)
-        if rc != 0: # else it was over before it could be stopped, on a machine that has other things to do
-            break
-        shutil.rmtree("out")
-    assert rc == -sig, rc
+    s = Slow(fetch, "write", 100)
+    s.until(begun)
+    s.send(sig)
+    assert s.end()[0] == -sig
     assert not glob.glob(".out*") and not os.path.exists("out"), os.listdir(".")
 # who ignores a signal isn't told
-p = subprocess.Popen(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL,
-    preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-while not glob.glob(".out.*.part/root/big"):
-    time.sleep(.001)
-p.send_signal(signal.SIGHUP)
-assert p.wait() == 0 and os.path.getsize("out/big") == 1 << 30
+s = Slow(fetch, "write", 100, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+s.until(begun)
+s.send(signal.SIGHUP)
+assert s.end()[0] == 0 and os.path.getsize("out/big") == 4 << 20
 PY
     [ -z "$(debris)" ]
 }
@@ -70,14 +62,14 @@ PY
 }
 
 @test "what a kill -9 leaves is swept by the next, but not what belongs to somebody" {
-    image 300M
+    image 4M
     py <<'PY'
-import glob, os, signal, subprocess, time
-p = subprocess.Popen(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
-while not glob.glob(".out.*.part/root/big"):
-    time.sleep(.001)
-p.kill()
-p.wait()
+import signal
+from slow import Slow, there
+s = Slow(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], "write", 100)
+s.until(there(".out.*.part/root/big"))
+s.send(signal.SIGKILL)
+assert s.end()[0] == -signal.SIGKILL
 PY
     [ -n "$(debris)" ] && [ ! -e out ]
     mkdir -m 700 .out.alive1.part .out.others.part .out.backup && mkdir .out.shared.part
@@ -166,12 +158,17 @@ PY
 
 @test "a signal ends it also as the first process of a container" {
     unshare -pf true 2>/dev/null || skip "needs a process namespace"
-    image 1G
-    py <<'PY'
-import glob, os, signal, subprocess, time
-p = subprocess.Popen(["unshare", "-pf", "ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
-while not glob.glob(".out.*.part/root/big"):
-    time.sleep(.001)
+    image 4M
+    # from outside, as strace would be the first process otherwise: it is held up until it is told to end
+    up=$(registry_start "$PWD" reg)
+    ml-publish push -q --image oci:img:1 "$up/m:1" </dev/null >/dev/null
+    proxy=$(proxy_start "$PWD" proxy "$up" '[{"name": "hold", "method": "GET", "path": "/blobs/", "hold": true}]')
+    py "$proxy" <<'PY'
+import glob, os, signal, subprocess, sys
+from slow import there, wait
+p = subprocess.Popen(["unshare", "-pf", "ml-fetch", "-q", "files", sys.argv[1] + "/m:1", "--path", "/m", "--to", "out"], stdout=subprocess.DEVNULL)
+wait(there(".out.*.part"))
+wait(lambda: "hold" in open("proxy.requests").read())
 with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
     os.kill(int(f.read().split()[0]), signal.SIGTERM)
 assert p.wait() == 128 + signal.SIGTERM, p.returncode

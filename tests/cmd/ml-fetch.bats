@@ -507,17 +507,24 @@ PY
 @test "killed, the directory is whole or not there" {
     mkdir m && head -c 30000000 /dev/urandom >m/big
     ml-package -q --base scratch --add m:/m --out oci:img:1 >card.json
-    killed=0
     for i in 1 2 3 4 5 6 7 8; do
         ml-fetch -q files oci:img:1 --path /m --to out$i >fetch.json 2>/dev/null &
         pid=$!
         sleep "0.0$((i * 3))"
-        kill -9 $pid 2>/dev/null && killed=$((killed + 1))
+        kill -9 $pid 2>/dev/null || true
         wait $pid 2>/dev/null || true
         [ ! -e out$i ] || cmp m/big out$i/big
         rm -rf out$i .out$i.*
     done
-    [ "$killed" -gt 1 ]
+    # and once surely in the middle of it
+    py <<'PY'
+import os, signal
+from slow import Slow, there
+s = Slow(["ml-fetch", "-q", "files", "oci:img:1", "--path", "/m", "--to", "out"], "write", 100)
+s.until(there(".out.*.part/root/big"))
+s.send(signal.SIGKILL)
+assert s.end()[0] == -signal.SIGKILL and not os.path.exists("out")
+PY
 }
 
 @test "a full disk leaves nothing" {

@@ -238,9 +238,9 @@ m, c = images.load("one", "1")
 a = m["annotations"]
 assert a["org.opencontainers.image.title"] == "sections" and a["org.opencontainers.image.licenses"] == "MIT", a
 PY
-    docker_start
-    own_docker load -q -i a.tar | grep -q shop/sections:1.4
-    own_docker run --rm --network none --ulimit nofile=1024:1024 shop/sections:1.4 -c 'while read l; do echo $l; done </app/model/model.json' >ran
+    docker_needed
+    dk load -q -i a.tar | grep -q shop/sections:1.4
+    dk run --rm --network none --ulimit nofile=1024:1024 shop/sections:1.4 -c 'while read l; do echo $l; done </app/model/model.json' >ran
     [ "$(cat ran)" = "$(cat m/model.json)" ]
 }
 
@@ -309,10 +309,10 @@ assert k["Healthcheck"] == {"Test": ["NONE"], "Interval": 1000000000}
 assert c["docker_version"] == "20.10.24" and c["container_config"] == {"Hostname": "x"}
 assert len(c["rootfs"]["diff_ids"]) == 2 == len([h for h in c["history"] if not h.get("empty_layer")]), c["history"]
 PY
-    docker_start
+    docker_needed
     skopeo copy -q oci:back:1 docker-archive:x.tar:shop/x:1
-    own_docker load -q -i x.tar
-    [ "$(own_docker run --rm --network none --ulimit nofile=1024:1024 shop/x:1 -c 'echo ran')" = ran ]
+    dk load -q -i x.tar
+    [ "$(dk run --rm --network none --ulimit nofile=1024:1024 shop/x:1 -c 'echo ran')" = ran ]
 }
 
 @test "a ModelPack artifact, by the specification" {
@@ -456,8 +456,7 @@ PY
     wait "$pid" || true
     [ "$code" -eq 4 ]
     grep -q "changed while it was being read" err
-    [ -z "$(ls -A img/blobs/sha256)" ]
-    [ "$(/usr/bin/python3 -c 'import json; print(json.load(open("img/index.json"))["manifests"])')" = "[]" ]
+    [ ! -e img ]
 }
 
 @test "what the base is attached to isn't what an image made from it is" {
