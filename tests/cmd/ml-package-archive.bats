@@ -83,9 +83,9 @@ packed() {
     base base
     model m
     skopeo copy -q oci:base:1 docker-archive:docker.tar:shop/base:v1
-    docker_start
-    own_docker load -q -i docker.tar
-    own_docker save -o saved.tar shop/base:v1
+    docker_needed
+    dk load -q -i docker.tar
+    dk save -o saved.tar shop/base:v1
     packed docker-archive:saved.tar
     packed docker-archive:saved.tar:v1
 }

@@ -5,9 +5,7 @@ load peers
 
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || return 1
-    STORE=$(store_make "$PWD")
-    DOCKER=$(docker_start "$PWD")
-    REG=$(registry_start "$PWD" registry)
+    peers_start
     weights model
     WEIGHTS=$(sha256sum <model/weights.bin | cut -d' ' -f1)
     mkdir -p root/bin root/etc root/opt/app
@@ -18,17 +16,14 @@ setup_file() {
     echo "print('hi')" >root/opt/app/app.py
     mkdir second && echo more >second/more
     printf 'FROM scratch\nCOPY root /\nCOPY second /opt/app/\nENV A=1\nCMD ["/bin/sh"]\n' >Containerfile
-    export STORE DOCKER REG WEIGHTS
-    [ -n "$DOCKER" ] && DOCKER_WHY='' || DOCKER_WHY=$(cat why)
+    export WEIGHTS
     BUILDAH_WHY=$(why_not bud bud --isolation chroot -q -f Containerfile -t built .)
     PODMAN_WHY=$BUILDAH_WHY
-    export DOCKER_WHY BUILDAH_WHY PODMAN_WHY
+    export BUILDAH_WHY PODMAN_WHY
 }
 
 teardown_file() {
-    docker_stop "$BATS_FILE_TMPDIR"
-    store_remove "$BATS_FILE_TMPDIR"
-    servers_stop "$BATS_FILE_TMPDIR"
+    peers_stop
 }
 
 setup() {

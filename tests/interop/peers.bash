@@ -5,6 +5,7 @@
 load ../cmd/helper
 load ../cmd/images
 load ../cmd/registry
+load ../cmd/engines
 
 # why_not COMMAND ...: nothing when it works, else the last line that it says
 why_not() {
@@ -12,50 +13,19 @@ why_not() {
     out=$("$@" 2>&1 </dev/null) || echo "$1 can't work here: $(tail -1 <<<"$out")"
 }
 
-# docker_start DIR: a dockerd of our own, without bridge or firewall rules; its socket's path, or nothing, the reason in DIR/why
-docker_start() {
-    local dir=$1 i
-    if ! command -v dockerd >/dev/null; then
-        echo "dockerd isn't installed" >"$dir/why"
-        return
-    fi
-    if [ "$(id -u)" != 0 ]; then
-        echo "dockerd needs root" >"$dir/why"
-        return
-    fi
-    DOCKER_DIR=$(mktemp -d /tmp/mlci-docker.XXXXXX) # a socket's path has less than 108 bytes
-    dockerd --host "unix://$DOCKER_DIR/s" --data-root "$DOCKER_DIR/data" --exec-root "$DOCKER_DIR/exec" --pidfile "$DOCKER_DIR/pid" --bridge none \
-        --iptables=false --ip6tables=false --storage-driver vfs >"$dir/dockerd.log" 2>&1 3>&- &
-    echo "$DOCKER_DIR" >"$dir/docker"
-    for ((i = 0; i < 300; i++)); do
-        if docker -H "unix://$DOCKER_DIR/s" version >/dev/null 2>&1; then
-            echo "$DOCKER_DIR/s"
-            return
-        fi
-        kill -0 $! 2>/dev/null || break
-        sleep 0.1
-    done
-    echo "dockerd can't start here: $(grep -o 'msg=.*' "$dir/dockerd.log" | tail -1)" >"$dir/why"
+# peers_start: a registry, a dockerd and a place for podman, for all tests of a file: REG, DOCKER (or DOCKER_WHY not), STORE
+peers_start() {
+    STORE=$(store_make "$PWD")
+    DOCKER=$(docker_start "$PWD")
+    REG=$(registry_start "$PWD" registry)
+    [ -n "$DOCKER" ] && DOCKER_WHY='' || DOCKER_WHY=$(cat why)
+    export STORE DOCKER DOCKER_WHY REG
 }
 
-docker_stop() {
-    local dir pid i
-    [ -f "$1/docker" ] || return 0
-    dir=$(cat "$1/docker")
-    if [ -f "$dir/pid" ]; then
-        pid=$(cat "$dir/pid")
-        kill "$pid" 2>/dev/null || true
-        for ((i = 0; i < 200; i++)); do
-            kill -0 "$pid" 2>/dev/null || break
-            sleep 0.1
-        done
-    fi
-    rm -rf "$dir" "$1/docker"
-}
-
-# docker that talks to ours
-dk() {
-    docker -H "unix://$DOCKER" "$@"
+peers_stop() {
+    docker_stop "$BATS_FILE_TMPDIR"
+    store_remove "$BATS_FILE_TMPDIR"
+    servers_stop "$BATS_FILE_TMPDIR"
 }
 
 # store_make DIR: a place for podman's and buildah's storage, which takes no path of more than 50 characters

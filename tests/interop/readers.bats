@@ -4,25 +4,20 @@ load peers
 
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || return 1
-    STORE=$(store_make "$PWD")
-    DOCKER=$(docker_start "$PWD")
-    REG=$(registry_start "$PWD" registry)
+    peers_start
     busybox_base base
     weights model
     WEIGHTS=$(sha256sum <model/weights.bin | cut -d' ' -f1)
     ml-package -q --base oci:base:1 --add model:/models --out oci:img:v1 -o card.json
     DIGEST=$(digest card.json)
     ml-publish -q push --image oci:img:v1 "$REG/ml/shop:v1" </dev/null >pushed.json
-    export STORE DOCKER REG WEIGHTS DIGEST
+    export WEIGHTS DIGEST
     PODMAN_WHY=$(why_not podman_probe oci:base:1)
-    [ -n "$DOCKER" ] && DOCKER_WHY='' || DOCKER_WHY=$(cat why)
-    export PODMAN_WHY DOCKER_WHY
+    export PODMAN_WHY
 }
 
 teardown_file() {
-    docker_stop "$BATS_FILE_TMPDIR"
-    store_remove "$BATS_FILE_TMPDIR"
-    servers_stop "$BATS_FILE_TMPDIR"
+    peers_stop
 }
 
 setup() {
