@@ -180,3 +180,70 @@ void ml_order(const double *x, size_t stride, size_t n, uint32_t *order)
     free(o.v);
     ml_deal_release(&o.d);
 }
+
+/* ---- numbers ---- */
+
+static void sort_few(uint64_t *v, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        uint64_t x = v[i];
+        size_t j = i;
+
+        for (; j > 0 && v[j - 1] > x; j--)
+            v[j] = v[j - 1];
+        v[j] = x;
+    }
+}
+
+void ml_sort_keys(uint64_t *v, size_t n, uint64_t *room)
+{
+    uint32_t at[(1 << SORT_BITS) + 1];
+    uint64_t any = 0, all = UINT64_MAX;
+    size_t mask;
+    int bits, shift;
+
+    if (n <= SORT_SMALL) {
+        sort_few(v, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        any |= v[i];
+        all &= v[i];
+    }
+    if (any == all)
+        return;
+    shift = sort_digit(n, any ^ all, &bits);
+    mask = ((size_t)1 << bits) - 1;
+    memset(at, 0, (mask + 2) * sizeof *at);
+    for (size_t i = 0; i < n; i++)
+        at[(v[i] >> shift & mask) + 1]++;
+    for (size_t b = 0; b < mask; b++)
+        at[b + 1] += at[b];
+    for (size_t i = 0; i < n; i++)
+        room[at[v[i] >> shift & mask]++] = v[i];
+    memcpy(v, room, n * sizeof *v);
+    for (size_t b = 0, from = 0; b <= mask && shift > 0; from = at[b++]) /* at[b] has become the bucket's end */
+        if (at[b] - from > 1)
+            ml_sort_keys(v + from, at[b] - from, room);
+}
+
+static double number_of(uint64_t key)
+{
+    uint64_t bits = key >> 63 ? key & ~((uint64_t)1 << 63) : ~key;
+    double x;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+void ml_sort(double *x, size_t n)
+{
+    uint64_t *keys = ml_malloc(2 * n * sizeof *keys);
+
+    for (size_t i = 0; i < n; i++)
+        keys[i] = key_of(x[i]);
+    ml_sort_keys(keys, n, keys + n);
+    for (size_t i = 0; i < n; i++)
+        x[i] = number_of(keys[i]);
+    free(keys);
+}

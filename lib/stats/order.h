@@ -10,4 +10,9 @@
  * at most UINT32_MAX. Needs 16 bytes a row while it runs, and up to as much again where most numbers are close. */
 void ml_order(const double *x, size_t stride, size_t n, uint32_t *order);
 
+/* Sorts x[0..n-1], finite numbers, n at most UINT32_MAX, ascending; -0 becomes 0. Needs 16 bytes a number while it
+ * runs.
+ */
+void ml_sort(double *x, size_t n);
+
 #endif

@@ -48,6 +48,9 @@ static inline size_t deal_from(const struct deal *d, size_t hand)
 void ml_deal(struct deal *d, const double *x, size_t stride, size_t n);
 void ml_deal_release(struct deal *d);
 
+/* Sorts n keys, n below 2^32; `room` for as many where they are more than SORT_SMALL. */
+void ml_sort_keys(uint64_t *v, size_t n, uint64_t *room);
+
 /* The digit that divides n keys, of which the bits `differ` do, into buckets of a few: its lowest bit; *bits. */
 static inline int sort_digit(size_t n, uint64_t differ, int *bits)
 {

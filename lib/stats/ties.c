@@ -33,50 +33,6 @@ static void deal_keys(void *ctx, size_t hand, size_t thread)
     }
 }
 
-static void sort_small(uint64_t *v, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        uint64_t x = v[i];
-        size_t j = i;
-
-        for (; j > 0 && v[j - 1] > x; j--)
-            v[j] = v[j - 1];
-        v[j] = x;
-    }
-}
-
-static void sort_keys(uint64_t *v, size_t n, uint64_t *room)
-{
-    uint32_t at[(1 << SORT_BITS) + 1];
-    uint64_t any = 0, all = UINT64_MAX;
-    size_t mask;
-    int bits, shift;
-
-    if (n <= SORT_SMALL) {
-        sort_small(v, n);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        any |= v[i];
-        all &= v[i];
-    }
-    if (any == all)
-        return;
-    shift = sort_digit(n, any ^ all, &bits);
-    mask = ((size_t)1 << bits) - 1;
-    memset(at, 0, (mask + 2) * sizeof *at);
-    for (size_t i = 0; i < n; i++)
-        at[(v[i] >> shift & mask) + 1]++;
-    for (size_t b = 0; b < mask; b++)
-        at[b + 1] += at[b];
-    for (size_t i = 0; i < n; i++)
-        room[at[v[i] >> shift & mask]++] = v[i];
-    memcpy(v, room, n * sizeof *v);
-    for (size_t b = 0, from = 0; b <= mask && shift > 0; from = at[b++]) /* at[b] has become the bucket's end */
-        if (at[b] - from > 1)
-            sort_keys(v + from, at[b] - from, room);
-}
-
 /* Sorts a bucket and writes its groups over its keys. */
 static void tie_bucket(void *ctx, size_t b, size_t thread)
 {
@@ -87,7 +43,7 @@ static void tie_bucket(void *ctx, size_t b, size_t thread)
 
     if (n > SORT_SMALL && !y->room[thread])
         y->room[thread] = ml_malloc(y->most * sizeof *y->room[thread]);
-    sort_keys(v, n, y->room[thread]);
+    ml_sort_keys(v, n, y->room[thread]);
     part->from = y->d.start[b];
     part->pos = part->neg = 0;
     for (size_t i = 0, end; i < n; i = end) {

@@ -96,6 +96,9 @@ static void orders(void **state)
                 if (order[i] != rows[i].i)
                     fail_msg("kind %d, %zu rows: place %zu", (int)kind, n, i);
             struct ml_ties *t = ml_ties_new(score, label, 1, n);
+            ml_sort(score, n);
+            for (size_t i = 0; i < n; i++)
+                assert_true(score[i] == rows[i].x && !(score[i] == 0 && signbit(score[i])));
             size_t below_pos = 0, below_neg = 0;
             for (size_t p = 0; p < t->n_parts; p++) {
                 assert_true(t->parts[p].pos == below_pos && t->parts[p].neg == below_neg);
