@@ -74,6 +74,15 @@ static void read_predictions(const uint8_t *data, size_t size, const struct ml_c
     ml_table_close(t);
 }
 
+static int differ;
+
+static void note_difference(void *ctx, size_t i)
+{
+    (void)ctx;
+    (void)i;
+    differ = 1;
+}
+
 /* Joined from the parts of small blocks it is what it is in one piece. */
 static void join_predictions(const uint8_t *data, size_t size, const struct ml_columns *c)
 {
@@ -91,6 +100,11 @@ static void join_predictions(const uint8_t *data, size_t size, const struct ml_c
     }
     if (rc[0] != rc[1] || strcmp(err[0].msg, err[1].msg) ||
         (rc[0] == 0 && (p[0].n != p[1].n || strcmp(p[0].data.s, p[1].data.s))))
+        abort();
+    for (size_t f = 0; rc[0] == 0 && f < p[0].n_features; f++)
+        for (uint32_t i = 0; i < p[0].n; i++)
+            ml_feature_compare(&p[0].features[f].f, &p[1].features[f].f, &i, &i, 1, note_difference, NULL);
+    if (differ)
         abort();
     for (size_t i = 0; rc[0] == 0 && i < p[0].n; i++) {
         char a[24], b[24];
