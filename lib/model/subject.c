@@ -138,8 +138,8 @@ static int32_t *map_column(const struct classes *k, const struct ml_column *c)
 struct settling {
     struct ml_subject *s;
     const struct ml_columns *c;
-    const struct ml_predictions *p[2];
-    size_t n; /* 1 or 2 */
+    const struct ml_predictions *const *p;
+    size_t n;
     struct classes labels, all;
     char *added; /* name of a class that no row has */
     struct ml_err *err;
@@ -161,7 +161,10 @@ static bool all_numbers(const struct settling *st)
 static int collect_classes(struct settling *st)
 {
     st->labels.text = st->all.text = !all_numbers(st);
-    st->labels.number_labels = st->all.number_labels = !st->p[0]->label.text && !st->p[st->n - 1]->label.text;
+    st->labels.number_labels = st->all.number_labels = true;
+    for (size_t i = 0; i < st->n; i++)
+        if (st->p[i]->label.text)
+            st->labels.number_labels = st->all.number_labels = false;
     for (size_t i = 0; i < st->n; i++) {
         const struct ml_predictions *p = st->p[i];
         if (st->all.text && (p->label.dense != NULL || p->prediction.dense != NULL))
@@ -234,7 +237,10 @@ static int check_predictions(struct settling *st)
 
 static bool has_prediction(const struct settling *st)
 {
-    return st->p[0]->prediction.n > 0 && (st->n == 1 || st->p[1]->prediction.n > 0);
+    for (size_t i = 0; i < st->n; i++)
+        if (st->p[i]->prediction.n == 0)
+            return false;
+    return true;
 }
 
 /* Whether a predicted number is neither a label nor whole: then it is hardly a class. */
@@ -486,11 +492,10 @@ static int find_metrics(struct settling *st)
     return 0;
 }
 
-int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,
-    const struct ml_predictions *b, struct ml_answers *out_a, struct ml_answers *out_b, struct ml_err *err)
+int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *const *p,
+    size_t n, struct ml_answers *const *out, struct ml_err *err)
 {
-    struct settling st = { .s = s, .c = c, .p = { a, b }, .n = b != NULL ? 2 : 1, .err = err };
-    struct ml_answers *out[2] = { out_a, out_b };
+    struct settling st = { .s = s, .c = c, .p = p, .n = n, .err = err };
     s->positive = -1;
     int rc = decide_task(&st);
     if (rc == 0)
@@ -498,13 +503,12 @@ int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const st
     if (rc == 0 && s->task != ML_TASK_REGRESSION)
         rc = check_predictions(&st) < 0 ? -1 : number_classes(&st);
     for (size_t i = 0; rc == 0 && i < st.n; i++) {
-        const struct ml_predictions *p = st.p[i];
         out[i]->s.task = s->task;
-        out[i]->s.n = p->n;
-        out[i]->s.weight = p->weight;
-        out[i]->s.group = p->group.of;
-        out[i]->s.groups = (uint32_t)p->group.names.n;
-        rc = s->task == ML_TASK_REGRESSION ? answer_numbers(&st, p, out[i]) : answer_classes(&st, p, out[i]);
+        out[i]->s.n = p[i]->n;
+        out[i]->s.weight = p[i]->weight;
+        out[i]->s.group = p[i]->group.of;
+        out[i]->s.groups = (uint32_t)p[i]->group.names.n;
+        rc = s->task == ML_TASK_REGRESSION ? answer_numbers(&st, p[i], out[i]) : answer_classes(&st, p[i], out[i]);
     }
     free(st.labels.number);
     free(st.labels.name);
@@ -514,6 +518,14 @@ int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const st
     ml_strs_release(&st.labels.written);
     ml_strs_release(&st.all.written);
     return rc;
+}
+
+int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,
+    const struct ml_predictions *b, struct ml_answers *out_a, struct ml_answers *out_b, struct ml_err *err)
+{
+    const struct ml_predictions *p[2] = { a, b };
+    struct ml_answers *out[2] = { out_a, out_b };
+    return ml_subject_settle_all(s, c, p, b != NULL ? 2 : 1, out, err);
 }
 
 void ml_subject_release(struct ml_subject *s)
