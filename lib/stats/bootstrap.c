@@ -177,6 +177,17 @@ double ml_boot_poisson_sum(uint64_t seed, uint64_t replicate, unsigned stream, s
     return sum;
 }
 
+void ml_boot_bits(uint64_t seed, uint64_t replicate, size_t words, uint32_t *out)
+{
+    uint32_t u[4];
+
+    for (size_t i = 0; i < words; i++) {
+        if (i % 4 == 0)
+            philox(seed, replicate, (uint64_t)1 << 62 | i / 4, u);
+        out[i] = u[i % 4];
+    }
+}
+
 size_t ml_boot_replicates(const struct ml_boot *b)
 {
     if (b && b->replicates)

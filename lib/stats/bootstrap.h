@@ -12,6 +12,7 @@
 
 #define ML_BOOT_MULTINOMIAL 10000 /* up to so many units; Poisson counts above */
 #define ML_BOOT_UNDEFINED   0.01  /* share of replicates that may be undefined */
+#define ML_BOOT_TOO_FEW     "undefined in more than 1 % of the replicates"
 
 struct ml_boot {
     bool force;         /* also where a linearised interval exists */
@@ -33,6 +34,9 @@ void ml_boot_poisson(uint64_t seed, uint64_t replicate, size_t n, uint32_t *coun
 /* The sum of `units` such counts that nobody needs one by one, which is Poisson(units): by Hoermann's transformed
  * rejection (1993, Insurance: Math. Econ. 12, 39, algorithm PTRS). Streams of one replicate differ. */
 double ml_boot_poisson_sum(uint64_t seed, uint64_t replicate, unsigned stream, size_t units);
+
+/* Random bits, 32 a word, from blocks that no count uses. */
+void ml_boot_bits(uint64_t seed, uint64_t replicate, size_t words, uint32_t *out);
 
 size_t ml_boot_replicates(const struct ml_boot *b); /* b NULL: the default */
 

@@ -17,7 +17,7 @@ static bool same_bytes(const void *a, const void *b, size_t n)
     return n == 0 || memcmp(a, b, n) == 0;
 }
 
-static bool identical(const struct ml_sample *a, const struct ml_sample *b)
+bool ml_delta_identical(const struct ml_sample *a, const struct ml_sample *b)
 {
     size_t width = a->task == ML_TASK_MULTICLASS ? (size_t)a->classes : 1;
 
@@ -26,8 +26,7 @@ static bool identical(const struct ml_sample *a, const struct ml_sample *b)
            same_bytes(a->estimate, b->estimate, a->n * sizeof(double));
 }
 
-/* Metrics that are shares of right, or wrong, rows among all rows. */
-static bool paired_proportion(const struct ml_metric *metric)
+bool ml_delta_shares(const struct ml_metric *metric)
 {
     return metric->id == ML_METRIC_ACCURACY || metric->id == ML_METRIC_HAMMING_LOSS ||
            (metric->average == ML_AVERAGE_MICRO && metric->id != ML_METRIC_JACCARD) || metric->id == ML_METRIC_TOP_K;
@@ -36,7 +35,7 @@ static bool paired_proportion(const struct ml_metric *metric)
 /* Metrics that only see whether a row is right: among all rows, or those of one label. */
 static bool counts_hits(const struct ml_metric *metric)
 {
-    return paired_proportion(metric) || metric->average == ML_AVERAGE_MICRO ||
+    return ml_delta_shares(metric) || metric->average == ML_AVERAGE_MICRO ||
            metric->id == ML_METRIC_BALANCED_ACCURACY || metric->id == ML_METRIC_RECALL ||
            (metric->id == ML_METRIC_SPECIFICITY && metric->average == ML_AVERAGE_BINARY);
 }
@@ -96,16 +95,24 @@ static size_t count_changed(
 /* Where rows are counted and next to none changed, the linearised variance is next to nothing and says nothing. Then
  * the standard error is at least z/(n + z^2), which makes the interval as wide as Tango's is when no row of n changed:
  * z^2/(n + z^2). */
-static void floor_se(const struct ml_measure *a, const struct ml_measure *b, const struct ml_metric *metric,
-    size_t units, double alpha, struct ml_delta *out)
+static double floor_of(
+    const struct ml_measure *a, const struct ml_measure *b, const struct ml_metric *metric, size_t units, double alpha)
 {
     double z = ml_normal_quantile(1 - alpha / 2), n;
 
     if ((metric->family != ML_FAMILY_COUNTS && metric->id != ML_METRIC_TOP_K) || (double)units >= z * z)
-        return;
+        return 0;
     n = metric->id == ML_METRIC_TOP_K ? ml_measure_worth(a, metric, 0)
                                       : fmin(ml_measure_worth(a, metric, 0), ml_measure_worth(b, metric, 0));
-    out->se = fmax(out->se, fmin(metric->high - metric->low, 2) * z / (n + z * z));
+    return fmin(metric->high - metric->low, 2) * z / (n + z * z);
+}
+
+double ml_delta_floor(
+    struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, double alpha)
+{
+    struct ml_delta counted = { 0 };
+
+    return floor_of(current, candidate, metric, count_changed(current, candidate, metric, &counted), alpha);
 }
 
 static bool fail(struct ml_delta *out, const char *reason)
@@ -127,30 +134,39 @@ static bool settle(struct ml_delta *out, const char *test, const char *interval)
     return true;
 }
 
-/* Standard error of the difference of the influences, both in the larger of the two units. */
-static bool difference_se(
-    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct ml_delta *out)
+bool ml_delta_psi(
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, double *psi, int *unit)
 {
     size_t n = a->s.n;
-    double *x = ml_malloc((n + 1) * sizeof *x), *y = ml_malloc((n + 1) * sizeof *y);
+    double *x = ml_malloc((n + 1) * sizeof *x);
     struct ml_value v;
-    int unit_a, unit_b, unit;
+    int unit_a, unit_b;
     bool ok;
 
     ok = ml_measure_psi_unit(a, metric, delong, x, &unit_a, &v) &&
-         ml_measure_psi_unit(b, metric, delong, y, &unit_b, &v);
+         ml_measure_psi_unit(b, metric, delong, psi, &unit_b, &v);
     if (ok) {
-        unit = unit_a > unit_b ? unit_a : unit_b;
+        *unit = unit_a > unit_b ? unit_a : unit_b;
         for (size_t i = 0; i < n && unit_a == unit_b; i++)
-            y[i] -= x[i];
+            psi[i] -= x[i];
         for (size_t i = 0; i < n && unit_a != unit_b; i++)
-            y[i] = ldexp(y[i], unit_b - unit) - ldexp(x[i], unit_a - unit);
-        ok = ml_measure_se(a, ml_measure_squares(a, y), delong, &out->se, &out->interval_reason);
-        if (ok)
-            out->se = ldexp(out->se, unit);
+            psi[i] = ldexp(psi[i], unit_b - *unit) - ldexp(x[i], unit_a - *unit);
     }
     free(x);
-    free(y);
+    return ok;
+}
+
+static bool difference_se(
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct ml_delta *out)
+{
+    double *psi = ml_malloc((a->s.n + 1) * sizeof *psi);
+    int unit;
+    bool ok = ml_delta_psi(a, b, metric, delong, psi, &unit) &&
+              ml_measure_se(a, ml_measure_squares(a, psi), delong, &out->se, &out->interval_reason);
+
+    if (ok)
+        out->se = ldexp(out->se, unit);
+    free(psi);
     return ok;
 }
 
@@ -163,10 +179,11 @@ static void linear(
 
     if (out->se <= noise)
         out->se = 0;
-    q = normal ? ml_normal_quantile(1 - alpha / 2) : ml_t_quantile(1 - alpha / 2, df);
+    out->df = normal ? INFINITY : df;
+    q = ml_t_quantile(1 - alpha / 2, out->df);
     ml_interval_linear(out->delta, out->se, q, &out->low, &out->high);
     if (out->se > 0)
-        out->p = normal ? ml_normal_two_sided(out->delta / out->se) : ml_t_two_sided(out->delta / out->se, df);
+        out->p = ml_t_two_sided(out->delta / out->se, out->df);
     else
         out->p = fabs(out->delta) <= noise ? 1 : 1e-300;
     settle(out, name, name);
@@ -176,16 +193,17 @@ static void mcnemar(const struct ml_metric *metric, struct ml_delta *out, double
 {
     size_t up = metric->direction > 0 ? out->fixed : out->broken, down = out->fixed + out->broken - up;
 
+    out->df = (double)out->rows - 1;
     ml_tango(out->rows, up, down, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
     out->p = ml_mcnemar_midp(out->fixed, out->broken);
     settle(out, "mcnemar-midp", "tango");
 }
 
-static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
-    const struct ml_boot *boot, struct ml_delta *out)
+size_t ml_delta_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
+    const struct ml_boot *boot, double *values)
 {
     size_t replicates = ml_boot_replicates(boot), used = 0, n = a->s.n;
-    double *values = ml_malloc(replicates * sizeof *values), *w = ml_malloc((n + 1) * sizeof *w);
+    double *w = ml_malloc((n + 1) * sizeof *w);
     uint32_t *scratch = ml_malloc((n + 1) * sizeof *scratch), *counts = ml_malloc((n + 1) * sizeof *counts);
     struct weighting by = { w, counts };
 
@@ -198,9 +216,23 @@ static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct m
         if (ml_measure_value_by(a, metric, &by, &x) && ml_measure_value_by(b, metric, &by, &y))
             values[used++] = y.value - x.value;
     }
+    free(w);
+    free(scratch);
+    free(counts);
+    return used;
+}
+
+static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
+    const struct ml_boot *boot, struct ml_delta *out)
+{
+    size_t replicates = ml_boot_replicates(boot), used;
+    double *values = ml_malloc(replicates * sizeof *values);
+
+    used = ml_delta_replicates(a, b, metric, boot, values);
     out->undefined = replicates - used;
+    out->df = INFINITY;
     if ((double)out->undefined > ML_BOOT_UNDEFINED * (double)replicates || used < 2) {
-        fail(out, "undefined in more than 1 % of the replicates");
+        fail(out, ML_BOOT_TOO_FEW);
     } else {
         out->se = ml_boot_deviation(values, used);
         out->p = ml_boot_p(values, used);
@@ -208,9 +240,6 @@ static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct m
         settle(out, "bootstrap", "bootstrap");
     }
     free(values);
-    free(w);
-    free(scratch);
-    free(counts);
 }
 
 /* The two values, and what they are made of. */
@@ -251,7 +280,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
     out->smaller_class = SIZE_MAX;
     if (!both_values(current, candidate, metric, out))
         return;
-    if (identical(&current->s, &candidate->s)) {
+    if (ml_delta_identical(&current->s, &candidate->s)) {
         out->identical = true;
         out->p = 1;
         settle(out, "identical", "identical");
@@ -275,8 +304,8 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         fail(out, out->interval_reason);
         return;
     }
-    floor_se(current, candidate, metric, units, alpha, out);
-    if (plain && paired_proportion(metric))
+    out->se = fmax(out->se, floor_of(current, candidate, metric, units, alpha));
+    if (plain && ml_delta_shares(metric))
         mcnemar(metric, out, alpha);
     else
         linear(current, metric, out, delong, alpha);
@@ -306,6 +335,7 @@ void ml_delta_unpaired(double current, double se_current, size_t rows_current, d
         return;
     }
     ml_interval_linear(out->delta, out->se, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
+    out->df = INFINITY;
     out->p = ml_normal_two_sided(out->delta / out->se);
     settle(out, "unpaired", "unpaired");
 }

@@ -17,6 +17,7 @@ struct ml_delta {
     bool has_interval;           /* low, high, se and p exist */
     const char *interval_reason; /* why not; static text */
     double low, high, se, p;
+    double df;            /* of the Student's t that fits delta/se; INFINITY: normal */
     const char *test;     /* "mcnemar-midp", "delong", "linear", "bootstrap", "unpaired"; "identical" */
     const char *interval; /* "tango", "delong", "linear", "bootstrap", "unpaired"; "identical" */
     bool identical;       /* all predictions and scores bitwise equal: delta = low = high = 0, p = 1 */
@@ -41,6 +42,26 @@ struct ml_delta {
  * 2 predictions of 50 differ). */
 void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     double alpha, const struct ml_boot *boot, struct ml_delta *out);
+
+/* All predictions and scores are bitwise equal. */
+bool ml_delta_identical(const struct ml_sample *a, const struct ml_sample *b);
+
+/* The least standard error of the last paragraph above; 0 where there is none. */
+double ml_delta_floor(
+    struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, double alpha);
+
+/* Whether a metric is the share of right (or, lower being better, of wrong) rows among all rows. */
+bool ml_delta_shares(const struct ml_metric *metric);
+
+/* The influences of the difference, one a row of the measures, in units of 2^*unit (`delong` as ml_delta_paired has it
+ * for AUC: scaled to DeLong's denominators). False when there are none. */
+bool ml_delta_psi(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, bool delong,
+    double *psi, int *unit);
+
+/* Bootstrap replicates of the difference, of rows or of groups where rows come in groups: room for
+ * ml_boot_replicates(boot). Those without a value are left out; returns how many there are. */
+size_t ml_delta_replicates(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
+    const struct ml_boot *boot, double *values);
 
 /* From two cards: se^2 = se1^2 + se2^2, normal. `changed` is SIZE_MAX: not known. */
 void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,

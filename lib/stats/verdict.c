@@ -137,7 +137,7 @@ double ml_margin_resolve(const struct ml_margin *m, double current)
     return m->relative ? m->value * fabs(current) : m->value;
 }
 
-struct holm {
+struct tested {
     double p;
     int family;
     size_t at;
@@ -145,7 +145,7 @@ struct holm {
 
 static int by_family_and_p(const void *a, const void *b)
 {
-    const struct holm *x = a, *y = b;
+    const struct tested *x = a, *y = b;
 
     if (x->family != y->family)
         return x->family < y->family ? -1 : 1;
@@ -154,28 +154,42 @@ static int by_family_and_p(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-void ml_holm(const double *p, const int *family, size_t n, double *adjusted)
+static void correct(const double *p, const int *family, size_t n, double *adjusted, bool holm)
 {
-    struct holm *v = ml_calloc(n ? n : 1, sizeof *v);
+    struct tested *v = ml_calloc(n ? n : 1, sizeof *v);
     size_t used = 0;
 
     for (size_t i = 0; i < n; i++) {
         adjusted[i] = p[i];
         if (!family || family[i] >= 0)
-            v[used++] = (struct holm){ p[i], family ? family[i] : 0, i };
+            v[used++] = (struct tested){ p[i], family ? family[i] : 0, i };
     }
     qsort(v, used, sizeof *v, by_family_and_p);
     for (size_t start = 0, end; start < used; start = end) {
-        double most = 0;
+        double most = 0, least = 1;
 
         for (end = start; end < used && v[end].family == v[start].family; end++)
             ;
-        for (size_t i = start; i < end; i++) {
+        for (size_t i = start; i < end && holm; i++) {
             most = fmax(most, fmin(1, (double)(end - i) * v[i].p));
             adjusted[v[i].at] = most;
         }
+        for (size_t i = end; i-- > start && !holm;) {
+            least = fmin(least, (double)(end - start) / (double)(i - start + 1) * v[i].p);
+            adjusted[v[i].at] = least;
+        }
     }
     free(v);
+}
+
+void ml_holm(const double *p, const int *family, size_t n, double *adjusted)
+{
+    correct(p, family, n, adjusted, true);
+}
+
+void ml_bh(const double *p, const int *family, size_t n, double *adjusted)
+{
+    correct(p, family, n, adjusted, false);
 }
 
 double ml_look_alpha(double alpha, unsigned look)

@@ -72,6 +72,10 @@ double ml_margin_resolve(const struct ml_margin *m, double current);
  * family[i]. family[i] < 0: no test there, adjusted[i] = p[i], and it doesn't count. family NULL: one family. */
 void ml_holm(const double *p, const int *family, size_t n, double *adjusted);
 
+/* Benjamini & Hochberg 1995 (J. R. Stat. Soc. B 57, 289), step up: the smallest false discovery rate at which p[i]
+ * would be among the discoveries of its family. Families as above. */
+void ml_bh(const double *p, const int *family, size_t n, double *adjusted);
+
 /* The J-th look uses alpha / (J (J + 1)); the sum over all looks is alpha. look 0: no correction. */
 double ml_look_alpha(double alpha, unsigned look);
 

@@ -9,9 +9,11 @@
 #include "base/mem.h"
 #include "stats/delta.h"
 #include "stats/dist.h"
+#include "stats/extra.h"
 #include "stats/interval.h"
 #include "stats/measure.h"
 #include "stats/order.h"
+#include "stats/runs.h"
 #include "stats/verdict.h"
 
 enum { LABEL = 1, PRED = 2, SCORE = 4, NUMBER = 8, WEIGHT = 16, GROUP = 32 };
@@ -24,7 +26,7 @@ struct slot {
 
 struct input {
     const char *at;
-    struct slot slots[2]; /* A: current, B: candidate */
+    struct slot slots[26]; /* A: current, B: candidate; more where there are runs */
 };
 
 static void die(const char *what)
@@ -87,7 +89,7 @@ static struct slot *slot(struct input *in)
 
     if (!word(in, name))
         die("a slot was expected");
-    return &in->slots[name[0] == 'B'];
+    return &in->slots[name[0] >= 'A' && name[0] <= 'Z' ? name[0] - 'A' : 0];
 }
 
 static void clear(struct slot *t)
@@ -374,6 +376,117 @@ static void holm(struct input *in)
     free(family);
 }
 
+static void bh(struct input *in)
+{
+    size_t n = count(in);
+    double *p = numbers(in, n), *adjusted = ml_calloc(n + 1, sizeof *adjusted);
+
+    ml_bh(p, NULL, n, adjusted);
+    for (size_t i = 0; i < n; i++)
+        printf("%.17g ", adjusted[i]);
+    printf("\n");
+    free(p);
+    free(adjusted);
+}
+
+static void show_extra(const struct ml_extra_result *x)
+{
+    if (x->ok)
+        printf("ok %.17g %.17g %d %zu %zu %zu %.17g %.17g %d %.17g %.17g\n", x->p, x->statistic, x->exact, x->n,
+            x->replicates, x->undefined, x->low, x->high, x->has_bca, x->bca[0], x->bca[1]);
+    else
+        printf("none %s\n", x->reason);
+}
+
+/* extra TEST METRIC ARGUMENT: a further test of the difference; the argument is the margin, the seed, or for the
+ * bootstrap alpha and what boot() reads */
+static void extra(struct input *in)
+{
+    struct ml_extra_result x;
+    struct ml_measure *a = in->slots[0].m, *b = in->slots[1].m;
+    struct ml_delta d;
+    char test[32];
+
+    word(in, test);
+    const struct ml_metric *which = metric(in);
+    double argument = number(in);
+
+    if (strcmp(test, "tost") == 0) {
+        ml_delta_paired(a, b, which, 0.05, NULL, &d);
+        ml_extra_tost(&d, argument, &x);
+    } else if (strcmp(test, "wilcoxon") == 0) {
+        ml_extra_wilcoxon(a, b, which, &x);
+    } else if (strcmp(test, "permutation") == 0) {
+        ml_extra_permutation(a, b, which, (uint64_t)argument, &x);
+    } else {
+        struct ml_boot how = boot(in);
+
+        ml_extra_bootstrap(a, b, which, argument, &how, &x);
+    }
+    show_extra(&x);
+}
+
+/* ranks N [d], flips SEED REPLICATES N [d] */
+static void ranks(struct input *in)
+{
+    struct ml_extra_result x;
+    size_t n = count(in);
+    double *d = numbers(in, n);
+
+    ml_signed_rank(d, n, &x);
+    show_extra(&x);
+    free(d);
+}
+
+static void flips(struct input *in)
+{
+    struct ml_extra_result x;
+    uint64_t seed = (uint64_t)number(in);
+    size_t replicates = count(in), n = count(in);
+    double *d = numbers(in, n);
+
+    ml_sign_flips(d, n, seed, replicates, &x);
+    show_extra(&x);
+    free(d);
+}
+
+/* bca ALPHA VALUE N [replicates] UNITS [influences] */
+static void bca(struct input *in)
+{
+    struct ml_extra_result x = { 0 };
+    double alpha = number(in), value = number(in);
+    size_t n = count(in);
+    double *values = numbers(in, n);
+    size_t units = count(in);
+    double *influence = numbers(in, units);
+
+    if (ml_boot_bca(values, n, value, influence, units, alpha, &x))
+        printf("ok %.17g %.17g %.17g %.17g\n", x.bca[0], x.bca[1], x.z0, x.acceleration);
+    else
+        printf("none\n");
+    free(values);
+    free(influence);
+}
+
+/* runs METRIC ALPHA N M FORCE ...: slots A.. are N runs of the current model, the next M those of the candidate */
+static void runs(struct input *in)
+{
+    const struct ml_metric *which = metric(in);
+    double alpha = number(in), values[26], se_test;
+    size_t n = count(in), m = count(in);
+    struct ml_measure *all[26] = { 0 };
+    struct ml_runs a = { all, n, values, 0 }, b = { all + n, m, values + n, 0 };
+    struct ml_boot how = boot(in);
+    struct ml_delta d;
+
+    for (size_t i = 0; i < n + m && i < 26; i++)
+        all[i] = in->slots[i].m;
+    ml_delta_runs(&a, &b, which, alpha, &how, &d, &se_test);
+    if (d.ok && d.has_interval)
+        printf("%.17g %.17g %.17g %.17g ", se_test, a.se, b.se, d.df);
+    show_delta(&d);
+}
+
 static void order(struct input *in)
 {
     size_t n = count(in);
@@ -427,6 +540,12 @@ static const struct {
     { "judge", judge },
     { "function", function },
     { "holm", holm },
+    { "bh", bh },
+    { "runs", runs },
+    { "extra", extra },
+    { "ranks", ranks },
+    { "flips", flips },
+    { "bca", bca },
     { "order", order },
     { "counts", counts },
     { "poisson", poisson },
@@ -452,8 +571,8 @@ int main(void)
         else
             closed_form(&in, name);
     }
-    clear(&in.slots[0]);
-    clear(&in.slots[1]);
+    for (size_t i = 0; i < sizeof in.slots / sizeof *in.slots; i++)
+        clear(&in.slots[i]);
     ml_buf_release(&text);
     return 0;
 }

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* TOST, Wilcoxon's signed ranks and the bootstrap with BCa, of a paired difference. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "stats/dist.h"
+#include "stats/extra.h"
+#include "stats/measure_impl.h"
+#include "stats/order.h"
+#include "stats/sum.h"
+
+#define EXACT_RANKS 50 /* units; scipy's limit */
+
+static void none(struct ml_extra_result *out, const char *reason)
+{
+    *out = (struct ml_extra_result){ .reason = reason };
+}
+
+/* P(T >= t). */
+static double upper_tail(double t, double df)
+{
+    double two = ml_t_two_sided(t, df) / 2;
+
+    return t >= 0 ? two : 1 - two;
+}
+
+void ml_extra_tost(const struct ml_delta *d, double margin, struct ml_extra_result *out)
+{
+    none(out, NULL);
+    if (!(margin > 0)) {
+        out->reason = "no margin says what is negligible";
+        return;
+    }
+    if (!d->ok || !d->has_interval) {
+        out->reason = d->ok ? d->interval_reason : d->reason;
+        return;
+    }
+    out->ok = true;
+    if (d->se > 0)
+        out->p = fmax(upper_tail((d->delta + margin) / d->se, d->df), upper_tail((margin - d->delta) / d->se, d->df));
+    else
+        out->p = fabs(d->delta) < margin ? 1e-300 : 1;
+}
+
+/* Metrics of numbers that are means of a loss a row. */
+static bool mean_of_numbers(const struct ml_metric *metric)
+{
+    return metric->id == ML_METRIC_MAE || metric->id == ML_METRIC_MSE;
+}
+
+bool ml_delta_losses(
+    struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, double *out)
+{
+    const struct ml_sample *a = &current->s, *b = &candidate->s;
+    double *x;
+
+    if (metric->family == ML_FAMILY_COUNTS) {
+        for (size_t i = 0; i < a->n && ml_delta_shares(metric); i++)
+            out[i] = metric->direction * ((b->pred[i] == b->label[i]) - (a->pred[i] == a->label[i]));
+        return ml_delta_shares(metric);
+    }
+    if (metric->family == ML_FAMILY_NUMBER && mean_of_numbers(metric)) {
+        for (size_t i = 0; i < a->n; i++) {
+            double e = fabs(a->estimate[i] - a->truth[i]), f = fabs(b->estimate[i] - b->truth[i]);
+
+            out[i] = metric->id == ML_METRIC_MSE ? f * f - e * e : f - e;
+            if (!isfinite(out[i]))
+                return false;
+        }
+        return true;
+    }
+    if (metric->family != ML_FAMILY_CLASS_LOSS)
+        return false;
+    x = ml_malloc((a->n + 1) * sizeof *x);
+    if (!ml_class_loss_rows(current, metric, x) || !ml_class_loss_rows(candidate, metric, out)) {
+        free(x);
+        return false;
+    }
+    for (size_t i = 0; i < a->n; i++)
+        out[i] -= x[i];
+    free(x);
+    return true;
+}
+
+/* P(W <= w), W the sum of the ranks 1..n that chance picks; n at most EXACT_RANKS. */
+static double rank_cdf(size_t n, size_t w)
+{
+    size_t most = n * (n + 1) / 2;
+    double *ways = ml_calloc(most + 1, sizeof *ways), sum = 0;
+
+    ways[0] = 1;
+    for (size_t rank = 1; rank <= n; rank++)
+        for (size_t s = most + 1; s-- > rank;)
+            ways[s] += ways[s - rank];
+    for (size_t s = 0; s <= w && s <= most; s++)
+        sum += ways[s];
+    free(ways);
+    return ldexp(sum, -(int)n);
+}
+
+void ml_signed_rank(double *d, size_t n, struct ml_extra_result *out)
+{
+    size_t kept = 0;
+    double *size, plus = 0, minus = 0, ties = 0, mean, variance;
+    uint32_t *order;
+
+    none(out, NULL);
+    for (size_t i = 0; i < n; i++)
+        if (d[i] != 0)
+            d[kept++] = d[i];
+    out->n = kept;
+    if (kept == 0) {
+        out->reason = "no unit differs";
+        return;
+    }
+    size = ml_malloc(kept * sizeof *size);
+    order = ml_malloc(kept * sizeof *order);
+    for (size_t i = 0; i < kept; i++)
+        size[i] = fabs(d[i]);
+    ml_order(size, 1, kept, order);
+    for (size_t at = 0, end; at < kept; at = end) {
+        double rank, tied;
+
+        for (end = at; end < kept && size[order[end]] == size[order[at]]; end++)
+            ;
+        tied = (double)(end - at);
+        rank = (double)at + (tied + 1) / 2;
+        ties += tied * (tied * tied - 1);
+        for (size_t i = at; i < end; i++)
+            *(d[order[i]] > 0 ? &plus : &minus) += rank;
+    }
+    free(size);
+    free(order);
+    out->ok = true;
+    out->statistic = fmin(plus, minus);
+    out->exact = kept <= EXACT_RANKS && ties == 0;
+    if (out->exact) {
+        out->p = plus == minus ? 1 : fmin(2 * rank_cdf(kept, (size_t)out->statistic), 1);
+        return;
+    }
+    mean = (double)kept * ((double)kept + 1) / 4;
+    variance = ((double)kept * ((double)kept + 1) * (2 * (double)kept + 1) - ties / 2) / 24;
+    out->p = ml_normal_two_sided((out->statistic - mean) / sqrt(variance));
+}
+
+void ml_extra_wilcoxon(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
+    struct ml_extra_result *out)
+{
+    const struct ml_sample *s = &current->s;
+    double *d, *sums;
+    size_t *rows;
+
+    if (s->weight) {
+        none(out, "the rows are weighted");
+        return;
+    }
+    d = ml_malloc((s->n + 1) * sizeof *d);
+    if (!ml_delta_losses(current, candidate, metric, d)) {
+        none(out, "the metric is no mean of losses of the rows");
+    } else if (!s->group) {
+        ml_signed_rank(d, s->n, out);
+    } else {
+        sums = ml_calloc((size_t)s->groups + 1, sizeof *sums);
+        rows = ml_calloc((size_t)s->groups + 1, sizeof *rows);
+        for (size_t i = 0; i < s->n; i++) {
+            sums[s->group[i]] += d[i];
+            rows[s->group[i]]++;
+        }
+        for (uint32_t g = 0; g < s->groups; g++)
+            sums[g] = rows[g] ? sums[g] / (double)rows[g] : 0;
+        ml_signed_rank(sums, s->groups, out);
+        free(sums);
+        free(rows);
+    }
+    free(d);
+}
+
+/* The quantile of n sorted values at p, between order statistics on the normal scale (Davison & Hinkley 1997, (5.8)).
+ */
+static double normal_interpolated(const double *sorted, size_t n, double p)
+{
+    double at = (double)(n + 1) * p, n1 = (double)(n + 1), below, above;
+    size_t k = at <= 0 ? 0 : (size_t)at;
+
+    if (k == 0)
+        return sorted[0];
+    if (k >= n)
+        return sorted[n - 1];
+    below = ml_normal_quantile((double)k / n1);
+    above = ml_normal_quantile((double)(k + 1) / n1);
+    return sorted[k - 1] + (ml_normal_quantile(p) - below) / (above - below) * (sorted[k] - sorted[k - 1]);
+}
+
+bool ml_boot_bca(double *values, size_t n, double value, const double *influence, size_t units, double alpha,
+    struct ml_extra_result *out)
+{
+    struct ml_sum cubes = { 0, 0 }, squares = { 0, 0 };
+    double most = 0, z = ml_normal_quantile(1 - alpha / 2);
+    size_t below = 0;
+
+    for (size_t i = 0; i < units; i++)
+        most = fmax(most, fabs(influence[i]));
+    for (size_t i = 0; i < units && most > 0; i++) {
+        double x = influence[i] / most;
+
+        ml_sum_add(&squares, x * x);
+        ml_sum_add(&cubes, x * x * x);
+    }
+    for (size_t i = 0; i < n; i++)
+        below += values[i] < value;
+    if (!(most > 0) || below == 0 || below == n)
+        return false;
+    ml_sort(values, n);
+    out->z0 = ml_normal_quantile((double)below / (double)n);
+    out->acceleration = ml_sum_value(&cubes) / (6 * pow(ml_sum_value(&squares), 1.5));
+    for (int end = 0; end < 2; end++) {
+        double x = out->z0 + (end ? z : -z);
+
+        out->bca[end] = normal_interpolated(values, n, ml_normal_cdf(out->z0 + x / (1 - out->acceleration * x)));
+    }
+    return true;
+}
+
+/* Influences of the units: a group's are summed. */
+static void sum_units(const struct ml_measure *m, double *psi)
+{
+    const struct ml_sample *s = &m->s;
+    double *sums;
+
+    for (size_t i = 0; s->weight && i < s->n; i++)
+        psi[i] *= s->weight[i];
+    if (!s->group)
+        return;
+    sums = ml_calloc((size_t)s->groups + 1, sizeof *sums);
+    for (size_t i = 0; i < s->n; i++)
+        sums[s->group[i]] += psi[i];
+    memcpy(psi, sums, s->groups * sizeof *sums);
+    free(sums);
+}
+
+void ml_extra_bootstrap(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
+    double alpha, const struct ml_boot *boot, struct ml_extra_result *out)
+{
+    size_t replicates = ml_boot_replicates(boot), used;
+    double *values, *psi;
+    struct ml_value x, y;
+    int unit;
+
+    none(out, NULL);
+    ml_measure_value(current, metric, &x);
+    ml_measure_value(candidate, metric, &y);
+    if (!x.ok || !y.ok) {
+        out->reason = x.ok ? y.reason : x.reason;
+        return;
+    }
+    values = ml_malloc(replicates * sizeof *values);
+    psi = ml_malloc((current->s.n + current->s.groups + 1) * sizeof *psi);
+    used = ml_delta_replicates(current, candidate, metric, boot, values);
+    out->replicates = replicates;
+    out->undefined = replicates - used;
+    if ((double)out->undefined > ML_BOOT_UNDEFINED * (double)replicates || used < 2) {
+        out->reason = ML_BOOT_TOO_FEW;
+    } else {
+        out->ok = true;
+        out->p = ml_boot_p(values, used);
+        ml_boot_interval(values, used, 1 - alpha, &out->low, &out->high);
+        if (metric->scale != ML_SCALE_BOOTSTRAP && ml_delta_psi(current, candidate, metric, false, psi, &unit)) {
+            sum_units(current, psi);
+            out->has_bca = ml_boot_bca(values, used, y.value - x.value, psi, ml_measure_units(current), alpha, out);
+        }
+    }
+    free(values);
+    free(psi);
+}
