@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -16,7 +17,8 @@
 
 struct cfg {
     struct ml_common common;
-    const char *junit, *openmetrics;
+    const char *junit, *openmetrics, *code_quality;
+    const char *branch, *environment, *date;
     bool check, power;
 };
 
@@ -26,6 +28,13 @@ static const struct ml_opt opts[] = {
         0, "junit", ML_OPT_STR, struct cfg, junit, "FILE", "write the rules as a JUnit report too; FILE ends in .xml"),
     ML_OPT_ROW(0, "openmetrics", ML_OPT_STR, struct cfg, openmetrics, "FILE",
         "write metrics and rules as OpenMetrics text too"),
+    ML_OPT_ROW(0, "code-quality", ML_OPT_STR, struct cfg, code_quality, "FILE",
+        "write broken rules as a Code Quality report too, each at its line in the policy"),
+    ML_OPT_ROW(0, "branch", ML_OPT_STR, struct cfg, branch, "NAME",
+        "what 'when: branch' is held against [CI_MERGE_REQUEST_TARGET_BRANCH_NAME, else CI_COMMIT_BRANCH]"),
+    ML_OPT_ROW(0, "environment", ML_OPT_STR, struct cfg, environment, "NAME",
+        "what 'when: environment' is held against [CI_ENVIRONMENT_NAME]"),
+    ML_OPT_ROW(0, "date", ML_OPT_STR, struct cfg, date, "DAY", "judge waivers as on this day, YYYY-MM-DD [today, UTC]"),
     ML_OPT_ROW(0, "check", ML_OPT_FLAG, struct cfg, check, NULL, "only look whether the policy means something"),
     ML_OPT_ROW(0, "power", ML_OPT_FLAG, struct cfg, power, NULL, "tell what its rules can tell on these rows"),
     ML_OPT_OUT(struct cfg),
@@ -37,21 +46,22 @@ static const struct ml_opt opts[] = {
 static const struct ml_cmd cmd = {
     .name = "ml-gate",
     .summary = "hold a model card against a policy",
-    .synopsis = "[options] POLICY.yml\n"
+    .synopsis = "[options] POLICY.yml [CARD]\n"
                 "--check POLICY.yml\n"
-                "--power [options] POLICY.yml",
+                "--power [options] POLICY.yml [CARD]",
     .opts = opts,
     .examples = "ml-gate ml-policy.yml --card compared.json --junit gate.xml -o gated.json\n"
                 "ml-eval --slice accents candidate.csv |\n"
                 "    ml-compare --current current.csv --candidate candidate.csv |\n"
                 "    ml-gate ml-policy.yml >card.json",
     .min_args = 1,
-    .max_args = 1,
+    .max_args = 2,
 };
 
 /* What is judged, all owned. */
 struct sections {
     cJSON *evaluation, *comparison, *model, *gate;
+    char today[ML_TIME_LEN + 1];
 };
 
 static void release(struct sections *s)
@@ -68,20 +78,24 @@ static int get_section(const struct ml_card *card, const char *name, cJSON **out
     return *out || !err->code ? 0 : -1;
 }
 
+/* Writes what was made of the gate, unless its file isn't asked for; empties the text. */
+static int write_report(const char *path, struct ml_buf *text, struct ml_err *err)
+{
+    int rc = path ? ml_file_write(path, ml_buf_str(text), text->len, 0644, err) : 0;
+    ml_buf_reset(text);
+    return rc;
+}
+
 static int write_reports(const struct cfg *cfg, const struct sections *s, struct ml_err *err)
 {
     struct ml_buf text = ML_BUF_INIT;
     const char *model = ml_json_str(s->model, "name");
-    int rc = 0;
-    if (cfg->junit) {
-        ml_gate_junit(s->gate, model, &text);
-        rc = ml_file_write(cfg->junit, ml_buf_str(&text), text.len, 0644, err);
-    }
-    if (!rc && cfg->openmetrics) {
-        ml_buf_reset(&text);
-        ml_gate_openmetrics(s->gate, s->evaluation, s->comparison, model, &text);
-        rc = ml_file_write(cfg->openmetrics, ml_buf_str(&text), text.len, 0644, err);
-    }
+    ml_gate_junit(s->gate, model, &text);
+    int rc = write_report(cfg->junit, &text, err);
+    ml_gate_openmetrics(s->gate, s->evaluation, s->comparison, model, &text);
+    rc = rc ? rc : write_report(cfg->openmetrics, &text, err);
+    ml_gate_code_quality(s->gate, model, getenv("CI_PROJECT_DIR"), &text);
+    rc = rc ? rc : write_report(cfg->code_quality, &text, err);
     ml_buf_release(&text);
     return rc;
 }
@@ -102,23 +116,29 @@ static void summarise(const struct cfg *cfg, const cJSON *gate)
     const cJSON *rule;
     cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
     {
-        const cJSON *passed = ml_json_get(rule, "passed");
-        const char *name = ml_json_str(rule, "rule"), *reason = ml_json_str(rule, "reason");
-        const char *level = ml_json_str(rule, "level");
-        if (cJSON_IsFalse(passed)) {
-            ml_tool_say(&cfg->common, "  %-8s %s: %s", strcmp(level, "warn") ? "FAILED" : "warning", name, reason);
-            explain(cfg, rule);
-            continue;
-        }
-        if (cJSON_IsTrue(passed))
+        const char *verdict = ml_gate_verdict(rule), *name = ml_json_str(rule, "rule");
+        const char *reason = ml_json_str(rule, "reason");
+        const cJSON *waiver = ml_json_get(rule, "waiver");
+        if (!strcmp(verdict, "passed")) {
             ml_tool_detail(&cfg->common, "  passed   %s", name);
-        else
+        } else if (!strcmp(verdict, "not applicable")) {
             ml_tool_say(&cfg->common, "  skipped  %s: %s", name, reason);
+        } else if (!strcmp(verdict, "waived")) {
+            ml_tool_say(&cfg->common, "  waived   %s until %s (%s): %s", name, ml_json_str(waiver, "until"),
+                ml_json_str(waiver, "reason"), reason);
+        } else {
+            ml_tool_say(&cfg->common, "  %-8s %s: %s%s%s", strcmp(verdict, "warned") ? "FAILED" : "warning", name,
+                reason, waiver ? "; its waiver ended on " : "", waiver ? ml_json_str(waiver, "until") : "");
+            explain(cfg, rule);
+        }
     }
-    size_t failed = ml_gate_count(gate, 0, "fail"), warned = ml_gate_count(gate, 0, "warn");
-    size_t passed = ml_gate_count(gate, 1, NULL), skipped = ml_gate_count(gate, -1, NULL);
-    ml_tool_say(&cfg->common, "gate %s: %zu passed, %zu failed, %zu warned, %zu not applicable",
-        failed ? "FAILED" : "passed", passed, failed, warned, skipped);
+    size_t failed = ml_gate_count(gate, "failed"), waived = ml_gate_count(gate, "waived");
+    char also[32] = "";
+    if (waived)
+        snprintf(also, sizeof also, ", %zu waived", waived);
+    ml_tool_say(&cfg->common, "gate %s: %zu passed, %zu failed, %zu warned%s, %zu not applicable",
+        failed ? "FAILED" : "passed", ml_gate_count(gate, "passed"), failed, ml_gate_count(gate, "warned"), also,
+        ml_gate_count(gate, "not applicable"));
 }
 
 static int put(const struct cfg *cfg, const cJSON *doc, struct ml_err *err)
@@ -127,6 +147,21 @@ static int put(const struct cfg *cfg, const cJSON *doc, struct ml_err *err)
     ml_json_print(doc, true, &text);
     int rc = ml_tool_put(&cfg->common, ml_buf_str(&text), text.len, err);
     ml_buf_release(&text);
+    return rc;
+}
+
+/* --check: every fault that can be told, each in a line. */
+static int load_to_check(const struct cfg *cfg, struct ml_policy *p, struct ml_err *err)
+{
+    struct ml_strs faults = { 0 };
+    const char *path = cfg->common.args.v[0];
+    int rc = ml_policy_check(p, path, &faults, err);
+    if (faults.n > 1) {
+        for (size_t i = 0; i < faults.n; i++)
+            ml_tool_warn(&cfg->common, "%s", faults.v[i]);
+        ml_err_set(err, ML_USAGE, "%s: %s%zu faults", path, faults.n == ML_POLICY_FAULTS ? "at least " : "", faults.n);
+    }
+    ml_strs_release(&faults);
     return rc;
 }
 
@@ -142,9 +177,13 @@ static int check_policy(const struct cfg *cfg, const struct ml_policy *p, struct
         cJSON_AddItemToArray(metrics, cJSON_CreateString(name));
         free(name);
     }
+    cJSON *numbers = ml_json_set_array(doc, "card");
+    for (size_t i = 0; i < p->n_card; i++)
+        cJSON_AddItemToArray(numbers, cJSON_CreateString(p->card[i].path));
     int rc = put(cfg, doc, err);
     if (!rc)
-        ml_tool_say(&cfg->common, "%s: rules for %zu metric%s", p->name, p->n, p->n == 1 ? "" : "s");
+        ml_tool_say(&cfg->common, "%s: rules for %zu metric%s and %zu other number%s of the card", p->name, p->n,
+            p->n == 1 ? "" : "s", p->n_card, p->n_card == 1 ? "" : "s");
     cJSON_Delete(doc);
     return rc;
 }
@@ -193,11 +232,46 @@ static int check_options(const struct cfg *cfg, struct ml_err *err)
     const char *junit = cfg->junit;
     if (cfg->check && cfg->power)
         return ml_err_set(err, ML_USAGE, "--check and --power exclude each other");
-    if ((cfg->check || cfg->power) && (junit || cfg->openmetrics))
+    if ((cfg->check || cfg->power) && (junit || cfg->openmetrics || cfg->code_quality))
         return ml_err_set(err, ML_USAGE, "--check and --power judge nothing: there is nothing to report");
     if (junit && (strlen(junit) < 5 || strcmp(junit + strlen(junit) - 4, ".xml") != 0))
         return ml_err_set(err, ML_USAGE, "--junit '%s' must end in .xml, or GitLab refuses the report", junit);
+    if (cfg->date && !ml_date_valid(cfg->date))
+        return ml_err_set(err, ML_USAGE, "--date '%.40s' is no day such as 2026-12-31", cfg->date);
+    if (cfg->common.args.n > 1 && (cfg->check || cfg->common.card))
+        return ml_err_set(err, ML_USAGE,
+            cfg->check ? "--check reads no card" : "--card and a card as second operand exclude each other");
     return 0;
+}
+
+static const char *variable(const char *name)
+{
+    const char *v = getenv(name);
+    return v && *v ? v : NULL;
+}
+
+/* Where and when the judgement is made: options, else GitLab's variables. */
+static void find_place(const struct cfg *cfg, struct sections *s, struct ml_gate_input *in)
+{
+    const char *target = variable("CI_MERGE_REQUEST_TARGET_BRANCH_NAME");
+    in->branch = cfg->branch ? cfg->branch : target ? target : variable("CI_COMMIT_BRANCH");
+    in->environment = cfg->environment ? cfg->environment : variable("CI_ENVIRONMENT_NAME");
+    ml_clock_format(ml_clock_now(), s->today);
+    s->today[ML_DATE_LEN] = 0;
+    in->today = cfg->date ? cfg->date : s->today;
+}
+
+static int judge(const struct cfg *cfg, const struct ml_policy *p, const struct ml_card *card, struct sections *s,
+    struct ml_err *err)
+{
+    struct ml_gate_input in = { .card = ml_buf_str(&card->text), .card_len = card->text.len };
+    if (get_section(card, "evaluation", &s->evaluation, err) || get_section(card, "comparison", &s->comparison, err) ||
+        get_section(card, "model", &s->model, err))
+        return -1;
+    in.evaluation = s->evaluation;
+    in.comparison = s->comparison;
+    find_place(cfg, s, &in);
+    return ml_gate_judge(p, &in, &s->gate, err);
 }
 
 static int run(void *arg, struct ml_err *err)
@@ -207,8 +281,11 @@ static int run(void *arg, struct ml_err *err)
     struct sections s = { 0 };
     struct ml_card card = { ML_BUF_INIT };
     int rc = -1;
-    if (check_options(cfg, err) || ml_policy_load(&policy, cfg->common.args.v[0], err))
+    if (check_options(cfg, err) ||
+        (cfg->check ? load_to_check(cfg, &policy, err) : ml_policy_load(&policy, cfg->common.args.v[0], err)))
         goto out;
+    if (cfg->common.args.n > 1)
+        cfg->common.card = cfg->common.args.v[1];
     if (cfg->check) {
         rc = check_policy(cfg, &policy, err);
         goto out;
@@ -216,9 +293,7 @@ static int run(void *arg, struct ml_err *err)
     int none = ml_card_filter(&card, &cfg->common, err);
     if (none > 0)
         ml_err_set(err, ML_LOCAL, "no card: give it on standard input or with --card FILE");
-    if (none || get_section(&card, "evaluation", &s.evaluation, err) ||
-        get_section(&card, "comparison", &s.comparison, err) || get_section(&card, "model", &s.model, err) ||
-        ml_gate_judge(&policy, s.evaluation, s.comparison, &s.gate, err))
+    if (none || judge(cfg, &policy, &card, &s, err))
         goto out;
     if (cfg->power) {
         rc = tell_power(cfg, &s, err);

@@ -56,10 +56,25 @@ static char *unique(const struct ml_junit *j, const char *classname, const char 
     }
 }
 
-void ml_junit_add(
-    struct ml_junit *j, const char *classname, const char *name, enum ml_junit_result result, const char *message)
+/* <name>message, line feed, details</name>, or nothing where there is neither. */
+static void element(struct ml_buf *out, const char *name, const char *attr, const char *message, const char *details)
 {
-    static const char *const element[] = { "system-out", "failure", "skipped" };
+    if (!message && !details)
+        return;
+    ml_buf_addf(out, "      <%s", name);
+    if (attr)
+        attribute(out, "message", attr);
+    ml_buf_addc(out, '>');
+    ml_xml_escape(out, message ? message : "");
+    if (message && details)
+        ml_buf_adds(out, "&#10;");
+    ml_xml_escape(out, details ? details : "");
+    ml_buf_addf(out, "</%s>\n", name);
+}
+
+void ml_junit_add(struct ml_junit *j, const char *classname, const char *name, enum ml_junit_result result,
+    const char *message, const char *details)
+{
     char *full = unique(j, classname, name), *key = ml_format("%s\n%s", classname, full);
     ml_strs_add(&j->names, key);
     j->tests++;
@@ -68,22 +83,20 @@ void ml_junit_add(
     ml_buf_adds(&j->cases, "    <testcase");
     attribute(&j->cases, "classname", classname);
     attribute(&j->cases, "name", full);
-    if (result == ML_JUNIT_PASSED && !message) {
+    if (result == ML_JUNIT_PASSED && !message && !details) {
         ml_buf_adds(&j->cases, "/>\n");
-    } else if (result == ML_JUNIT_PASSED) {
-        ml_buf_adds(&j->cases, ">\n      <system-out>");
-        ml_xml_escape(&j->cases, message);
-        ml_buf_adds(&j->cases, "</system-out>\n    </testcase>\n");
     } else {
-        ml_buf_addf(&j->cases, ">\n      <%s", element[result]);
-        attribute(&j->cases, "message", message ? message : "");
-        if (result == ML_JUNIT_FAILED) { /* GitLab shows the text, other readers the attribute */
-            ml_buf_addc(&j->cases, '>');
-            ml_xml_escape(&j->cases, message ? message : "");
-            ml_buf_adds(&j->cases, "</failure>\n    </testcase>\n");
-        } else {
-            ml_buf_adds(&j->cases, "/>\n    </testcase>\n");
-        }
+        ml_buf_adds(&j->cases, ">\n");
+        if (result == ML_JUNIT_FAILED) /* GitLab shows the text, other readers the attribute */
+            element(&j->cases, "failure", message ? message : "", message ? message : "", details);
+        else if (result == ML_JUNIT_SKIPPED) {
+            ml_buf_adds(&j->cases, "      <skipped");
+            attribute(&j->cases, "message", message ? message : "");
+            ml_buf_adds(&j->cases, "/>\n");
+            element(&j->cases, "system-out", NULL, NULL, details);
+        } else
+            element(&j->cases, "system-out", NULL, message, details);
+        ml_buf_adds(&j->cases, "    </testcase>\n");
     }
     free(full);
     free(key);

@@ -26,9 +26,10 @@ struct ml_junit {
     }
 
 /* Adds a case; a name that was there gets " (2)", for GitLab refuses duplicates. `message` (NULL: none) becomes the
- * failure's or the skip's message, or the output of a case that passed. */
-void ml_junit_add(
-    struct ml_junit *j, const char *classname, const char *name, enum ml_junit_result result, const char *message);
+ * failure's or the skip's message, or the output of a case that passed; `details` (NULL: none) stand behind it in the
+ * failure's text or the output. */
+void ml_junit_add(struct ml_junit *j, const char *classname, const char *name, enum ml_junit_result result,
+    const char *message, const char *details);
 
 /* The document, with a final newline; then releases j. */
 void ml_junit_finish(struct ml_junit *j, struct ml_buf *out);

@@ -87,8 +87,8 @@ static void failing_rules(struct ml_buf *out, const cJSON *gate)
     size_t n = 0;
     cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
     {
-        const char *level = ml_json_str(rule, "level");
-        if (!cJSON_IsFalse(ml_json_get(rule, "passed")) || (level && !strcmp(level, "warn")))
+        const cJSON *waiver = ml_json_get(rule, "waiver");
+        if (strcmp(ml_gate_verdict(rule), "failed") != 0)
             continue;
         if (++n > NAMED_RULES)
             continue;
@@ -96,6 +96,10 @@ static void failing_rules(struct ml_buf *out, const cJSON *gate)
         ml_md_code(out, ml_json_str(rule, "rule"));
         ml_buf_adds(out, " (");
         ml_md_code(out, ml_json_str(rule, "reason"));
+        if (waiver) {
+            ml_buf_adds(out, ", its waiver ended on ");
+            ml_md_code(out, ml_json_str(waiver, "until"));
+        }
         ml_buf_addc(out, ')');
     }
     if (n > NAMED_RULES)
@@ -132,9 +136,12 @@ static void answer(struct ml_buf *out, const struct comment_sections *s, const c
         headline(out, s);
     }
     ml_buf_addc(out, '.');
-    size_t warned = ml_gate_count(s->gate, 0, "warn");
+    size_t warned = ml_gate_count(s->gate, "warned");
     if (warned)
         ml_buf_addf(out, " ⚠️ %zu warning%s.", warned, warned == 1 ? "" : "s");
+    size_t waived = ml_gate_count(s->gate, "waived");
+    if (waived)
+        ml_buf_addf(out, " ⚠️ %zu rule%s waived.", waived, waived == 1 ? " is" : "s are");
     changed(out, s->gate);
     ml_buf_adds(out, "\n\n");
 }

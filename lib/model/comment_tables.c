@@ -263,18 +263,30 @@ static void required(struct ml_buf *out, const cJSON *rule)
         ml_buf_addf(out, ", margin %.4g", margin);
 }
 
+/* Whether a rule is about the difference from the current model. */
+static bool compares(const cJSON *rule)
+{
+    const char *name = ml_json_str(rule, "rule"), *kind = name ? strrchr(name, '.') : NULL;
+    return kind && (!strcmp(kind, ".must") || !strcmp(kind, ".max_drop"));
+}
+
 static void result(struct ml_buf *out, const cJSON *rule)
 {
-    const cJSON *passed = ml_json_get(rule, "passed");
-    const char *reason = ml_json_str(rule, "reason"), *basis = ml_json_str(rule, "basis"),
-               *level = ml_json_str(rule, "level");
-    if (cJSON_IsTrue(passed))
-        ml_buf_adds(out, "passed");
-    else if (cJSON_IsFalse(passed))
-        ml_buf_adds(out, level && !strcmp(level, "warn") ? "⚠️ warning" : "❌ **failed**");
-    else
-        ml_buf_adds(out, "not applicable");
-    const char *why = reason ? reason : cJSON_IsTrue(passed) ? basis : NULL;
+    static const struct {
+        const char *verdict, *text;
+    } known[] = { { "failed", "❌ **failed**" }, { "warned", "⚠️ warning" }, { "waived", "⚠️ **waived**" } };
+    const char *verdict = ml_gate_verdict(rule), *reason = ml_json_str(rule, "reason"), *text = verdict;
+    const cJSON *waiver = ml_json_get(rule, "waiver");
+    const char *why = reason ? reason : !strcmp(verdict, "passed") ? ml_json_str(rule, "basis") : NULL;
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+        text = strcmp(known[i].verdict, verdict) ? text : known[i].text;
+    ml_buf_adds(out, text);
+    if (waiver && strcmp(verdict, "passed") != 0 && strcmp(verdict, "not applicable") != 0) {
+        ml_buf_adds(out, !strcmp(verdict, "waived") ? " until " : ", its waiver ended on ");
+        ml_md_code(out, ml_json_str(waiver, "until"));
+        ml_buf_adds(out, " for ");
+        ml_md_code(out, ml_json_str(waiver, "reason"));
+    }
     if (why) {
         ml_buf_adds(out, ": ");
         ml_md_code(out, why);
@@ -289,8 +301,8 @@ void comment_gate(struct ml_buf *out, const cJSON *gate)
         return;
     ml_buf_adds(out, "**Gate** ");
     ml_md_code(out, ml_json_str(gate, "policy"));
-    ml_buf_adds(
-        out, "\n\n| rule | required | observed | result | a neutral change passes |\n|---|---|---:|---|---:|\n");
+    ml_buf_adds(out, "\n\n| rule | required | observed | interval | result | a neutral change passes "
+                     "|\n|---|---|---:|---:|---|---:|\n");
     cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
     {
         double rate;
@@ -302,6 +314,8 @@ void comment_gate(struct ml_buf *out, const cJSON *gate)
         required(out, rule);
         ml_buf_adds(out, " | ");
         plain(out, ml_json_get(rule, "observed"));
+        ml_buf_adds(out, " | ");
+        interval(out, rule, compares(rule));
         ml_buf_adds(out, " | ");
         result(out, rule);
         if (ml_json_num(rule, "neutral_pass_rate", &rate))

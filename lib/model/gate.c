@@ -35,7 +35,7 @@ void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSO
     copy_number(rule, ml_json_get(metric, "n") ? metric : of, ml_json_get(metric, "n") ? "n" : "rows", "rows");
 }
 
-cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, enum ml_level level)
+cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, const struct ml_terms *terms)
 {
     cJSON *rule = cJSON_CreateObject();
     char *name =
@@ -43,15 +43,20 @@ cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char
     ml_json_set_str(rule, "rule", name);
     ml_json_set(rule, "required", NULL);
     ml_json_set(rule, "observed", NULL);
+    ml_json_set(rule, "verdict", NULL);
     ml_json_set(rule, "passed", NULL);
-    ml_json_set_str(rule, "level", level == ML_LEVEL_WARN ? "warn" : "fail");
+    ml_json_set_str(rule, "level", terms->level == ML_LEVEL_WARN ? "warn" : "fail");
     ml_json_set(rule, "neutral_pass_rate", NULL);
+    if (terms->line)
+        ml_json_set_int(rule, "line", terms->line);
     if (m) {
         ml_json_set_str(rule, "metric", m->metric);
         if (m->slice)
             ml_json_set_str(rule, "slice", m->slice);
     }
     cJSON_AddItemToArray(j->rules, rule);
+    j->terms = ml_realloc(j->terms, (j->n + 1) * sizeof(*j->terms));
+    j->terms[j->n++] = terms;
     free(name);
     return rule;
 }
@@ -73,10 +78,10 @@ void gate_failed(cJSON *rule, const char *fmt, ...)
     ml_buf_release(&why);
 }
 
-void gate_not_applicable(cJSON *rule)
+void gate_not_applicable(cJSON *rule, const char *why)
 {
     ml_json_set(rule, "passed", NULL);
-    ml_json_set_str(rule, "reason", "no current model");
+    ml_json_set_str(rule, "reason", why);
 }
 
 const char *gate_of_slice(const char *slice, char out[128])
@@ -134,12 +139,15 @@ static int judge_absolute(struct gate_judge *j, const struct ml_metric_rule *m, 
 {
     if (!l->amount.set)
         return 0;
-    cJSON *rule = gate_add(j, m, sign > 0 ? "min" : "max", l->level);
+    cJSON *rule = gate_add(j, m, sign > 0 ? "min" : "max", &l->terms);
     double limit = l->amount.x, x = 0;
     bool bound = l->on == ML_ON_BOUND;
     const char *key;
     ml_json_set_num(rule, "required", limit);
     ml_json_set_str(rule, "on", bound ? "bound" : "value");
+    if (!gate_here(j, rule, &l->terms))
+        return 0;
+    j->evaluated = true;
     const cJSON *found = candidate(j, m, rule, &key);
     if (!found)
         return 0;
@@ -171,11 +179,13 @@ static void judge_rows(struct gate_judge *j, const char *slice, const struct ml_
     if (!l->amount.set)
         return;
     char *kind = ml_format("%s%smin_rows", slice ? slice : "", slice ? "." : "");
-    cJSON *rule = gate_add(j, NULL, kind, l->level);
+    cJSON *rule = gate_add(j, NULL, kind, &l->terms);
     free(kind);
     if (slice)
         ml_json_set_str(rule, "slice", slice);
     ml_json_set_num(rule, "required", l->amount.x);
+    if (!gate_here(j, rule, &l->terms))
+        return;
     const cJSON *from = j->evaluation ? j->evaluation : j->comparison;
     if (slice)
         from = ml_json_get(ml_json_get(from, "slices"), slice);
@@ -208,9 +218,11 @@ static void judge_unmatched(struct gate_judge *j)
     }
     if (!l->amount.set && n == 0)
         return;
-    cJSON *rule = gate_add(j, NULL, "max_unmatched", l->level);
+    cJSON *rule = gate_add(j, NULL, "max_unmatched", &l->terms);
+    if (!gate_here(j, rule, &l->terms))
+        return;
     if (j->no_current) {
-        gate_not_applicable(rule);
+        gate_not_applicable(rule, "no current model");
         return;
     }
     double limit = l->amount.x;
@@ -238,11 +250,13 @@ static void judge_reuse(struct gate_judge *j)
     const struct ml_limit *l = &j->p->max_reuse;
     if (!l->amount.set)
         return;
-    cJSON *rule = gate_add(j, NULL, "max_reuse", l->level);
+    cJSON *rule = gate_add(j, NULL, "max_reuse", &l->terms);
     ml_json_set_num(rule, "required", l->amount.x);
+    if (!gate_here(j, rule, &l->terms))
+        return;
     double seen;
     if (j->no_current) {
-        gate_not_applicable(rule);
+        gate_not_applicable(rule, "no current model");
     } else if (!ml_json_num(ml_json_get(j->comparison, "reuse"), "seen", &seen)) {
         gate_failed(rule, "the card doesn't say how often this test set has been used");
     } else {
@@ -259,12 +273,14 @@ static void judge_reuse(struct gate_judge *j)
 
 static void judge_current(struct gate_judge *j)
 {
+    static const struct ml_terms nowhere = { 0 };
+    const struct ml_terms here = { .line = j->p->current_line };
     const cJSON *metrics = ml_json_get(j->comparison, "metrics");
     bool known = cJSON_IsObject(ml_json_get(j->comparison, "current"));
     bool there = known && cJSON_IsObject(metrics) && metrics->child;
     const char *why = ml_json_str(j->comparison, "reason");
     if (j->p->current_required) {
-        cJSON *rule = gate_add(j, NULL, "current", ML_LEVEL_FAIL);
+        cJSON *rule = gate_add(j, NULL, "current", &here);
         ml_json_set_str(rule, "required", "required");
         ml_json_set_str(rule, "observed", there ? "compared" : "none");
         if (there)
@@ -278,9 +294,13 @@ static void judge_current(struct gate_judge *j)
                 known && why ? ": " : "", known && why ? why : "");
     }
     if (j->no_current && !j->absolute_passed) {
-        cJSON *rule = gate_add(j, NULL, "absolute", ML_LEVEL_FAIL);
+        cJSON *rule = gate_add(j, NULL, "absolute", &nowhere);
         ml_json_set_str(rule, "required", "a limit that was met");
         gate_failed(rule, "without a current model a min or max has to let the model through, and none did");
+    } else if (j->set_aside && !j->evaluated) {
+        cJSON *rule = gate_add(j, NULL, "applicable", &nowhere);
+        ml_json_set_str(rule, "required", "a rule that applies here");
+        gate_failed(rule, "no rule about the model applies here, so every model would pass");
     }
 }
 
@@ -295,9 +315,11 @@ static int judge_all(struct gate_judge *j)
     }
     for (size_t i = 0; i < p->n_slice_rows; i++)
         judge_rows(j, p->slice_rows[i].slice, &p->slice_rows[i].min_rows);
+    gate_numbers(j);
     judge_unmatched(j);
     judge_reuse(j);
     judge_current(j);
+    gate_settle(j);
     return 0;
 }
 
@@ -307,40 +329,31 @@ static void set_changed(cJSON *gate, const char *key, const char *before, const 
     ml_json_set(gate, key, before && now ? cJSON_CreateBool(strcmp(before, now) != 0) : NULL);
 }
 
-int ml_gate_judge(
-    const struct ml_policy *p, const cJSON *evaluation, const cJSON *comparison, cJSON **gate, struct ml_err *err)
+int ml_gate_judge(const struct ml_policy *p, const struct ml_gate_input *in, cJSON **gate, struct ml_err *err)
 {
-    const cJSON *current = ml_json_get(comparison, "current");
-    struct gate_judge j = { .p = p, .evaluation = evaluation, .comparison = comparison, .err = err, .alpha = 0.05 };
+    const cJSON *current = ml_json_get(in->comparison, "current");
+    struct gate_judge j = {
+        .p = p, .in = in, .evaluation = in->evaluation, .comparison = in->comparison, .err = err, .alpha = 0.05
+    };
     j.no_current = cJSON_IsNull(current);
-    if (!ml_json_num(comparison, "alpha", &j.alpha) || !(j.alpha > 0 && j.alpha < 1))
+    if (!ml_json_num(in->comparison, "alpha", &j.alpha) || !(j.alpha > 0 && j.alpha < 1))
         j.alpha = 0.05;
     cJSON *g = cJSON_CreateObject();
     ml_json_set_str(g, "policy", p->name);
     ml_json_set_str(g, "policy_digest", p->digest.s);
     set_changed(g, "policy_changed", ml_json_str(current, "policy_digest"), p->digest.s);
-    set_changed(g, "data_changed", ml_json_str(current, "data"), ml_json_str(evaluation, "data"));
+    set_changed(g, "data_changed", ml_json_str(current, "data"), ml_json_str(in->evaluation, "data"));
+    if (p->n_waivers)
+        ml_json_set_str(g, "date", in->today);
     ml_json_set_bool(g, "passed", false);
     j.rules = ml_json_set_array(g, "rules");
-    if (judge_all(&j)) {
+    int rc = judge_all(&j);
+    free(j.terms);
+    if (rc) {
         cJSON_Delete(g);
         return -1;
     }
-    ml_json_set_bool(g, "passed", ml_gate_count(g, 0, "fail") == 0);
+    ml_json_set_bool(g, "passed", ml_gate_count(g, "failed") == 0);
     *gate = g;
     return 0;
-}
-
-size_t ml_gate_count(const cJSON *gate, int want, const char *level)
-{
-    size_t n = 0;
-    const cJSON *rule;
-    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
-    {
-        const cJSON *v = ml_json_get(rule, "passed");
-        int is = cJSON_IsTrue(v) ? 1 : cJSON_IsFalse(v) ? 0 : -1;
-        const char *lev = ml_json_str(rule, "level");
-        n += is == want && (!level || (lev && !strcmp(lev, level)));
-    }
-    return n;
 }

@@ -9,17 +9,41 @@
 #include "data/json.h"
 #include "model/policy.h"
 
-/* Judges every rule of the policy; a section that the card lacks is NULL. The new section is owned by the caller. A
- * rule has rule      "accuracy.must", "accents=no.accuracy.min", "min_rows" required, observed passed    true, false,
- * or null: not applicable, for there is no current model level     "fail" or "warn" reason    a sentence; always there
- * unless the rule passed outright shortfall how much is missing, in the metric's units, where that can be said
- *   neutral_pass_rate  how often a change that changes nothing passes it; null for absolute rules low, high, se, rows
- * what it rests on, as far as the card has it `passed` of the whole: no rule of level "fail" failed. Returns -1 only
- * where a rule and the card together mean nothing (ML_USAGE). */
-int ml_gate_judge(
-    const struct ml_policy *p, const cJSON *evaluation, const cJSON *comparison, cJSON **gate, struct ml_err *err);
+/* What is judged, and where; all borrowed. */
+struct ml_gate_input {
+    const cJSON *evaluation, *comparison; /* NULL: the card has none */
+    const char *card;                     /* the whole card's text, for rules about its numbers; NULL: none */
+    size_t card_len;
+    const char *branch, *environment; /* what `when` is held against; NULL: not known */
+    const char *today;                /* "2026-12-31", UTC: waivers hold to the end of their day */
+};
 
-/* What each relative rule of a gate section tells on rows like these, owned: {"policy", "policy_digest", "alpha",
+/* Judges every rule of the policy. The new section is owned by the caller. A rule has
+ *   rule               "accuracy.must", "accents=no.accuracy.min", "min_rows", "smoke.latency.p99.max"
+ *   required, observed
+ *   verdict            "passed", "failed", "warned", "waived", "not applicable"
+ *   passed             true, false, or null: not applicable
+ *   level              "fail" or "warn"
+ *   line               where it stands in the policy; absent where it isn't written there
+ *   reason             a sentence; always there unless the rule passed outright
+ *   shortfall          how much is missing, in the metric's units, where that can be said
+ *   neutral_pass_rate  how often a change that changes nothing passes it; null for absolute rules
+ *   low, high, se, rows  what it rests on, as far as the card has it
+ *   waiver             {"until", "reason", "ended"}, of a rule that has one
+ * `passed` of the whole: no rule failed. Returns -1 only where a rule and the card together mean nothing (ML_USAGE). */
+int ml_gate_judge(const struct ml_policy *p, const struct ml_gate_input *in, cJSON **gate, struct ml_err *err);
+
+/* The verdict of a rule; of a card from before there were verdicts, from `passed` and `level`. */
+const char *ml_gate_verdict(const cJSON *rule);
+
+/* How many rules have that verdict. */
+size_t ml_gate_count(const cJSON *gate, const char *verdict);
+
+/* What a rule says in words, on one line: required, observed, the interval it rests on, how often a neutral change
+ * passes it. */
+void ml_gate_describe(const cJSON *rule, struct ml_buf *out);
+
+/* What each rule of a gate section tells on rows like these, owned: {"policy", "policy_digest", "alpha",
  * "rules":
  * [{"rule", "required", "drop", "se", "rows", "neutral_fail_rate", "missed_drop_rate", "missed_gain_rate",
  * "rows_needed", "reason"}]}. drop: the margin, or max_drop's limit, in the metric's units. neutral_fail_rate: how
@@ -29,14 +53,16 @@ int ml_gate_judge(
  * error. */
 cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison);
 
-/* How many rules with that `passed` (1, 0, -1 for null) and level (NULL: any). */
-size_t ml_gate_count(const cJSON *gate, int passed, const char *level);
-
 /* The gate as a JUnit report: one test case a rule, its class named after the model ("" or NULL: none). */
 void ml_gate_junit(const cJSON *gate, const char *model, struct ml_buf *out);
 
 /* Metrics, differences and rules in OpenMetrics text, one sample a line and only what GitLab's reader survives. */
 void ml_gate_openmetrics(
     const cJSON *gate, const cJSON *evaluation, const cJSON *comparison, const char *model, struct ml_buf *out);
+
+/* GitLab's Code Quality report: an issue for each rule that failed (critical), warned (minor) or is waived (info), at
+ * its line in the policy, whose path is made relative to the directory `root` (NULL: left as it is). A rule's
+ * fingerprint is the same in every run. */
+void ml_gate_code_quality(const cJSON *gate, const char *model, const char *root, struct ml_buf *out);
 
 #endif

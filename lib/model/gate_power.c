@@ -11,42 +11,70 @@
 #define HARMLESS 0.10 /* the share of harmless changes that a rule may stop, for `rows_needed` */
 #define FOUND    0.80 /* the share of true gains that `must: improve` finds there */
 
-/* A relative rule as the gate left it. */
+/* A rule as the gate left it. */
 struct power {
-    double se, rows, margin; /* margin 0: none; of max_drop: its limit */
-    bool improve, drop, bound;
+    enum { LIMIT, DROP, MUST } kind;
+    double se, rows,
+        margin; /* margin 0: none; of max_drop: its limit; of a limit: its distance from the current value */
+    bool improve, bound;
+    bool room; /* of a limit: the current value meets it */
 };
 
-static bool read_rule(const cJSON *rule, struct power *p)
+/* The distance between a min or max and what a candidate is expected to be that is no different: the current model's
+ * value, or where there is none the candidate's own. */
+static bool read_limit(const cJSON *rule, const cJSON *comparison, int sign, struct power *p)
+{
+    const char *metric = ml_json_str(rule, "metric"), *slice = ml_json_str(rule, "slice");
+    const cJSON *in = slice ? ml_json_get(ml_json_get(comparison, "slices"), slice) : comparison;
+    double limit, now;
+
+    if (!ml_json_num(rule, "required", &limit) || !metric)
+        return false;
+    if (!ml_json_num(ml_json_get(ml_json_get(in, "metrics"), metric), "current", &now) &&
+        !ml_json_num(rule, "observed", &now))
+        return false;
+    p->margin = sign * (now - limit);
+    p->room = p->margin > 0;
+    return true;
+}
+
+static bool read_rule(const cJSON *rule, const cJSON *comparison, struct power *p)
 {
     const char *required = ml_json_str(rule, "required"), *on = ml_json_str(rule, "on");
+    const char *kind = strrchr(ml_json_str(rule, "rule"), '.');
 
-    *p = (struct power){ .drop = on != NULL };
-    p->improve = !p->drop && required && !strcmp(required, "improve");
+    kind = kind ? kind + 1 : "";
+    *p = (struct power){ .kind = !strcmp(kind, "max_drop") ? DROP : !strcmp(kind, "must") ? MUST : LIMIT };
+    p->improve = p->kind == MUST && required && !strcmp(required, "improve");
     p->bound = on && !strcmp(on, "bound");
-    if (!p->drop && !required)
+    if (p->kind == LIMIT && !read_limit(rule, comparison, !strcmp(kind, "min") ? 1 : -1, p))
         return false;
-    if (!ml_json_num(rule, p->drop ? "limit" : "margin", &p->margin))
+    if (p->kind != LIMIT && !ml_json_num(rule, p->kind == DROP ? "limit" : "margin", &p->margin))
         p->margin = 0;
-    return ml_json_num(rule, "se", &p->se) && p->se > 0 && ml_json_num(rule, "rows", &p->rows);
+    return (p->kind != MUST || required) && ml_json_num(rule, "se", &p->se) && p->se > 0 &&
+           ml_json_num(rule, "rows", &p->rows);
 }
 
 /* How often the rule passes a candidate that is truly worse by `drop`: the estimate is normal around it. */
 static double pass_rate(const struct power *p, double drop, double alpha)
 {
+    double z = ml_normal_quantile(1 - alpha / 2);
+
     if (p->improve)
-        return ml_normal_cdf(-drop / p->se - ml_normal_quantile(1 - alpha / 2));
-    if (!p->drop && !(p->margin > 0)) /* not worse */
-        return ml_normal_cdf(ml_normal_quantile(1 - alpha / 2) - drop / p->se);
-    return p->drop && !p->bound ? ml_neutral_max_drop(p->margin - drop, p->se)
-                                : ml_neutral_noninferior(p->margin - drop, p->se, alpha);
+        return ml_normal_cdf(-drop / p->se - z);
+    if (p->kind == LIMIT)
+        return ml_normal_cdf((p->margin - drop) / p->se - (p->bound ? z : 0));
+    if (p->kind == MUST && !(p->margin > 0)) /* not worse */
+        return ml_normal_cdf(z - drop / p->se);
+    return p->kind == DROP && !p->bound ? ml_neutral_max_drop(p->margin - drop, p->se)
+                                        : ml_neutral_noninferior(p->margin - drop, p->se, alpha);
 }
 
 /* Rows at which a harmless change is stopped no more often than HARMLESS (`must: improve`: a gain of the margin's size
  * is found as often as FOUND), for the variance goes with 1/rows. */
 static double rows_needed(const struct power *p, double alpha)
 {
-    double z = p->drop && !p->bound ? 0 : ml_normal_quantile(1 - alpha / 2);
+    double z = p->kind != MUST && !p->bound ? 0 : ml_normal_quantile(1 - alpha / 2);
     double se = p->margin / (z + ml_normal_quantile(p->improve ? FOUND : 1 - HARMLESS));
 
     return ceil(p->rows * (p->se / se) * (p->se / se));
@@ -57,11 +85,11 @@ static void set_rate(cJSON *to, const char *key, double rate)
     ml_json_set_num(to, key, round(rate * 1e4) / 1e4);
 }
 
-static cJSON *describe(const cJSON *rule, double alpha)
+static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
 {
     cJSON *o = cJSON_CreateObject();
     struct power p;
-    bool known = read_rule(rule, &p), margin = known && p.margin > 0;
+    bool known = read_rule(rule, comparison, &p), margin = known && p.margin > 0 && p.kind != LIMIT;
     const char *reason = ml_json_str(rule, "reason");
 
     ml_json_set_str(o, "rule", ml_json_str(rule, "rule"));
@@ -77,9 +105,14 @@ static cJSON *describe(const cJSON *rule, double alpha)
         set_rate(o, "missed_drop_rate", pass_rate(&p, p.margin, alpha));
     if (margin && p.improve)
         set_rate(o, "missed_gain_rate", 1 - pass_rate(&p, -p.margin, alpha));
-    ml_json_set_num(o, "rows_needed", margin ? rows_needed(&p, alpha) : NAN);
-    if (!known)
-        ml_json_set_str(o, "reason", reason ? reason : "the card has no standard error for it");
+    ml_json_set_num(o, "rows_needed", margin || (known && p.room) ? rows_needed(&p, alpha) : NAN);
+    if (known && p.kind == LIMIT && !p.room)
+        ml_json_set_str(o, "reason", "no number of rows helps: the current value itself doesn't meet the limit");
+    else if (!known)
+        ml_json_set_str(o, "reason",
+            ml_json_get(rule, "metric") == NULL ? "not a matter of chance"
+            : reason                            ? reason
+                                                : "the card has no standard error for it");
     return o;
 }
 
@@ -95,12 +128,6 @@ cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison)
     ml_json_set_str(o, "policy_digest", ml_json_str(gate, "policy_digest"));
     ml_json_set_num(o, "alpha", alpha);
     list = ml_json_set_array(o, "rules");
-    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
-    {
-        const char *name = ml_json_str(rule, "rule"), *dot = strrchr(name, '.');
-
-        if (dot && (!strcmp(dot, ".must") || !strcmp(dot, ".max_drop")))
-            cJSON_AddItemToArray(list, describe(rule, alpha));
-    }
+    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules")) cJSON_AddItemToArray(list, describe(rule, comparison, alpha));
     return o;
 }

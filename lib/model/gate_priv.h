@@ -7,17 +7,23 @@
 #include <stdbool.h>
 
 #include "data/json.h"
+#include "model/gate.h"
 #include "model/policy.h"
 
 #define GATE_TOLERANCE 1e-12 /* relative: limits pass at equality */
 
 struct gate_judge {
     const struct ml_policy *p;
+    const struct ml_gate_input *in;
     const cJSON *evaluation, *comparison; /* NULL: the card has none */
     cJSON *rules;
+    const struct ml_terms **terms; /* of each rule in `rules` */
+    size_t n;
     double alpha;
     bool no_current;      /* compared, but there was nothing to compare with */
     bool absolute_passed; /* a limit on a metric was evaluated and met */
+    bool evaluated;       /* a rule about the model was held against something */
+    bool set_aside;       /* one was left out by its `when` */
     struct ml_err *err;
 };
 
@@ -29,11 +35,20 @@ const cJSON *gate_metric(const cJSON *section, const char *slice, const char *me
 void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSON *metric, double se);
 
 /* A new rule at the end of the list; without a metric its name is `kind`. */
-cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, enum ml_level level);
+cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, const struct ml_terms *terms);
+
+/* Whether the rule applies on this branch and in this environment; else it is settled. */
+bool gate_here(struct gate_judge *j, cJSON *rule, const struct ml_terms *terms);
 
 void gate_passed(cJSON *rule);
 void gate_failed(cJSON *rule, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void gate_not_applicable(cJSON *rule);
+void gate_not_applicable(cJSON *rule, const char *why);
+
+/* The verdicts, from what each rule found and the waivers. */
+void gate_settle(struct gate_judge *j);
+
+/* The rules about numbers of the card. */
+void gate_numbers(struct gate_judge *j);
 
 /* a <= b, equal within rounding. */
 bool gate_at_most(double a, double b);

@@ -22,9 +22,10 @@ struct change {
 static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule, struct change *c)
 {
     if (j->no_current) {
-        gate_not_applicable(rule);
+        gate_not_applicable(rule, "no current model");
         return 1;
     }
+    j->evaluated = true;
     if (!j->comparison) {
         gate_failed(rule, "the card has no comparison");
         return 1;
@@ -83,7 +84,7 @@ int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
     const struct ml_limit *l = &m->max_drop;
     if (!l->amount.set)
         return 0;
-    cJSON *rule = gate_add(j, m, "max_drop", l->level);
+    cJSON *rule = gate_add(j, m, "max_drop", &l->terms);
     struct change c;
     double limit = l->amount.x;
     bool bound = l->on == ML_ON_BOUND;
@@ -94,6 +95,8 @@ int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
         ml_json_set_str(rule, "required", s);
         free(s);
     }
+    if (!gate_here(j, rule, &l->terms))
+        return 0;
     int rc = look_up(j, m, rule, &c);
     if (rc)
         return rc < 0 ? -1 : 0;
@@ -245,8 +248,10 @@ int gate_must(struct gate_judge *j, const struct ml_metric_rule *m)
     if (!m->must)
         return 0;
     bool improve = m->must == ML_MUST_IMPROVE;
-    cJSON *rule = gate_add(j, m, "must", m->must_level);
+    cJSON *rule = gate_add(j, m, "must", &m->must_terms);
     ml_json_set_str(rule, "required", improve ? "improve" : "not_regress");
+    if (!gate_here(j, rule, &m->must_terms))
+        return 0;
     struct change c;
     int rc = look_up(j, m, rule, &c);
     if (rc)

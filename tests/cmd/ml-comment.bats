@@ -375,10 +375,10 @@ json.dump(c, sys.stdout)
 PY
     }
     [ "$(first card.json)" = '✅ **The gate passed** for `sections`: `accuracy` +0.024, **better**.' ]
-    edit 'c["gate"]["policy_changed"] = True; c["gate"]["rules"][1].update(passed=False, level="warn", reason="x")'
+    edit 'c["gate"]["policy_changed"] = True; c["gate"]["rules"][1].update(passed=False, verdict="warned", level="warn", reason="x")'
     [ "$(first e.json)" = '✅ **The gate passed** for `sections`: `accuracy` +0.024, **better**. ⚠️ 1 warning. ⚠️ **The policy was changed**: not what the current model was judged by.' ]
     edit 'c["gate"].update(passed=False, policy_changed=True, data_changed=True)
-for r in c["gate"]["rules"][:4]: r.update(passed=False, level="fail", reason="0.58 is below 0.6 by 0.02")'
+for r in c["gate"]["rules"][:4]: r.update(passed=False, verdict=None, level="fail", reason="0.58 is below 0.6 by 0.02")'
     [ "$(first e.json)" = '❌ **The gate failed** for `sections`: `min_rows` (`0.58 is below 0.6 by 0.02`); `accuracy.min` (`0.58 is below 0.6 by 0.02`); `accuracy.must` (`0.58 is below 0.6 by 0.02`); and 1 more. ⚠️ **Policy and held-out data were changed**: not what the current model was judged by.' ]
     edit 'c["comparison"] = {"current": None}'
     [ "$(first e.json)" = '✅ **The gate passed** for `sections`: no current model yet; `accuracy` 0.661.' ]

@@ -82,7 +82,7 @@ Y
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
     [[ "$output" == *'"x": {"big": 12345678901234567890, "n": 1.10},'* ]]
-    [ "$(grep -o '"passed"' <<<"$output" | wc -l)" -eq 2 ]
+    [ "$(grep -o '"passed":' <<<"$output" | wc -l)" -eq 2 ]
     [ "$(ml get gate.passed <<<"$output")" = true ]
 }
 
@@ -575,7 +575,7 @@ assert (s.get("tests"), s.get("failures"), s.get("skipped")) == ("5", "2", "1") 
 assert cases["accuracy.min"].find("failure").get("message") == "0.6606 is below 0.7 by 0.039"
 assert cases["accuracy.must"].find("skipped").get("message") == "not applicable: no current model"
 assert cases["f1_macro.max"].find("system-out").text.startswith("warning: 0.6312 is above 0.5")
-assert "x=<&>\"'.accuracy.min" in cases and len(cases["log_loss.max"]) == 0
+assert "x=<&>\"'.accuracy.min" in cases and cases["log_loss.max"].find("system-out").text.startswith("required <= 1.5; observed 1.21; interval 1.15 to 1.27")
 PY
     run --separate-stderr ml-gate p.yml --card card.json --junit g.txt
     fails 2 "must end in .xml"
@@ -591,7 +591,10 @@ import re, shlex
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
 text = open("m.txt").read()
 fam = {f.name: f for f in parse(text)}
-assert set(fam) == {"ml_metric", "ml_metric_delta", "ml_gate_rule_passed", "ml_gate_passed"}, set(fam)
+rule = {"ml_gate_rule_" + k for k in ("passed", "required", "observed", "low", "high")}
+assert set(fam) == {"ml_metric", "ml_metric_delta", "ml_gate_passed"} | rule, set(fam)
+value = lambda key, name: next(s.value for s in fam["ml_gate_rule_" + key].samples if s.labels["rule"] == name)
+assert [value(k, "log_loss.max") for k in ("required", "observed", "low", "high", "passed")] == [1.5, 1.21, 1.15, 1.27, 1]
 got = {(s.labels["metric"], s.labels.get("slice")): s.value for s in fam["ml_metric"].samples}
 assert got[("accuracy", None)] == 0.661 and got[("accuracy", "accents=no")] == 0.655 and ("roc_auc", None) not in got, got
 assert [s.value for s in fam["ml_gate_passed"].samples] == [0]
@@ -603,7 +606,7 @@ for line in text.splitlines():  # ee/lib/gitlab/ci/parsers/metrics/generic.rb
         assert len(words) == 2 and words[0] not in names, words
         names.add(words[0])
         float(words[1])
-assert len(names) == 3 + 2 + 3 + 2 + 2 + 1, len(names)
+assert len(names) == 3 + 2 + 3 + 2 + 5 * 2 + 1, len(names)
 PY
 }
 
@@ -650,6 +653,43 @@ assert c["metrics"] == ["accuracy", "a=b.f1_macro"] and c["policy_digest"] == "s
     printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
     run -2 ml-gate --check p.yml
     [[ "$output" == *"p.yml: line 2"* ]]
+    # everything that can be told, each with its line; a job that only judges says the first
+    cat >p.yml <<'Y'
+min_rows: 1.5
+metrics:
+  accuracy:
+    min: { limit: "50%", on: bonud }
+    levle: warn
+    waiver: { until: 2026-02-30 }
+  profit: { must: { when: { branch: [] } } }
+slices:
+  accents: { accuracy: { min: 0.5 } }
+card:
+  image.size: { max: 500Mb }
+  run.duration: { missing: no }
+Y
+    run --separate-stderr ml-gate --check p.yml
+    [ "$status" -eq 2 ] && [ -z "$output" ]
+    cat >want <<'Y'
+line 1: 'min_rows' must be a whole number from 1 up
+line 4: 'min' takes a number, not a percentage
+line 4: unknown value of 'on' 'bonud', did you mean 'bound'?
+line 5: unknown key 'levle', did you mean 'level'?
+line 6: 'until' must be a day such as 2026-12-31
+line 6: 'waiver' needs 'until', its last day, and a 'reason'
+line 7: 'branch' must be a name or glob, or a list of 1 to 100 of them
+line 7: 'must' needs a 'be': not_regress or improve
+line 9: a slice is named 'column=value' (several joined by ','), not 'accents'
+line 11: 'max' must be a number or one with a unit, such as 500M, 50ms or 1h
+line 12: 'run.duration' has no rule: give it min or max
+line 12: unknown value of 'missing' 'no'
+Y
+    sed -n 's/^ml-gate: warning: p.yml: //p' <<<"$stderr" | sort -t' ' -k2n -s | sort -s -t' ' -k2,2n -k3 >got
+    sort -s -t' ' -k2,2n -k3 want | diff - got
+    [[ "$stderr" == *"ml-gate: p.yml: 12 faults" ]]
+    run --separate-stderr ml-gate p.yml --card "$TOP/tests/golden/compared.json"
+    fails 2 "p.yml: line 1: .* \(and 11 more: 'ml-gate --check' tells them\)"
+    printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
     run -2 ml-gate --check --power p.yml
     run -2 ml-gate --check --junit a.xml p.yml
 }
@@ -669,9 +709,13 @@ from statistics import NormalDist
 N, z = NormalDist(), NormalDist().inv_cdf(.975)
 p = json.load(open("power.json"))
 rules = {r["rule"]: r for r in p["rules"]}
-assert list(rules) == ["accuracy.must", "accuracy.max_drop", "f1_macro.must", "log_loss.max_drop"], rules
+assert list(rules) == ["accuracy.min", "accuracy.must", "accuracy.max_drop", "f1_macro.must", "log_loss.max_drop"], rules
 def near(rule, key, want):
     assert abs(rules[rule][key] - want) <= 5e-5 + 1e-9, (rule, key, rules[rule][key], want)
+# a limit: of models that are truly as good as the current one
+near("accuracy.min", "neutral_fail_rate", N.cdf((.6 - .637) / .0115))
+r = rules["accuracy.min"]
+assert r["missed_drop_rate"] is None and abs(N.cdf(.037 / .0115 * (r["rows_needed"] / r["rows"]) ** .5) - .9) < 1e-3, r
 near("accuracy.must", "neutral_fail_rate", 1 - N.cdf(.01 / .006 - z))
 near("accuracy.must", "missed_drop_rate", .025)
 near("accuracy.max_drop", "neutral_fail_rate", 1 - N.cdf(.005 / .006))
@@ -693,8 +737,14 @@ PY
     run --separate-stderr ml-gate --power p.yml --card card.json
     [ "$status" -eq 0 ]
     /usr/bin/python3 -c 'import json, sys
-r = json.loads(sys.argv[1])["rules"][0]
+r = json.loads(sys.argv[1])["rules"][1]
 assert r["neutral_fail_rate"] is None and r["reason"] == "no current model", r' "$output"
+    # the card as an operand, as everywhere
+    ml-gate -q --power p.yml "$TOP/tests/golden/compared.json" | cmp - power.json
+    run --separate-stderr ml-gate --power p.yml card.json --card card.json
+    fails 2 "exclude each other"
+    run --separate-stderr ml-gate --check p.yml card.json
+    fails 2 "reads no card"
 }
 
 @test "a rule says what it rests on" {
@@ -704,4 +754,167 @@ assert r["neutral_fail_rate"] is None and r["reason"] == "no current model", r' 
     is accuracy.max_drop low 0.0122
     is accuracy.max_drop se 0.006
     is accuracy.max_drop rows 1694
+}
+
+@test "numbers of the card: limits with units, at any path; a missing one fails unless it may be missing" {
+    cat >p.yml <<'Y'
+metrics: { accuracy: { min: 0.6 } }
+card:
+  smoke.latency.p99: { max: 50ms }
+  image.size: { min: 1k, max: { limit: 500M, level: warn } }
+  run.duration: { max: 1.5h }
+  image.layers.1.size: { max: 1Ki }
+  /evaluation/metrics/f1_macro/value: { min: 0.6 }
+Y
+    edit 'c["smoke"] = {"latency": {"p99": 0.05}}; c["image"] = {"size": 600000000, "layers": [{}, {"size": 1024}]}; c["run"]["duration"] = 5400'
+    gate
+    is smoke.latency.p99.max passed true
+    is smoke.latency.p99.max required 0.05
+    is smoke.latency.p99.max number '"smoke.latency.p99"'
+    is smoke.latency.p99.max neutral_pass_rate null
+    is image.size.min verdict '"passed"'
+    is image.size.max verdict '"warned"'
+    is image.size.max reason '"6e+08 is above 5e+08 by 1e+08"'
+    is run.duration.max required 5400
+    is image.layers.1.size.max required 1024
+    is /evaluation/metrics/f1_macro/value.min low 0.6041
+    edit ''
+    gate 1
+    is smoke.latency.p99.max reason "\"the card has no number 'smoke.latency.p99'\""
+    is run.duration.max verdict '"failed"'
+    # null is a number that doesn't exist; a text is none
+    printf 'metrics: {accuracy: {min: 0.6}}\ncard:\n  evaluation.metrics.roc_auc.value: {min: 0, missing: ignore}\n  model.name: {max: 1, missing: ignore}\n' >p.yml
+    gate 1
+    is evaluation.metrics.roc_auc.value.min verdict '"not applicable"'
+    is model.name.max reason "\"'model.name' of the card is no number\""
+    # a policy about numbers alone may let a first model through, one about metrics needs a metric's limit
+    edit 'c["comparison"] = {"current": None}; c["smoke"] = {"passed": 3}'
+    echo 'card: {smoke.passed: {min: 3}}' >p.yml
+    gate
+    printf 'metrics: {accuracy: {must: improve}}\ncard: {smoke.passed: {min: 3}}\n' >p.yml
+    gate 1
+    is absolute verdict '"failed"'
+}
+
+@test "when: by branch and environment, globs, from options or GitLab's variables" {
+    cat >p.yml <<'Y'
+metrics:
+  accuracy:
+    min: 0.6
+    max: { limit: 0.65, when: { branch: [main, "release/*"], environment: prod* } }
+  f1_macro: { must: improve, when: { environment: staging } }
+Y
+    unset CI_COMMIT_BRANCH CI_MERGE_REQUEST_TARGET_BRANCH_NAME CI_ENVIRONMENT_NAME
+    gate
+    is accuracy.max verdict '"not applicable"'
+    is accuracy.max reason '"not applicable here: no branch is known, and it is for main, release/*"'
+    is accuracy.max required 0.65
+    is f1_macro.must passed null
+    export CI_COMMIT_BRANCH=release/1/x
+    gate
+    is accuracy.max reason '"not applicable here: no environment is known, and it is for prod*"'
+    export CI_ENVIRONMENT_NAME=production
+    gate 1
+    is accuracy.max verdict '"failed"'
+    is f1_macro.must reason "\"not applicable here: the environment is 'production', not staging\""
+    # a merge request is judged as what it goes to
+    CI_MERGE_REQUEST_TARGET_BRANCH_NAME=feature gate
+    CI_MERGE_REQUEST_TARGET_BRANCH_NAME=main gate 1
+    run --separate-stderr ml-gate -q p.yml --card card.json --branch other -o gated.json
+    [ "$status" -eq 0 ]
+    run --separate-stderr ml-gate -q p.yml --card card.json --environment staging -o gated.json
+    [ "$status" -eq 1 ]
+    is f1_macro.must verdict '"failed"'
+    # rules that all are for somewhere else let nothing through
+    echo 'metrics: {accuracy: {min: 0.6, when: {branch: main}}}' >p.yml
+    gate 1
+    is applicable reason '"no rule about the model applies here, so every model would pass"'
+    CI_COMMIT_BRANCH=main gate
+}
+
+@test "a waived rule doesn't fail the gate until the end of its day, and says why" {
+    cat >p.yml <<'Y'
+metrics:
+  accuracy:
+    min: { limit: 0.7, waiver: { until: 2026-12-31, reason: "new labels, see the plan" } }
+    max: 0.8
+Y
+    edit ''
+    judge() {
+        run --separate-stderr ml-gate p.yml --card card.json -o gated.json --junit g.xml --openmetrics m.txt --code-quality q.json --date "$1"
+    }
+    judge 2026-12-31
+    [ "$status" -eq 0 ]
+    is accuracy.min verdict '"waived"'
+    is accuracy.min passed false
+    is accuracy.min waiver '{"until": "2026-12-31", "reason": "new labels, see the plan", "ended": false}'
+    [ "$(ml get gate.date gated.json)" = 2026-12-31 ]
+    [[ "$stderr" == *"waived   accuracy.min until 2026-12-31 (new labels, see the plan): 0.6606 is below 0.7"* ]]
+    [[ "$stderr" == *"gate passed: 1 passed, 0 failed, 0 warned, 1 waived, 0 not applicable"* ]]
+    grep -q '<skipped message="waived until 2026-12-31: new labels, see the plan (0.6606 is below' g.xml
+    grep -q '^ml_gate_rule_waived{.*rule="accuracy.min"} 1' m.txt
+    grep -q '"severity": "info"' q.json
+    ml-comment -q --card gated.json >c.md
+    [[ "$(head -1 c.md)" == *"✅ **The gate passed**"*"⚠️ 1 rule is waived."* ]]
+    grep -qF '⚠️ **waived** until `2026-12-31` for `new labels, see the plan`: `0.6606 is below 0.7 by 0.039`' c.md
+    judge 2027-01-01
+    [ "$status" -eq 1 ]
+    is accuracy.min verdict '"failed"'
+    [[ "$stderr" == *"FAILED   accuracy.min: 0.6606 is below 0.7 by 0.039; its waiver ended on 2026-12-31"* ]]
+    grep -q 'its waiver ended on 2026-12-31' g.xml
+    ml-comment -q --card gated.json | grep -qF '❌ **failed**, its waiver ended on `2026-12-31` for `new labels, see the plan`'
+    ml-comment -q --card gated.json | head -1 | grep -qF ', its waiver ended on `2026-12-31`'
+    # one that isn't needed changes nothing
+    sed -i 's/0.7/0.6/' p.yml
+    judge 2026-01-01
+    is accuracy.min verdict '"passed"'
+    # without an option the clock counts, in UTC
+    sed -i "s/0.6/0.7/; s/2026-12-31/$(date -u +%F)/" p.yml
+    gate
+    sed -i "s/$(date -u +%F)/$(date -u -d yesterday +%F)/" p.yml
+    gate 1
+    for bad in '{until: 2026-12-31}' '{reason: x}' '{until: 2026-12-31, reason: " "}' '{until: tomorrow, reason: x}' '{until: 2027-02-29, reason: x}' yes; do
+        echo "metrics: {accuracy: {min: 0.7, waiver: $bad}}" >p.yml
+        run --separate-stderr ml-gate p.yml --card card.json
+        [ "$status" -eq 2 ]
+    done
+    run --separate-stderr ml-gate p.yml --card card.json --date 2026-13-01
+    fails 2 "no day"
+}
+
+@test "Code Quality: what GitLab's widget reads, at the rule's line" {
+    mkdir -p repo/models
+    cat >repo/models/p.yml <<'Y'
+# a comment
+metrics:
+  accuracy:
+    min: 0.7
+    max: { limit: 0.7, level: warn }
+    max_drop: { limit: 0, on: bound, level: warn }
+  log_loss: { max: 1.1, level: warn }
+Y
+    edit ''
+    quality() {
+        CI_PROJECT_DIR=$PWD/repo run --separate-stderr ml-gate -q "$PWD/repo/models/p.yml" --card card.json --code-quality "$1" -o gated.json
+    }
+    quality q.json
+    [ "$status" -eq 1 ]
+    /usr/bin/python3 - <<'PY'
+import json
+raw = open("q.json", "rb").read()
+assert raw[:1] == b"["
+q = json.loads(raw)
+assert [(i["check_name"], i["severity"], i["location"]["path"], i["location"]["lines"]["begin"]) for i in q] == [
+    ("accuracy.min", "critical", "models/p.yml", 4), ("log_loss.max", "minor", "models/p.yml", 7)], q
+assert q[0]["description"] == "sections: accuracy.min: 0.6606 is below 0.7 by 0.039", q
+assert len({i["fingerprint"] for i in q}) == 2 and all(len(i["fingerprint"]) == 64 for i in q)
+PY
+    # the same fingerprint whatever was observed, so that the widget doesn't call it fixed and new
+    edit 'ev["metrics"]["accuracy"]["value"] = 0.5'
+    quality r.json
+    [ "$(ml get 0.fingerprint q.json)" = "$(ml get 0.fingerprint r.json)" ]
+    # nothing broken is an empty list, which is how GitLab learns what was fixed
+    echo 'metrics: {accuracy: {min: 0.1}}' >repo/models/p.yml
+    quality r.json
+    [ "$status" -eq 0 ] && [ "$(tr -d ' \n' <r.json)" = "[]" ]
 }

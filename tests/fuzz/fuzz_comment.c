@@ -18,7 +18,11 @@ static const char policy_text[] =
     "metrics:\n  accuracy: { min: 0.6, max: { limit: 0.99, on: bound }, must: not_regress, margin: 0.01, max_drop: 2% "
     "}\n"
     "  log_loss: { must: improve, max_drop: { limit: 0.1, on: bound, level: warn } }\n  nowhere: { min: 0 }\n"
-    "slices:\n  accents=no: { min_rows: 3, accuracy: { min: 0.5, must: not_regress } }\n";
+    "slices:\n  accents=no: { min_rows: 3, accuracy: { min: 0.5, must: { be: not_regress, when: { branch: 'm*' } } } "
+    "}\n"
+    "card:\n  smoke.latency.p99: { max: 50ms, missing: ignore, waiver: { until: 2026-12-31, reason: 'a | `b` @c' } }\n"
+    "  evaluation.metrics.accuracy.value: { min: 1, when: { environment: x }, waiver: { until: 2026-01-01, reason: d } "
+    "}\n";
 
 /* The end of a code span that starts here, or NULL when its run of backticks is never closed on the line. */
 static const char *span_end(const char *p, const char *end)
@@ -103,9 +107,20 @@ static void run(struct ml_card *card, const struct ml_policy *policy)
     if (!ml_comment_render(card, &place, &marker, &text, &err))
         check_markdown(ml_buf_str(&text));
     ml_buf_reset(&text);
-    if (!ml_gate_judge(policy, evaluation, comparison, &gate, &err)) {
+    struct ml_gate_input in = { .evaluation = evaluation,
+        .comparison = comparison,
+        .card = ml_buf_str(&card->text),
+        .card_len = card->text.len,
+        .branch = "main",
+        .today = "2026-11-22" };
+    if (!ml_gate_judge(policy, &in, &gate, &err)) {
         check_gate(gate);
         ml_gate_junit(gate, "m", &text);
+        ml_buf_reset(&text);
+        ml_gate_code_quality(gate, "m", NULL, &text);
+        if (ml_json_check(ml_buf_str(&text), text.len, "code quality", &err))
+            abort();
+        cJSON_Delete(ml_gate_power(gate, comparison));
         ml_buf_reset(&text);
         ml_gate_openmetrics(gate, evaluation, comparison, "m", &text);
         ml_card_set(card, "gate", gate);

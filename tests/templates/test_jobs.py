@@ -272,7 +272,7 @@ def first_release(r):
     expect(r.card("gate", "comparison.current") == "null", "no current model")
     r.card_of_first = json.loads(r.tool("cat", r.left("publish", "card.json")))
     expect(r.left("predict", "candidate.csv") and not r.left("predict", "current.csv"), "predictions")
-    expect(r.left("gate", "junit.xml") and r.left("gate", "metrics.txt"), "reports")
+    expect(r.left("gate", "junit.xml") and r.left("gate", "metrics.txt") and r.left("gate", "quality.json"), "reports")
     expect(r.digest(f"{r.iid:040x}-{r.iid}") == digest, "the candidate's own tag")
 
 

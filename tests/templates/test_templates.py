@@ -317,7 +317,7 @@ def artifacts_stay_apart():
         if "expose_as" in artifacts:
             expect("$" not in artifacts["expose_as"] + "".join(artifacts["paths"]), "expose_as takes no variables")
     gate = jobs(include())["ml-gate"]["artifacts"]["reports"]
-    equal(gate, {"junit": ".ml/ml/gate/junit.xml", "metrics": ".ml/ml/gate/metrics.txt"}, "reports of gate")
+    equal(gate, {"junit": ".ml/ml/gate/junit.xml", "codequality": ".ml/ml/gate/quality.json", "metrics": ".ml/ml/gate/metrics.txt"}, "reports of gate")
 
 
 def two_models():

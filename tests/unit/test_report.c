@@ -50,10 +50,10 @@ static void junit(void **state)
     (void)state;
     struct ml_junit j = ML_JUNIT_INIT("s");
     struct ml_buf out = ML_BUF_INIT;
-    ml_junit_add(&j, "c", "a", ML_JUNIT_PASSED, NULL);
-    ml_junit_add(&j, "c", "a", ML_JUNIT_FAILED, "x < y & \"z\"\n\x01");
-    ml_junit_add(&j, "d", "a", ML_JUNIT_SKIPPED, "\xef\xbf\xbf\xff");
-    ml_junit_add(&j, "c", "a", ML_JUNIT_PASSED, "note");
+    ml_junit_add(&j, "c", "a", ML_JUNIT_PASSED, NULL, NULL);
+    ml_junit_add(&j, "c", "a", ML_JUNIT_FAILED, "x < y & \"z\"\n\x01", NULL);
+    ml_junit_add(&j, "d", "a", ML_JUNIT_SKIPPED, "\xef\xbf\xbf\xff", NULL);
+    ml_junit_add(&j, "c", "a", ML_JUNIT_PASSED, "note", "d < e");
     ml_junit_finish(&j, &out);
     assert_string_equal(ml_buf_str(&out),
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
@@ -63,7 +63,8 @@ static void junit(void **state)
         "      <failure message=\"x &lt; y &amp; &quot;z&quot;&#10;?\">x &lt; y &amp; &quot;z&quot;&#10;?</failure>\n"
         "    </testcase>\n"
         "    <testcase classname=\"d\" name=\"a\">\n      <skipped message=\"??\"/>\n    </testcase>\n"
-        "    <testcase classname=\"c\" name=\"a (3)\">\n      <system-out>note</system-out>\n    </testcase>\n"
+        "    <testcase classname=\"c\" name=\"a (3)\">\n      <system-out>note&#10;d &lt; e</system-out>\n    "
+        "</testcase>\n"
         "  </testsuite>\n</testsuites>\n");
     ml_buf_release(&out);
 }
