@@ -40,12 +40,12 @@ static const struct ml_opt opts[] = {
 static const struct ml_cmd cmd = {
     .name = "ml-eval",
     .summary = "measure predictions: metrics with intervals",
-    .synopsis = "[options] FILE|-",
+    .synopsis = "[options] FILE|- ...",
     .opts = opts,
     .examples = "ml-eval --slice accents --model model candidate.csv\n"
                 "ml-eval --task regression regression.csv -o evaluated.json",
     .min_args = 1,
-    .max_args = 1,
+    .max_args = -1,
 };
 
 static int check_options(const struct cfg *cfg, struct ml_err *err)
@@ -56,8 +56,13 @@ static int check_options(const struct cfg *cfg, struct ml_err *err)
         return ml_err_set(err, ML_USAGE, "--seed must not be negative");
     if (cfg->cols.score != NULL && cfg->cols.scores != NULL)
         return ml_err_set(err, ML_USAGE, "--score and --scores exclude each other");
-    if (cfg->common.card != NULL && strcmp(cfg->common.card, "-") == 0 && strcmp(cfg->common.args.v[0], "-") == 0)
+    size_t standard = 0;
+    for (size_t i = 0; i < cfg->common.args.n; i++)
+        standard += strcmp(cfg->common.args.v[i], "-") == 0;
+    if (standard > 0 && cfg->common.card != NULL && strcmp(cfg->common.card, "-") == 0)
         return ml_err_set(err, ML_USAGE, "standard input can be the card or the predictions, not both");
+    if (standard > 1)
+        return ml_err_set(err, ML_USAGE, "standard input can be read once only");
     return 0;
 }
 
@@ -168,6 +173,11 @@ static int read_policy(struct cfg *cfg, struct ml_err *err)
     return 0;
 }
 
+static int open_files(const struct cfg *cfg, struct ml_table **out, struct ml_err *err)
+{
+    return ml_table_open_files(cfg->common.args.v, cfg->common.args.n, cfg->cols.no_header, out, err);
+}
+
 static int run(void *arg, struct ml_err *err)
 {
     struct cfg *cfg = arg;
@@ -180,7 +190,7 @@ static int run(void *arg, struct ml_err *err)
     rc = ml_card_start(&card, &cfg->common, err);
     if (rc == 1 && cfg->common.card != NULL)
         rc = ml_err_set(err, ML_LOCAL, "no card on standard input");
-    if (rc < 0 || (rc = ml_table_open(cfg->common.args.v[0], &t, err)) < 0)
+    if (rc < 0 || (rc = open_files(cfg, &t, err)) < 0)
         goto out;
     rc = evaluate(cfg, t, &evaluation, err);
     if (rc < 0 || (rc = add_model(&card, cfg, err)) < 0 || (rc = add_run(&card, err)) < 0)

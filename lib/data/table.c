@@ -2,10 +2,9 @@
 /* The part of a table that doesn't depend on its format: bytes, columns, and which format it is. */
 #include "data/table.h"
 
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "data/table_priv.h"
@@ -102,7 +101,7 @@ static int by_name(const void *a, const void *b, void *ctx)
 }
 
 /* Columns without a name (a data frame's index) may stand more than once; nobody can ask for them. */
-static int index_columns(struct ml_table *t, struct ml_err *err)
+int ml_table_index_columns(struct ml_table *t, struct ml_err *err)
 {
     size_t n = t->columns.n;
     t->sorted = ml_calloc(n, sizeof *t->sorted);
@@ -162,9 +161,34 @@ static bool only_cr(const struct ml_table *t)
     return cr != NULL && cr + 1 < t->buf + t->end && memchr(p, '\n', t->end - t->pos) == NULL;
 }
 
-static int read_csv_header(struct ml_table *t, struct ml_err *err)
+/* Puts the row of t->cells back in front of what is still to be read. */
+static void unread(struct ml_table *t, size_t n)
 {
-    size_t n;
+    struct ml_buf b;
+    ml_buf_init(&b, 4 * ML_TABLE_ROW_MAX);
+    for (size_t i = 0; i < n; i++) {
+        ml_buf_adds(&b, i > 0 ? (char[]){ t->delim, '"', '\0' } : "\"");
+        for (size_t k = 0; k < t->cells[i].len; k++) {
+            ml_buf_addc(&b, t->cells[i].s[k]);
+            if (t->cells[i].s[k] == '"')
+                ml_buf_addc(&b, '"');
+        }
+        ml_buf_addc(&b, '"');
+    }
+    ml_buf_addc(&b, '\n');
+    ml_buf_add(&b, t->buf + t->pos, t->end - t->pos);
+    free(t->buf);
+    t->end = t->cap = b.len;
+    t->buf = ml_realloc(ml_buf_detach(&b), t->cap + 1);
+    t->buf[t->end] = '\n';
+    t->pos = 0;
+    t->next_line = t->line;
+}
+
+int ml_table_csv_header(struct ml_table *t, struct ml_err *err)
+{
+    char number[24];
+    size_t n = 0;
     if (only_cr(t))
         return ml_err_set(err, ML_LOCAL,
             "'%s': lines end with a carriage return alone; convert the file with tr '\\r' '\\n'", t->name);
@@ -177,12 +201,19 @@ static int read_csv_header(struct ml_table *t, struct ml_err *err)
     int rc = ml_csv_row(t, &n, err);
     if (rc == 1)
         return ml_err_set(err, ML_LOCAL, "'%s': the file is empty; it needs a header line and rows", t->name);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = ml_table_add_column(t, t->cells[i].s, t->cells[i].len, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct ml_cell c = t->cells[i];
+        if (t->flags & ML_TABLE_NO_HEADER)
+            c = (struct ml_cell){ number, (size_t)snprintf(number, sizeof number, "%zu", i + 1) };
+        rc = ml_table_add_column(t, c.s, c.len, err);
+    }
+    if (rc == 0 && (t->flags & ML_TABLE_NO_HEADER))
+        unread(t, n);
     return rc;
 }
 
-static int read_header(struct ml_table *t, struct ml_err *err)
+/* Which format it is; what stands in front of the header is taken. */
+int ml_table_read_start(struct ml_table *t, struct ml_err *err)
 {
     if (ml_table_fill(t, err) < 0)
         return -1;
@@ -196,8 +227,15 @@ static int read_header(struct ml_table *t, struct ml_err *err)
     if (at < t->end && t->buf[at] == '[')
         return ml_err_set(err, ML_LOCAL, "'%s': a JSON array; write one object a line (jq -c '.[]')", t->name);
     t->json = at < t->end && t->buf[at] == '{';
-    int rc = t->json ? ml_jsonl_row(t, true, err) : read_csv_header(t, err);
-    if (rc < 0 || index_columns(t, err) < 0)
+    return 0;
+}
+
+static int read_header(struct ml_table *t, struct ml_err *err)
+{
+    if (ml_table_read_start(t, err) < 0)
+        return -1;
+    int rc = t->json ? ml_jsonl_row(t, true, err) : ml_table_csv_header(t, err);
+    if (rc < 0 || ml_table_index_columns(t, err) < 0)
         return -1;
     t->first = t->json;
     if (!t->json) {
@@ -207,14 +245,21 @@ static int read_header(struct ml_table *t, struct ml_err *err)
     return 0;
 }
 
-static int open_feed(struct ml_feed *feed, const char *name, struct ml_table **out, struct ml_err *err)
+struct ml_table *ml_table_new(struct ml_feed *feed, const char *name, unsigned flags)
 {
     struct ml_table *t = ml_calloc(1, sizeof *t);
     t->name = ml_strdup(name);
     t->feed = feed;
+    t->flags = flags;
     t->next_line = 1;
     t->block = BLOCK;
     ml_buf_init(&t->path, ML_TABLE_ROW_MAX);
+    return t;
+}
+
+int ml_table_start(struct ml_feed *feed, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err)
+{
+    struct ml_table *t = ml_table_new(feed, name, flags);
     int rc = read_header(t, err);
     *out = rc == 0 ? t : NULL;
     if (rc != 0)
@@ -222,28 +267,19 @@ static int open_feed(struct ml_feed *feed, const char *name, struct ml_table **o
     return rc;
 }
 
-int ml_table_open_fd(int fd, const char *name, struct ml_table **out, struct ml_err *err)
+int ml_table_open_fd(int fd, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err)
 {
     struct ml_feed *feed;
     *out = NULL;
-    return ml_feed_open(fd, name, &feed, err) < 0 ? -1 : open_feed(feed, name, out, err);
+    return ml_feed_open(fd, name, &feed, err) < 0 ? -1 : ml_table_start(feed, name, flags, out, err);
 }
 
-int ml_table_open(const char *path, struct ml_table **out, struct ml_err *err)
-{
-    bool in = strcmp(path, "-") == 0;
-    int fd = in ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-    *out = NULL;
-    if (fd < 0)
-        return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", in ? "standard input" : path);
-    return ml_table_open_fd(fd, in ? "standard input" : path, out, err);
-}
-
-int ml_table_open_bytes(const void *p, size_t n, const char *name, struct ml_table **out, struct ml_err *err)
+int ml_table_open_bytes(
+    const void *p, size_t n, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err)
 {
     struct ml_feed *feed;
     *out = NULL;
-    return ml_feed_open_bytes(p, n, name, &feed, err) < 0 ? -1 : open_feed(feed, name, out, err);
+    return ml_feed_open_bytes(p, n, name, &feed, err) < 0 ? -1 : ml_table_start(feed, name, flags, out, err);
 }
 
 void ml_table_close(struct ml_table *t)
@@ -251,6 +287,13 @@ void ml_table_close(struct ml_table *t)
     if (t == NULL)
         return;
     ml_feed_close(t->feed);
+    for (size_t i = 0; t->maps != NULL && i < t->paths.n; i++)
+        free(t->maps[i]);
+    free(t->maps);
+    ml_strs_release(&t->paths);
+    ml_hasher_free(t->list);
+    free(t->title);
+    free(t->mapped);
     ml_strs_release(&t->columns);
     ml_buf_release(&t->path);
     free(t->name);
@@ -261,23 +304,9 @@ void ml_table_close(struct ml_table *t)
     free(t);
 }
 
-bool ml_table_reopens(const struct ml_table *t)
-{
-    return ml_feed_reopens(t->feed);
-}
-
-struct ml_table *ml_table_reopen(const struct ml_table *t)
-{
-    struct ml_feed *feed;
-    struct ml_table *again = NULL;
-    if (ml_feed_reopen(t->feed, &feed, NULL) == 0)
-        open_feed(feed, t->name, &again, NULL);
-    return again;
-}
-
 const char *ml_table_name(const struct ml_table *t)
 {
-    return t->name;
+    return t->title != NULL ? t->title : t->name;
 }
 
 const struct ml_strs *ml_table_columns(const struct ml_table *t)
@@ -290,31 +319,45 @@ int ml_table_column(const struct ml_table *t, const char *name)
     return name[0] == '\0' ? -1 : ml_table_find_column(t, name, strlen(name));
 }
 
-uint64_t ml_table_line(const struct ml_table *t)
+int ml_table_pick(const struct ml_table *t, const char *name)
 {
-    return t->line;
+    int64_t number;
+    int i = ml_table_column(t, name);
+    if (i >= 0 || name[0] < '1' || name[0] > '9' || !ml_int_parse(name, &number) || (uint64_t)number > t->columns.n)
+        return i;
+    return (int)number - 1;
 }
 
-void ml_table_finish(struct ml_table *t)
+uint64_t ml_table_line(const struct ml_table *t)
 {
-    if (t->feed != NULL && t->digest.s[0] == '\0')
-        ml_feed_digest(t->feed, &t->digest, &t->size);
+    return t->line | (uint64_t)t->file << ML_TABLE_LINE_BITS;
+}
+
+static const struct ml_cell *in_order(struct ml_table *t)
+{
+    if (t->map == NULL)
+        return t->cells;
+    if (t->mapped == NULL)
+        t->mapped = ml_calloc(t->columns.n, sizeof *t->mapped);
+    for (size_t i = 0; i < t->columns.n; i++)
+        t->mapped[t->map[i]] = t->cells[i];
+    return t->mapped;
 }
 
 int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_err *err)
 {
     int rc = 0;
     size_t n;
-    if (t->first)
-        t->first = false;
-    else if (t->json)
-        rc = ml_jsonl_row(t, false, err);
-    else if ((rc = ml_csv_row(t, &n, err)) == 0 && n != t->columns.n)
-        rc = ml_err_set(err, ML_LOCAL, "'%s': line %llu: %zu field%s, but the header has %zu", t->name,
-            (unsigned long long)t->line, n, n == 1 ? "" : "s", t->columns.n);
-    if (rc == 1)
-        ml_table_finish(t);
-    *cells = t->cells;
+    do {
+        if (t->first)
+            t->first = false;
+        else if (t->json)
+            rc = ml_jsonl_row(t, false, err);
+        else if ((rc = ml_csv_row(t, &n, err)) == 0 && n != t->columns.n)
+            rc = ml_err_set(err, ML_LOCAL, "'%s': line %llu: %zu field%s, but the header has %zu", t->name,
+                (unsigned long long)t->line, n, n == 1 ? "" : "s", t->columns.n);
+    } while (rc == 1 && (rc = ml_table_next_file(t, err)) == 0);
+    *cells = in_order(t);
     return rc;
 }
 

@@ -24,19 +24,26 @@ struct ml_cell {
 
 struct ml_table; /* an open table */
 
+enum ml_table_flag { ML_TABLE_NO_HEADER = 1 }; /* CSV: the first line is a row; the columns are called 1, 2, ... */
+
 /* Opens a file ("-": standard input) and reads its header. A first character '{' means JSON Lines, one object a line:
  * the keys of the first object are the columns, nested objects are flattened to "a.b", arrays stay JSON text, and
  * Python's NaN and Infinity pass as text. Anything else is CSV: the delimiter is the one of tab, comma and semicolon
  * that the header holds most of; quotes as in RFC 4180 (a quote inside an unquoted field is text), LF or CRLF, a UTF-8
  * byte order mark and blank lines are skipped. ML_LOCAL with line and column: nothing in the file, duplicate column
  * names, invalid UTF-8, a NUL. */
-int ml_table_open(const char *path, struct ml_table **out, struct ml_err *err);
+int ml_table_open(const char *path, unsigned flags, struct ml_table **out, struct ml_err *err);
+
+/* Several files as one table, opened one after the other: each may be of another format, all have the same columns, in
+ * any order (JSON Lines: keys that the first file's first object lacks aren't seen). */
+int ml_table_open_files(char *const *paths, size_t n, unsigned flags, struct ml_table **out, struct ml_err *err);
 
 /* The same from bytes, which have to outlive the table; `name` is how messages call them. */
-int ml_table_open_bytes(const void *p, size_t n, const char *name, struct ml_table **out, struct ml_err *err);
+int ml_table_open_bytes(
+    const void *p, size_t n, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err);
 
 /* The same from an open file, which is closed with the table (also when this fails). */
-int ml_table_open_fd(int fd, const char *name, struct ml_table **out, struct ml_err *err);
+int ml_table_open_fd(int fd, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err);
 
 void ml_table_close(struct ml_table *t); /* NULL is fine */
 
@@ -45,9 +52,11 @@ void ml_table_close(struct ml_table *t); /* NULL is fine */
 bool ml_table_reopens(const struct ml_table *t);
 struct ml_table *ml_table_reopen(const struct ml_table *t);
 
-const char *ml_table_name(const struct ml_table *t);
+const char *ml_table_name(const struct ml_table *t); /* of the file, or "a.csv and 2 more" */
 const struct ml_strs *ml_table_columns(const struct ml_table *t);
 int ml_table_column(const struct ml_table *t, const char *name); /* its index, or -1 */
+int ml_table_pick(const struct ml_table *t, const char *name); /* the same; where no column is called so, by its number
+                                                                  from 1 */
 
 /* The next row: 0 and one cell a column, valid until the next call; 1 at the end; -1. A row with more or fewer fields
  * than the header, an unclosed quote or text behind a closing one, and what isn't a JSON object are ML_LOCAL, naming
@@ -65,10 +74,15 @@ int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t 
  * rows can be read once only. */
 bool ml_table_again(struct ml_table *child);
 
-/* Line on which the row last read starts, from 1. */
+/* Where the row last read starts: its line, from 1, and from bit ML_TABLE_LINE_BITS on the number of its file, from 0.
+ * A message gives ml_table_file and ml_table_line_in of it. */
+#define ML_TABLE_LINE_BITS 40
 uint64_t ml_table_line(const struct ml_table *t);
+const char *ml_table_file(const struct ml_table *t, uint64_t line);
+unsigned long long ml_table_line_in(uint64_t line);
 
-/* After the end was reached: digest and size of the file's bytes as they are stored. */
+/* After the end was reached: digest and size of the file's bytes as they are stored; of several files the digest of the
+ * list of their digests ("sha256:<hex>" and a line feed each, in their order) and the sum of their sizes. */
 void ml_table_digest(const struct ml_table *t, struct ml_digest *digest, uint64_t *size);
 
 #endif

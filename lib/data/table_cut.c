@@ -10,11 +10,7 @@ struct ml_table *ml_table_child(const struct ml_table *t)
 {
     struct ml_table *c = ml_calloc(1, sizeof *c);
 
-    c->name = ml_strdup(t->name);
     c->eof = true;
-    c->json = t->json;
-    c->delim = t->delim;
-    memcpy(c->stop, t->stop, sizeof c->stop);
     for (size_t i = 0; i < t->columns.n; i++)
         ml_strs_add(&c->columns, t->columns.v[i]);
     c->sorted = ml_calloc(t->columns.n + 1, sizeof *c->sorted);
@@ -152,8 +148,10 @@ int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t 
             return -1;
         n = t->end - t->pos;
         if (n == 0) {
-            ml_table_finish(t);
-            return 1;
+            int rc = ml_table_next_file(t, err);
+            if (rc != 0)
+                return rc;
+            continue;
         }
         cut = find_cut(t, t->buf + t->pos + (n < block ? n : block), count, rows, &quoted);
     }
@@ -165,6 +163,7 @@ int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t 
     child->window = NULL;
     child->stops = 0;
     t->next_line += count_lines(child->buf + child->pos, child->end - child->pos);
+    ml_table_follow(child, t);
     return 0;
 }
 

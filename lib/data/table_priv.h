@@ -7,8 +7,17 @@
 #include "data/table.h"
 
 struct ml_table {
-    char *name;
-    struct ml_feed *feed; /* NULL: a block that was cut */
+    char *name;           /* of the file that is being read */
+    struct ml_feed *feed; /* of that file; NULL: a block that was cut */
+    unsigned flags;
+    struct ml_strs paths; /* of all files, where they were opened by name */
+    size_t file;          /* which of them is being read */
+    const struct ml_table *parent;
+    size_t **maps; /* of each file that has the columns in another order: which of the first's columns each is */
+    const size_t *map;
+    struct ml_cell *mapped; /* the row in the first's order */
+    char *title;            /* what messages call several files */
+    struct ml_hasher *list; /* of several files' digests */
     struct ml_digest digest;
     uint64_t size;
 
@@ -40,6 +49,14 @@ struct ml_table {
     uint64_t block_line;
 };
 
+/* A table of a feed, which is closed with it, and what ml_table_start does one after the other: what the file begins
+ * with is taken and its format known; the header of CSV is read; its columns can be found by name. */
+int ml_table_start(struct ml_feed *feed, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err);
+struct ml_table *ml_table_new(struct ml_feed *feed, const char *name, unsigned flags);
+int ml_table_read_start(struct ml_table *t, struct ml_err *err);
+int ml_table_csv_header(struct ml_table *t, struct ml_err *err);
+int ml_table_index_columns(struct ml_table *t, struct ml_err *err);
+
 /* Reads more behind what is there, from `pos` on; grows the buffer when that fills it. ML_LOCAL beyond
  * ML_TABLE_ROW_MAX. */
 int ml_table_fill(struct ml_table *t, struct ml_err *err);
@@ -47,8 +64,11 @@ int ml_table_fill(struct ml_table *t, struct ml_err *err);
 /* Bytes p[0..n) of the row on line `line` are valid UTF-8 without NUL. */
 int ml_table_check_text(const struct ml_table *t, const char *p, size_t n, struct ml_err *err);
 
-/* All bytes have been read: settles the digest. */
-void ml_table_finish(struct ml_table *t);
+/* The file's bytes have all been taken: goes on with the next one (0), or settles the digest when there is none (1). */
+int ml_table_next_file(struct ml_table *t, struct ml_err *err);
+
+/* The child's block is of the file that is being read. */
+void ml_table_follow(struct ml_table *child, const struct ml_table *t);
 
 int ml_table_add_column(struct ml_table *t, const char *s, size_t len, struct ml_err *err);
 int ml_table_find_column(const struct ml_table *t, const char *s, size_t len); /* needs `sorted` */

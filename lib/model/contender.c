@@ -60,9 +60,9 @@ static const char *object_end(const char *p, const char *end)
 static bool has_label(const char *p, size_t n, const struct ml_columns *cols)
 {
     struct ml_table *t;
-    if (ml_table_open_bytes(p, n, "", &t, NULL) < 0)
+    if (ml_table_open_bytes(p, n, "", cols->no_header, &t, NULL) < 0)
         return false;
-    bool yes = ml_table_column(t, cols->label != NULL ? cols->label : "label") >= 0;
+    bool yes = ml_table_pick(t, cols->label != NULL ? cols->label : "label") >= 0;
     ml_table_close(t);
     return yes;
 }
@@ -193,7 +193,8 @@ int ml_contender_load(
             rc = load_document(c, ml_buf_str(&text), text.len, name, err);
         goto out;
     }
-    rc = again ? ml_table_open(path, &t, err) : ml_table_open_bytes(ml_buf_str(&text), text.len, name, &t, err);
+    rc = again ? ml_table_open(path, cols->no_header, &t, err)
+               : ml_table_open_bytes(ml_buf_str(&text), text.len, name, cols->no_header, &t, err);
     if (rc == 0)
         rc = read_table(c, t, cols, flags, err);
 out:
@@ -208,7 +209,7 @@ int ml_contender_load_predictions(
     if (c->reference == NULL)
         c->reference = ml_strdup(strcmp(path, "-") == 0 ? "standard input" : path);
     c->has_predictions = false;
-    return ml_table_open(path, &t, err) < 0 ? -1 : read_table(c, t, cols, flags, err);
+    return ml_table_open(path, cols->no_header, &t, err) < 0 ? -1 : read_table(c, t, cols, flags, err);
 }
 
 static int write_to_fd(void *ctx, const void *p, size_t n, struct ml_err *err)
@@ -248,7 +249,7 @@ static int fetch_predictions(
     char *name = ml_format("predictions of %s", c->reference);
     if (lseek(fd, 0, SEEK_SET) < 0)
         rc = ml_err_errno(err, ML_LOCAL, "cannot rewind a temporary file");
-    else if (ml_table_open_fd(fd, name, &t, &why) == 0 && read_table(c, t, cols, flags, &why) == 0)
+    else if (ml_table_open_fd(fd, name, cols->no_header, &t, &why) == 0 && read_table(c, t, cols, flags, &why) == 0)
         c->stored = true;
     else
         snprintf(c->no_predictions, sizeof c->no_predictions, "the stored predictions cannot be used: %.500s", why.msg);

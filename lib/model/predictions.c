@@ -60,8 +60,8 @@ static int check_finite(struct reading *rd, const struct ml_column *c, int colum
     }
     if (line == 0 || numbers == 0)
         return 0;
-    return ml_err_set(rd->err, ML_LOCAL, "'%s': line %llu, column '%s': '%s' is not a finite number", rd->p->name,
-        (unsigned long long)line, ml_table_columns(rd->t)->v[column], what);
+    return ml_err_set(rd->err, ML_LOCAL, "'%s': line %llu, column '%s': '%s' is not a finite number",
+        ml_table_file(rd->t, line), ml_table_line_in(line), ml_table_columns(rd->t)->v[column], what);
 }
 
 /* The text of a row's id, owned: kept, or read again. */
@@ -88,8 +88,9 @@ static int check_twice(struct file *f)
     if (!p->has_id || !f->rd.unordered || !ml_hash128_twice(p->key, p->n, &first, &second))
         return 0;
     char *text = id_text(f, second);
-    ml_err_set(f->rd.err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)", p->name,
-        (unsigned long long)ml_reading_line(&f->rd, second), text, first + 1, second + 1);
+    uint64_t line = ml_reading_line(&f->rd, second);
+    ml_err_set(f->rd.err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)",
+        ml_table_file(f->rd.t, line), ml_table_line_in(line), text, first + 1, second + 1);
     free(text);
     return -1;
 }

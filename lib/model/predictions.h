@@ -26,6 +26,7 @@ struct ml_columns {
     const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
     double threshold;       /* NaN: not given */
     struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values; "a:4", "a:18/65", "a:each": cuts */
+    bool no_header;         /* what a table is opened with; columns go by their numbers */
     struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */
     struct ml_strs offered; /* names that somebody else uses: those that are metrics of the task are measured, too */
 };
@@ -48,6 +49,8 @@ struct ml_columns {
         ML_OPT_ROW(0, "threshold", ML_OPT_NUM, cfg, cols.threshold, "X", "a score from here on is positive [0.5]"),    \
         ML_OPT_ROW(0, "weight", ML_OPT_STR, cfg, cols.weight, "C", "column with importance weights"),                  \
         ML_OPT_ROW(0, "group", ML_OPT_STR, cfg, cols.group, "C", "column that says which rows belong together"),       \
+        ML_OPT_ROW(0, "no-header", ML_OPT_FLAG, cfg, cols.no_header, NULL,                                             \
+            "the first line is a row; columns go by their numbers"),                                                   \
         ML_OPT_ROW(                                                                                                    \
             0, "slice", ML_OPT_LIST, cfg, cols.slices, "C", "slices by the values of C, or C:4, C:18/65; C,D: both"),  \
         ML_OPT_ROW(0, "metric", ML_OPT_LIST, cfg, cols.metrics, "NAME", "measure metric NAME too; all: every one")

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "model/predictions_impl.h"
 
 int ml_reading_no_column(struct reading *rd, const char *what)
@@ -23,7 +24,7 @@ int ml_reading_no_column(struct reading *rd, const char *what)
 static int find_column(struct reading *rd, const char *asked, const char *usual, int *out)
 {
     char what[200];
-    *out = ml_table_column(rd->t, asked != NULL ? asked : usual);
+    *out = asked != NULL ? ml_table_pick(rd->t, asked) : ml_table_column(rd->t, usual);
     if (*out >= 0 || asked == NULL)
         return 0;
     snprintf(what, sizeof what, "no column '%s'", asked);
@@ -33,8 +34,33 @@ static int find_column(struct reading *rd, const char *asked, const char *usual,
 /* A column that describes the row: nothing is found where the file may lack it. */
 static int find_descriptor(struct reading *rd, const char *asked, int *out)
 {
-    *out = asked != NULL ? ml_table_column(rd->t, asked) : -1;
+    *out = asked != NULL ? ml_table_pick(rd->t, asked) : -1;
     return *out >= 0 || rd->lenient ? 0 : find_column(rd, asked, "", out);
+}
+
+/* "3-7": columns by number, of the classes that they are called. Where columns have no names but their numbers the
+ * classes are 0, 1 and so on, as a model counts them. 1: that isn't what it says. */
+static int find_range(struct reading *rd, struct roles *r, const char *spec)
+{
+    const struct ml_strs *l = ml_table_columns(rd->t);
+    char what[200], *from = ml_strdup(spec), *to = strchr(from, '-');
+    int64_t first, last;
+    bool range = to != NULL && (*to++ = '\0', true) && ml_int_parse(from, &first) && ml_int_parse(to, &last);
+    free(from);
+    if (!range || first < 1 || last < first)
+        return 1;
+    if ((uint64_t)last > l->n) {
+        snprintf(what, sizeof what, "no columns %s", spec);
+        return ml_reading_no_column(rd, what);
+    }
+    for (int64_t i = first; i <= last; i++) {
+        char number[24], class[24];
+        snprintf(number, sizeof number, "%lld", (long long)i);
+        snprintf(class, sizeof class, "%lld", (long long)(i - first));
+        r->scores[r->n_scores++] = (int)i - 1;
+        ml_strs_add(&rd->p->score_names, strcmp(l->v[i - 1], number) == 0 ? class : l->v[i - 1]);
+    }
+    return 0;
 }
 
 static int find_scores(struct reading *rd, struct roles *r, const char *prefix)
@@ -50,6 +76,9 @@ static int find_scores(struct reading *rd, struct roles *r, const char *prefix)
         }
     if (r->n_scores > 0)
         return 0;
+    int rc = find_range(rd, r, prefix);
+    if (rc <= 0)
+        return rc;
     snprintf(what, sizeof what, "no column starts with '%s'", prefix);
     return ml_reading_no_column(rd, what);
 }

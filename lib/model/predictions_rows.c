@@ -11,8 +11,8 @@
 
 int ml_reading_bad_cell(struct reading *rd, uint64_t line, int column, const char *why)
 {
-    return ml_err_set(rd->err, ML_LOCAL, "'%s': line %llu, column '%s': %s", rd->p->name, (unsigned long long)line,
-        ml_table_columns(rd->t)->v[column], why);
+    return ml_err_set(rd->err, ML_LOCAL, "'%s': line %llu, column '%s': %s", ml_table_file(rd->t, line),
+        ml_table_line_in(line), ml_table_columns(rd->t)->v[column], why);
 }
 
 static int bad_cell(struct reading *rd, int column, const char *why)

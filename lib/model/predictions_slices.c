@@ -69,10 +69,10 @@ static bool read_cut(struct ml_cut *cut, const char *s, size_t len)
 static int find_cut(struct reading *rd, const char *part, size_t len, struct ml_cut *cut)
 {
     char *name = ml_strndup(part, len), *colon;
-    int at = ml_table_column(rd->t, name);
+    int at = ml_table_pick(rd->t, name);
     if (at < 0 && (colon = strrchr(name, ':')) != NULL && read_cut(cut, colon + 1, strlen(colon + 1))) {
         *colon = '\0';
-        at = ml_table_column(rd->t, name);
+        at = ml_table_pick(rd->t, name);
     }
     if (at < 0 && !rd->lenient) {
         char *what = ml_format("no column '%.150s'", name);

@@ -101,3 +101,87 @@ print(json.dumps(e))'
     printf 'ORC_ñ,label,prediction\n1,a,a\n' >f.csv
     ml-eval -q f.csv >card.json
 }
+
+@test "several files are one table: any order of columns, any format, compressed or not" {
+    rows 9000 >p.csv
+    found p.csv >plain
+    head -n 3001 p.csv >a.csv
+    { echo 'score;region;id;label'; sed -n 3002,6001p p.csv | awk -F, '{ print $3 ";" $4 ";" $1 ";" $2 }'; } | gzip >b
+    sed -n 6002,9001p p.csv | awk -F, '{ printf "{\"label\":%s,\"id\":\"%s\",\"region\":\"%s\",\"score\":%s}\n", $2, $1, $4, $3 }' >c.jsonl
+    [ "$(found a.csv b c.jsonl)" = "$(cat plain)" ]
+    [ "$(found a.csv - c.jsonl <b)" = "$(cat plain)" ]
+    [ "$(cat b | found a.csv - c.jsonl)" = "$(cat plain)" ]
+    ml-eval -q c.jsonl b a.csv >turned
+    [ "$(ml get evaluation.data turned)" = "$(ml-eval -q p.csv | ml get evaluation.data)" ]
+    sha256sum a.csv b c.jsonl | sed 's/ .*//; s/^/sha256:/' >list
+    [ "$(ml-eval -q a.csv b c.jsonl | ml get evaluation.predictions.digest)" = "sha256:$(sha256sum <list | cut -d' ' -f1)" ]
+    [ "$(ml-eval -q a.csv b c.jsonl | ml get evaluation.predictions.size)" -eq $(($(stat -c %s a.csv) + $(stat -c %s b) + $(stat -c %s c.jsonl))) ]
+    # rows without ids go by their number in the whole
+    for f in p a; do cut -d, -f2- $f.csv >$f-bare.csv; done
+    { head -n 1 p-bare.csv; tail -n +3002 p-bare.csv; } >b-bare.csv
+    [ "$(ml-eval -q a-bare.csv b-bare.csv | ml get evaluation.data)" = "$(ml-eval -q p-bare.csv | ml get evaluation.data)" ]
+}
+
+@test "what is wrong in one of several files is told of that file" {
+    printf 'id,label,score\na,1,.5\nb,0,.2\n' >1.csv
+    second() {
+        local pattern=$1
+        cat >2.csv
+        run --separate-stderr ml-eval 1.csv 2.csv
+        fails 3 "'2.csv': $pattern"
+    }
+    printf 'score,label,id\n.7,1,"c\nx"\nhigh,0,d\n' | second "line 4, column 'score': 'high' is not a number"
+    printf 'score,label,id\n.7,1,"c\nx"\n.1,0,a\n' | second "line 4: the id 'a' stands twice \(rows 1 and 4\)"
+    printf 'id,label,score\nc,1\n' | second 'line 2: 2 fields, but the header has 3'
+    printf 'score,label\n.7,1\n' | second "line 1: no column 'id', which '1.csv' has"
+    printf 'id,label,score,x\nc,1,1,1\n' | second "line 1: a column 'x', which '1.csv' lacks"
+    printf '' | second 'the file is empty'
+    printf '{"id":"c","label":1}\n' | second "line 1, column 'score': the number is missing"
+    run --separate-stderr ml-eval 1.csv nowhere.csv
+    fails 3 "'nowhere.csv': cannot open"
+    # a quote that is left open ends with its file
+    printf 'id,label,score\nc,1,"0.5\n' >open.csv
+    run --separate-stderr ml-eval open.csv 1.csv
+    fails 3 "'open.csv': line 2, field 3: the quote isn't closed"
+    # a part without rows is no mistake
+    printf 'id,label,score\n' >2.csv
+    [ "$(ml-eval -q 2.csv 1.csv 2.csv | ml get evaluation.rows)" = 2 ]
+    run --separate-stderr ml-eval 2.csv 2.csv
+    fails 3 "'2.csv and 1 more': the header is there, but no row"
+    run --separate-stderr ml-eval - 1.csv -
+    fails 2 'standard input can be read once only'
+}
+
+@test "thousands of files, with few descriptors" {
+    awk 'BEGIN { for (i = 1; i <= 3000; i++) { f = "s" i ".csv"; printf "id,label,score\nr%d,%d,%.3f\n", i, i % 3 == 0, i % 101 / 101 >f; close(f) } }'
+    run --separate-stderr bash -c 'ulimit -n 20; ml-eval s?.csv s??.csv s???.csv s????.csv'
+    [ "$status" -eq 0 ]
+    [ "$(ml get evaluation.rows <<<"$output")" = 3000 ]
+    [ "$(ml get evaluation.data <<<"$output")" = "$({ cat s1.csv; tail -qn 1 s?.csv s??.csv s???.csv s????.csv | tail -n +2; } | ml-eval -q - | ml get evaluation.data)" ]
+}
+
+@test "columns by number, and files without a header" {
+    rows 500 >p.csv
+    found p.csv >plain
+    [ "$(found --id 1 --label 2 --score 3 p.csv)" = "$(cat plain)" ]
+    tail -n +2 p.csv | sed 's/^[^,]*/"&"/' >bare.csv
+    ml-eval -q --no-header --id 1 --label 2 --score 3 --slice 4 bare.csv >bare.json
+    [ "$(ml get evaluation.data bare.json)" = "$(ml-eval -q p.csv | ml get evaluation.data)" ]
+    [ "$(ml get 'evaluation.slices.4=a.rows' bare.json)" = 100 ]
+    # a name comes first
+    printf '2,label,score\n1,0,.5\n0,1,.4\n1,1,.3\n' >f.csv
+    [ "$(ml-eval -q --label 2 f.csv | ml get evaluation.classes.1)" = 2 ]
+    run --separate-stderr ml-eval --label 4 f.csv
+    fails 3 "no column '4'; the file has '2', 'label', 'score'"
+    run --separate-stderr ml-eval --no-header bare.csv
+    fails 3 "no column 'label' \(name it with --label\); the file has '1', '2', '3', '4'"
+    # a range of scores: classes are what the columns are called, or counted from 0
+    printf 'id,label,cat,dog\n1,cat,.7,.3\n2,dog,.4,.6\n3,dog,.8,.2\n' >m.csv
+    [ "$(ml-eval -q --scores 3-4 m.csv | ml get evaluation.classes.dog)" = 2 ]
+    tail -n +2 m.csv | sed 's/cat/0/; s/dog/1/' >m2.csv
+    [ "$(ml-eval -q --task multiclass --no-header --id 1 --label 2 --scores 3-4 m2.csv | ml get evaluation.metrics.accuracy.value | cut -c1-5)" = 0.666 ]
+    run --separate-stderr ml-eval --scores 3-5 m.csv
+    fails 3 'no columns 3-5'
+    run --separate-stderr ml-compare --no-header --id 1 --label 2 --score 3 --current bare.csv --candidate bare.csv
+    [ "$(ml get comparison.identical <<<"$output")" = true ]
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Any bytes as a table and as predictions: refused or read, and the same when a column is asked for by name. */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +27,9 @@ static void read_table(const uint8_t *data, size_t size)
     int rc, rc_cut = 1, end = 0;
     size_t rows = 0;
 
-    if (ml_table_open_bytes(data, size, "fuzz", &t, NULL) < 0)
+    if (ml_table_open_bytes(data, size, "fuzz", 0, &t, NULL) < 0)
         return;
-    if (ml_table_open_bytes(data, size, "fuzz", &cut, NULL) < 0)
+    if (ml_table_open_bytes(data, size, "fuzz", 0, &cut, NULL) < 0)
         abort();
     cut->block = 1 + data[size - 1] % 40;
     child = ml_table_child(cut);
@@ -59,7 +60,7 @@ static void read_predictions(const uint8_t *data, size_t size, const struct ml_c
     struct ml_answers a = { 0 };
     struct ml_table *t;
 
-    if (ml_table_open_bytes(data, size, "fuzz", &t, NULL) < 0)
+    if (ml_table_open_bytes(data, size, "fuzz", 0, &t, NULL) < 0)
         return;
     if (ml_predictions_read(&p, t, c, ML_PREDICTIONS_IDS, NULL) == 0 &&
         ml_subject_settle(&s, c, &p, NULL, &a, NULL, NULL) == 0) {
@@ -73,6 +74,15 @@ static void read_predictions(const uint8_t *data, size_t size, const struct ml_c
     ml_table_close(t);
 }
 
+static int differ;
+
+static void note_difference(void *ctx, size_t i)
+{
+    (void)ctx;
+    (void)i;
+    differ = 1;
+}
+
 /* Joined from the parts of small blocks it is what it is in one piece. */
 static void join_predictions(const uint8_t *data, size_t size, const struct ml_columns *c)
 {
@@ -82,7 +92,7 @@ static void join_predictions(const uint8_t *data, size_t size, const struct ml_c
     int rc[2] = { 0 };
 
     for (int i = 0; i < 2; i++) {
-        if (ml_table_open_bytes(data, size, "fuzz", &t, NULL) < 0)
+        if (ml_table_open_bytes(data, size, "fuzz", 0, &t, NULL) < 0)
             return;
         t->block = i ? (size_t)data[size - 1] + 1 : size;
         rc[i] = ml_predictions_read(&p[i], t, c, ML_PREDICTIONS_IDS, &err[i]);
@@ -91,12 +101,22 @@ static void join_predictions(const uint8_t *data, size_t size, const struct ml_c
     if (rc[0] != rc[1] || strcmp(err[0].msg, err[1].msg) ||
         (rc[0] == 0 && (p[0].n != p[1].n || strcmp(p[0].data.s, p[1].data.s))))
         abort();
+    for (size_t f = 0; rc[0] == 0 && f < p[0].n_features; f++)
+        for (uint32_t i = 0; i < p[0].n; i++)
+            ml_feature_compare(&p[0].features[f].f, &p[1].features[f].f, &i, &i, 1, note_difference, NULL);
+    if (differ)
+        abort();
     for (size_t i = 0; rc[0] == 0 && i < p[0].n; i++) {
         char a[24], b[24];
 
-        if (strcmp(ml_predictions_id(&p[0], i, a), ml_predictions_id(&p[1], i, b)) ||
-            p[0].slices[0].of[i] != p[1].slices[0].of[i])
+        if (strcmp(ml_predictions_id(&p[0], i, a), ml_predictions_id(&p[1], i, b)))
             abort();
+        for (size_t k = 0; k < p[0].n_features; k++) {
+            double x = ml_feature_number(&p[0].features[k].f, i), y = ml_feature_number(&p[1].features[k].f, i);
+
+            if (isnan(x) ? ml_feature_text(&p[0].features[k].f, i) != ml_feature_text(&p[1].features[k].f, i) : x != y)
+                abort();
+        }
     }
     ml_predictions_release(&p[0]);
     ml_predictions_release(&p[1]);

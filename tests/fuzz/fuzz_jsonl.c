@@ -17,7 +17,7 @@ static size_t rows_of(const char *text, size_t size)
     struct ml_table *t;
     size_t rows = 0;
 
-    if (ml_table_open_bytes(text, size, "fuzz", &t, NULL) < 0)
+    if (ml_table_open_bytes(text, size, "fuzz", 0, &t, NULL) < 0)
         return 0;
     int rc;
     while ((rc = ml_table_next(t, &cells, NULL)) == 0) {

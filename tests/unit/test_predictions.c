@@ -229,7 +229,7 @@ static void read_from(struct ml_predictions *p, const char *text, const struct m
     struct ml_table *t;
 
     memset(p, 0, sizeof *p);
-    assert_int_equal(ml_table_open_bytes(text, strlen(text), "f", &t, &err), 0);
+    assert_int_equal(ml_table_open_bytes(text, strlen(text), "f", 0, &t, &err), 0);
     if (ml_predictions_read(p, t, c, flags, &err) < 0)
         fail_msg("%s", err.msg);
     ml_table_close(t);
@@ -309,7 +309,7 @@ static int read_blocks(struct ml_predictions *p, const char *text, size_t block,
     struct ml_columns c = ML_COLUMNS_INIT;
     struct ml_table *t;
 
-    assert_int_equal(ml_table_open_bytes(text, strlen(text), "test", &t, NULL), 0);
+    assert_int_equal(ml_table_open_bytes(text, strlen(text), "test", 0, &t, NULL), 0);
     t->block = block;
     int rc = ml_predictions_read(p, t, &c, ML_PREDICTIONS_IDS, err);
     ml_table_close(t);

@@ -22,7 +22,7 @@ static char *dump(const char *text, size_t len)
     const struct ml_cell *cells;
     int rc;
 
-    if (ml_table_open_bytes(text, len, "f", &t, &err) < 0)
+    if (ml_table_open_bytes(text, len, "f", 0, &t, &err) < 0)
         return ml_strdup(err.msg);
     const struct ml_strs *l = ml_table_columns(t);
     for (size_t i = 0; i < l->n; i++)
@@ -188,7 +188,7 @@ static void crosses_buffers(void **state)
                 ml_buf_addf(&b, json ? "\\\"x%zu\\n" : "\"\"x%zu\n", i % 97);
             ml_buf_adds(&b, json ? "\"}\r\n" : "\"\r\n");
         }
-        assert_int_equal(ml_table_open_bytes(b.data, b.len, "f", &t, NULL), 0);
+        assert_int_equal(ml_table_open_bytes(b.data, b.len, "f", 0, &t, NULL), 0);
         for (size_t i = 0; i < rows; i++) {
             char text[40];
             struct ml_err err = ML_ERR_INIT;

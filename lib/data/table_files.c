@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Tables from files by name, one or several, which are opened one after the other. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "data/table_priv.h"
+
+static const char *name_of(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+static int open_path(const char *path, struct ml_feed **out, struct ml_err *err)
+{
+    int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", name_of(path));
+    return ml_feed_open(fd, name_of(path), out, err);
+}
+
+int ml_table_open_files(char *const *paths, size_t n, unsigned flags, struct ml_table **out, struct ml_err *err)
+{
+    struct ml_feed *feed;
+    *out = NULL;
+    if (open_path(paths[0], &feed, err) < 0 || ml_table_start(feed, name_of(paths[0]), flags, out, err) < 0)
+        return -1;
+    struct ml_table *t = *out;
+    for (size_t i = 0; n > 1 && i < n; i++)
+        ml_strs_add(&t->paths, paths[i]);
+    if (n > 1) {
+        t->title = ml_format("%s and %zu more", name_of(paths[0]), n - 1);
+        t->maps = ml_calloc(n, sizeof *t->maps);
+        t->list = ml_hasher_new();
+    }
+    return 0;
+}
+
+int ml_table_open(const char *path, unsigned flags, struct ml_table **out, struct ml_err *err)
+{
+    char *one = (char *)(uintptr_t)path;
+    return ml_table_open_files(&one, 1, flags, out, err);
+}
+
+bool ml_table_reopens(const struct ml_table *t)
+{
+    struct stat st;
+    bool all = ml_feed_reopens(t->feed);
+    for (size_t i = 0; all && i < t->paths.n; i++)
+        all = strcmp(t->paths.v[i], "-") != 0 && stat(t->paths.v[i], &st) == 0 && S_ISREG(st.st_mode);
+    return all;
+}
+
+struct ml_table *ml_table_reopen(const struct ml_table *t)
+{
+    struct ml_feed *feed;
+    struct ml_table *again = NULL;
+    if (t->paths.n > 0)
+        ml_table_open_files(t->paths.v, t->paths.n, t->flags, &again, NULL);
+    else if (ml_feed_reopen(t->feed, &feed, NULL) == 0)
+        ml_table_start(feed, t->name, t->flags, &again, NULL);
+    return again;
+}
+
+const char *ml_table_file(const struct ml_table *t, uint64_t line)
+{
+    const struct ml_table *whole = t->parent != NULL ? t->parent : t;
+    size_t file = (size_t)(line >> ML_TABLE_LINE_BITS);
+    return file < whole->paths.n ? name_of(whole->paths.v[file]) : t->name;
+}
+
+unsigned long long ml_table_line_in(uint64_t line)
+{
+    return line & (((uint64_t)1 << ML_TABLE_LINE_BITS) - 1);
+}
+
+static void settle_digest(struct ml_table *t)
+{
+    struct ml_digest digest;
+    uint64_t size;
+    ml_feed_digest(t->feed, &digest, &size);
+    if (t->list == NULL) {
+        t->digest = digest;
+        t->size = size;
+        return;
+    }
+    ml_hasher_add(t->list, digest.s, strlen(digest.s));
+    ml_hasher_add(t->list, "\n", 1);
+    t->size += size;
+}
+
+/* The columns of `next` in the order of the first file. */
+static int map_columns(struct ml_table *t, const struct ml_table *next, struct ml_err *err)
+{
+    const struct ml_strs *l = &next->columns;
+    const char *first = name_of(t->paths.v[0]);
+    bool same = l->n == t->columns.n;
+    for (size_t i = 0; i < t->columns.n; i++) {
+        if (ml_table_find_column(next, t->columns.v[i], strlen(t->columns.v[i])) < 0)
+            return ml_err_set(err, ML_LOCAL, "'%s': line %llu: no column '%s', which '%s' has", next->name,
+                (unsigned long long)next->line, t->columns.v[i], first);
+        same = same && strcmp(l->v[i], t->columns.v[i]) == 0;
+    }
+    t->map = NULL;
+    if (same)
+        return 0;
+    size_t *map = t->maps[t->file] = ml_calloc(l->n, sizeof *map);
+    for (size_t i = 0; i < l->n; i++) {
+        int at = ml_table_find_column(t, l->v[i], strlen(l->v[i]));
+        if (at < 0)
+            return ml_err_set(err, ML_LOCAL, "'%s': line %llu: a column '%s', which '%s' lacks", next->name,
+                (unsigned long long)next->line, l->v[i], first);
+        map[i] = (size_t)at;
+    }
+    if (l->n != t->columns.n)
+        return ml_err_set(err, ML_LOCAL, "'%s': line %llu: %zu columns, but '%s' has %zu", next->name,
+            (unsigned long long)next->line, l->n, first, t->columns.n);
+    t->map = map;
+    return 0;
+}
+
+/* Goes on with what `next` has read of its file. */
+static void take_over(struct ml_table *t, struct ml_table *next)
+{
+    size_t rest = next->end - next->pos;
+    if (t->cap < rest) {
+        t->cap = rest;
+        t->buf = ml_realloc(t->buf, t->cap + 1);
+    }
+    memcpy(t->buf, next->buf + next->pos, rest);
+    t->buf[rest] = '\n';
+    t->pos = 0;
+    t->end = rest;
+    t->plain = next->plain;
+    t->eof = next->eof;
+    t->json = next->json;
+    t->delim = next->delim;
+    memcpy(t->stop, next->stop, sizeof t->stop);
+    t->line = next->line;
+    t->next_line = next->next_line;
+    free(t->name);
+    t->name = next->name;
+    next->name = NULL;
+    ml_feed_close(t->feed);
+    t->feed = next->feed;
+    next->feed = NULL;
+}
+
+int ml_table_next_file(struct ml_table *t, struct ml_err *err)
+{
+    struct ml_feed *feed;
+    if (t->feed == NULL)
+        return 1;
+    if (t->digest.s[0] == '\0')
+        settle_digest(t);
+    if (t->file + 1 >= t->paths.n) {
+        if (t->list != NULL && t->digest.s[0] == '\0')
+            ml_hasher_end(t->list, &t->digest);
+        return 1;
+    }
+    const char *path = t->paths.v[t->file + 1];
+    if (open_path(path, &feed, err) < 0)
+        return -1;
+    struct ml_table *next = ml_table_new(feed, name_of(path), t->flags);
+    t->file++;
+    t->map = NULL; /* JSON Lines says by name what is what */
+    int rc = ml_table_read_start(next, err);
+    if (rc == 0 && !next->json && (rc = ml_table_csv_header(next, err)) == 0 &&
+        (rc = ml_table_index_columns(next, err)) == 0)
+        rc = map_columns(t, next, err);
+    if (rc == 0)
+        take_over(t, next);
+    ml_table_close(next);
+    return rc;
+}
+
+void ml_table_follow(struct ml_table *child, const struct ml_table *t)
+{
+    if (child->parent == t && child->file == t->file)
+        return;
+    child->parent = t;
+    child->file = t->file;
+    free(child->name);
+    child->name = ml_strdup(t->name);
+    child->json = t->json;
+    child->delim = t->delim;
+    memcpy(child->stop, t->stop, sizeof child->stop);
+    child->map = t->map;
+}
