@@ -473,7 +473,7 @@ static int find_metrics(struct settling *st)
     for (size_t i = 0; i < ml_metric_count(); i++) {
         const struct ml_metric *m = ml_metric_at(i);
         bool named = ml_strs_has(asked, m->name) || ml_strs_has(offered, m->name);
-        if ((m->tasks & (int)s->task) && (m->common || named || (all && !isnan(m->x))))
+        if ((m->tasks & (int)s->task) && !isnan(m->x) && (m->common || named || all))
             s->metrics[s->n_metrics++] = m;
     }
     for (size_t i = 0; i < asked->n + offered->n; i++) {

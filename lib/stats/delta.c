@@ -44,11 +44,9 @@ static bool counts_hits(const struct ml_metric *metric)
 static void contributions(struct ml_measure *m, const struct ml_metric *metric, double *out)
 {
     const struct ml_sample *s = &m->s;
-    struct weighting by = { s->weight, NULL };
-    struct ml_value v;
 
     if (metric->family == ML_FAMILY_RANK) {
-        ml_rank_auc(m, &by, false, &v, NULL, out); /* placements */
+        ml_rank_rows(m, metric, out);
     } else if (metric->family == ML_FAMILY_CLASS_LOSS) {
         ml_class_loss_rows(m, metric, out);
     } else if (metric->family == ML_FAMILY_NUMBER) {
@@ -98,13 +96,24 @@ static size_t count_changed(
 static double floor_of(
     const struct ml_measure *a, const struct ml_measure *b, const struct ml_metric *metric, size_t units, double alpha)
 {
-    double z = ml_normal_quantile(1 - alpha / 2), n;
+    double z = ml_normal_quantile(1 - alpha / 2), n, range = fmin(metric->high - metric->low, 2);
+    static const struct ml_metric any = { .average = ML_AVERAGE_NONE };
 
-    if ((metric->family != ML_FAMILY_COUNTS && metric->id != ML_METRIC_TOP_K) || (double)units >= z * z)
+    if (metric->family != ML_FAMILY_COUNTS && metric->id != ML_METRIC_TOP_K && !ml_metric_top(metric))
         return 0;
-    n = metric->id == ML_METRIC_TOP_K ? ml_measure_worth(a, metric, 0)
-                                      : fmin(ml_measure_worth(a, metric, 0), ml_measure_worth(b, metric, 0));
-    return fmin(metric->high - metric->low, 2) * z / (n + z * z);
+    if ((double)units >= z * z)
+        return 0;
+    if (metric->id == ML_METRIC_LIFT_AT) /* recall in other units */
+        range = 1 / ml_metric_share(metric, a->s.n);
+    if (metric->id == ML_METRIC_PRECISION_AT)
+        n = ml_metric_share(metric, a->s.n) * ml_measure_worth(a, &any, 0);
+    else if (ml_metric_top(metric))
+        n = ml_measure_worth(a, NULL, a->s.positive);
+    else if (metric->id == ML_METRIC_TOP_K)
+        n = ml_measure_worth(a, metric, 0);
+    else
+        n = fmin(ml_measure_worth(a, metric, 0), ml_measure_worth(b, metric, 0));
+    return range * z / (n + z * z);
 }
 
 double ml_delta_floor(
@@ -266,7 +275,7 @@ static bool both_values(
     out->rows = a->s.n;
     out->groups = a->groups;
     out->n = x.n < y.n ? x.n : y.n;
-    out->smaller_class = metric->id == ML_METRIC_ROC_AUC ? out->n : SIZE_MAX;
+    out->smaller_class = metric->scale == ML_SCALE_AUC || metric->id == ML_METRIC_KS ? out->n : SIZE_MAX;
     return true;
 }
 

@@ -77,7 +77,7 @@ static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric,
         smallest(m, metric, z, e);
         return;
     }
-    if (metric->id == ML_METRIC_AVERAGE_PRECISION)
+    if (metric->id == ML_METRIC_AVERAGE_PRECISION || metric->id == ML_METRIC_KS)
         n = fmin(n, (double)(m->s.n - e->v.n));
     if (!ml_measure_plain(m))
         n = metric->fallback == ML_FALLBACK_JACCARD ? ml_measure_worth(m, metric, 0) : n * worth_share(m);
@@ -175,12 +175,40 @@ static bool linearise(struct ml_measure *m, const struct ml_metric *metric, stru
     return e->has_se;
 }
 
+/* A metric that is another one times `b`, plus `a`; NULL when it is none of these. */
+static const struct ml_metric *same_as(const struct ml_measure *m, const struct ml_metric *metric, double *a, double *b)
+{
+    const struct ml_metric *other;
+    char *name;
+
+    *a = metric->id == ML_METRIC_GINI ? -1 : 0;
+    *b = metric->id == ML_METRIC_GINI ? 2 : 1 / ml_metric_share(metric, m->s.n);
+    if (metric->id == ML_METRIC_GINI)
+        return ml_metric_find("roc_auc");
+    if (metric->id != ML_METRIC_LIFT_AT)
+        return NULL;
+    name = ml_format("recall%s", strchr(metric->name, '@'));
+    other = ml_metric_find(name);
+    free(name);
+    return other;
+}
+
 void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
     const struct ml_boot *boot, struct ml_estimate *out)
 {
     double z = ml_normal_quantile((1 + confidence) / 2), q;
     bool linear;
+    double a, b;
+    const struct ml_metric *other = same_as(m, metric, &a, &b);
 
+    if (other) {
+        ml_measure_estimate(m, other, confidence, boot, out);
+        out->v.value = out->v.ok ? a + b * out->v.value : 0;
+        out->se *= b;
+        out->low = out->has_interval ? a + b * out->low : 0;
+        out->high = out->has_interval ? a + b * out->high : 0;
+        return;
+    }
     memset(out, 0, sizeof *out);
     linear = linearise(m, metric, out);
     if (!out->v.ok)

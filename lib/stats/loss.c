@@ -10,6 +10,7 @@
 #include "stats/sum.h"
 
 #define PROBA_SLACK 0.01 /* how far a row of probabilities may be from 1 */
+#define LARGE       1e100
 
 /* What a block of rows came to. */
 struct block {
@@ -23,6 +24,7 @@ struct losing {
     const struct ml_metric *metric;
     const struct weighting *by;
     double *rows; /* each row's loss; may be NULL */
+    int unit;
     double mean;
     struct block *blocks;
 };
@@ -103,17 +105,70 @@ static bool top_k_hit(const struct ml_sample *s, size_t i, int k)
     return before < k;
 }
 
-/* A row's loss of the metrics over classes. */
-static inline double class_loss(const struct ml_sample *s, const struct ml_metric *metric, size_t i, size_t *clipped)
+/* 1 less the margin by which the row is on its right side, 0 at least: of two classes the score on that side, of
+ * several the own class's less the largest other one (Crammer & Singer 2001, JMLR 2, 265); in units of 2^unit. */
+static double hinge_of(const struct ml_sample *s, size_t i, int unit)
+{
+    size_t k = (size_t)s->classes;
+    double own, other = -INFINITY, one = ldexp(1, -unit);
+
+    if (s->task == ML_TASK_BINARY) {
+        own = s->score[i] * one;
+        return fmax(one - (s->label[i] == s->positive ? own : -own), 0);
+    }
+    for (size_t j = 0; j < k; j++)
+        if (j != (size_t)s->label[i])
+            other = fmax(other, s->score[i * k + j]);
+    return fmax(one - (s->score[i * k + (size_t)s->label[i]] * one - other * one), 0);
+}
+
+/* Brier 1950, Mon. Weather Rev. 78, 1, eq. 2: the sum over all classes, 0 to 2. */
+static double brier_of(const struct ml_sample *s, size_t i)
+{
+    const double *row = s->score + i * (size_t)s->classes;
+    double sum = 0;
+
+    for (int32_t j = 0; j < s->classes; j++)
+        sum += (row[j] - (j == s->label[i])) * (row[j] - (j == s->label[i]));
+    return sum;
+}
+
+/* A row's loss. */
+static inline double class_loss(
+    const struct ml_sample *s, const struct ml_metric *metric, size_t i, int unit, size_t *clipped)
 {
     double d;
 
-    if (metric->id == ML_METRIC_LOG_LOSS)
+    switch (metric->id) {
+    case ML_METRIC_LOG_LOSS:
         return log_loss_of(s, i, clipped);
-    if (metric->id == ML_METRIC_TOP_K)
+    case ML_METRIC_TOP_K:
         return top_k_hit(s, i, (int)metric->x);
-    d = s->score[i] - (s->label[i] == s->positive);
-    return d * d;
+    case ML_METRIC_HINGE:
+        return hinge_of(s, i, unit);
+    case ML_METRIC_BRIER_MANY:
+        return brier_of(s, i);
+    default:
+        d = s->score[i] - (s->label[i] == s->positive);
+        return d * d;
+    }
+}
+
+/* Decision scores near the end of a double's range are scaled, for their differences and sums overflow. */
+static int unit_of(const struct ml_sample *s, const struct ml_metric *metric)
+{
+    size_t width = s->task == ML_TASK_MULTICLASS ? (size_t)s->classes : 1;
+    double most = 0;
+    int e;
+
+    if (metric->id != ML_METRIC_HINGE)
+        return 0;
+    for (size_t i = 0; i < s->n * width; i++)
+        most = fmax(most, fabs(s->score[i]));
+    if (most < LARGE)
+        return 0;
+    frexp(most, &e);
+    return e;
 }
 
 static void add_block(void *ctx, size_t b, size_t thread)
@@ -125,7 +180,7 @@ static void add_block(void *ctx, size_t b, size_t thread)
 
     (void)thread;
     for (size_t i = from; i < end; i++) {
-        double loss = class_loss(s, l->metric, i, &sums.clipped);
+        double loss = class_loss(s, l->metric, i, l->unit, &sums.clipped);
 
         ml_sum_add(&sums.sum, weight_of(l->by, i) * loss);
         if (l->by->w)
@@ -165,7 +220,7 @@ static struct block add_losses(struct losing *l)
 bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out)
 {
     struct weighting plain = { NULL, NULL };
-    struct losing l = { .m = m, .metric = metric, .by = &plain, .rows = out };
+    struct losing l = { .m = m, .metric = metric, .by = &plain, .rows = out, .unit = unit_of(&m->s, metric) };
 
     if (metric->need == ML_NEED_PROBA && !is_proba(m))
         return false;
@@ -173,8 +228,8 @@ bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, do
     return true;
 }
 
-bool ml_class_loss_value(
-    struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi)
+bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
+    struct ml_value *v, double *psi, int *unit)
 {
     struct losing l = { .m = m, .metric = metric, .by = by, .rows = psi };
     struct block all;
@@ -183,14 +238,18 @@ bool ml_class_loss_value(
         return ml_value_none(v, m->proba_reason);
     if (metric->id == ML_METRIC_TOP_K && (int)metric->x >= m->s.classes)
         return ml_value_none(v, "k isn't smaller than the number of classes");
+    if (metric->id == ML_METRIC_HINGE && m->s.task == ML_TASK_MULTICLASS && m->s.classes < 2)
+        return ml_value_none(v, "there is only one class");
+    l.unit = *unit = unit_of(&m->s, metric);
     all = add_losses(&l);
     v->clipped = all.clipped;
     if (!(ml_sum_value(&all.total) > 0))
         return ml_value_none(v, "no rows");
     v->ok = true;
     v->n = m->s.n;
-    v->value = l.mean = ml_sum_value(&all.sum) / ml_sum_value(&all.total);
+    l.mean = ml_sum_value(&all.sum) / ml_sum_value(&all.total);
+    v->value = ldexp(l.mean, l.unit);
     if (psi)
         ml_parallel(ml_parallel_blocks(m->s.n), centre_block, &l);
-    return true;
+    return isfinite(v->value) ? true : ml_value_none(v, "the value overflows a double");
 }

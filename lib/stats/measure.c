@@ -235,9 +235,9 @@ static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, 
     *unit = 0;
     switch (metric->family) {
     case ML_FAMILY_RANK:
-        return metric->id == ML_METRIC_ROC_AUC ? ml_rank_auc(m, by, delong, v, psi, NULL) : ml_rank_ap(m, by, v, psi);
+        return ml_rank_value(m, metric, by, delong, v, psi);
     case ML_FAMILY_CLASS_LOSS:
-        return ml_class_loss_value(m, metric, by, v, psi);
+        return ml_class_loss_value(m, metric, by, v, psi, unit);
     case ML_FAMILY_NUMBER:
         return ml_number_value(m, metric, by, v, psi, unit);
     case ML_FAMILY_COUNTS: /* counted once for all metrics, by the callers */

@@ -90,17 +90,12 @@ bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric,
 /* Limits of a metric whose fallback is JACCARD, from those of the share that stands behind it. */
 void ml_counts_from_share(const struct ml_metric *metric, double *low, double *high);
 
-/* rank.c: ROC AUC and average precision. */
-struct rank_sizes {
-    size_t smallest; /* rows of the smallest class averaged (binary: of the smaller class) */
-    int32_t classes; /* averaged over */
-};
-
-/* psi and place (placement values, what a row contributes) may be NULL. `delong`: psi scaled so that sum psi^2 / n^2
+/* rank.c: metrics of the order of the scores. psi may be NULL. `delong`: psi of an area scaled so that sum psi^2 / n^2
  * has DeLong's denominators m-1 and k-1. */
-bool ml_rank_auc(
-    struct ml_measure *m, const struct weighting *by, bool delong, struct ml_value *v, double *psi, double *place);
-bool ml_rank_ap(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi);
+bool ml_rank_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, bool delong,
+    struct ml_value *v, double *psi);
+/* What each row contributes (placement values, or what part of it is above the cut); out is zeroed. */
+void ml_rank_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 /* Binary: makes m->order and m->mark. */
 enum { ML_MARK_POS = 1, ML_MARK_LAST = 2 /* of its tie group */ };
 void ml_rank_sort(struct ml_measure *m);
@@ -113,10 +108,10 @@ bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metri
 bool ml_rank_plain(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares);
 
-/* loss.c: means of a loss a row, of classes. */
-bool ml_class_loss_value(
-    struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi);
-/* The loss of each row (top_k: hit). False when undefined. */
+/* loss.c: means of a loss a row, of classes. `unit`: psi is in units of 2^unit. */
+bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
+    struct ml_value *v, double *psi, int *unit);
+/* The loss of each row (top_k: hit), in any unit. False when undefined. */
 bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 
 /* loss_number.c: regression. `unit`: psi is in units of 2^unit. */

@@ -24,6 +24,10 @@
     ROW("top_" #n "_accuracy", CLASS_LOSS, TOP_K, NONE, NONE, n, common, ML_TASK_MULTICLASS, SCORE, 1, 0, 1,           \
         PROPORTION, NONE)
 
+#define MANY_RANKS(name, id, average, scale, fallback)                                                                 \
+    ASKED(name, RANK, id, average, ML_TASK_MULTICLASS, SCORE, 1, 0, 1, scale, fallback)
+#define AT(name, id, high, scale) WITH(name, RANK, id, NONE, TOP, NAN, ML_TASK_BINARY, SCORE, 1, 0, high, scale, ROWS)
+
 static const struct ml_metric table[] = {
     COMMON("accuracy", COUNTS, ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
     COMMON("balanced_accuracy", COUNTS, BALANCED_ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
@@ -66,6 +70,19 @@ static const struct ml_metric table[] = {
     TOP(2, false),
     TOP(3, false),
     TOP(10, false),
+    MANY_RANKS("roc_auc_ovr", ROC_AUC, MACRO, AUC, NEWCOMBE),
+    MANY_RANKS("roc_auc_ovr_weighted", ROC_AUC, WEIGHTED, AUC, NEWCOMBE),
+    MANY_RANKS("roc_auc_ovo", ROC_AUC_OVO, MACRO, AUC, NEWCOMBE),
+    MANY_RANKS("roc_auc_ovo_weighted", ROC_AUC_OVO, WEIGHTED, AUC, NEWCOMBE),
+    MANY_RANKS("average_precision_macro", AVERAGE_PRECISION, MACRO, LOGIT, ROWS),
+    MANY_RANKS("average_precision_weighted", AVERAGE_PRECISION, WEIGHTED, LOGIT, ROWS),
+    ASKED("gini", RANK, GINI, NONE, ML_TASK_BINARY, SCORE, 1, -1, 1, AUC, NEWCOMBE),
+    ASKED("ks", RANK, KS, NONE, ML_TASK_BINARY, SCORE, 1, 0, 1, LOGIT, ROWS),
+    AT("precision", PRECISION_AT, 1, LOGIT),
+    AT("recall", RECALL_AT, 1, LOGIT),
+    AT("lift", LIFT_AT, INFINITY, LINEAR),
+    ASKED("hinge_loss", CLASS_LOSS, HINGE, NONE, CLASSES, SCORE, -1, 0, INFINITY, LINEAR, NONE),
+    ASKED("brier_multiclass", CLASS_LOSS, BRIER_MANY, NONE, ML_TASK_MULTICLASS, PROBA, -1, 0, 2, LINEAR, NONE),
     ASKED("mse", NUMBER, MSE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
 };
 
@@ -134,13 +151,27 @@ const struct ml_metric *ml_metric_find(const char *name)
     size_t n = strcspn(name, "@");
 
     for (size_t i = 0; i < KNOWN; i++) {
+        bool with = name[n] == '@';
+
         if (strncmp(table[i].name, name, n) != 0 || table[i].name[n] != '\0')
             continue;
-        if (name[n] == '@')
+        /* "precision" and "precision@100" are two metrics. */
+        if (with && table[i].parameter != ML_PARAMETER_NONE)
             return with_parameter(&table[i], name, name + n + 1);
-        return isnan(table[i].x) ? NULL : &table[i];
+        if (!with && !isnan(table[i].x))
+            return &table[i];
     }
     return NULL;
+}
+
+bool ml_metric_top(const struct ml_metric *m)
+{
+    return m->id == ML_METRIC_PRECISION_AT || m->id == ML_METRIC_RECALL_AT || m->id == ML_METRIC_LIFT_AT;
+}
+
+double ml_metric_share(const struct ml_metric *m, size_t n)
+{
+    return m->x < 1 ? m->x : m->x / (double)n;
 }
 
 bool ml_metric_bounded(const struct ml_metric *m)

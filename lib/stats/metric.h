@@ -40,10 +40,18 @@ enum ml_metric_id {
     ML_METRIC_KAPPA_LINEAR,
     ML_METRIC_KAPPA_QUADRATIC,
     ML_METRIC_TOP_K,
-    ML_METRIC_ROC_AUC,
+    ML_METRIC_ROC_AUC, /* of several classes: one against the rest */
+    ML_METRIC_ROC_AUC_OVO,
+    ML_METRIC_GINI,
+    ML_METRIC_KS,
     ML_METRIC_AVERAGE_PRECISION,
+    ML_METRIC_PRECISION_AT,
+    ML_METRIC_RECALL_AT,
+    ML_METRIC_LIFT_AT,
     ML_METRIC_LOG_LOSS,
     ML_METRIC_BRIER,
+    ML_METRIC_BRIER_MANY,
+    ML_METRIC_HINGE,
     ML_METRIC_MAE,
     ML_METRIC_MSE,
     ML_METRIC_RMSE,
@@ -111,5 +119,9 @@ const struct ml_metric *ml_metric_find(const char *name);
 
 /* The metric lies in [-1, 1], so that margins below 3/n_m say nothing (rule 2 of the verdicts). */
 bool ml_metric_bounded(const struct ml_metric *m);
+
+/* precision@K, recall@K and lift@K; and the share of n rows that K is, over 1 when there are fewer than K. */
+bool ml_metric_top(const struct ml_metric *m);
+double ml_metric_share(const struct ml_metric *m, size_t n);
 
 #endif

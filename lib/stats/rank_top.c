@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Metrics of one cut through the order of the scores: the largest gap between the rates, and what the top rows hold. */
+#include <math.h>
+
+#include "stats/rank_impl.h"
+#include "stats/sum.h"
+
+/* The largest TPR - FPR over all thresholds, 0 at least: Smirnov's one-sided D+ of the two classes' scores. Its
+ * influence is that of the two rates at the threshold, which the largest one's own move doesn't change (Danskin). */
+bool ml_rank_ks(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi, double *rows)
+{
+    struct ranking r = ml_rank_binary(m, by);
+    double below_pos = 0, below_neg = 0, pos, neg, best = 0, tpr = 0, fpr = 0;
+    size_t cut = m->s.n;
+
+    if (r.pos_rows == 0 || r.neg_rows == 0)
+        return ml_value_none(v, "the labels are of one class only");
+    for (size_t at = 0; at < m->s.n;) {
+        at = ml_rank_tie_group(&r, at, &pos, &neg);
+        below_pos += pos;
+        below_neg += neg;
+        if (below_neg / r.neg - below_pos / r.pos > best) {
+            best = below_neg / r.neg - below_pos / r.pos;
+            tpr = 1 - below_pos / r.pos;
+            fpr = 1 - below_neg / r.neg;
+            cut = at;
+        }
+    }
+    v->ok = true;
+    v->value = fmin(best, 1);
+    v->n = r.pos_rows < r.neg_rows ? r.pos_rows : r.neg_rows;
+    for (size_t i = 0; i < m->s.n; i++) {
+        double above = i >= cut, total = r.pos + r.neg;
+
+        if (rows)
+            rows[r.order[i]] = above;
+        if (psi)
+            psi[r.order[i]] = r.mark[i] & ML_MARK_POS ? (above - tpr) * total / r.pos : -(above - fpr) * total / r.neg;
+    }
+    return true;
+}
+
+/* The cut behind the rows of highest score that make up `share` of the weight. */
+struct top {
+    double share;
+    size_t from, to; /* places of the tie group that is cut */
+    double part;     /* of that group that is above */
+    double hits;     /* weight of the positives above, of the cut group that part */
+};
+
+static void find_cut(const struct ranking *r, double capacity, struct top *t)
+{
+    double above = 0, hits = 0, group = 0, pos = 0;
+    size_t at = r->s->n, from = at;
+
+    while (at > 0) {
+        from = at;
+        group = pos = 0;
+        do {
+            double w = weight_of(r->by, r->order[--from]);
+
+            group += w;
+            pos += r->mark[from] & ML_MARK_POS ? w : 0;
+        } while (from > 0 && !(r->mark[from - 1] & ML_MARK_LAST));
+        if (above + group >= capacity * (1 - 1e-14) || from == 0)
+            break;
+        above += group;
+        hits += pos;
+        at = from;
+    }
+    t->from = from;
+    t->to = at;
+    t->part = group > 0 ? fmin((capacity - above) / group, 1) : 0;
+    t->hits = hits + t->part * pos;
+}
+
+/* A row's pull on the cut is the share of positives there, of which the group that is cut tells little where it is one
+ * row; the sqrt(n) rows on either side are asked, too. */
+static double precision_around(const struct ranking *r, const struct top *t)
+{
+    size_t h = (size_t)sqrt((double)r->s->n), from = t->from, to = t->to;
+    double sum = 0, hits = 0;
+
+    if (to - from < 2 * h + 1) {
+        from = from > h ? from - h : 0;
+        to = r->s->n - to > h ? to + h : r->s->n;
+    }
+    for (size_t i = from; i < to; i++) {
+        double w = weight_of(r->by, r->order[i]);
+
+        sum += w;
+        hits += r->mark[i] & ML_MARK_POS ? w : 0;
+    }
+    return sum > 0 ? hits / sum : 0;
+}
+
+/* With H the weight of the positives above the cut, q the share and p the precision around it: W dH/dw_i / W =
+ * a_i (y_i - p) + q p, a_i the part of row i above. Precision is H / (q W), recall H / W1, lift recall / q. */
+bool ml_rank_top(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v,
+    double *psi, double *rows)
+{
+    struct ranking r = ml_rank_binary(m, by);
+    double n = (double)m->s.n, total = r.pos + r.neg, p, scale, own;
+    struct top t = { .share = ml_metric_share(metric, m->s.n) };
+
+    if (t.share > 1)
+        return ml_value_none(v, "fewer rows than k");
+    if (r.pos_rows == 0)
+        return ml_value_none(v, "no row is labelled positive");
+    find_cut(&r, t.share * total, &t);
+    v->ok = true;
+    v->n = metric->id == ML_METRIC_PRECISION_AT ? (size_t)ceil(t.share * n - 1e-6) : r.pos_rows;
+    scale = metric->id == ML_METRIC_PRECISION_AT ? 1 / t.share
+            : metric->id == ML_METRIC_RECALL_AT  ? total / r.pos
+                                                 : total / r.pos / t.share;
+    v->value = fmin(t.hits / total * scale, metric->id == ML_METRIC_LIFT_AT ? 1 / t.share : 1);
+    p = psi ? precision_around(&r, &t) : 0;
+    for (size_t i = 0; i < m->s.n && (rows || psi); i++) {
+        double part = i < t.from ? 0 : i >= t.to ? 1 : t.part, y = r.mark[i] & ML_MARK_POS ? 1 : 0;
+
+        if (rows)
+            rows[r.order[i]] = part;
+        own = metric->id == ML_METRIC_PRECISION_AT ? v->value : v->value * y * total / r.pos;
+        if (psi)
+            psi[r.order[i]] = scale * (part * (y - p) + t.share * p) - own;
+    }
+    return true;
+}
