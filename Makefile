@@ -176,12 +176,14 @@ install: all
 	$(if $(MAN5),install -d $(DESTDIR)$(PREFIX)/share/man/man5 && install -m 644 $(MAN5) $(DESTDIR)$(PREFIX)/share/man/man5)
 	$(if $(MAN7),install -d $(DESTDIR)$(PREFIX)/share/man/man7 && install -m 644 $(MAN7) $(DESTDIR)$(PREFIX)/share/man/man7)
 	install -m 644 tools/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ml
+	install -d $(DESTDIR)$(PREFIX)/share/mlci && install -m 644 ci-templates/ml-policy.schema.json $(DESTDIR)$(PREFIX)/share/mlci
 	for t in $(notdir $(TOOLS)); do [ $$t = ml ] || ln -sf ml $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$t; done
 
 uninstall:
 	rm -f $(TOOLS:$(B)/bin/%=$(DESTDIR)$(PREFIX)/bin/%) $(MAN1:man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%) \
 		$(MAN5:man/%=$(DESTDIR)$(PREFIX)/share/man/man5/%) $(MAN7:man/%=$(DESTDIR)$(PREFIX)/share/man/man7/%) \
-		$(TOOLS:$(B)/bin/%=$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%)
+		$(TOOLS:$(B)/bin/%=$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%) \
+		$(DESTDIR)$(PREFIX)/share/mlci/ml-policy.schema.json
 
 tools-tree: all
 	$(Q)tools/tools-tree
