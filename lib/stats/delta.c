@@ -165,36 +165,47 @@ bool ml_delta_psi(
     return ok;
 }
 
-static bool difference_se(
-    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct ml_delta *out)
+/* Standard error of the difference of the influences; and their skewness over the root of their number. */
+static bool difference_se(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong,
+    struct ml_delta *out, double *skew)
 {
-    double *psi = ml_malloc((a->s.n + 1) * sizeof *psi);
+    double *psi = ml_malloc((a->s.n + 1) * sizeof *psi), squares = 0, cubes = 0;
     int unit;
-    bool ok = ml_delta_psi(a, b, metric, delong, psi, &unit) &&
-              ml_measure_se(a, ml_measure_squares(a, psi), delong, &out->se, &out->interval_reason);
+    bool ok = ml_delta_psi(a, b, metric, delong, psi, &unit);
 
+    if (ok) {
+        squares = ml_measure_squares(a, psi, &cubes);
+        ok = ml_measure_se(a, squares, delong, &out->se, &out->interval_reason);
+    }
     if (ok)
         out->se = ldexp(out->se, unit);
+    *skew = squares > 0 ? cubes / squares / sqrt(squares) : 0;
     free(psi);
     return ok;
 }
 
+/* Each end is the farther one of the plain interval and of Hall's, for few rows with large influences make the plain
+ * one lean towards no difference, and Hall's alone takes heavy tails for skewness. p is the larger one, which is the
+ * same statement. */
 static void linear(
-    struct ml_measure *a, const struct ml_metric *metric, struct ml_delta *out, bool normal, double alpha)
+    struct ml_measure *a, const struct ml_metric *metric, struct ml_delta *out, bool normal, double alpha, double skew)
 {
     const char *name = normal ? "delong" : "linear";
     double noise = fmax(ml_measure_noise(metric, out->current), ml_measure_noise(metric, out->candidate));
-    double df = (double)ml_measure_units(a) - 1, q;
+    double df = (double)ml_measure_units(a) - 1, q, t;
 
     if (out->se <= noise)
         out->se = 0;
     out->df = normal ? INFINITY : df;
     q = ml_t_quantile(1 - alpha / 2, out->df);
-    ml_interval_linear(out->delta, out->se, q, &out->low, &out->high);
-    if (out->se > 0)
-        out->p = ml_t_two_sided(out->delta / out->se, out->df);
-    else
+    out->low = out->delta - out->se * fmax(q, ml_hall_inverse(q, skew));
+    out->high = out->delta - out->se * fmin(-q, ml_hall_inverse(-q, skew));
+    if (out->se > 0) {
+        t = out->delta / out->se;
+        out->p = fmax(ml_t_two_sided(t, out->df), ml_t_two_sided(ml_hall(t, skew), out->df));
+    } else {
         out->p = fabs(out->delta) <= noise ? 1 : 1e-300;
+    }
     settle(out, name, name);
 }
 
@@ -283,6 +294,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
     double alpha, const struct ml_boot *boot, struct ml_delta *out)
 {
     bool plain = ml_measure_plain(current), force = boot && boot->force, delong;
+    double skew;
     size_t units;
 
     memset(out, 0, sizeof *out);
@@ -309,7 +321,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         return;
     }
     delong = metric->scale == ML_SCALE_AUC && plain;
-    if (!difference_se(current, candidate, metric, delong, out)) {
+    if (!difference_se(current, candidate, metric, delong, out, &skew)) {
         fail(out, out->interval_reason);
         return;
     }
@@ -317,7 +329,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
     if (plain && ml_delta_shares(metric))
         mcnemar(metric, out, alpha);
     else
-        linear(current, metric, out, delong, alpha);
+        linear(current, metric, out, delong, alpha, skew);
 }
 
 void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,

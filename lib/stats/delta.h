@@ -36,6 +36,9 @@ struct ml_delta {
  * - binary AUC likewise: paired DeLong (1988, eq. 5); of several classes: the mean of the classes' areas, row by row;
  * - no influence function, or boot->force: bootstrap;
  * - else: linearised variance of the difference of the influences, Student's t with G-1 degrees of freedom.
+ * The last two ways of AUC and the linearised one are corrected for skewness: each end of the interval is the farther
+ * one of the plain interval and of that by Hall's transformation (interval.h), p the larger one. With a difference that
+ * few rows make, the plain interval alone lets a harm of the margin's size pass in 4 to 5 % of 300 rows, not 2.5 %.
  * Metrics that count rows and saw changes in fewer than z^2 rows (groups): se is at least z/(n + z^2), n the rows in
  * the denominator, because the variance of next to no changes is next to 0 (the interval of no change at all is
  * Tango's, z^2/(n + z^2), not a point; without this, recall's nominal .95 covers .55 where

@@ -128,3 +128,15 @@ void ml_interval_logit(double value, double se, double q, double *low, double *h
     *low = logistic(middle - half);
     *high = logistic(middle + half);
 }
+
+double ml_hall(double t, double c)
+{
+    return t + c * t * t / 3 + c * c * t * t * t / 27 + c / 6;
+}
+
+double ml_hall_inverse(double x, double c)
+{
+    if (fabs(c) < 1e-9)
+        return x;
+    return 3 * (cbrt(1 + c * (x - c / 6)) - 1) / c;
+}

@@ -26,4 +26,10 @@ double ml_mcnemar_midp(size_t fixed, size_t broken);
 void ml_interval_linear(double value, double se, double q, double *low, double *high);
 void ml_interval_logit(double value, double se, double q, double *low, double *high);
 
+/* A studentised mean t of n values with skewness g (their third moment over the cube of their deviation), made nearly
+ * normal: t + c t^2/3 + c^2 t^3/27 + c/6, c = g/sqrt(n). Hall 1992, J. R. Statist. Soc. B 54, 221, transformation g1
+ * with p(x) = (1 + 2x^2)/6. It grows with t. */
+double ml_hall(double t, double c);
+double ml_hall_inverse(double x, double c);
+
 #endif

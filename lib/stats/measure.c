@@ -337,7 +337,7 @@ bool ml_measure_psi_squares(
         m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);
     if (!ml_measure_psi_unit(m, metric, delong, m->psi, unit, v))
         return false;
-    *squares = ml_measure_squares(m, m->psi);
+    *squares = ml_measure_squares(m, m->psi, NULL);
     return true;
 }
 
@@ -360,48 +360,48 @@ bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double
     return true;
 }
 
-struct squaring {
-    const struct ml_measure *m;
-    const double *psi;
-    struct ml_sum *blocks;
+/* Sums over blocks of units: of rows, or of groups whose rows were added up. */
+struct powers {
+    const double *w, *x; /* w NULL: 1 each */
+    size_t n;
+    struct ml_sum *squares, *cubes;
 };
 
-static void square_block(void *ctx, size_t b, size_t thread)
+static void power_block(void *ctx, size_t b, size_t thread)
 {
-    struct squaring *q = ctx;
-    struct ml_sum sum = { 0, 0 };
+    struct powers *q = ctx;
+    struct ml_sum squares = { 0, 0 }, cubes = { 0, 0 };
 
     (void)thread;
-    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(q->m->s.n, b); i++) {
-        double x = (q->m->s.weight ? q->m->s.weight[i] : 1) * q->psi[i];
+    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(q->n, b); i++) {
+        double x = (q->w ? q->w[i] : 1) * q->x[i];
 
-        ml_sum_add(&sum, x * x);
+        ml_sum_add(&squares, x * x);
+        if (q->cubes)
+            ml_sum_add(&cubes, x * x * x);
     }
-    q->blocks[b] = sum;
+    q->squares[b] = squares;
+    if (q->cubes)
+        q->cubes[b] = cubes;
 }
 
-double ml_measure_squares(const struct ml_measure *m, const double *psi)
+double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes)
 {
-    size_t n = m->s.n, blocks = ml_parallel_blocks(n);
-    double *groups;
-    struct ml_sum sum = { 0, 0 };
+    size_t n = m->s.group ? m->s.groups : m->s.n, blocks = ml_parallel_blocks(n);
+    double *groups = m->s.group ? ml_calloc(n + 1, sizeof *groups) : NULL;
+    struct ml_sum *sums = ml_calloc(2 * blocks, sizeof *sums), total[2] = { { 0, 0 }, { 0, 0 } };
+    struct powers q = { groups ? NULL : m->s.weight, groups ? groups : psi, n, sums, cubes ? sums + blocks : NULL };
 
-    if (!m->s.group) {
-        struct squaring q = { m, psi, ml_calloc(blocks, sizeof *q.blocks) };
-
-        ml_parallel(blocks, square_block, &q);
-        for (size_t b = 0; b < blocks; b++)
-            ml_sum_join(&sum, &q.blocks[b]);
-        free(q.blocks);
-    } else {
-        groups = ml_calloc(m->s.groups, sizeof *groups);
-        for (size_t i = 0; i < n; i++)
-            groups[m->s.group[i]] += (m->s.weight ? m->s.weight[i] : 1) * psi[i];
-        for (uint32_t g = 0; g < m->s.groups; g++)
-            ml_sum_add(&sum, groups[g] * groups[g]);
-        free(groups);
-    }
-    return ml_sum_value(&sum);
+    for (size_t i = 0; groups && i < m->s.n; i++)
+        groups[m->s.group[i]] += (m->s.weight ? m->s.weight[i] : 1) * psi[i];
+    ml_parallel(blocks, power_block, &q);
+    for (size_t b = 0; b < 2 * blocks; b++)
+        ml_sum_join(&total[b >= blocks], &sums[b]);
+    free(groups);
+    free(sums);
+    if (cubes)
+        *cubes = ml_sum_value(&total[1]);
+    return ml_sum_value(&total[0]);
 }
 
 bool ml_measure_se(const struct ml_measure *m, double squares, bool delong, double *se, const char **reason)

@@ -131,8 +131,8 @@ bool ml_measure_value_by(
 /* Influences in units of 2^unit. */
 bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
-/* Sum of (w psi)^2 over rows, or of the groups' sums. */
-double ml_measure_squares(const struct ml_measure *m, const double *psi);
+/* Sum of (w psi)^2 over rows, or of the groups' sums; `cubes` (NULL is fine) is that of their third powers. */
+double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes);
 /* The same from the metric itself, without a pass over the rows where fewer numbers tell; in units of 2^(2 unit).
  * False: no value (v says why), or no influence function. */
 bool ml_measure_psi_squares(

@@ -65,7 +65,7 @@ static bool linear_se(const struct ml_runs *a, const struct ml_runs *b, const st
     const char *reason;
     int unit = -1100; /* below any */
     bool ok = add_psi(a, metric, delong, -1, psi, &unit) && add_psi(b, metric, delong, 1, psi, &unit) &&
-              ml_measure_se(a->m[0], ml_measure_squares(a->m[0], psi), delong, se, &reason);
+              ml_measure_se(a->m[0], ml_measure_squares(a->m[0], psi, NULL), delong, se, &reason);
 
     if (ok)
         *se = ldexp(*se, unit);
