@@ -316,6 +316,10 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         fail(out, ONE_ROW_CLASS);
         return;
     }
+    if (metric->scale == ML_SCALE_NONE) {
+        fail(out, NO_INTERVAL);
+        return;
+    }
     if (metric->scale == ML_SCALE_BOOTSTRAP || force) {
         bootstrap(current, candidate, metric, alpha, boot, out);
         return;

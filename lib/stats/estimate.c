@@ -213,6 +213,10 @@ void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, d
     linear = linearise(m, metric, out);
     if (!out->v.ok)
         return;
+    if (metric->scale == ML_SCALE_NONE) {
+        no_interval(out, NO_INTERVAL);
+        return;
+    }
     if (ml_measure_units(m) < 2 && metric->scale != ML_SCALE_PROPORTION) {
         no_interval(out, m->groups ? "an interval needs two groups" : "an interval needs two rows");
         return;

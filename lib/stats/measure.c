@@ -293,7 +293,7 @@ bool ml_measure_psi_unit(
     if (!applies(m, metric, v))
         return false;
     if (metric->family != ML_FAMILY_COUNTS)
-        return value_and_psi(m, metric, &by, delong, v, psi, unit) && metric->scale != ML_SCALE_BOOTSTRAP;
+        return value_and_psi(m, metric, &by, delong, v, psi, unit) && ml_metric_has_psi(metric);
     if (cell_influences(m, metric, &cell, v) && psi)
         spread_cells(&m->s, &cell, psi);
     free(cell.a);
@@ -353,7 +353,7 @@ bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double
     struct ml_value v;
     int unit;
 
-    if (metric->scale == ML_SCALE_BOOTSTRAP || !ml_measure_psi_unit(m, metric, false, psi, &unit, &v))
+    if (!ml_metric_has_psi(metric) || !ml_measure_psi_unit(m, metric, false, psi, &unit, &v))
         return false;
     for (size_t i = 0; unit && i < m->s.n; i++)
         psi[i] = ldexp(psi[i], unit);

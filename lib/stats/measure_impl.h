@@ -27,6 +27,7 @@ struct class_counts {
 };
 
 #define ONE_ROW_CLASS "a class has a single row"
+#define NO_INTERVAL   "no interval: rows that weren't drawn may lie anywhere"
 
 struct ml_measure {
     struct ml_sample s; /* weights: NULL when all alike, none 0, of moderate size; group: NULL when each row its own */
@@ -117,7 +118,7 @@ bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, do
 /* loss_number.c: regression. `unit`: psi is in units of 2^unit. */
 bool ml_number_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
     struct ml_value *v, double *psi, int *unit);
-/* What each row contributes: its absolute error. */
+/* What each row contributes: its absolute error, or where the sides differ what was estimated. */
 void ml_number_rows(const struct ml_measure *m, const struct ml_metric *metric, double *out);
 
 /* median.c: bootstrap replicates of the median of many rows, drawing only what lies near it. `b` NULL: values of a;

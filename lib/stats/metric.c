@@ -23,6 +23,9 @@
 #define TOP(n, common)                                                                                                 \
     ROW("top_" #n "_accuracy", CLASS_LOSS, TOP_K, NONE, NONE, n, common, ML_TASK_MULTICLASS, SCORE, 1, 0, 1,           \
         PROPORTION, NONE)
+#define OF_NUMBER(name, id, parameter, x, direction, low, high, scale)                                                 \
+    ROW(name, NUMBER, id, NONE, parameter, x, false, ML_TASK_REGRESSION, NUMBER, direction, low, high, scale, NONE)
+#define LOSS(name, id, high, scale) OF_NUMBER(name, id, NONE, 0, -1, 0, high, scale)
 
 #define MANY_RANKS(name, id, average, scale, fallback)                                                                 \
     ASKED(name, RANK, id, average, ML_TASK_MULTICLASS, SCORE, 1, 0, 1, scale, fallback)
@@ -83,7 +86,20 @@ static const struct ml_metric table[] = {
     AT("lift", LIFT_AT, INFINITY, LINEAR),
     ASKED("hinge_loss", CLASS_LOSS, HINGE, NONE, CLASSES, SCORE, -1, 0, INFINITY, LINEAR, NONE),
     ASKED("brier_multiclass", CLASS_LOSS, BRIER_MANY, NONE, ML_TASK_MULTICLASS, PROBA, -1, 0, 2, LINEAR, NONE),
-    ASKED("mse", NUMBER, MSE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
+    LOSS("mse", MSE, INFINITY, LINEAR),
+    LOSS("msle", MSLE, INFINITY, LINEAR),
+    LOSS("rmsle", RMSLE, INFINITY, LINEAR),
+    LOSS("mape", MAPE, INFINITY, LINEAR),
+    LOSS("smape", SMAPE, 2, LINEAR),
+    LOSS("max_error", MAX_ERROR, INFINITY, NONE),
+    OF_NUMBER("explained_variance", EXPLAINED_VARIANCE, NONE, 0, 1, -INFINITY, 1, LINEAR),
+    OF_NUMBER("d2_absolute_error", D2_PINBALL, NONE, 0.5, 1, -INFINITY, 1, LINEAR),
+    OF_NUMBER("poisson_deviance", DEVIANCE, NONE, 1, -1, 0, INFINITY, LINEAR),
+    OF_NUMBER("gamma_deviance", DEVIANCE, NONE, 2, -1, 0, INFINITY, LINEAR),
+    OF_NUMBER("tweedie_deviance", DEVIANCE, POWER, NAN, -1, 0, INFINITY, LINEAR),
+    OF_NUMBER("pinball", PINBALL, LEVEL, NAN, -1, 0, INFINITY, LINEAR),
+    OF_NUMBER("d2_pinball", D2_PINBALL, LEVEL, NAN, 1, -INFINITY, 1, LINEAR),
+    OF_NUMBER("d2_tweedie", D2_DEVIANCE, POWER, NAN, 1, -INFINITY, 1, LINEAR),
 };
 
 #define KNOWN (sizeof table / sizeof *table)
@@ -112,7 +128,11 @@ static bool read_parameter(enum ml_parameter kind, const char *s, double *x)
     size_t n = strlen(s);
     bool share = kind == ML_PARAMETER_TOP && n > 1 && s[n - 1] == '%';
 
-    if (!ml_double_parse(s, n - share, x) || !(*x > 0) || isinf(*x))
+    if (!ml_double_parse(s, n - share, x) || isinf(*x))
+        return false;
+    if (kind == ML_PARAMETER_POWER)
+        return (*x <= 0 || *x >= 1) && fabs(*x) <= 1000;
+    if (!(*x > 0))
         return false;
     if (share) {
         *x /= 100;
@@ -172,6 +192,11 @@ bool ml_metric_top(const struct ml_metric *m)
 double ml_metric_share(const struct ml_metric *m, size_t n)
 {
     return m->x < 1 ? m->x : m->x / (double)n;
+}
+
+bool ml_metric_has_psi(const struct ml_metric *m)
+{
+    return m->scale != ML_SCALE_BOOTSTRAP && m->scale != ML_SCALE_NONE;
 }
 
 bool ml_metric_bounded(const struct ml_metric *m)

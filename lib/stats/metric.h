@@ -23,6 +23,7 @@ enum ml_parameter {
     ML_PARAMETER_LEVEL, /* a number between 0 and 1 */
     ML_PARAMETER_COUNT, /* a whole number from 1 */
     ML_PARAMETER_TOP,   /* a whole number from 1, or a percentage of the rows */
+    ML_PARAMETER_POWER, /* a number that isn't between 0 and 1, of at most 1000 either way */
 };
 
 enum ml_metric_id {
@@ -57,6 +58,16 @@ enum ml_metric_id {
     ML_METRIC_RMSE,
     ML_METRIC_R2,
     ML_METRIC_MEDIAN_AE,
+    ML_METRIC_EXPLAINED_VARIANCE,
+    ML_METRIC_MAX_ERROR,
+    ML_METRIC_MAPE,
+    ML_METRIC_SMAPE,
+    ML_METRIC_MSLE,
+    ML_METRIC_RMSLE,
+    ML_METRIC_PINBALL,
+    ML_METRIC_DEVIANCE,
+    ML_METRIC_D2_PINBALL,
+    ML_METRIC_D2_DEVIANCE,
 };
 
 enum ml_average {
@@ -82,6 +93,7 @@ enum ml_scale {
     ML_SCALE_AUC,        /* logit DeLong; Newcombe's method 5 where the variance is 0 or a class has under 30 rows */
     ML_SCALE_LINEAR,     /* Student t on the metric itself */
     ML_SCALE_BOOTSTRAP,  /* no influence function: percentile bootstrap */
+    ML_SCALE_NONE,       /* no interval: rows that weren't drawn may lie anywhere */
 };
 
 enum ml_fallback {
@@ -116,6 +128,9 @@ const struct ml_metric *ml_metric_at(size_t i); /* never freed */
 /* NULL when the name isn't known; names are exact. "NAME@X" is the metric NAME with the parameter X; what was made for
  * such a name is kept for the life of the program. May be called from several threads. */
 const struct ml_metric *ml_metric_find(const char *name);
+
+/* There is an influence function. */
+bool ml_metric_has_psi(const struct ml_metric *m);
 
 /* The metric lies in [-1, 1], so that margins below 3/n_m say nothing (rule 2 of the verdicts). */
 bool ml_metric_bounded(const struct ml_metric *m);
