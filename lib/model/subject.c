@@ -479,14 +479,14 @@ static int find_metrics(struct settling *st)
     for (size_t i = 0; i < asked->n + offered->n; i++) {
         bool must = i < asked->n;
         const char *name = must ? asked->v[i] : offered->v[i - asked->n];
-        const struct ml_metric *m = ml_metric_find(name);
+        const struct ml_metric *m = ml_metric_of(name, s->task);
         if (must && strcmp(name, "all") == 0)
             continue;
+        if (must && m == NULL && ml_metric_find(name) != NULL)
+            return ml_err_set(st->err, ML_USAGE, "--metric '%s' is for another task (--task)", name);
         if (must && m == NULL)
             return ml_err_set(st->err, ML_USAGE, "--metric '%s': no such metric; ml-eval(1) lists them", name);
-        if (must && !(m->tasks & (int)s->task))
-            return ml_err_set(st->err, ML_USAGE, "--metric '%s' is for another task (--task)", name);
-        if (m != NULL && (m->tasks & (int)s->task) && !in_list(s, m))
+        if (m != NULL && !in_list(s, m))
             s->metrics[s->n_metrics++] = m;
     }
     return 0;

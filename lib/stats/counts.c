@@ -60,55 +60,51 @@ void ml_counts_free(struct class_counts *c)
     free(c);
 }
 
-/* One class's value of a metric that is (gain hit + rest 1) / (truth t + pred p + both hit + rest 1), where t, p and
- * hit are the class's counts and 1 is all rows. 0/0 is 0 (zero_division). */
-struct ratio {
-    double gain;              /* of hits in the numerator */
-    double truth, pred, both; /* of the counts in the denominator */
-    bool negatives;           /* specificity: counted among the rows of all other labels */
-    double value, denominator;
-};
-
 /* Jaccard 1901; F-beta: van Rijsbergen 1979, Information Retrieval, ch. 7: (1 + b^2) hit / (b^2 truth + pred). */
-static struct ratio shape_of(const struct ml_metric *metric)
+static struct class_ratio shape_of(const struct ml_metric *metric)
 {
     double b = metric->id == ML_METRIC_FBETA ? metric->x * metric->x : 1;
 
     switch (metric->id) {
     case ML_METRIC_PRECISION:
-        return (struct ratio){ .gain = 1, .pred = 1 };
+        return (struct class_ratio){ .gain = 1, .pred = 1 };
     case ML_METRIC_JACCARD:
-        return (struct ratio){ .gain = 1, .truth = 1, .pred = 1, .both = -1 };
+        return (struct class_ratio){ .gain = 1, .truth = 1, .pred = 1, .both = -1 };
     case ML_METRIC_F1:
     case ML_METRIC_FBETA:
         if (isfinite(b))
-            return (struct ratio){ .gain = 1 + b, .truth = b, .pred = 1 };
-        return (struct ratio){ .gain = 1, .truth = 1 };
+            return (struct class_ratio){ .gain = 1 + b, .truth = b, .pred = 1 };
+        return (struct class_ratio){ .gain = 1, .truth = 1 };
     case ML_METRIC_SPECIFICITY:
-        return (struct ratio){ .negatives = true };
+        return (struct class_ratio){ .negatives = true };
     default: /* recall, and their mean */
-        return (struct ratio){ .gain = 1, .truth = 1 };
+        return (struct class_ratio){ .gain = 1, .truth = 1 };
     }
 }
 
-static struct ratio ratio_of(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
+struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit, double total)
 {
-    struct ratio r = shape_of(metric);
-    double numerator = r.gain * c->hit[k];
+    struct class_ratio r = shape_of(metric);
+    double numerator = r.gain * hit;
 
     if (r.negatives) {
-        r.denominator = fmax(c->total - c->truth[k], 0);
-        numerator = fmax(r.denominator - (c->pred[k] - c->hit[k]), 0);
+        r.denominator = fmax(total - truth, 0);
+        numerator = fmax(r.denominator - (pred - hit), 0);
     } else {
-        r.denominator = r.truth * c->truth[k] + r.pred * c->pred[k] + r.both * c->hit[k];
+        r.denominator = r.truth * truth + r.pred * pred + r.both * hit;
     }
     r.value = r.denominator > 0 ? fmin(numerator / r.denominator, 1) : 0;
     return r;
 }
 
+static struct class_ratio ratio_of(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
+{
+    return ml_ratio(metric, c->truth[k], c->pred[k], c->hit[k], c->total);
+}
+
 /* Adds share * psi_k, psi_k = (what the row adds to the numerator - value * what it adds to the denominator) /
  * (denominator / W). */
-static void add_ratio_psi(struct cell_psi *cell, const struct ratio *r, double share, double total, int32_t k)
+static void add_ratio_psi(struct cell_psi *cell, const struct class_ratio *r, double share, double total, int32_t k)
 {
     double scale;
 
@@ -141,7 +137,7 @@ static double macro(const struct ml_metric *metric, const struct class_counts *c
     for (int32_t k = 0; k < c->k; k++)
         classes += averaged(metric, c, k);
     for (int32_t k = 0; k < c->k; k++) {
-        struct ratio r = ratio_of(metric, c, k);
+        struct class_ratio r = ratio_of(metric, c, k);
 
         if (!averaged(metric, c, k))
             continue;
@@ -156,7 +152,7 @@ static double weighted(const struct ml_metric *metric, const struct class_counts
     double sum = 0;
 
     for (int32_t k = 0; k < c->k; k++) {
-        struct ratio r = ratio_of(metric, c, k);
+        struct class_ratio r = ratio_of(metric, c, k);
         double share = c->truth[k] / c->total;
 
         sum += c->truth[k] * r.value;
@@ -311,7 +307,7 @@ static bool binary(const struct ml_sample *s, const struct ml_metric *metric, co
     bool other = metric->id == ML_METRIC_SPECIFICITY;
     struct ml_metric recall = { .id = ML_METRIC_RECALL };
     int32_t k = subject_of(s, metric);
-    struct ratio r;
+    struct class_ratio r;
 
     if (k < 0 || k >= c->k || !(c->truth[k] > 0))
         return ml_value_none(v, other ? "no row is labelled negative" : "no row is labelled positive");

@@ -19,15 +19,17 @@ static bool same_bytes(const void *a, const void *b, size_t n)
 
 bool ml_delta_identical(const struct ml_sample *a, const struct ml_sample *b)
 {
-    size_t width = a->task == ML_TASK_MULTICLASS ? (size_t)a->classes : 1;
+    size_t width = ml_sample_width(a);
 
-    return same_bytes(a->pred, b->pred, a->n * sizeof(int32_t)) &&
+    return same_bytes(a->preds, b->preds, a->n * width) && same_bytes(a->pred, b->pred, a->n * sizeof(int32_t)) &&
            same_bytes(a->score, b->score, a->n * width * sizeof(double)) &&
            same_bytes(a->estimate, b->estimate, a->n * sizeof(double));
 }
 
 bool ml_delta_shares(const struct ml_metric *metric)
 {
+    if (metric->family == ML_FAMILY_LABELS)
+        return metric->id == ML_METRIC_ACCURACY;
     return metric->id == ML_METRIC_ACCURACY || metric->id == ML_METRIC_HAMMING_LOSS ||
            (metric->average == ML_AVERAGE_MICRO && metric->id != ML_METRIC_JACCARD) || metric->id == ML_METRIC_TOP_K;
 }
@@ -35,6 +37,8 @@ bool ml_delta_shares(const struct ml_metric *metric)
 /* Metrics that only see whether a row is right: among all rows, or those of one label. */
 static bool counts_hits(const struct ml_metric *metric)
 {
+    if (metric->family == ML_FAMILY_LABELS)
+        return ml_delta_shares(metric);
     return ml_delta_shares(metric) || metric->average == ML_AVERAGE_MICRO ||
            metric->id == ML_METRIC_BALANCED_ACCURACY || metric->id == ML_METRIC_RECALL ||
            (metric->id == ML_METRIC_SPECIFICITY && metric->average == ML_AVERAGE_BINARY);
@@ -45,7 +49,9 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
 {
     const struct ml_sample *s = &m->s;
 
-    if (metric->family == ML_FAMILY_RANK) {
+    if (metric->family == ML_FAMILY_LABELS) {
+        ml_labels_rows(m, metric, out);
+    } else if (metric->family == ML_FAMILY_RANK) {
         ml_rank_rows(m, metric, out);
     } else if (metric->family == ML_FAMILY_CLASS_LOSS) {
         ml_class_loss_rows(m, metric, out);
@@ -69,7 +75,8 @@ static size_t count_changed(
     double *x = ml_calloc(n + 1, sizeof *x), *y = ml_calloc(n + 1, sizeof *y);
     unsigned char *seen = ml_calloc((size_t)a->s.groups + 1, 1);
     bool hits = counts_hits(metric);
-    bool ranks = metric->family == ML_FAMILY_RANK;
+    bool ranks =
+        metric->family == ML_FAMILY_RANK || (metric->family == ML_FAMILY_LABELS && metric->need == ML_NEED_SCORE);
 
     contributions(a, metric, x);
     contributions(b, metric, y);
@@ -99,7 +106,8 @@ static double floor_of(
     double z = ml_normal_quantile(1 - alpha / 2), n, range = fmin(metric->high - metric->low, 2);
     static const struct ml_metric any = { .average = ML_AVERAGE_NONE };
 
-    if (metric->family != ML_FAMILY_COUNTS && metric->id != ML_METRIC_TOP_K && !ml_metric_top(metric))
+    if (metric->family != ML_FAMILY_COUNTS && metric->id != ML_METRIC_TOP_K && !ml_metric_top(metric) &&
+        !(metric->family == ML_FAMILY_LABELS && metric->need == ML_NEED_PRED))
         return 0;
     if ((double)units >= z * z)
         return 0;

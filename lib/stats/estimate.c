@@ -57,7 +57,8 @@ static void proportion(const struct ml_measure *m, const struct ml_metric *metri
 /* At 0 or 1 a mean over K classes moves most if the smallest class does: by 1/K of what Wilson leaves that class. */
 static void smallest(struct ml_measure *m, const struct ml_metric *metric, double z, struct ml_estimate *e)
 {
-    size_t classes, least = ml_counts_smallest(metric, m->rows, &classes);
+    size_t classes, least = metric->family == ML_FAMILY_LABELS ? ml_labels_smallest(m, metric, &classes)
+                                                               : ml_counts_smallest(metric, m->rows, &classes);
     double n = (double)least * worth_share(m), move = z * z / (n + z * z) / (double)classes;
 
     e->low = e->v.value > 0.5 ? 1 - move : 0;

@@ -193,7 +193,7 @@ static bool applies(const struct ml_measure *m, const struct ml_metric *metric, 
         return ml_value_none(v, "not a metric of this task");
     if (m->s.n == 0)
         return ml_value_none(v, "no rows");
-    if (metric->need == ML_NEED_PRED && !m->s.pred)
+    if (metric->need == ML_NEED_PRED && !m->s.pred && !m->s.preds)
         return ml_value_none(v, "no predictions");
     if ((metric->need == ML_NEED_SCORE || metric->need == ML_NEED_PROBA) && !m->s.score)
         return ml_value_none(v, "no scores");
@@ -236,6 +236,8 @@ static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, 
     switch (metric->family) {
     case ML_FAMILY_RANK:
         return ml_rank_value(m, metric, by, delong, v, psi);
+    case ML_FAMILY_LABELS:
+        return ml_labels_value(m, metric, by, delong, v, psi);
     case ML_FAMILY_CLASS_LOSS:
         return ml_class_loss_value(m, metric, by, v, psi, unit);
     case ML_FAMILY_NUMBER:
@@ -416,6 +418,11 @@ bool ml_measure_se(const struct ml_measure *m, double squares, bool delong, doub
     return true;
 }
 
+static bool within(const struct ml_sample *s, const struct ml_metric *metric, size_t i)
+{
+    return s->task == ML_TASK_MULTILABEL ? ml_labels_within(s, metric, i) : ml_counts_within(s, metric, i);
+}
+
 double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k)
 {
     double sum = 0, squares = 0, n;
@@ -425,7 +432,7 @@ double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metr
     for (size_t i = 0; i < m->s.n; i++) {
         double w = m->s.weight ? m->s.weight[i] : 1;
 
-        if (metric ? !ml_counts_within(&m->s, metric, i) : m->s.label[i] != k)
+        if (metric ? !within(&m->s, metric, i) : m->s.label[i] != k)
             continue;
         sum += w;
         squares += w * w;

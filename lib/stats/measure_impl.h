@@ -77,6 +77,18 @@ static inline double cell_at(const struct cell_psi *cell, int32_t y, int32_t p)
     return cell->far != 0 ? psi + cell->far * cell_distance(y, p, cell->power) : psi;
 }
 
+/* A metric that is gain hit / (truth t + pred p + both hit), where t, p and hit are counts of labels, predictions and
+ * both: of a class, a row, or all. 0/0 is 0 (zero_division). */
+struct class_ratio {
+    double gain;              /* of hits in the numerator */
+    double truth, pred, both; /* of the counts in the denominator */
+    bool negatives;           /* specificity: what is left of all rows without the labels, less the false alarms */
+    double value, denominator;
+};
+
+/* `total`: all rows, which only specificity looks at. */
+struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit, double total);
+
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by);
 struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells); /* of rows, from their confusion matrix */
 void ml_counts_free(struct class_counts *c);
@@ -90,6 +102,18 @@ size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_cou
 bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i);
 /* Limits of a metric whose fallback is JACCARD, from those of the share that stands behind it. */
 void ml_counts_from_share(const struct ml_metric *metric, double *low, double *high);
+
+/* labels.c, labels_score.c: several labels a row. */
+bool ml_labels_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, bool delong,
+    struct ml_value *v, double *psi);
+bool ml_labels_score_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
+    bool delong, struct ml_value *v, double *psi);
+/* What each row contributes. */
+void ml_labels_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
+void ml_labels_score_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
+bool ml_labels_any(const struct ml_sample *s, size_t i); /* the row has a label */
+bool ml_labels_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i);
+size_t ml_labels_smallest(struct ml_measure *m, const struct ml_metric *metric, size_t *classes);
 
 /* rank.c: metrics of the order of the scores. psi may be NULL. `delong`: psi of an area scaled so that sum psi^2 / n^2
  * has DeLong's denominators m-1 and k-1. */

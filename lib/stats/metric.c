@@ -20,6 +20,15 @@
 /* NAME@X; `x` NaN: the name alone means nothing. */
 #define WITH(name, family, id, average, parameter, x, ...)                                                             \
     ROW(name, family, id, average, parameter, x, false, __VA_ARGS__)
+/* Of sets of labels. */
+#define LABELS(name, id, average, parameter, x, common, need, direction, high, scale, fallback)                        \
+    ROW(name, LABELS, id, average, parameter, x, common, ML_TASK_MULTILABEL, need, direction, 0, high, scale, fallback)
+#define LABELS_COMMON(name, id, average, need, direction, scale, fallback)                                             \
+    LABELS(name, id, average, NONE, 0, true, need, direction, 1, scale, fallback)
+#define LABELS_ASKED(name, id, average, need, direction, high, scale, fallback)                                        \
+    LABELS(name, id, average, NONE, 0, false, need, direction, high, scale, fallback)
+#define LABELS_WITH(name, id, average, scale, fallback)                                                                \
+    LABELS(name, id, average, REAL, NAN, false, PRED, 1, 1, scale, fallback)
 #define TOP(n, common)                                                                                                 \
     ROW("top_" #n "_accuracy", CLASS_LOSS, TOP_K, NONE, NONE, n, common, ML_TASK_MULTICLASS, SCORE, 1, 0, 1,           \
         PROPORTION, NONE)
@@ -52,6 +61,24 @@ static const struct ml_metric table[] = {
     COMMON("log_loss", CLASS_LOSS, LOG_LOSS, NONE, CLASSES, PROBA, -1, 0, INFINITY, LINEAR, NONE),
     COMMON("brier", CLASS_LOSS, BRIER, NONE, ML_TASK_BINARY, PROBA, -1, 0, 1, LOGIT, ROWS),
     TOP(5, true),
+    LABELS_COMMON("accuracy", ACCURACY, NONE, PRED, 1, PROPORTION, NONE),
+    LABELS_COMMON("hamming_loss", HAMMING_LOSS, NONE, PRED, -1, LOGIT, ROWS),
+    LABELS_COMMON("precision_micro", PRECISION, MICRO, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("recall_micro", RECALL, MICRO, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("f1_micro", F1, MICRO, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("precision_macro", PRECISION, MACRO, PRED, 1, LOGIT, SMALLEST),
+    LABELS_COMMON("recall_macro", RECALL, MACRO, PRED, 1, LOGIT, SMALLEST),
+    LABELS_COMMON("f1_macro", F1, MACRO, PRED, 1, LOGIT, SMALLEST),
+    LABELS_COMMON("precision_weighted", PRECISION, WEIGHTED, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("recall_weighted", RECALL, WEIGHTED, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("f1_weighted", F1, WEIGHTED, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("precision_samples", PRECISION, SAMPLES, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("recall_samples", RECALL, SAMPLES, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("f1_samples", F1, SAMPLES, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("jaccard_samples", JACCARD, SAMPLES, PRED, 1, LOGIT, ROWS),
+    LABELS_COMMON("roc_auc", ROC_AUC, NONE, SCORE, 1, AUC, NEWCOMBE),
+    LABELS_COMMON("average_precision", AVERAGE_PRECISION, NONE, SCORE, 1, LOGIT, ROWS),
+    LABELS_COMMON("lrap", LRAP, NONE, SCORE, 1, LOGIT, ROWS),
     COMMON("mae", NUMBER, MAE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
     COMMON("rmse", NUMBER, RMSE, NONE, ML_TASK_REGRESSION, NUMBER, -1, 0, INFINITY, LINEAR, NONE),
     COMMON("r2", NUMBER, R2, NONE, ML_TASK_REGRESSION, NUMBER, 1, -INFINITY, 1, LINEAR, NONE),
@@ -64,6 +91,17 @@ static const struct ml_metric table[] = {
     ASKED("jaccard_micro", COUNTS, JACCARD, MICRO, CLASSES, PRED, 1, 0, 1, LOGIT, JACCARD),
     ASKED("jaccard_macro", COUNTS, JACCARD, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
     ASKED("jaccard_weighted", COUNTS, JACCARD, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
+    LABELS_WITH("fbeta_micro", FBETA, MICRO, LOGIT, ROWS),
+    LABELS_WITH("fbeta_macro", FBETA, MACRO, LOGIT, SMALLEST),
+    LABELS_WITH("fbeta_weighted", FBETA, WEIGHTED, LOGIT, ROWS),
+    LABELS_WITH("fbeta_samples", FBETA, SAMPLES, LOGIT, ROWS),
+    LABELS_ASKED("jaccard_micro", JACCARD, MICRO, PRED, 1, 1, LOGIT, ROWS),
+    LABELS_ASKED("jaccard_macro", JACCARD, MACRO, PRED, 1, 1, LOGIT, SMALLEST),
+    LABELS_ASKED("jaccard_weighted", JACCARD, WEIGHTED, PRED, 1, 1, LOGIT, ROWS),
+    LABELS_ASKED("roc_auc_micro", ROC_AUC, MICRO, SCORE, 1, 1, LOGIT, ROWS),
+    LABELS_ASKED("average_precision_micro", AVERAGE_PRECISION, MICRO, SCORE, 1, 1, LOGIT, ROWS),
+    LABELS_ASKED("coverage_error", COVERAGE_ERROR, NONE, SCORE, -1, INFINITY, LINEAR, NONE),
+    LABELS_ASKED("label_ranking_loss", RANKING_LOSS, NONE, SCORE, -1, 1, LOGIT, ROWS),
     ASKED("specificity", COUNTS, SPECIFICITY, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, PROPORTION, NONE),
     ASKED("specificity_macro", COUNTS, SPECIFICITY, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
     ASKED("hamming_loss", COUNTS, HAMMING_LOSS, NONE, CLASSES, PRED, -1, 0, 1, PROPORTION, NONE),
@@ -152,7 +190,7 @@ static const struct ml_metric *with_parameter(const struct ml_metric *base, cons
     if (base->parameter == ML_PARAMETER_NONE || !read_parameter(base->parameter, parameter, &x))
         return NULL;
     pthread_mutex_lock(&lock);
-    for (at = made; at && strcmp(at->m.name, name) != 0; at = at->next)
+    for (at = made; at && (at->m.tasks != base->tasks || strcmp(at->m.name, name) != 0); at = at->next)
         ;
     if (!at) {
         at = ml_malloc(sizeof *at);
@@ -166,14 +204,14 @@ static const struct ml_metric *with_parameter(const struct ml_metric *base, cons
     return &at->m;
 }
 
-const struct ml_metric *ml_metric_find(const char *name)
+static const struct ml_metric *find(const char *name, int tasks)
 {
     size_t n = strcspn(name, "@");
 
     for (size_t i = 0; i < KNOWN; i++) {
         bool with = name[n] == '@';
 
-        if (strncmp(table[i].name, name, n) != 0 || table[i].name[n] != '\0')
+        if (!(table[i].tasks & tasks) || strncmp(table[i].name, name, n) != 0 || table[i].name[n] != '\0')
             continue;
         /* "precision" and "precision@100" are two metrics. */
         if (with && table[i].parameter != ML_PARAMETER_NONE)
@@ -182,6 +220,16 @@ const struct ml_metric *ml_metric_find(const char *name)
             return &table[i];
     }
     return NULL;
+}
+
+const struct ml_metric *ml_metric_find(const char *name)
+{
+    return find(name, ~0);
+}
+
+const struct ml_metric *ml_metric_of(const char *name, enum ml_task task)
+{
+    return find(name, (int)task);
 }
 
 bool ml_metric_top(const struct ml_metric *m)

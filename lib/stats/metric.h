@@ -13,6 +13,7 @@ enum ml_family {
     ML_FAMILY_COUNTS,     /* counts.c: from the three counts of each class */
     ML_FAMILY_RANK,       /* rank.c: from the order of the scores */
     ML_FAMILY_CLASS_LOSS, /* loss.c: the mean of a loss a row, of classes */
+    ML_FAMILY_LABELS,     /* labels.c, labels_score.c: several labels a row */
     ML_FAMILY_NUMBER,     /* loss_number.c: regression */
 };
 
@@ -49,6 +50,9 @@ enum ml_metric_id {
     ML_METRIC_PRECISION_AT,
     ML_METRIC_RECALL_AT,
     ML_METRIC_LIFT_AT,
+    ML_METRIC_LRAP,
+    ML_METRIC_COVERAGE_ERROR,
+    ML_METRIC_RANKING_LOSS,
     ML_METRIC_LOG_LOSS,
     ML_METRIC_BRIER,
     ML_METRIC_BRIER_MANY,
@@ -76,6 +80,7 @@ enum ml_average {
     ML_AVERAGE_MICRO,
     ML_AVERAGE_MACRO,
     ML_AVERAGE_WEIGHTED,
+    ML_AVERAGE_SAMPLES, /* multilabel: over the rows */
 };
 
 /* What a metric reads beside the labels. */
@@ -128,6 +133,10 @@ const struct ml_metric *ml_metric_at(size_t i); /* never freed */
 /* NULL when the name isn't known; names are exact. "NAME@X" is the metric NAME with the parameter X; what was made for
  * such a name is kept for the life of the program. May be called from several threads. */
 const struct ml_metric *ml_metric_find(const char *name);
+
+/* The same for the metric that the name means in this task: averages over sets of labels are others than those over
+ * classes. Names mean the same direction and range in all tasks, so that for these ml_metric_find does. */
+const struct ml_metric *ml_metric_of(const char *name, enum ml_task task);
 
 /* There is an influence function. */
 bool ml_metric_has_psi(const struct ml_metric *m);

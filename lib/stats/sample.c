@@ -19,6 +19,19 @@ static const int32_t *take_int(const int32_t *from, const uint32_t *rows, size_t
     return to;
 }
 
+static const unsigned char *take_bytes(
+    const unsigned char *from, const uint32_t *rows, size_t n, size_t width, char **at)
+{
+    unsigned char *to = (unsigned char *)*at;
+
+    if (!from)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * width, from + rows[i] * width, width);
+    *at += n * width;
+    return to;
+}
+
 static const double *take_double(const double *from, const uint32_t *rows, size_t n, size_t width, char **at)
 {
     double *to = (double *)*at;
@@ -52,17 +65,23 @@ static const uint32_t *take_group(
     return to;
 }
 
+size_t ml_sample_width(const struct ml_sample *s)
+{
+    return s->task == ML_TASK_MULTICLASS || s->task == ML_TASK_MULTILABEL ? (size_t)s->classes : 1;
+}
+
 void ml_sample_take(const struct ml_sample *s, const uint32_t *rows, size_t n_rows, struct ml_sample_copy *out)
 {
-    size_t width = s->task == ML_TASK_MULTICLASS ? (size_t)s->classes : 1;
-    size_t row = (s->score ? width * sizeof(double) : 0) + sizeof(double) * (!!s->truth + !!s->estimate + !!s->weight) +
+    size_t width = ml_sample_width(s);
+    size_t row = (!!s->labels + !!s->preds) * width + (s->score ? width * sizeof(double) : 0) +
+                 sizeof(double) * (!!s->truth + !!s->estimate + !!s->weight) +
                  sizeof(int32_t) * (!!s->label + !!s->pred + !!s->group);
     char *at;
 
     out->memory = ml_calloc(n_rows ? n_rows : 1, row ? row : 1);
     out->s = *s;
     out->s.n = n_rows;
-    at = out->memory; /* doubles first, so that all are aligned */
+    at = out->memory; /* the widest first, so that all are aligned */
     out->s.score = take_double(s->score, rows, n_rows, width, &at);
     out->s.truth = take_double(s->truth, rows, n_rows, 1, &at);
     out->s.estimate = take_double(s->estimate, rows, n_rows, 1, &at);
@@ -70,6 +89,8 @@ void ml_sample_take(const struct ml_sample *s, const uint32_t *rows, size_t n_ro
     out->s.label = take_int(s->label, rows, n_rows, &at);
     out->s.pred = take_int(s->pred, rows, n_rows, &at);
     out->s.group = take_group(s, rows, n_rows, &at, &out->s.groups);
+    out->s.labels = take_bytes(s->labels, rows, n_rows, width, &at);
+    out->s.preds = take_bytes(s->preds, rows, n_rows, width, &at);
 }
 
 void ml_sample_release(struct ml_sample_copy *c)

@@ -10,22 +10,25 @@ enum ml_task {
     ML_TASK_BINARY = 1,
     ML_TASK_MULTICLASS = 2,
     ML_TASK_REGRESSION = 4,
+    ML_TASK_MULTILABEL = 8, /* each row has any number of the classes */
 };
 
 /* Borrowed arrays of n rows each. Numbers are finite and weights >= 0: whoever reads them has refused the rest. */
 struct ml_sample {
     enum ml_task task;
-    size_t n;             /* at most UINT32_MAX */
-    int32_t classes;      /* classification: K; a class is an index in 0..K-1 */
-    int32_t positive;     /* binary: the positive class (K is 2, or 1 when only one class was seen) */
-    const int32_t *label; /* classification */
-    const int32_t *pred;  /* classification: the predicted class; NULL when there is none */
-    const double
-        *score; /* binary: n scores of the positive class; multiclass: n x K, row by row; NULL when there are none */
-    const double *truth;    /* regression */
-    const double *estimate; /* regression: what the model said */
-    const double *weight;   /* importance weights, scale-free; NULL: all alike */
-    const uint32_t *group;  /* clusters of rows, any ids in 0..groups-1; NULL: each row its own */
+    size_t n;                    /* at most UINT32_MAX */
+    int32_t classes;             /* classification: K; a class is an index in 0..K-1 */
+    int32_t positive;            /* binary: the positive class (K is 2, or 1 when only one class was seen) */
+    const int32_t *label;        /* classification */
+    const int32_t *pred;         /* classification: the predicted class; NULL when there is none */
+    const unsigned char *labels; /* multilabel: n x K bytes, row by row: 1 where the row has the class, else 0 */
+    const unsigned char *preds;  /* multilabel: the same for what was predicted; NULL when there is none */
+    const double *score;         /* binary: n scores of the positive class; multiclass and multilabel: n x K, row by
+                                    row; NULL when there are none */
+    const double *truth;         /* regression */
+    const double *estimate;      /* regression: what the model said */
+    const double *weight;        /* importance weights, scale-free; NULL: all alike */
+    const uint32_t *group;       /* clusters of rows, any ids in 0..groups-1; NULL: each row its own */
     uint32_t groups;
 };
 
@@ -34,6 +37,9 @@ struct ml_sample_copy {
     struct ml_sample s;
     void *memory;
 };
+
+/* Numbers in a row of `score`. */
+size_t ml_sample_width(const struct ml_sample *s);
 
 /* Gathers rows[0..n_rows-1] of `s` (a slice, in any order, repeats allowed); groups are numbered anew, so that only
  * those present count. The classes stay those of `s`. */

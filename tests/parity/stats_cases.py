@@ -10,25 +10,27 @@ import numpy as np
 TOP = os.environ.get("TOP", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 DRIVER = os.path.join(TOP, os.environ.get("B", "build"), "tests", "parity", "stats_driver")
 
-BINARY, MULTICLASS, REGRESSION = 1, 2, 4
+BINARY, MULTICLASS, REGRESSION, MULTILABEL = 1, 2, 4, 8
 
 
 class Sample:
     """Columns of one evaluation, as struct ml_sample has them."""
 
     def __init__(self, task, n, classes=0, positive=-1, label=None, pred=None, score=None, truth=None, estimate=None,
-                 weight=None, group=None, rows=None):
+                 weight=None, group=None, rows=None, labels=None, preds=None):
         self.task, self.n, self.classes, self.positive = task, n, classes, positive
         self.label, self.pred, self.score = label, pred, score
         self.truth, self.estimate = truth, estimate
         self.weight, self.group, self.rows = weight, group, rows
+        self.labels, self.preds = labels, preds  # multilabel: 0/1, rows by classes
 
     def words(self, slot):
         columns = [(1, self.label), (2, self.pred), (4, self.score)]
         mask = sum(bit for bit, c in columns if c is not None)
         mask += 8 * (self.truth is not None) + 16 * (self.weight is not None) + 32 * (self.group is not None)
+        mask += 64 * (self.labels is not None) + 128 * (self.preds is not None)
         out = [f"sample {slot} {self.task} {self.n} {self.classes} {self.positive} {mask}"]
-        for c in (self.label, self.pred, self.score, self.truth, self.estimate, self.weight):
+        for c in (self.label, self.pred, self.labels, self.preds, self.score, self.truth, self.estimate, self.weight):
             if c is not None:
                 out.append(text(c))
         if self.group is not None:
@@ -44,7 +46,9 @@ class Sample:
             rows = rows[np.asarray(self.weight)[rows] > 0]
         return Sample(self.task, len(rows), self.classes, self.positive, *[
             None if c is None else np.asarray(c)[rows]
-            for c in (self.label, self.pred, self.score, self.truth, self.estimate, self.weight, self.group)])
+            for c in (self.label, self.pred, self.score, self.truth, self.estimate, self.weight, self.group)],
+            labels=None if self.labels is None else self.labels[rows],
+            preds=None if self.preds is None else self.preds[rows])
 
     def but(self, **changes):
         other = Sample.__new__(Sample)
@@ -170,6 +174,31 @@ def multi_case(rng, n, classes, weight="none", skill=1.5, ties=False, shape="pla
     if shape == "never":
         pred[:] = 0
     return Sample(MULTICLASS, n, classes, -1, y, pred, s, weight=weights_for(rng, n, weight))
+
+
+def label_case(rng, n, classes, weight="none", skill=1.2, ties=False, shape="plain"):
+    """Sets of labels; some rows have none, some classes are rare or on every row."""
+    share = rng.choice([0.02, 0.1, 0.3, 0.6], classes)
+    y = (rng.random((n, classes)) < share).astype(int)
+    if shape == "no label":
+        y[:] = 0
+    if shape == "all labels":
+        y[:] = 1
+    if shape == "one class":
+        y[:, 0], y[:, -1] = 1, 0
+    s = 1 / (1 + np.exp(-(rng.normal(size=(n, classes)) + skill * (2 * y - 1))))
+    if shape == "perfect":
+        s = np.where(y, 0.6 + 0.4 * s, 0.4 * s)
+    if shape == "wrong":
+        s = np.where(y, 0.4 * s, 0.6 + 0.4 * s)
+    if ties:
+        s = np.round(s, int(rng.integers(0, 2)))
+    pred = (s >= 0.5).astype(int)
+    if shape == "never":
+        pred[:] = 0
+    if shape == "always":
+        pred[:, rng.integers(classes)] = 1
+    return Sample(MULTILABEL, n, classes, -1, score=s, weight=weights_for(rng, n, weight), labels=y, preds=pred)
 
 
 def number_case(rng, n, weight="none", shape="plain"):

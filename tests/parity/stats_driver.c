@@ -16,11 +16,11 @@
 #include "stats/runs.h"
 #include "stats/verdict.h"
 
-enum { LABEL = 1, PRED = 2, SCORE = 4, NUMBER = 8, WEIGHT = 16, GROUP = 32 };
+enum { LABEL = 1, PRED = 2, SCORE = 4, NUMBER = 8, WEIGHT = 16, GROUP = 32, LABELS = 64, PREDS = 128 };
 
 struct slot {
     struct ml_sample s;
-    void *columns[7];
+    void *columns[9];
     struct ml_measure *m;
 };
 
@@ -83,6 +83,15 @@ static uint32_t *integers(struct input *in, size_t n)
     return v;
 }
 
+static unsigned char *bytes(struct input *in, size_t n)
+{
+    unsigned char *v = ml_calloc(n + 1, 1);
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = (unsigned char)number(in);
+    return v;
+}
+
 static struct slot *slot(struct input *in)
 {
     char name[32];
@@ -95,7 +104,7 @@ static struct slot *slot(struct input *in)
 static void clear(struct slot *t)
 {
     ml_measure_free(t->m);
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 9; i++)
         free(t->columns[i]);
     memset(t, 0, sizeof *t);
 }
@@ -113,11 +122,15 @@ static void read_sample(struct input *in)
     t->s.classes = (int32_t)number(in);
     t->s.positive = (int32_t)number(in);
     columns = count(in);
-    width = t->s.task == ML_TASK_MULTICLASS ? (size_t)t->s.classes : 1;
+    width = ml_sample_width(&t->s);
     if (columns & LABEL)
         t->s.label = t->columns[0] = integers(in, t->s.n);
     if (columns & PRED)
         t->s.pred = t->columns[1] = integers(in, t->s.n);
+    if (columns & LABELS)
+        t->s.labels = t->columns[7] = bytes(in, t->s.n * width);
+    if (columns & PREDS)
+        t->s.preds = t->columns[8] = bytes(in, t->s.n * width);
     if (columns & SCORE)
         t->s.score = t->columns[2] = numbers(in, t->s.n * width);
     if (columns & NUMBER) {
@@ -154,7 +167,7 @@ static const struct ml_metric *metric(struct input *in)
     char name[32];
     const struct ml_metric *m;
 
-    if (!word(in, name) || !(m = ml_metric_find(name)))
+    if (!word(in, name) || !(m = ml_metric_of(name, in->slots[0].s.task)))
         die("a metric was expected");
     return m;
 }
