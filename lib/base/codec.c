@@ -28,6 +28,17 @@ struct ml_decoder *ml_decoder_new(enum ml_compress kind, struct ml_err *err)
     return NULL;
 }
 
+struct ml_decoder *ml_decoder_new_raw(struct ml_err *err)
+{
+    struct ml_decoder *d = ml_calloc(1, sizeof *d);
+
+    if (inflateInit2(&d->z, -15) == Z_OK)
+        return d;
+    free(d);
+    ml_err_set(err, ML_LOCAL, "cannot start zlib");
+    return NULL;
+}
+
 void ml_decoder_free(struct ml_decoder *d)
 {
     if (!d)

@@ -17,7 +17,8 @@ enum ml_compress { ML_COMPRESS_NONE, ML_COMPRESS_GZIP, ML_COMPRESS_ZSTD, ML_COMP
 struct ml_decoder;
 
 struct ml_decoder *ml_decoder_new(enum ml_compress kind, struct ml_err *err); /* NULL with err set */
-void ml_decoder_free(struct ml_decoder *d);                                   /* NULL is fine */
+struct ml_decoder *ml_decoder_new_raw(struct ml_err *err); /* of raw deflate (RFC 1951), as in ZIP; ends once */
+void ml_decoder_free(struct ml_decoder *d);                /* NULL is fine */
 
 /* Takes from (*in, *nin) and fills up to `room` bytes at `out`, *nout of them. Returns 1 when a gzip member or zstd
  * frame ended (another may follow), 0 when it goes on, -1 (ML_LOCAL) when the data is malformed. */

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -46,6 +47,12 @@ int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct
 
 /* Writes all n bytes to a descriptor; `name` is for the message. */
 int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err *err);
+
+/* A file without a name in $TMPDIR, for what may be larger than memory should hold: its descriptor. */
+int ml_file_nameless(const char *prefix, struct ml_err *err);
+
+/* Reads up to n bytes from offset `off` of *fd, an int: the `read` of a struct ml_source. */
+int64_t ml_fd_read_at(void *fd, uint64_t off, void *p, size_t n, struct ml_err *err);
 
 /* Makes a directory and its missing parents (mode 0777 & ~umask); an existing directory is fine. */
 int ml_mkdirs(const char *path, struct ml_err *err);

@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/decompress.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/pump.h"
+#include "data/arrays.h"
 #include "data/foreign.h"
 
 #define CHUNK ((size_t)256 << 10)
@@ -34,6 +37,10 @@ struct ml_feed {
     uint64_t size;
     struct peek stored, body;
     struct ml_pump *inflate; /* NULL: stored as it is read */
+    uint64_t taken;          /* bytes of what is inside that the arrays' reader has taken */
+    struct ml_arrays *arrays;
+    struct ml_pump *lines; /* of the arrays; NULL: text as it is */
+    int spool;             /* a temporary file, where a pipe's arrays are read at several places; -1: none */
 };
 
 typedef int64_t read_fn(struct ml_feed *f, void *p, size_t n, struct ml_err *err);
@@ -144,26 +151,139 @@ static int start_inflate(struct ml_feed *f, struct ml_err *err)
     return f->inflate != NULL ? 0 : -1;
 }
 
+/* ---- arrays ---- */
+
+static int64_t take_body(void *feed, void *p, size_t n, struct ml_err *err)
+{
+    struct ml_feed *f = feed;
+    int64_t got = body_read(f, p, n, err);
+    if (got > 0)
+        f->taken += (uint64_t)got;
+    return got;
+}
+
+static int64_t bytes_read_at(void *feed, uint64_t off, void *p, size_t n, struct ml_err *err)
+{
+    const struct ml_feed *f = feed;
+    (void)err;
+    if (off > f->n)
+        return 0;
+    if (n > f->n - off)
+        n = f->n - (size_t)off;
+    memcpy(p, f->bytes + off, n);
+    return (int64_t)n;
+}
+
+static int spool_body(struct ml_feed *f, struct ml_err *err)
+{
+    char *chunk = ml_malloc(CHUNK);
+    int64_t got = 0;
+    int rc = (f->spool = ml_file_nameless("ml-table", err)) < 0 ? -1 : 0;
+    while (rc == 0 && (got = body_read(f, chunk, CHUNK, err)) > 0)
+        rc = ml_fd_write(f->spool, chunk, (size_t)got, "a temporary file", err);
+    free(chunk);
+    return got < 0 ? -1 : rc;
+}
+
+/* What is still to come, where it can be read at any place: from *at on, up to *end. */
+static int anywhere(struct ml_feed *f, struct ml_source *src, uint64_t *at, uint64_t *end, struct ml_err *err)
+{
+    struct stat st;
+    bool file = f->fd >= 0 && f->start >= 0;
+    if (f->inflate == NULL && f->fd < 0) {
+        *src = (struct ml_source){ bytes_read_at, f };
+        *at = f->taken;
+        *end = f->n;
+        return 0;
+    }
+    if ((f->inflate != NULL || !file) && spool_body(f, err) < 0)
+        return -1;
+    *src = (struct ml_source){ ml_fd_read_at, f->spool >= 0 ? &f->spool : &f->fd };
+    *at = f->spool >= 0 ? 0 : (uint64_t)f->start + f->taken;
+    if (fstat(*(int *)src->ctx, &st) < 0)
+        return ml_err_errno(err, ML_LOCAL, "cannot look at the file");
+    *end = (uint64_t)st.st_size;
+    return 0;
+}
+
+static int open_arrays(struct ml_feed *f, bool zip, struct ml_err *err)
+{
+    struct ml_source src;
+    uint64_t at, end;
+    if (zip) {
+        if (anywhere(f, &src, &at, &end, err) < 0)
+            return -1;
+        return at == 0 ? ml_arrays_open_npz(src, end, &f->arrays, err)
+                       : ml_err_set(err, ML_LOCAL, "a ZIP archive inside another file");
+    }
+    if (ml_arrays_open_npy(take_body, f, &f->arrays, err) < 0)
+        return -1;
+    if (!ml_arrays_by_columns(f->arrays))
+        return 0;
+    return anywhere(f, &src, &at, &end, err) < 0 ? -1 : ml_arrays_read_at(f->arrays, src, at, err);
+}
+
+static int write_lines(void *feed, ml_sink_fn *sink, void *to, struct ml_err *err)
+{
+    struct ml_feed *f = feed;
+    char *chunk;
+    int64_t got = 0;
+    if (ml_arrays_make(f->arrays, sink, to, err) < 0)
+        return ml_err_wrap(err, "'%s'", f->name);
+    chunk = ml_malloc(CHUNK); /* what was read at several places is still to be hashed */
+    while (f->spool < 0 && (got = stored_read(f, chunk, CHUNK, err)) > 0)
+        continue;
+    free(chunk);
+    return got < 0 ? -1 : 0;
+}
+
 /* ---- opening ---- */
+
+static bool is_zip(const void *p, size_t n)
+{
+    return n >= 4 && (memcmp(p, "PK\3\4", 4) == 0 || memcmp(p, "PK\5\6", 4) == 0);
+}
+
+static bool is_npy(const void *p, size_t n)
+{
+    return n >= 6 && memcmp(p, "\x93NUMPY", 6) == 0;
+}
+
+bool ml_feed_recognizes(const void *p, size_t n)
+{
+    n = n < ML_FOREIGN_HEAD ? n : ML_FOREIGN_HEAD;
+    return strcmp(ml_decompress_kind(p, n), "none") != 0 || is_zip(p, n) || is_npy(p, n) ||
+           ml_foreign_check(p, n, "", NULL) < 0;
+}
+
+static int start_body(struct ml_feed *f, const struct peek *head, struct ml_err *err)
+{
+    bool zip = is_zip(head->p, head->n);
+    if (!zip && !is_npy(head->p, head->n))
+        return ml_foreign_check(head->p, head->n, f->name, err);
+    if (open_arrays(f, zip, err) < 0)
+        return ml_err_wrap(err, "'%s'", f->name);
+    f->lines = ml_pump_start(write_lines, f, err);
+    return f->lines != NULL ? 0 : -1;
+}
 
 static int start(struct ml_feed *f, struct ml_err *err)
 {
     if (look(f, &f->stored, stored_read, err) < 0)
         return -1;
-    if (strcmp(ml_decompress_kind(f->stored.p, f->stored.n), "none") != 0) {
-        if (start_inflate(f, err) < 0 || look(f, &f->body, body_read, err) < 0)
-            return -1;
-        if (strcmp(ml_decompress_kind(f->body.p, f->body.n), "none") != 0)
-            return ml_err_set(err, ML_LOCAL, "'%s': compressed twice; undo it once", f->name);
-        return ml_foreign_check(f->body.p, f->body.n, f->name, err);
-    }
-    return ml_foreign_check(f->stored.p, f->stored.n, f->name, err);
+    if (strcmp(ml_decompress_kind(f->stored.p, f->stored.n), "none") == 0)
+        return start_body(f, &f->stored, err);
+    if (start_inflate(f, err) < 0 || look(f, &f->body, body_read, err) < 0)
+        return -1;
+    if (strcmp(ml_decompress_kind(f->body.p, f->body.n), "none") != 0)
+        return ml_err_set(err, ML_LOCAL, "'%s': compressed twice; undo it once", f->name);
+    return start_body(f, &f->body, err);
 }
 
 static int open_as(struct ml_feed *f, const char *name, struct ml_feed **out, struct ml_err *err)
 {
     f->name = ml_strdup(name);
-    f->wake = -1;
+    f->wake = f->spool = -1;
     f->hasher = ml_hasher_new();
     *out = f;
     if (start(f, err) == 0)
@@ -196,7 +316,11 @@ void ml_feed_close(struct ml_feed *f)
         return;
     if (f->wake >= 0)
         eventfd_write(f->wake, 1);
+    ml_pump_stop(f->lines);
     ml_pump_stop(f->inflate);
+    ml_arrays_free(f->arrays);
+    if (f->spool >= 0)
+        close(f->spool);
     if (f->wake >= 0)
         close(f->wake);
     if (f->fd >= 0)
@@ -208,12 +332,22 @@ void ml_feed_close(struct ml_feed *f)
 
 int64_t ml_feed_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err)
 {
-    return body_read(f, p, n, err);
+    return f->lines != NULL ? ml_pump_read(f->lines, p, n, err) : body_read(f, p, n, err);
+}
+
+bool ml_feed_is_arrays(const struct ml_feed *f)
+{
+    return f->arrays != NULL;
+}
+
+const char *ml_feed_left_out(const struct ml_feed *f, const char *name)
+{
+    return f->arrays != NULL ? ml_arrays_left_out(f->arrays, name) : NULL;
 }
 
 size_t ml_feed_left(const struct ml_feed *f)
 {
-    if (f->fd >= 0 || f->inflate != NULL)
+    if (f->fd >= 0 || f->inflate != NULL || f->lines != NULL)
         return SIZE_MAX;
     return f->n - f->at + (f->stored.n - f->stored.at);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The bytes of a table's file as its parser reads them: what gzip or zstd made of them is undone, in a thread. What a
- * file is, its first bytes say; its name says nothing. */
+/* The bytes of a table's file as its parser reads them: what gzip or zstd made of them is undone, and numpy's arrays
+ * are written as CSV (arrays.h), in threads. What a file is, its first bytes say; its name says nothing. */
 #ifndef ML_DATA_FEED_H
 #define ML_DATA_FEED_H
 
@@ -28,6 +28,15 @@ int64_t ml_feed_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err);
 
 /* How many bytes are left, where that is known without reading them (bytes that aren't compressed), else SIZE_MAX. */
 size_t ml_feed_left(const struct ml_feed *f);
+
+/* Whether bytes that begin so are a compressed table, arrays, or something that is known and isn't read: no text in any
+ * case. */
+bool ml_feed_recognizes(const void *p, size_t n);
+
+/* Whether they are those of arrays, which have a header line in any case; and why an array that is in the file is no
+ * column, or NULL. */
+bool ml_feed_is_arrays(const struct ml_feed *f);
+const char *ml_feed_left_out(const struct ml_feed *f, const char *name);
 
 /* Whether it can be read a second time (a file or bytes, not a pipe), and a second feed of the same. */
 bool ml_feed_reopens(const struct ml_feed *f);

@@ -187,6 +187,7 @@ static void unread(struct ml_table *t, size_t n)
 
 int ml_table_csv_header(struct ml_table *t, struct ml_err *err)
 {
+    bool none = (t->flags & ML_TABLE_NO_HEADER) && !ml_feed_is_arrays(t->feed);
     char number[24];
     size_t n = 0;
     if (only_cr(t))
@@ -203,11 +204,11 @@ int ml_table_csv_header(struct ml_table *t, struct ml_err *err)
         return ml_err_set(err, ML_LOCAL, "'%s': the file is empty; it needs a header line and rows", t->name);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         struct ml_cell c = t->cells[i];
-        if (t->flags & ML_TABLE_NO_HEADER)
+        if (none)
             c = (struct ml_cell){ number, (size_t)snprintf(number, sizeof number, "%zu", i + 1) };
         rc = ml_table_add_column(t, c.s, c.len, err);
     }
-    if (rc == 0 && (t->flags & ML_TABLE_NO_HEADER))
+    if (rc == 0 && none)
         unread(t, n);
     return rc;
 }
@@ -326,6 +327,11 @@ int ml_table_pick(const struct ml_table *t, const char *name)
     if (i >= 0 || name[0] < '1' || name[0] > '9' || !ml_int_parse(name, &number) || (uint64_t)number > t->columns.n)
         return i;
     return (int)number - 1;
+}
+
+const char *ml_table_left_out(const struct ml_table *t, const char *name)
+{
+    return ml_feed_left_out(t->feed, name);
 }
 
 uint64_t ml_table_line(const struct ml_table *t)

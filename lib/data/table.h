@@ -57,6 +57,8 @@ const struct ml_strs *ml_table_columns(const struct ml_table *t);
 int ml_table_column(const struct ml_table *t, const char *name); /* its index, or -1 */
 int ml_table_pick(const struct ml_table *t, const char *name); /* the same; where no column is called so, by its number
                                                                   from 1 */
+/* Why something of this name is in the file and is no column, or NULL. */
+const char *ml_table_left_out(const struct ml_table *t, const char *name);
 
 /* The next row: 0 and one cell a column, valid until the next call; 1 at the end; -1. A row with more or fewer fields
  * than the header, an unclosed quote or text behind a closing one, and what isn't a JSON object are ML_LOCAL, naming

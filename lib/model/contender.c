@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "data/feed.h"
 #include "model/attached.h"
 #include "model/evaluation.h"
 #include "model/promotion.h"
@@ -89,6 +90,8 @@ static bool looks_like_yaml(const char *p, const char *end)
 static enum kind tell(const char *text, size_t len, bool whole, const struct ml_columns *cols)
 {
     const char *p = text, *end = text + len;
+    if (ml_feed_recognizes(text, len))
+        return PREDICTIONS;
     if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
         p += 3;
     while (p < end && blank(*p))
@@ -217,26 +220,12 @@ static int write_to_fd(void *ctx, const void *p, size_t n, struct ml_err *err)
     return ml_fd_write(*(int *)ctx, p, n, "a temporary file", err);
 }
 
-/* A nameless file for what may be larger than memory should hold. */
-static int temporary_file(struct ml_err *err)
-{
-    const char *dir = getenv("TMPDIR");
-    char *path = ml_format("%s/ml-compare.XXXXXX", dir != NULL && dir[0] != '\0' ? dir : "/tmp");
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        ml_err_errno(err, ML_LOCAL, "'%s': cannot make a temporary file", path);
-    else
-        unlink(path);
-    free(path);
-    return fd;
-}
-
 static int fetch_predictions(
     struct ml_contender *c, struct ml_repo *repo, const struct ml_columns *cols, unsigned flags, struct ml_err *err)
 {
     struct ml_err why = ML_ERR_INIT;
     struct ml_table *t;
-    int fd = temporary_file(err);
+    int fd = ml_file_nameless("ml-compare", err);
     if (fd < 0)
         return -1;
     int rc = ml_attached_get(repo, &c->digest, ML_ATTACHED_PREDICTIONS, write_to_fd, &fd, err);

@@ -25,6 +25,9 @@ static int find_column(struct reading *rd, const char *asked, const char *usual,
 {
     char what[200];
     *out = asked != NULL ? ml_table_pick(rd->t, asked) : ml_table_column(rd->t, usual);
+    const char *why = *out < 0 ? ml_table_left_out(rd->t, asked != NULL ? asked : usual) : NULL;
+    if (why != NULL)
+        return ml_err_set(rd->err, ML_LOCAL, "'%s': %s", rd->p->name, why);
     if (*out >= 0 || asked == NULL)
         return 0;
     snprintf(what, sizeof what, "no column '%s'", asked);

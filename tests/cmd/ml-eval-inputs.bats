@@ -185,3 +185,147 @@ print(json.dumps(e))'
     run --separate-stderr ml-compare --no-header --id 1 --label 2 --score 3 --current bare.csv --candidate bare.csv
     [ "$(ml get comparison.identical <<<"$output")" = true ]
 }
+
+# the same rows as CSV and as numpy saves them
+arrays() {
+    /usr/bin/python3 - <<'P'
+import csv
+import numpy as np
+
+rng = np.random.default_rng(3)
+n = 4000
+y = (rng.random(n) < .4).astype("i8")
+columns = {
+    "id": np.array([f"r{i}" for i in range(n)]), "label": y, "score": rng.random(n) ** rng.integers(1, 60, n),
+    "weight": rng.random(n).astype("f4"), "region": rng.choice(["a", "b,c", 'd"e', "ção", "𝒳\nz", ""], n),
+}
+with open("p.csv", "w", newline="") as f:
+    w = csv.writer(f)
+    w.writerow(columns)
+    w.writerows(zip(*[[repr(float(x)) if v.dtype.kind == "f" else x for x in v] for v in columns.values()]))
+with open("p.jsonl", "w") as f:
+    import json
+    f.writelines(json.dumps({k: v[i].item() for k, v in columns.items()}) + "\n" for i in range(n))
+np.savez("p.npz", **columns)
+np.savez_compressed("compressed.npz", id=columns["id"].astype("S"), label=y.astype(">i2"), score=columns["score"].reshape(-1, 1).astype(">f8"),
+                    weight=columns["weight"].astype(">f4"), region=columns["region"].astype(">U4"), extra=np.arange(3), note=np.array("x"))
+for name, align in ("records.npy", False), ("aligned.npy", True):
+    r = np.zeros(n, dtype=np.dtype([(k, "u1" if k == "label" else v.dtype) for k, v in columns.items()], align=align))
+    for k, v in columns.items():
+        r[k] = v
+    np.save(name, r)
+m = np.column_stack([np.arange(n), y, columns["score"], y[::-1]])
+np.save("rows.npy", m)
+np.save("columns.npy", np.asfortranarray(m))
+np.savez("columns.npz", m=np.asfortranarray(m))
+np.savez_compressed("columns-compressed.npz", m=np.asfortranarray(m))
+with open("m.csv", "w") as f:
+    f.write("id,label,score,prediction\n")
+    f.writelines(f"{i},{int(b)},{s!r},{int(c)}\n" for i, (_, b, s, c) in enumerate(m.tolist()))
+P
+}
+
+@test "numpy's arrays: records, members of an archive, rows and columns, any order of bytes" {
+    arrays
+    found --weight weight p.csv >plain
+    gzip -k records.npy
+    for f in p.jsonl p.npz compressed.npz records.npy aligned.npy records.npy.gz; do
+        [ "$(found --weight weight $f)" = "$(cat plain)" ] || { echo "$f differs"; return 1; }
+        [ "$(cat $f | found --weight weight -)" = "$(cat plain)" ] || { echo "$f through a pipe differs"; return 1; }
+        [ "$(ml-eval -q $f | ml get evaluation.predictions.digest)" = "sha256:$(sha256sum <$f | cut -d' ' -f1)" ]
+    done
+    [ "$(ml-eval -q --id 1 --label 2 --score 3 --prediction 4 rows.npy | ml get evaluation.data)" = "$(ml-eval -q m.csv | ml get evaluation.data)" ]
+    ml-eval -q m.csv | ml get evaluation.metrics >plain
+    gzip -k columns.npy
+    for f in rows.npy columns.npy columns.npy.gz; do
+        [ "$(ml-eval -q --no-header --id 1 --label 2 --score 3 --prediction 4 $f | ml get evaluation.metrics)" = "$(cat plain)" ]
+        [ "$(cat $f | ml-eval -q --id 1 --label 2 --score 3 --prediction 4 - | ml get evaluation.metrics)" = "$(cat plain)" ]
+    done
+    for f in columns.npz columns-compressed.npz; do
+        [ "$(ml-eval -q --id m0 --label m1 --score m2 --prediction m3 $f | ml get evaluation.metrics)" = "$(cat plain)" ]
+    done
+    # an array of another length is left out, and told when it is asked for
+    run --separate-stderr ml-eval --weight extra compressed.npz
+    fails 3 "the array 'extra' has 3 rows, not 4000"
+    # two files, of which one is an array
+    head -n 1 p.csv >none.csv
+    [ "$(ml-eval -q none.csv records.npy | ml get evaluation.data)" = "$(ml-eval -q p.csv | ml get evaluation.data)" ]
+    gzip -k p.csv
+    for f in p.npz p.csv.gz records.npy; do
+        [ "$(ml-compare -q --current p.csv --candidate $f | ml get comparison.identical)" = true ]
+        [ "$(cat $f | ml-compare -q --current - --candidate p.csv | ml get comparison.identical)" = true ]
+    done
+    printf 'PAR1\x15\x04\x15\x10' >f
+    run --separate-stderr ml-compare --current p.csv --candidate f
+    fails 3 "'f': Parquet, which isn't read; convert it by"
+}
+
+@test "a matrix of scores is a column a class, named by the array of classes where there is one" {
+    /usr/bin/python3 - <<'P'
+import numpy as np
+
+p = np.random.default_rng(1).dirichlet([1, 1, 1], 300)
+names = np.array(["cat", "dog", "owl"])
+np.savez("named.npz", label=names[p.argmax(1)], scores=p, classes=names)
+np.savez("counted.npz", label=p.argmax(1), scores=np.asfortranarray(p))
+np.savez("other.npz", label=p.argmax(1) + 4, scores=p, classes=np.array([4., 5., 6.]))
+np.save("whole.npy", np.column_stack([p.argmax(1), p]))
+P
+    for f in named counted other; do
+        [ "$(ml-eval -q --task multiclass --scores scores $f.npz | ml get evaluation.metrics.accuracy.value)" = 1 ]
+    done
+    [ "$(ml-eval -q --scores scores named.npz | ml get evaluation.classes.owl)" -gt 50 ]
+    [ "$(ml-eval -q --task multiclass --scores scores other.npz | ml get evaluation.classes.6)" -gt 50 ]
+    [ "$(ml-eval -q --task multiclass --label 1 --scores 2-4 whole.npy | ml get evaluation.metrics.accuracy.value)" = 1 ]
+}
+
+@test "arrays that can't be read, and what isn't whole" {
+    arrays
+    refuses() {
+        run --separate-stderr ml-eval "${@:2}"
+        fails 3 "$1"
+    }
+    make() { /usr/bin/python3 -c "import numpy as np, io, zipfile; $1"; }
+    make "np.save('f.npy', np.array([{}, {}]), allow_pickle=True)"
+    refuses "'f.npy': the array: has Python objects \(a pickle\), which aren't read; save it with .astype\(str\)" f.npy
+    make "np.savez('f.npz', label=np.zeros(3), name=np.array(['a', 'b', None]))"
+    refuses "'f.npz': array 'name': has Python objects" f.npz
+    make "np.save('f.npy', np.zeros(3, 'c16'))"
+    refuses 'complex numbers' f.npy
+    make "np.save('f.npy', np.zeros(3, [('label', 'i4'), ('at', 'M8[s]')]))"
+    refuses "dates or times in 'at', which aren't read; save it with .astype\(str\)" f.npy
+    make "np.save('f.npy', np.zeros((3, 4, 5)))"
+    refuses 'has 3 dimensions' f.npy
+    make "np.save('f.npy', np.zeros((0, 3)))"
+    refuses "no column 'label'" f.npy
+    make "np.savez('f.npz', label=np.zeros(0), prediction=np.zeros(0))"
+    refuses 'the header is there, but no row' f.npz
+    make "np.savez('f.npz', label=[0, 1], score=[.5, float('nan')])"
+    refuses "line 3, column 'score': 'nan' is not a finite number" f.npz
+    make "np.savez('f.npz', label=np.array([b'a', b'\xff']), prediction=['a', 'b'])"
+    refuses 'line 3, byte 1: invalid UTF-8' f.npz
+    make "np.savez('f.npz', label=np.frombuffer(np.array([97, 0x110000], 'u4').tobytes(), 'U1').copy(), prediction=['a', 'b'])" || true
+    for n in 5 11 50 127 128 5000; do
+        head -c $n records.npy >cut
+        refuses "'cut': (the array|the values end too early|malformed|line 1)" cut
+        head -c $n columns.npy >cut
+        refuses "'cut': (the array|the values end too early|malformed|line 1)" cut --label 1 --score 2
+        head -c $n p.npz >cut
+        refuses "'cut': malformed ZIP archive; is it cut off" cut
+    done
+    cat records.npy records.npy >two
+    refuses "'two': bytes behind the array" two
+    { head -c 20000 compressed.npz; head -c 100 /dev/zero; tail -c +20101 compressed.npz; } >bad
+    refuses "'bad': (malformed|array|'.*' in the archive is damaged|the values end)" bad
+    { head -c 200000 p.npz; printf x; tail -c +200002 p.npz; } >bad
+    refuses "'bad': ('.*' in the archive is damaged|line)" bad
+    make "zipfile.ZipFile('f.zip', 'w').writestr('a.csv', 'label,prediction')"
+    refuses "'f.zip': a ZIP archive without numpy's arrays; unzip it first" f.zip
+    make "zipfile.ZipFile('f.xlsx', 'w').writestr('[Content_Types].xml', '<x/>')"
+    refuses "'f.xlsx': a file of Excel, which isn't read" f.xlsx
+    rm -rf tmp && mkdir tmp
+    cat p.npz | TMPDIR=$PWD/tmp ml-eval -q - >card.json
+    [ -z "$(ls -A tmp)" ]
+    run --separate-stderr env TMPDIR=/nowhere ml-eval - < <(cat p.npz)
+    fails 3 'cannot make a temporary file'
+}
