@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "model/attached.h"
 #include "model/package_priv.h"
 #include "model/provenance.h"
@@ -246,13 +247,11 @@ static int attach_sbom(struct ml_package_job *j, struct ml_err *err)
         .card = j->p->card };
     struct ml_attaching what = { .kind = ML_ATTACHED_SBOM, .name = "sbom" };
     struct ml_sbom *s = NULL;
-    FILE *f = tmpfile();
-    int rc = -1;
+    int fd = ml_file_nameless(err), rc = -1;
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w+");
 
-    if (!f) {
-        ml_err_errno(err, ML_LOCAL, "cannot make a temporary file");
+    if (!f)
         goto out;
-    }
     s = ml_sbom_new(&about, to_file, f);
     rc = list_all(j, s, err);
     if (rc == 0 && fflush(f) != 0)
@@ -264,6 +263,8 @@ out:
     ml_sbom_free(s);
     if (f)
         fclose(f);
+    else if (fd >= 0)
+        close(fd);
     free(name);
     free(version);
     return rc;
