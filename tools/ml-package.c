@@ -128,6 +128,10 @@ static int run(void *arg, struct ml_err *err)
     cfg->package.log_ctx = &cfg->common;
     cfg->package.progress = ml_tool_progress;
     cfg->package.progress_ctx = &cfg->progress;
+    if (cfg->common.out && strcmp(cfg->common.out, "-") != 0)
+        cfg->package.document = cfg->common.out;
+    if (cfg->package.to && ml_tool_put_check(&cfg->common, err) < 0)
+        goto out;
     rc = ml_card_start(&card, &cfg->common, err);
     if (rc == 1 && cfg->common.card)
         ml_err_set(err, ML_LOCAL, "no card on standard input");

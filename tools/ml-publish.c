@@ -125,6 +125,8 @@ static int run(void *v, struct ml_err *err)
             args->v[0]);
     if (args->n > 2 && !commands[i].many)
         return ml_err_set(err, ML_USAGE, "%s takes one reference, not %zu", args->v[0], args->n - 1);
+    if (ml_tool_put_check(&cfg->common, err) < 0)
+        return -1;
     j.progress.common = &cfg->common;
     j.publication.card = &j.card;
     j.publication.log = j.log;

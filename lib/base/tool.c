@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -342,6 +343,21 @@ int ml_tool_put(const struct ml_common *c, const char *text, size_t len, struct 
         rc = ml_fd_write(STDOUT_FILENO, b.data, b.len, "standard output", err);
     ml_buf_release(&b);
     return rc;
+}
+
+int ml_tool_put_check(const struct ml_common *c, struct ml_err *err)
+{
+    struct ml_outfile f;
+    struct stat st;
+
+    if (!c->out || !strcmp(c->out, "-"))
+        return 0;
+    if (stat(c->out, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) /* to open a pipe says something */
+        return access(c->out, W_OK) < 0 ? ml_err_errno(err, ML_LOCAL, "cannot write '%s'", c->out) : 0;
+    if (ml_outfile_open(&f, c->out, 0644, err) < 0)
+        return -1;
+    ml_outfile_abort(&f);
+    return 0;
 }
 
 int ml_tool_pair(const char *s, char sep, const char *what, char **name, const char **value, struct ml_err *err)

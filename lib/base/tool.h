@@ -91,6 +91,10 @@ int ml_tool_main(const struct ml_cmd *cmd, int argc, char **argv, void *cfg, int
 /* Writes the tool's document, to -o FILE or to standard output; a final newline is added where it lacks. */
 int ml_tool_put(const struct ml_common *c, const char *text, size_t len, struct ml_err *err);
 
+/* Whether ml_tool_put will be able to write, as far as can be known before: who changes something elsewhere asks first,
+ * so that it isn't changed and then not said. ML_LOCAL. */
+int ml_tool_put_check(const struct ml_common *c, struct ml_err *err);
+
 /* A line of the summary on stderr, silent with -q. Control characters are made harmless. */
 void ml_tool_say(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -17,6 +17,7 @@ struct ml_package {
     /* Where it goes, one of: oci:DIR:TAG, whose tag moves; a reference with a tag, which is never moved; FILE or
      * FILE:NAME:TAG, a new archive. */
     const char *out, *to, *archive;
+    const char *document;         /* another file that the caller will write, in no source; or NULL */
     const char *platform;         /* NULL: here */
     struct ml_strs layers;        /* files that are layer tars already, taken as they are */
     struct ml_strs adds;          /* "SRC:DEST": a layer each */

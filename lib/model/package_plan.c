@@ -40,12 +40,13 @@ void ml_package_plan_release(struct ml_package_job *j)
 
 int ml_package_scan(struct ml_package_job *j, struct ml_err *err)
 {
+    const char *const outs[2] = { j->ref.layout ? j->ref.place : NULL, j->p->document };
+
     j->sources = ml_calloc(j->p->adds.n + 1, sizeof *j->sources);
     j->packs = ml_calloc(j->p->adds.n + 1, sizeof *j->packs);
     j->parts = ml_calloc(j->p->adds.n + 1, sizeof *j->parts);
     for (size_t i = 0; i < j->p->adds.n; i++)
-        if (ml_package_source_scan(
-                &j->sources[i], j->p->adds.v[i], j->ref.layout ? j->ref.place : NULL, &j->result->warnings, err) < 0)
+        if (ml_package_source_scan(&j->sources[i], j->p->adds.v[i], outs, &j->result->warnings, err) < 0)
             return -1;
     return 0;
 }

@@ -59,8 +59,8 @@ static void warn_links(const struct ml_package_source *s, struct ml_strs *warnin
     }
 }
 
-int ml_package_source_scan(
-    struct ml_package_source *s, const char *text, const char *out, struct ml_strs *warnings, struct ml_err *err)
+int ml_package_source_scan(struct ml_package_source *s, const char *text, const char *const outs[2],
+    struct ml_strs *warnings, struct ml_err *err)
 {
     const char *cut = NULL;
 
@@ -72,7 +72,10 @@ int ml_package_source_scan(
     s->dest = cut + 1;
     if (ml_utf8_check(s->dest, strlen(s->dest)) != strlen(s->dest))
         return ml_err_set(err, ML_USAGE, "--add '%s': DEST is not UTF-8", text);
-    if ((out && check_apart(s->path, out, err) < 0) || ml_tree_scan(s->path, &s->tree, err) < 0)
+    for (int i = 0; i < 2; i++)
+        if (outs[i] && check_apart(s->path, outs[i], err) < 0)
+            return -1;
+    if (ml_tree_scan(s->path, &s->tree, err) < 0)
         return -1;
     warn_links(s, warnings);
     return 0;

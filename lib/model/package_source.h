@@ -18,11 +18,11 @@ struct ml_package_source {
     int layer, last; /* and in which layers */
 };
 
-/* Splits `text` where DEST begins, at its last ":/", and scans SRC. ML_USAGE: not of that form, or SRC holds `out`,
- * which would be packed while it grows. A symbolic link that leads out of SRC gets a warning: it dangles in the image,
- * and the image looks whole. */
-int ml_package_source_scan(
-    struct ml_package_source *s, const char *text, const char *out, struct ml_strs *warnings, struct ml_err *err);
+/* Splits `text` where DEST begins, at its last ":/", and scans SRC. ML_USAGE: not of that form, or SRC holds one of
+ * `outs` (NULL: none), which would be packed while it grows, or the next time. A symbolic link that leads out of SRC
+ * gets a warning: it dangles in the image, and the image looks whole. */
+int ml_package_source_scan(struct ml_package_source *s, const char *text, const char *const outs[2],
+    struct ml_strs *warnings, struct ml_err *err);
 void ml_package_source_release(struct ml_package_source *s);
 
 #endif
