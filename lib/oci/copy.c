@@ -344,11 +344,11 @@ static int send_blob(struct plan *p, struct item *it, struct ml_err *err)
     ml_relay_close(relay);
     if (rv)
         return rv;
-    tell(p, it, it->base, it->desc.size);
     pthread_mutex_lock(&p->lock);
     it->state = SETTLED;
-    p->c->pushed += it->desc.size;
+    p->c->pushed += it->begun ? it->desc.size - it->base : 0; /* the rest was there */
     pthread_mutex_unlock(&p->lock);
+    tell(p, it, it->begun ? it->base : it->desc.size, it->desc.size);
     return 0;
 }
 

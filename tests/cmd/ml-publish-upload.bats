@@ -311,6 +311,14 @@ assert len(p) == len(set(p)) > 9, p'
     push "$P/$N:1"
     arrived "$N"
     [ "$(sent)" -le $((SIZE - 600000)) ]
+    # and says no more
+    /usr/bin/python3 - "$(sent)" <<'PY'
+import re, sys
+said = open("stderr").read()
+m = re.search(r": ([0-9.]+) ([kMG]?B) sent,", said)
+n = float(m[1]) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[m[2]]
+assert abs(n - int(sys.argv[1])) < 0.01 * n + 3000, (said, sys.argv)
+PY
     [ -z "$(find cache -type f)" ]
 }
 
