@@ -10,6 +10,7 @@
 #include "oci/untar.h"
 
 #define LAYERS_MAX 10000
+#define MODEL      "application/vnd.cncf.model."
 
 const char *ml_platform_here(void)
 {
@@ -137,21 +138,44 @@ static void layer_says(const cJSON *desc, struct ml_layer *l)
         l->root = ml_strdup(l->path);
 }
 
-static int parse_manifest(const cJSON *j, struct ml_image *out, struct ml_err *err)
+/* model-spec docs/spec.md: a layer is a tar or one file as it is. */
+static bool is_model_layer(const char *type)
+{
+    return !strncmp(type, MODEL, strlen(MODEL)) && strstr(type, ".v1.tar");
+}
+
+static int not_a_layer(const char *type, bool model, struct ml_err *err)
+{
+    if (model && !strncmp(type, MODEL, strlen(MODEL)))
+        return ml_err_set(err, ML_LOCAL,
+            "it is a CNCF ModelPack artifact of single files ('%.100s'), which 'modctl pull' reads; ours are tars",
+            type);
+    return ml_err_set(err, ML_LOCAL, "the manifest is not an image's: a layer is '%.100s'", type);
+}
+
+static int check_config(const char *type, bool may_be_model, bool *model, struct ml_err *err)
+{
+    *model = !strcmp(type, MODEL "config.v1+json");
+    if (*model && !may_be_model)
+        return ml_err_set(err, ML_LOCAL, "it is a CNCF ModelPack artifact, which is no image that could be run");
+    if (*model || !strcmp(type, ML_MT_CONFIG) || !strcmp(type, "application/vnd.docker.container.image.v1+json"))
+        return 0;
+    return ml_err_set(err, ML_LOCAL, "the manifest is not an image's: its config is '%.100s'", type);
+}
+
+static int parse_manifest(const cJSON *j, bool may_be_model, struct ml_image *out, struct ml_err *err)
 {
     const cJSON *config = ml_json_get(j, "config"), *layers = ml_json_get(j, "layers"), *e;
     int n = cJSON_GetArraySize(layers);
-    const char *type;
+    bool model;
 
     if (!cJSON_IsObject(config) || !cJSON_IsArray(layers))
         return ml_err_set(err, ML_LOCAL, "the manifest is not an image's: it lacks \"config\" or \"layers\"");
     if (n > LAYERS_MAX)
         return ml_err_set(err, ML_LOCAL, "the manifest has %d layers", n);
-    if (desc_from(config, "config", &out->config_desc, err) < 0)
+    if (desc_from(config, "config", &out->config_desc, err) < 0 ||
+        check_config(out->config_desc.media_type, may_be_model, &model, err) < 0)
         return -1;
-    type = out->config_desc.media_type;
-    if (strcmp(type, ML_MT_CONFIG) != 0 && strcmp(type, "application/vnd.docker.container.image.v1+json") != 0)
-        return ml_err_set(err, ML_LOCAL, "the manifest is not an image's: its config is '%.100s'", type);
     out->layers = ml_calloc((size_t)n + 1, sizeof *out->layers);
     cJSON_ArrayForEach(e, layers)
     {
@@ -159,8 +183,8 @@ static int parse_manifest(const cJSON *j, struct ml_image *out, struct ml_err *e
 
         if (desc_from(e, "layer", &l->desc, err) < 0)
             return -1;
-        if (!is_layer(l->desc.media_type))
-            return ml_err_set(err, ML_LOCAL, "the manifest is not an image's: a layer is '%.100s'", l->desc.media_type);
+        if (model ? !is_model_layer(l->desc.media_type) : !is_layer(l->desc.media_type))
+            return not_a_layer(l->desc.media_type, model, err);
         layer_says(e, l);
     }
     return 0;
@@ -195,7 +219,7 @@ int ml_image_parse(const struct ml_buf *manifest, const struct ml_buf *config, s
     *out = (struct ml_image){ 0 };
     ml_buf_init(&out->manifest.raw, ML_MANIFEST_MAX);
     ml_buf_init(&out->config, ML_CONFIG_MAX);
-    if (!m || parse_manifest(m, out, err) < 0)
+    if (!m || parse_manifest(m, !config, out, err) < 0)
         goto out;
     ml_buf_add(&out->manifest.raw, manifest->data, manifest->len);
     if (config) {

@@ -45,8 +45,8 @@ const char *ml_platform_here(void);
 int ml_platform_check(const char *platform, struct ml_err *err);
 
 /* What `ref` names: 0, 1 when there is none, -1. From an index the first image for `platform` ("os/arch" or
- * "os/arch/variant"; NULL: here). `config`: load that too, and hold it against the manifest. Only images: other
- * manifests are ML_LOCAL. */
+ * "os/arch/variant"; NULL: here). `config`: load that too, and hold it against the manifest. Only images are taken and,
+ * without `config`, CNCF ModelPack artifacts whose layers are tars: other manifests are ML_LOCAL. */
 int ml_image_load(struct ml_repo *r, const struct ml_ref *ref, const char *platform, bool config, struct ml_image *out,
     struct ml_err *err);
 
