@@ -2,10 +2,13 @@
 /* UTF-8 and numbers as text. */
 #include "base/text.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 size_t ml_utf8_len(const char *str, size_t n)
 {
@@ -61,6 +64,25 @@ bool ml_int_parse(const char *s, int64_t *out)
     errno = 0;
     *out = strtoll(s, &end, 10);
     return !errno && !*end;
+}
+
+bool ml_bytes_parse(const char *s, int64_t *out)
+{
+    static const char units[] = "kmg";
+    size_t n = strlen(s);
+    const char *unit = n > 1 ? strchr(units, tolower((unsigned char)s[n - 1])) : NULL;
+    char *digits = ml_strndup(s, unit ? n - 1 : n);
+    int64_t v;
+    bool ok = ml_int_parse(digits, &v) && v >= 0;
+
+    free(digits);
+    for (int i = 0; ok && unit && i <= unit - units; i++) {
+        ok = v <= INT64_MAX / 1024;
+        v *= ok ? 1024 : 1;
+    }
+    if (ok)
+        *out = v;
+    return ok;
 }
 
 const char *ml_size_format(uint64_t bytes, char out[16])

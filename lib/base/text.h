@@ -23,6 +23,9 @@ bool ml_double_parse(const char *s, size_t n, double *out);
 /* The whole of s is one decimal integer that fits. */
 bool ml_int_parse(const char *s, int64_t *out);
 
+/* A number of bytes, with k, m or g behind it (in either case) of KiB, MiB, GiB. */
+bool ml_bytes_parse(const char *s, int64_t *out);
+
 /* "1.2 GB" for people: powers of 1000, three digits. */
 const char *ml_size_format(uint64_t bytes, char out[16]);
 

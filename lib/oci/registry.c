@@ -460,8 +460,9 @@ static int chunk_of(uint64_t *out, struct ml_err *err)
     const char *s = getenv("ML_UPLOAD_CHUNK");
     int64_t n = CHUNK;
 
-    if (s && *s && (!ml_int_parse(s, &n) || n < CHUNK_LEAST))
-        return ml_err_set(err, ML_USAGE, "ML_UPLOAD_CHUNK '%s': not a number of bytes from %d on", s, CHUNK_LEAST);
+    if (s && *s && (!ml_bytes_parse(s, &n) || n < CHUNK_LEAST))
+        return ml_err_set(
+            err, ML_USAGE, "ML_UPLOAD_CHUNK '%s': say a number of bytes from %d on, as 16m for 16 MiB", s, CHUNK_LEAST);
     *out = (uint64_t)n;
     return 0;
 }

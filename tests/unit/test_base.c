@@ -248,6 +248,12 @@ static void numbers(void **state)
         ml_double_parse("1.00000000000000000000000000000000000000000000000000000000000000000000000000001", 79, &x));
     assert_true(x == 1);
     assert_false(ml_double_parse("1\0", 2, &x));
+    assert_true(ml_bytes_parse("100", &i) && i == 100);
+    assert_true(ml_bytes_parse("3k", &i) && i == 3072);
+    assert_true(ml_bytes_parse("64M", &i) && i == 64 << 20);
+    assert_true(ml_bytes_parse("2g", &i) && i == (int64_t)2 << 30);
+    assert_false(ml_bytes_parse("8589934592g", &i) || ml_bytes_parse("k", &i) || ml_bytes_parse("1kk", &i) ||
+                 ml_bytes_parse("-1k", &i) || ml_bytes_parse("", &i) || ml_bytes_parse("1.5m", &i));
     assert_true(ml_int_parse("-9223372036854775808", &i));
     assert_true(i == INT64_MIN);
     assert_true(ml_int_parse("+7", &i));
