@@ -8,7 +8,7 @@ HTML = {"headers": {"Content-Type": "text/html"}, "body": "<!DOCTYPE html><html>
 SIZE = {"s": SMALL, "b": BIG, "h": HUGE}
 
 
-def fetched(tag, path, rule, code, say="", times=None, method="GET", most=None, also=(), limit=15.0):
+def fetched(tag, path, rule, code, say="", times=None, method="GET", most=None, also=(), limit=45.0):
     """A fetch with a fault: what it ends with, and then all is there, or nothing."""
     def run(c):
         c.published(tag)

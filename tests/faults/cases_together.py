@@ -61,7 +61,7 @@ def meanwhile(c):
     first = c.start(*push(c, p.host, "s", "1"))
     since = time.monotonic()
     while not fired(p, "it"):
-        assert time.monotonic() < since + 10
+        assert time.monotonic() < since + 60
         time.sleep(0.01)
     c.push(p.host, "t").ends(0)
     r = c.finish(first, ("ml-publish", "push"), since, 60)

@@ -232,7 +232,7 @@ def fewer_rights(c):
 
 # ---- servers that say nothing ----
 
-def silent(method, path, rule, times, code, tag="s", limit=12.0):
+def silent(method, path, rule, times, code, tag="s", limit=45.0):
     def run(c):
         p = c.proxy([dict(rule, name="it", method=method, path=path, **({"times": times} if times else {}))])
         r = c.push(p.host, tag)

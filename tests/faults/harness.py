@@ -63,7 +63,7 @@ class Result:
         return self
 
 
-def wait_for(check, seconds=10.0):
+def wait_for(check, seconds=60.0):
     end = time.monotonic() + seconds
     while not (got := check()):
         assert time.monotonic() < end, "waited in vain"
