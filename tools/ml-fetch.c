@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/file.h"
@@ -143,7 +144,7 @@ static int fetch_card(const struct cfg *cfg, struct subject *s, struct ml_err *e
     if (rc < 0)
         return ml_err_wrap(err, "'%s'", cfg->common.args.v[1]);
     if (rc == 1)
-        return missing(cfg, s, "no card is attached", err);
+        return missing(cfg, s, "no card is attached; 'ml-publish attach' attaches one", err);
     rc = ml_card_put(&card, &cfg->common, err);
     ml_card_release(&card);
     return rc;
@@ -184,15 +185,17 @@ static int fetch_attached(const struct cfg *cfg, struct subject *s, enum ml_atta
     struct spool sp = { .file = ML_OUTFILE_INIT };
     const char *name = ml_attached_name(kind);
     char size[16], *lacking = NULL;
-    int rc = -1;
+    int rc = -1, fd = -1;
 
-    if (cfg->common.out) {
+    if (cfg->common.out && strcmp(cfg->common.out, "-") != 0) {
         ml_outfile_sweep(cfg->common.out);
         if (ml_outfile_open(&sp.file, cfg->common.out, 0644, err) < 0)
             goto out;
-    } else if (!(sp.beside = tmpfile())) {
-        ml_err_errno(err, ML_LOCAL, "cannot make a temporary file");
-        goto out;
+    } else {
+        fd = ml_file_nameless(err);
+        sp.beside = fd < 0 ? NULL : fdopen(fd, "w+");
+        if (!sp.beside)
+            goto out;
     }
     rc = ml_attached_get(s->repo, &s->digest, kind, to_spool, &sp, err);
     if (rc < 0)
@@ -212,6 +215,8 @@ out:
     ml_outfile_abort(&sp.file);
     if (sp.beside)
         fclose(sp.beside);
+    else if (fd >= 0)
+        close(fd);
     return rc;
 }
 

@@ -97,7 +97,9 @@ static int parse_target(struct ml_package_job *j, struct ml_err *err)
     if (p->archive)
         return parse_archive(j, err);
     if (ml_ref_parse(p->out ? p->out : p->to, &j->ref, err) < 0)
-        return -1;
+        return ml_ref_like_archive(p->out ? p->out : p->to)
+                   ? ml_err_set(err, ML_USAGE, "'%s': --archive FILE writes one file", p->out ? p->out : p->to)
+                   : -1;
     if (j->ref.archive)
         return ml_err_set(err, ML_USAGE, "'%s': --archive FILE writes one", p->out ? p->out : p->to);
     if (p->out && (!j->ref.layout || !j->ref.tag || j->ref.digest.s[0]))

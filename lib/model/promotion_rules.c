@@ -51,7 +51,8 @@ static void judge_image(
 static void judge_gate(struct ml_promotion_verdict *v, const cJSON *gate)
 {
     if (!gate)
-        rule(v, "gate", ml_strdup("the card has no gate: nothing says that this model is good enough"));
+        rule(v, "gate",
+            ml_strdup("the card has no gate: nothing says that this model is good enough; 'ml-gate' judges it"));
     else
         rule(v, "gate", ml_json_true(gate, "passed") ? NULL : ml_strdup("the gate didn't pass"));
 }

@@ -178,6 +178,21 @@ static int parse_archive(const char *s, const char *rest, struct ml_ref *out, st
                : 0;
 }
 
+bool ml_ref_like_archive(const char *s)
+{
+    static const char *const ends[] = { ".tar", ".tar.gz", ".tgz", ".tar.zst" };
+    size_t n = strlen(s), host = strcspn(s, "/");
+
+    if (archive_kind(s) || !strncmp(s, "oci:", 4))
+        return false;
+    if (s[host] && *s != '.' && memchr(s, '.', host)) /* a registry's repository may be called so, too */
+        return false;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (n > strlen(ends[i]) && !strcmp(s + n - strlen(ends[i]), ends[i]))
+            return !memchr(s, ':', host);
+    return false;
+}
+
 static int parse(const char *s, struct ml_ref *out, struct ml_err *err)
 {
     const char *at = strrchr(s, '@'), *tag, *rest = s;
@@ -190,6 +205,10 @@ static int parse(const char *s, struct ml_ref *out, struct ml_err *err)
             return bad(err, s, "control characters");
     if (strstr(s, "://"))
         return bad(err, s, "write host/path without a scheme");
+    if (ml_ref_like_archive(s))
+        return bad(err, s, "a file is 'oci-archive:FILE' or, as docker save writes it, 'docker-archive:FILE'");
+    if (*s == '/' || *s == '~' || !strncmp(s, "./", 2) || !strncmp(s, "../", 3))
+        return bad(err, s, "a layout on disk is 'oci:DIR:TAG'");
     out->archive = archive_kind(s);
     if (out->archive)
         return parse_archive(s, s + strlen(archives[out->archive]), out, err);

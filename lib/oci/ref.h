@@ -26,6 +26,9 @@ struct ml_ref {
  * archive's FILE ends at the first ':', as it does for skopeo. ML_USAGE when malformed. A first component without '.'
  * or ':' that isn't "localhost" is refused with a hint (there is no default registry). */
 int ml_ref_parse(const char *s, struct ml_ref *out, struct ml_err *err);
+
+/* Whether it is no reference but looks like the file of an archive: "x.tar", "dir/x.tgz". */
+bool ml_ref_like_archive(const char *s);
 void ml_ref_release(struct ml_ref *r);
 void ml_ref_copy(struct ml_ref *to, const struct ml_ref *from); /* `to` holds nothing before */
 

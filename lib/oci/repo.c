@@ -107,7 +107,7 @@ int ml_repo_resolve(struct ml_repo *r, const struct ml_ref *ref, struct ml_manif
     if (!*what && !ref->archive) {
         char *s = ml_ref_format(ref, ML_REF_ALL);
 
-        ml_err_set(err, ML_USAGE, "'%s': neither a tag nor a digest", s);
+        ml_err_set(err, ML_USAGE, "'%s': neither a tag nor a digest, say '%s:TAG'", s, s);
         free(s);
         return -1;
     }

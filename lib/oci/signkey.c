@@ -19,6 +19,12 @@
 #define PASSWORD   "COSIGN_PASSWORD"
 #define ENV_PREFIX "env://"
 
+/* How openssl's older commands encrypt (RFC 1421), and what is said of any key that it has encrypted. */
+#define RFC1421_SEALED "\nProc-Type: 4,ENCRYPTED"
+#define OPENSSL                                                                                                        \
+    "it is encrypted by openssl, and encrypted keys are read in cosign's form only: 'cosign import-key-pair' makes "   \
+    "that of it, 'openssl pkey -in FILE -out NEW' one that isn't encrypted"
+
 /* What was secret doesn't stay where memory is used again. */
 static void wipe(struct ml_buf *b)
 {
@@ -170,7 +176,7 @@ static int take_private(const char *label, struct ml_buf *der, struct ml_pkey **
     if (!strcmp(label, "PRIVATE KEY") || !strcmp(label, "EC PRIVATE KEY") || !strcmp(label, "RSA PRIVATE KEY"))
         return ml_pkey_private(ml_buf_str(der), der->len, out, err);
     if (!strcmp(label, "ENCRYPTED PRIVATE KEY"))
-        return ml_err_set(err, ML_LOCAL, "an encrypted key is read in cosign's form only ('cosign import-key-pair')");
+        return ml_err_set(err, ML_LOCAL, OPENSSL);
     return ml_err_set(err, ML_LOCAL, "it holds a %.60s, not a private key", label);
 }
 
@@ -202,7 +208,10 @@ static int read_key(const char *file, bool secret, struct ml_pkey **out, struct 
         rv = next_block(&at, &label, &der);
     } while (!rv && !strcmp(label, "EC PARAMETERS"));
     if (rv)
-        rv = ml_err_set(err, ML_LOCAL, rv == 1 ? "there is no PEM block in it" : "malformed PEM");
+        rv = ml_err_set(err, ML_LOCAL,
+            rv == 1                                     ? "there is no PEM block in it"
+            : strstr(ml_buf_str(&text), RFC1421_SEALED) ? OPENSSL
+                                                        : "malformed PEM");
     else
         rv = (secret ? take_private : take_public)(label, &der, out, err);
     if (rv)

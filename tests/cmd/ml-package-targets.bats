@@ -341,6 +341,44 @@ PY
     fails 2 "has no base"
     run --separate-stderr ml-package -q --format modelpack --add m:/m --out oci:mp:2 --entrypoint x
     fails 2 "isn't run"
+    # its layers are read like an image's, with others' names of it, too; nothing can be packed onto it
+    ml-fetch -q files oci:mp:1 --path / --to read -o read.json
+    cmp m/model.json read/config.json && diff m/run read/weights.bin && cmp README.md read/README.md
+    run --separate-stderr ml-package -q --base oci:mp:1 --add m:/m --out oci:mp:2
+    fails 3 "ModelPack artifact, which is no image"
+    py <<'PY'
+import images
+m, _ = images.load("mp", "1")
+for x in m["layers"]:
+    x["mediaType"] = x["mediaType"].replace(".v1.tar", ".v1.raw")
+images.Layout("raw").tag("1", m)
+PY
+    run --separate-stderr ml-fetch -q files oci:raw:1 --path / --to none
+    fails 3 "ModelPack artifact of single files"
+}
+
+@test "what couldn't be written in the end changes nothing, and isn't packed" {
+    for o in /nonexistent/x m /proc/x; do
+        run --separate-stderr ml-package -q --base scratch --add m/run:/m --to "$REG/sixteen/a:1" -o "$o"
+        fails 3 "cannot write '$o'"
+    done
+    ! remote "$REG/sixteen/a:1"
+    ml-package -q --base scratch --add m:/m --out oci:img:1 -o card.json
+    run --separate-stderr ml-publish push -q --card card.json "$REG/sixteen/a:1" -o /nonexistent/x
+    fails 3 "cannot write '/nonexistent/x'"
+    run --separate-stderr ml-publish tag -q "oci:img:1" v1 -o /nonexistent/x
+    fails 3 "cannot write '/nonexistent/x'"
+    ! remote "$REG/sixteen/a:1"
+    # a pipe isn't opened before there is something to say
+    mkfifo pipe
+    (sleep 0.5; cat pipe >heard) &
+    ml-package -q --base scratch --add m:/m --to "$REG/sixteen/a:1" -o pipe
+    wait
+    [ "$(digest heard)" = "$(digest card.json)" ]
+    for o in m/card.json m/new/../card.json "$PWD/m/run"; do
+        run --separate-stderr ml-package -q --base scratch --add m:/m --out oci:img:2 -o "$o"
+        fails 2 "'m' holds the output '$o', write it elsewhere"
+    done
 }
 
 @test "split: a changed shard is one other layer, wherever it goes" {

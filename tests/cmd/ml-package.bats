@@ -635,3 +635,21 @@ for name in "small", "big":
 assert a < first[0] + 2000 and b < first[1] + 2000, (first, (a, b))
 PY
 }
+
+@test "a file or a directory where a reference belongs: what it would be called" {
+    base base
+    model m
+    touch x.tar
+    base_is() { # BASE CODE PATTERN
+        run --separate-stderr ml-package -q --base "$1" --add m:/m --out oci:img:1
+        fails "$2" "$3"
+    }
+    for f in x.tar ./x.tar dir/x.tgz /a/x.tar.gz; do base_is $f 2 "'oci-archive:FILE' or.* 'docker-archive:FILE'"; done
+    for d in ./base:1 ../base:1 /base:1 ./base; do base_is $d 2 "a layout on disk is 'oci:DIR:TAG'"; done
+    base_is oci:base 2 "say 'oci:base:TAG'"
+    base_is 127.0.0.1:1/shop/x.tar 2 "say '127.0.0.1:1/shop/x.tar:TAG'"
+    run --separate-stderr ml-fetch files x.tar --path /m --to o
+    fails 2 "oci-archive:FILE"
+    run --separate-stderr ml-package -q --base scratch --add m:/m --out x.tar
+    fails 2 "'x.tar': --archive FILE writes one file"
+}

@@ -183,6 +183,17 @@ PEM
     ml-publish verify -q --key "$K/two.pub" "$R@$A" >/dev/null
 }
 
+@test "a key that openssl has encrypted, in either form, is said to be that" {
+    openssl ecparam -genkey -name prime256v1 -noout -out plain.key
+    openssl pkcs8 -topk8 -in plain.key -out new.key -passout pass:x
+    openssl ec -in plain.key -aes128 -passout pass:x -out old.key 2>err
+    grep -q "ENCRYPTED PRIVATE KEY" new.key && grep -q "Proc-Type: 4,ENCRYPTED" old.key
+    for f in new.key old.key; do
+        run --separate-stderr ml-publish sign --key $f "$R@$A"
+        fails 3 "key '$f': it is encrypted by openssl.*'cosign import-key-pair'.*'openssl pkey -in FILE -out NEW'"
+    done
+}
+
 @test "an encrypted key that wants all memory, or none, is refused; and what isn't a key" {
     text=$(sed '1d;$d' "$K/one.cosign" | base64 -d)
     bad() { # SED PATTERN
