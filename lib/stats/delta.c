@@ -53,6 +53,8 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
         ml_labels_rows(m, metric, out);
     } else if (metric->family == ML_FAMILY_RANK) {
         ml_rank_rows(m, metric, out);
+    } else if (metric->family == ML_FAMILY_CALIBRATION) {
+        ml_calibration_rows(m, out);
     } else if (metric->family == ML_FAMILY_CLASS_LOSS) {
         ml_class_loss_rows(m, metric, out);
     } else if (metric->family == ML_FAMILY_NUMBER) {
@@ -328,7 +330,8 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         fail(out, NO_INTERVAL);
         return;
     }
-    if (metric->scale == ML_SCALE_BOOTSTRAP || force) {
+    /* The largest bin may be one row, which has no variance. */
+    if (metric->scale == ML_SCALE_BOOTSTRAP || metric->id == ML_METRIC_MCE || force) {
         bootstrap(current, candidate, metric, alpha, boot, out);
         return;
     }

@@ -9,7 +9,8 @@
 #include "stats/interval.h"
 #include "stats/measure_impl.h"
 
-#define AUC_ROWS 30 /* below, per class, DeLong's variance can't be trusted */
+#define AUC_ROWS        30  /* below, per class, DeLong's variance can't be trusted */
+#define BIAS_REPLICATES 200 /* enough for a mean: its own error is 1/14 of the standard error */
 
 static void no_interval(struct ml_estimate *e, const char *reason)
 {
@@ -114,14 +115,14 @@ static void auc(const struct ml_measure *m, double q, double z, struct ml_estima
     settle(e, "newcombe");
 }
 
-static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, double confidence,
-    const struct ml_boot *boot, struct ml_estimate *e)
+/* Values of the metric in replicates; those without one are left out. Returns how many there are. */
+static size_t resample(
+    struct ml_measure *m, const struct ml_metric *metric, const struct ml_boot *boot, size_t replicates, double *values)
 {
-    size_t replicates = ml_boot_replicates(boot), used = 0, n = m->s.n;
-    double *values = ml_malloc(replicates * sizeof *values), *w = ml_malloc((n + 1) * sizeof *w);
+    size_t used = 0, n = m->s.n;
+    double *w = ml_malloc((n + 1) * sizeof *w);
     uint32_t *scratch = ml_malloc((n + 1) * sizeof *scratch), *counts = ml_malloc((n + 1) * sizeof *counts);
     struct weighting by = { w, counts };
-
     bool many = ml_measure_replicates(m, NULL, metric, boot ? boot->seed : 0, replicates, values, &used);
 
     for (size_t r = 0; r < replicates && !many; r++) {
@@ -131,6 +132,19 @@ static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, doub
         if (ml_measure_value_by(m, metric, &by, &v))
             values[used++] = v.value;
     }
+    free(w);
+    free(scratch);
+    free(counts);
+    return used;
+}
+
+static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, double confidence,
+    const struct ml_boot *boot, struct ml_estimate *e)
+{
+    size_t replicates = ml_boot_replicates(boot), used;
+    double *values = ml_malloc(replicates * sizeof *values);
+
+    used = resample(m, metric, boot, replicates, values);
     e->undefined = replicates - used;
     if ((double)e->undefined > ML_BOOT_UNDEFINED * (double)replicates || used < 2) {
         no_interval(e, "undefined in more than 1 % of the replicates");
@@ -142,9 +156,28 @@ static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, doub
         settle(e, "bootstrap");
     }
     free(values);
-    free(w);
-    free(scratch);
-    free(counts);
+}
+
+/* The largest of many is too large, and a replicate's is too large again, by a bias that it tells: of a gap that isn't
+ * there less than all of it, so that twice the bias is allowed for below. With n = 100 and 300 and scores that hardly
+ * separate, Student's interval alone covers .75 to .85, this one .93 to .96. */
+static void maximum(struct ml_measure *m, const struct ml_metric *metric, double q, double z,
+    const struct ml_boot *boot, struct ml_estimate *e)
+{
+    double values[BIAS_REPLICATES], bias = 0;
+    size_t used;
+
+    if (!(e->se > 0)) {
+        logit_fallback(m, metric, z, e);
+        return;
+    }
+    used = resample(m, metric, boot, BIAS_REPLICATES, values);
+    for (size_t i = 0; i < used; i++)
+        bias += (values[i] - e->v.value) / (double)used;
+    ml_interval_linear(e->v.value, e->se, q, &e->low, &e->high);
+    e->low = fmax(e->low - 2 * fmax(bias, 0), metric->low);
+    e->high = fmin(e->high, metric->high);
+    settle(e, "linear-bootstrap");
 }
 
 /* Value, influences and standard error; false when there is none of the last. */
@@ -194,22 +227,12 @@ static const struct ml_metric *same_as(const struct ml_measure *m, const struct 
     return other;
 }
 
-void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
+static void estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
     const struct ml_boot *boot, struct ml_estimate *out)
 {
     double z = ml_normal_quantile((1 + confidence) / 2), q;
     bool linear;
-    double a, b;
-    const struct ml_metric *other = same_as(m, metric, &a, &b);
 
-    if (other) {
-        ml_measure_estimate(m, other, confidence, boot, out);
-        out->v.value = out->v.ok ? a + b * out->v.value : 0;
-        out->se *= b;
-        out->low = out->has_interval ? a + b * out->low : 0;
-        out->high = out->has_interval ? a + b * out->high : 0;
-        return;
-    }
     memset(out, 0, sizeof *out);
     linear = linearise(m, metric, out);
     if (!out->v.ok)
@@ -240,6 +263,11 @@ void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, d
         } else {
             logit_fallback(m, metric, z, out);
         }
+    } else if (metric->scale == ML_SCALE_MAXIMUM) {
+        maximum(m, metric, q, z, boot, out);
+    } else if (metric->scale == ML_SCALE_BINS) {
+        ml_calibration_interval(m, metric, confidence, q, out);
+        settle(out, "bins");
     } else if (out->se > 0) {
         ml_interval_linear(out->v.value, out->se, q, &out->low, &out->high);
         out->low = fmax(out->low, metric->low); /* no loss is below 0, no correlation above 1 */
@@ -248,4 +276,19 @@ void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, d
     } else {
         no_interval(out, "the variance is 0");
     }
+}
+
+void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
+    const struct ml_boot *boot, struct ml_estimate *out)
+{
+    double a, b;
+    const struct ml_metric *other = same_as(m, metric, &a, &b);
+
+    estimate(m, other ? other : metric, confidence, boot, out);
+    if (!other)
+        return;
+    out->v.value = out->v.ok ? a + b * out->v.value : 0;
+    out->se *= b;
+    out->low = out->has_interval ? a + b * out->low : 0;
+    out->high = out->has_interval ? a + b * out->high : 0;
 }

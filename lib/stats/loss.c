@@ -55,8 +55,8 @@ static void look_at_block(void *ctx, size_t b, size_t thread)
     l->blocks[b].reason = reason;
 }
 
-/* Are the scores probabilities? Looked at once; the first row that is none says why not. */
-static bool is_proba(struct ml_measure *m)
+/* The first row that is none says why not. */
+bool ml_class_loss_proba(struct ml_measure *m)
 {
     size_t blocks = ml_parallel_blocks(m->s.n);
     struct losing l = { .m = m };
@@ -222,7 +222,7 @@ bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, do
     struct weighting plain = { NULL, NULL };
     struct losing l = { .m = m, .metric = metric, .by = &plain, .rows = out, .unit = unit_of(&m->s, metric) };
 
-    if (metric->need == ML_NEED_PROBA && !is_proba(m))
+    if (metric->need == ML_NEED_PROBA && !ml_class_loss_proba(m))
         return false;
     add_losses(&l);
     return true;
@@ -234,7 +234,7 @@ bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, c
     struct losing l = { .m = m, .metric = metric, .by = by, .rows = psi };
     struct block all;
 
-    if (metric->need == ML_NEED_PROBA && !is_proba(m))
+    if (metric->need == ML_NEED_PROBA && !ml_class_loss_proba(m))
         return ml_value_none(v, m->proba_reason);
     if (metric->id == ML_METRIC_TOP_K && (int)metric->x >= m->s.classes)
         return ml_value_none(v, "k isn't smaller than the number of classes");

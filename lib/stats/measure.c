@@ -238,6 +238,8 @@ static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, 
         return ml_rank_value(m, metric, by, delong, v, psi);
     case ML_FAMILY_LABELS:
         return ml_labels_value(m, metric, by, delong, v, psi);
+    case ML_FAMILY_CALIBRATION:
+        return ml_calibration_value(m, metric, by, v, psi);
     case ML_FAMILY_CLASS_LOSS:
         return ml_class_loss_value(m, metric, by, v, psi, unit);
     case ML_FAMILY_NUMBER:

@@ -136,8 +136,19 @@ bool ml_rank_plain(
 /* loss.c: means of a loss a row, of classes. `unit`: psi is in units of 2^unit. */
 bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
     struct ml_value *v, double *psi, int *unit);
+/* Are the scores probabilities? Looked at once; m->proba_reason says why not. */
+bool ml_class_loss_proba(struct ml_measure *m);
 /* The loss of each row (top_k: hit), in any unit. False when undefined. */
 bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
+
+/* calibration.c: probability and share in bins. */
+bool ml_calibration_value(
+    struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi);
+/* What each row contributes: its probability less what it came to. */
+void ml_calibration_rows(struct ml_measure *m, double *out);
+/* Limits for the value and standard error in e; q is Student's quantile. */
+void ml_calibration_interval(
+    struct ml_measure *m, const struct ml_metric *metric, double confidence, double q, struct ml_estimate *e);
 
 /* loss_number.c: regression. `unit`: psi is in units of 2^unit. */
 bool ml_number_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,

@@ -40,6 +40,8 @@
     ASKED(name, RANK, id, average, ML_TASK_MULTICLASS, SCORE, 1, 0, 1, scale, fallback)
 #define AT(name, id, high, scale) WITH(name, RANK, id, NONE, TOP, NAN, ML_TASK_BINARY, SCORE, 1, 0, high, scale, ROWS)
 
+#define BINNED(name, id) WITH(name, CALIBRATION, id, NONE, COUNT, 15, CLASSES, PROBA, -1, 0, 1, BINS, NONE)
+
 static const struct ml_metric table[] = {
     COMMON("accuracy", COUNTS, ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
     COMMON("balanced_accuracy", COUNTS, BALANCED_ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
@@ -118,10 +120,12 @@ static const struct ml_metric table[] = {
     MANY_RANKS("average_precision_macro", AVERAGE_PRECISION, MACRO, LOGIT, ROWS),
     MANY_RANKS("average_precision_weighted", AVERAGE_PRECISION, WEIGHTED, LOGIT, ROWS),
     ASKED("gini", RANK, GINI, NONE, ML_TASK_BINARY, SCORE, 1, -1, 1, AUC, NEWCOMBE),
-    ASKED("ks", RANK, KS, NONE, ML_TASK_BINARY, SCORE, 1, 0, 1, LOGIT, ROWS),
+    ASKED("ks", RANK, KS, NONE, ML_TASK_BINARY, SCORE, 1, 0, 1, MAXIMUM, ROWS),
     AT("precision", PRECISION_AT, 1, LOGIT),
     AT("recall", RECALL_AT, 1, LOGIT),
     AT("lift", LIFT_AT, INFINITY, LINEAR),
+    BINNED("ece", ECE),
+    BINNED("mce", MCE),
     ASKED("hinge_loss", CLASS_LOSS, HINGE, NONE, CLASSES, SCORE, -1, 0, INFINITY, LINEAR, NONE),
     ASKED("brier_multiclass", CLASS_LOSS, BRIER_MANY, NONE, ML_TASK_MULTICLASS, PROBA, -1, 0, 2, LINEAR, NONE),
     LOSS("mse", MSE, INFINITY, LINEAR),

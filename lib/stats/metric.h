@@ -10,11 +10,12 @@
 
 /* Who computes it. */
 enum ml_family {
-    ML_FAMILY_COUNTS,     /* counts.c: from the three counts of each class */
-    ML_FAMILY_RANK,       /* rank.c: from the order of the scores */
-    ML_FAMILY_CLASS_LOSS, /* loss.c: the mean of a loss a row, of classes */
-    ML_FAMILY_LABELS,     /* labels.c, labels_score.c: several labels a row */
-    ML_FAMILY_NUMBER,     /* loss_number.c: regression */
+    ML_FAMILY_COUNTS,      /* counts.c: from the three counts of each class */
+    ML_FAMILY_RANK,        /* rank.c: from the order of the scores */
+    ML_FAMILY_CALIBRATION, /* calibration.c: probability and share in bins */
+    ML_FAMILY_CLASS_LOSS,  /* loss.c: the mean of a loss a row, of classes */
+    ML_FAMILY_LABELS,      /* labels.c, labels_score.c: several labels a row */
+    ML_FAMILY_NUMBER,      /* loss_number.c: regression */
 };
 
 /* What may stand behind the name: "fbeta@2", "lift@10%". */
@@ -56,6 +57,8 @@ enum ml_metric_id {
     ML_METRIC_LOG_LOSS,
     ML_METRIC_BRIER,
     ML_METRIC_BRIER_MANY,
+    ML_METRIC_ECE, /* x: how many bins */
+    ML_METRIC_MCE,
     ML_METRIC_HINGE,
     ML_METRIC_MAE,
     ML_METRIC_MSE,
@@ -97,6 +100,8 @@ enum ml_scale {
     ML_SCALE_LOGIT,      /* Student t on the logit */
     ML_SCALE_AUC,        /* logit DeLong; Newcombe's method 5 where the variance is 0 or a class has under 30 rows */
     ML_SCALE_LINEAR,     /* Student t on the metric itself */
+    ML_SCALE_MAXIMUM,    /* the same, with room below for what a largest value is too large on few rows */
+    ML_SCALE_BINS,       /* as calibration.c says */
     ML_SCALE_BOOTSTRAP,  /* no influence function: percentile bootstrap */
     ML_SCALE_NONE,       /* no interval: rows that weren't drawn may lie anywhere */
 };

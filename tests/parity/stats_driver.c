@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "stats/calibration.h"
 #include "stats/delta.h"
 #include "stats/dist.h"
 #include "stats/extra.h"
@@ -500,6 +501,39 @@ static void runs(struct input *in)
     show_delta(&d);
 }
 
+/* bins SLOT BINS CONFIDENCE: seven numbers a bin */
+static void bins(struct input *in)
+{
+    struct slot *t = slot(in);
+    size_t n = count(in);
+    double confidence = number(in);
+    struct ml_calibration_bin *b = ml_calloc(n + 1, sizeof *b);
+    const char *reason;
+
+    n = ml_calibration_bins(t->m, n, confidence, b, &reason);
+    if (n == 0)
+        printf("none %s", reason);
+    for (size_t i = 0; i < n; i++)
+        printf("%.17g %.17g %zu %.17g %.17g %.17g %.17g %.17g ", b[i].low, b[i].high, b[i].rows, b[i].weight,
+            b[i].predicted, b[i].observed, b[i].observed_low, b[i].observed_high);
+    printf("\n");
+    free(b);
+}
+
+/* line SLOT CONFIDENCE */
+static void line(struct input *in)
+{
+    struct slot *t = slot(in);
+    struct ml_calibration_line l;
+    const char *reason;
+
+    if (ml_calibration_fit(t->m, number(in), &l, &reason))
+        printf("ok %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g\n", l.intercept, l.intercept_se, l.intercept_low,
+            l.intercept_high, l.slope, l.slope_se, l.slope_low, l.slope_high);
+    else
+        printf("none %s\n", reason);
+}
+
 static void order(struct input *in)
 {
     size_t n = count(in);
@@ -559,6 +593,8 @@ static const struct {
     { "ranks", ranks },
     { "flips", flips },
     { "bca", bca },
+    { "bins", bins },
+    { "line", line },
     { "order", order },
     { "counts", counts },
     { "poisson", poisson },

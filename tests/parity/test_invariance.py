@@ -93,7 +93,7 @@ def differing(a, b, keys, rel=1e-9):
     if set(a) != set(b):
         return [f"{sorted(set(a) ^ set(b))}"]
     for name, m in a.items():
-        bootstrapped = "bootstrap" in (m.get("interval"), b[name].get("interval"))
+        bootstrapped = any("bootstrap" in (x.get("interval") or "") for x in (m, b[name]))
         for x, y in zip(numbers(m, keys if not bootstrapped else keys[:1]), numbers(b[name], keys)):
             if (x is None) != (y is None) or (x is not None and not math.isclose(x, y, rel_tol=rel, abs_tol=1e-12)):
                 out.append(f"{name}: {x} and {y}")

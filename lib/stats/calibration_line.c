@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The line through the log odds: logistic recalibration by Newton's method. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "stats/calibration.h"
+#include "stats/dist.h"
+#include "stats/interval.h"
+#include "stats/measure_impl.h"
+#include "stats/sum.h"
+
+#define STEPS 60
+#define FAR   1e4 /* a slope that is still growing there: the classes are apart */
+
+/* Log likelihood with its gradient and the information matrix, of the intercept and the slope. */
+struct point {
+    double a, b, likelihood, gradient[2], information[3]; /* aa, ab, bb */
+};
+
+static double weight(const struct ml_sample *s, size_t i)
+{
+    return s->weight ? s->weight[i] : 1;
+}
+
+/* log(1 + exp(x)) without overflow. */
+static double softplus(double x)
+{
+    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+
+static void look(const struct ml_sample *s, const double *x, struct point *p)
+{
+    struct ml_sum sum[6] = { { 0, 0 } };
+
+    for (size_t i = 0; i < s->n; i++) {
+        double eta = p->a + p->b * x[i], mu = 1 / (1 + exp(-eta)), w = weight(s, i), y = s->label[i] == s->positive;
+        double v = w * mu * (1 - mu);
+
+        ml_sum_add(&sum[0], w * (y * eta - softplus(eta)));
+        ml_sum_add(&sum[1], w * (y - mu));
+        ml_sum_add(&sum[2], w * (y - mu) * x[i]);
+        ml_sum_add(&sum[3], v);
+        ml_sum_add(&sum[4], v * x[i]);
+        ml_sum_add(&sum[5], v * x[i] * x[i]);
+    }
+    p->likelihood = ml_sum_value(&sum[0]);
+    for (int k = 0; k < 2; k++)
+        p->gradient[k] = ml_sum_value(&sum[1 + k]);
+    for (int k = 0; k < 3; k++)
+        p->information[k] = ml_sum_value(&sum[3 + k]);
+}
+
+/* The inverse of the information times a vector; false where it is singular. */
+static bool solve(const struct point *p, const double v[2], double out[2])
+{
+    const double *h = p->information;
+    double det = h[0] * h[2] - h[1] * h[1];
+
+    if (!(det > 1e-13 * h[0] * h[2]))
+        return false;
+    out[0] = (h[2] * v[0] - h[1] * v[1]) / det;
+    out[1] = (h[0] * v[1] - h[1] * v[0]) / det;
+    return true;
+}
+
+/* Newton's steps, halved while they lead down. */
+static bool climb(const struct ml_sample *s, const double *x, struct point *p)
+{
+    double step[2];
+
+    look(s, x, p);
+    for (int i = 0; i < STEPS; i++) {
+        struct point next;
+
+        if (!solve(p, p->gradient, step) || !(fabs(p->b) < FAR))
+            return false;
+        for (double part = 1;; part /= 2) {
+            next = (struct point){ .a = p->a + part * step[0], .b = p->b + part * step[1] };
+            look(s, x, &next);
+            if (next.likelihood >= p->likelihood || part < 1e-9)
+                break;
+        }
+        *p = next;
+        if (fabs(step[0]) <= 1e-12 * (1 + fabs(p->a)) && fabs(step[1]) <= 1e-12 * (1 + fabs(p->b)))
+            return true;
+    }
+    /* rounding keeps the last digits moving */
+    return fabs(step[0]) <= 1e-7 * (1 + fabs(p->a)) && fabs(step[1]) <= 1e-7 * (1 + fabs(p->b));
+}
+
+/* psi_i = W times the inverse information times w's share of the gradient, for the intercept (0) or the slope (1). */
+static bool error_of(struct ml_measure *m, const double *x, const struct point *p, int which, double *psi, double *se,
+    const char **reason)
+{
+    const struct ml_sample *s = &m->s;
+
+    for (size_t i = 0; i < s->n; i++) {
+        double r = (s->label[i] == s->positive) - 1 / (1 + exp(-(p->a + p->b * x[i])));
+        double v[2] = { r, r * x[i] }, out[2];
+
+        if (!solve(p, v, out))
+            return false;
+        psi[i] = m->total * out[which];
+    }
+    return ml_measure_se(m, ml_measure_squares(m, psi, NULL), false, se, reason);
+}
+
+bool ml_calibration_fit(struct ml_measure *m, double confidence, struct ml_calibration_line *out, const char **reason)
+{
+    const struct ml_sample *s = &m->s;
+    struct point p = { .a = 0, .b = 0 };
+    size_t pos = 0;
+    double *x, *psi, q;
+    bool ok;
+
+    *reason = NULL;
+    for (size_t i = 0; i < s->n && s->label; i++)
+        pos += s->label[i] == s->positive;
+    if (s->task != ML_TASK_BINARY || !s->score)
+        *reason = "there is no score of a positive class";
+    else if (!ml_class_loss_proba(m))
+        *reason = m->proba_reason;
+    else if (pos == 0 || pos == s->n)
+        *reason = "the labels are of one class only";
+    if (*reason)
+        return false;
+    x = ml_malloc((s->n + 1) * sizeof *x);
+    psi = ml_malloc((s->n + 1) * sizeof *psi);
+    for (size_t i = 0; i < s->n; i++) {
+        double clipped = fmin(fmax(s->score[i], DBL_EPSILON), 1 - DBL_EPSILON);
+
+        x[i] = log(clipped) - log1p(-clipped);
+    }
+    ok = climb(s, x, &p);
+    if (!ok)
+        *reason = "the scores are all alike, or tell the classes apart without a mistake";
+    *out = (struct ml_calibration_line){ .slope = p.b, .intercept = p.a };
+    ok = ok && error_of(m, x, &p, 0, psi, &out->intercept_se, reason) &&
+         error_of(m, x, &p, 1, psi, &out->slope_se, reason);
+    if (ok) {
+        q = ml_t_quantile((1 + confidence) / 2, (double)ml_measure_units(m) - 1);
+        ml_interval_linear(out->slope, out->slope_se, q, &out->slope_low, &out->slope_high);
+        ml_interval_linear(out->intercept, out->intercept_se, q, &out->intercept_low, &out->intercept_high);
+    }
+    free(x);
+    free(psi);
+    return ok;
+}
