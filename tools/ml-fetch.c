@@ -192,7 +192,7 @@ static int fetch_attached(const struct cfg *cfg, struct subject *s, enum ml_atta
         if (ml_outfile_open(&sp.file, cfg->common.out, 0644, err) < 0)
             goto out;
     } else {
-        fd = ml_file_nameless(err);
+        fd = ml_file_nameless("ml-fetch", err);
         sp.beside = fd < 0 ? NULL : fdopen(fd, "w+");
         if (!sp.beside)
             goto out;

@@ -289,24 +289,6 @@ int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct
     return rc;
 }
 
-int ml_file_nameless(struct ml_err *err)
-{
-    const char *dir = getenv("TMPDIR");
-    char *name;
-    int fd;
-
-    dir = dir && *dir ? dir : "/tmp";
-    fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) { /* overlayfs before Linux 6.3, NFS */
-        name = ml_format("%s/.mlci.XXXXXX", dir);
-        fd = mkostemp(name, O_CLOEXEC);
-        if (fd >= 0)
-            unlink(name);
-        free(name);
-    }
-    return fd < 0 ? ml_err_errno(err, ML_LOCAL, "cannot make a temporary file in '%s'", dir) : fd;
-}
-
 static int make_dirs(const char *path, mode_t mode, struct ml_err *err)
 {
     char *p = ml_strdup(path);

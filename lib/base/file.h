@@ -45,9 +45,6 @@ void ml_outfile_sweep(const char *path);
 /* All of the above in one, after a sweep: the bytes become the file, atomically. */
 int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct ml_err *err);
 
-/* A file without a name in TMPDIR, else /tmp, for what is too large for memory: its descriptor, or -1. */
-int ml_file_nameless(struct ml_err *err);
-
 /* Writes all n bytes to a descriptor; `name` is for the message. */
 int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err *err);
 

@@ -247,7 +247,7 @@ static int attach_sbom(struct ml_package_job *j, struct ml_err *err)
         .card = j->p->card };
     struct ml_attaching what = { .kind = ML_ATTACHED_SBOM, .name = "sbom" };
     struct ml_sbom *s = NULL;
-    int fd = ml_file_nameless(err), rc = -1;
+    int fd = ml_file_nameless("ml-sbom", err), rc = -1;
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w+");
 
     if (!f)

@@ -86,7 +86,7 @@ static int unpack(int from, int to, uint64_t size, struct ml_err *err)
 /* The plain tar in place of a compressed one. */
 static int expand(struct ml_tarfile *t, struct ml_err *err)
 {
-    int fd = ml_file_nameless(err);
+    int fd = ml_file_nameless("ml-archive", err);
     struct stat st;
 
     if (fd < 0)
