@@ -56,8 +56,8 @@ struct ml_estimate {
     struct ml_value v;
     bool has_se, has_interval;
     double se, low, high;
-    const char *interval; /* "wilson", "logit", "logit-delong", "newcombe", "linear", "linear-bootstrap", "bins",
-                             "bootstrap"; NULL without one */
+    const char *interval;        /* "wilson", "logit", "logit-delong", "newcombe", "linear", "linear-bootstrap", "bins",
+                                    "bootstrap"; NULL without one */
     const char *interval_reason; /* static text; NULL with one */
     size_t undefined;            /* bootstrap: replicates dropped */
 };
