@@ -374,17 +374,22 @@ size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_cou
     return (size_t)least;
 }
 
-bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i)
+bool ml_counts_cell_within(const struct ml_sample *s, const struct ml_metric *metric, int32_t label, int32_t pred)
 {
     int32_t k = subject_of(s, metric);
 
     if (metric->average != ML_AVERAGE_BINARY)
         return true;
     if (metric->id == ML_METRIC_PRECISION)
-        return s->pred[i] == k;
+        return pred == k;
     if (metric->id == ML_METRIC_RECALL || metric->id == ML_METRIC_SPECIFICITY)
-        return s->label[i] == k;
-    return s->label[i] == k || s->pred[i] == k;
+        return label == k;
+    return label == k || pred == k;
+}
+
+bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i)
+{
+    return ml_counts_cell_within(s, metric, s->label[i], s->pred[i]);
 }
 
 /* With errors of one kind only, F-beta is (1 + b^2) J / ((1 + b^2) J + m (1 - J)), m = b^2 for misses and 1 for false

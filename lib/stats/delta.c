@@ -44,6 +44,13 @@ static bool counts_hits(const struct ml_metric *metric)
            (metric->id == ML_METRIC_SPECIFICITY && metric->average == ML_AVERAGE_BINARY);
 }
 
+double ml_delta_contribution(const struct ml_sample *s, const struct ml_metric *metric, int32_t label, int32_t pred)
+{
+    if (counts_hits(metric))
+        return ml_counts_cell_within(s, metric, label, pred) && label == pred;
+    return metric->average == ML_AVERAGE_BINARY ? pred == s->positive : pred;
+}
+
 /* What a row contributes to a metric, as a number that two models have in common or not. */
 static void contributions(struct ml_measure *m, const struct ml_metric *metric, double *out)
 {
@@ -60,12 +67,8 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
     } else if (metric->family == ML_FAMILY_NUMBER) {
         ml_number_rows(m, metric, out);
     } else {
-        for (size_t i = 0; i < s->n; i++) {
-            if (counts_hits(metric))
-                out[i] = ml_counts_within(s, metric, i) && s->label[i] == s->pred[i];
-            else
-                out[i] = metric->average == ML_AVERAGE_BINARY ? s->pred[i] == s->positive : s->pred[i];
-        }
+        for (size_t i = 0; i < s->n; i++)
+            out[i] = ml_delta_contribution(s, metric, s->label[i], s->pred[i]);
     }
 }
 
@@ -97,6 +100,17 @@ static size_t count_changed(
     free(y);
     free(seen);
     return units;
+}
+
+/* The same from what was summed already, of rows that are no groups. */
+static size_t take_changed(const struct pair_sums *sums, const struct ml_metric *metric, struct ml_delta *out)
+{
+    bool hits = counts_hits(metric);
+
+    out->changed = sums->changed;
+    out->fixed = hits ? sums->up : 0;
+    out->broken = hits ? sums->down : 0;
+    return sums->changed;
 }
 
 /* Where rows are counted and next to none changed, the linearised variance is next to nothing and says nothing. Then
@@ -175,18 +189,22 @@ bool ml_delta_psi(
     return ok;
 }
 
-/* Standard error of the difference of the influences; and their skewness over the root of their number. */
+/* Standard error of the difference of the influences; and their skewness over the root of their number. `sums` NULL:
+ * row by row. */
 static bool difference_se(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong,
-    struct ml_delta *out, double *skew)
+    const struct pair_sums *sums, struct ml_delta *out, double *skew)
 {
-    double *psi = ml_malloc((a->s.n + 1) * sizeof *psi), squares = 0, cubes = 0;
-    int unit;
-    bool ok = ml_delta_psi(a, b, metric, delong, psi, &unit);
+    double *psi = NULL, squares = sums ? sums->squares : 0, cubes = sums ? sums->cubes : 0;
+    int unit = 0;
+    bool ok = true;
 
-    if (ok) {
-        squares = ml_measure_squares(a, psi, &cubes);
-        ok = ml_measure_se(a, squares, delong, &out->se, &out->interval_reason);
+    if (!sums) {
+        psi = ml_malloc((a->s.n + 1) * sizeof *psi);
+        ok = ml_delta_psi(a, b, metric, delong, psi, &unit);
+        if (ok)
+            squares = ml_measure_squares(a, psi, &cubes);
     }
+    ok = ok && ml_measure_se(a, squares, delong, &out->se, &out->interval_reason);
     if (ok)
         out->se = ldexp(out->se, unit);
     *skew = squares > 0 ? cubes / squares / sqrt(squares) : 0;
@@ -303,7 +321,10 @@ static bool both_values(
 void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     double alpha, const struct ml_boot *boot, struct ml_delta *out)
 {
-    bool plain = ml_measure_plain(current), force = boot && boot->force, delong;
+    bool plain = ml_measure_plain(current), force = boot && boot->force;
+    bool delong = metric->scale == ML_SCALE_AUC && plain, same = ml_delta_identical(&current->s, &candidate->s);
+    struct pair_sums sums;
+    bool summed = !same && ml_delta_plain(current, candidate, metric, delong, &sums);
     double skew;
     size_t units;
 
@@ -311,13 +332,13 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
     out->smaller_class = SIZE_MAX;
     if (!both_values(current, candidate, metric, out))
         return;
-    if (ml_delta_identical(&current->s, &candidate->s)) {
+    if (same) {
         out->identical = true;
         out->p = 1;
         settle(out, "identical", "identical");
         return;
     }
-    units = count_changed(current, candidate, metric, out);
+    units = summed ? take_changed(&sums, metric, out) : count_changed(current, candidate, metric, out);
     if (ml_measure_units(current) < 2) {
         fail(out, current->groups ? "an interval needs two groups" : "an interval needs two rows");
         return;
@@ -335,8 +356,7 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         bootstrap(current, candidate, metric, alpha, boot, out);
         return;
     }
-    delong = metric->scale == ML_SCALE_AUC && plain;
-    if (!difference_se(current, candidate, metric, delong, out, &skew)) {
+    if (!difference_se(current, candidate, metric, delong, summed ? &sums : NULL, out, &skew)) {
         fail(out, out->interval_reason);
         return;
     }

@@ -253,3 +253,93 @@ bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, c
         ml_parallel(ml_parallel_blocks(m->s.n), centre_block, &l);
     return isfinite(v->value) ? true : ml_value_none(v, "the value overflows a double");
 }
+
+/* Two models' losses side by side. */
+struct pairing {
+    struct losing l[2];
+    double *rows; /* differences */
+    double mean;
+    struct pair_block *blocks;
+};
+
+struct pair_block {
+    struct block of[2];
+    size_t up, down;
+    struct ml_sum squares, cubes;
+};
+
+static void pair_block(void *ctx, size_t b, size_t thread)
+{
+    struct pairing *p = ctx;
+    const struct ml_sample *x = &p->l[0].m->s, *y = &p->l[1].m->s;
+    size_t from = b * ML_PARALLEL_ROWS, end = ml_parallel_end(x->n, b);
+    struct pair_block sums = { 0 };
+
+    (void)thread;
+    for (size_t i = from; i < end; i++) {
+        double loss = class_loss(x, p->l[0].metric, i, 0, &sums.of[0].clipped);
+        double other = class_loss(y, p->l[0].metric, i, 0, &sums.of[1].clipped);
+
+        ml_sum_add(&sums.of[0].sum, loss);
+        ml_sum_add(&sums.of[1].sum, other);
+        sums.up += other > loss;
+        sums.down += other < loss;
+        p->rows[i] = other - loss;
+    }
+    p->blocks[b] = sums;
+}
+
+static void pair_squares(void *ctx, size_t b, size_t thread)
+{
+    struct pairing *p = ctx;
+
+    (void)thread;
+    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(p->l[0].m->s.n, b); i++) {
+        double d = p->rows[i] - p->mean;
+
+        ml_sum_add(&p->blocks[b].squares, d * d);
+        ml_sum_add(&p->blocks[b].cubes, d * d * d);
+    }
+}
+
+bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
+    struct ml_value *v_a, struct ml_value *v_b, struct pair_sums *out)
+{
+    struct pairing p = { .l = { { .m = a, .metric = metric }, { .m = b } } };
+    struct ml_value *v[2] = { v_a, v_b };
+    struct ml_sum sum[2] = { { 0, 0 }, { 0, 0 } }, squares = { 0, 0 }, cubes = { 0, 0 };
+    size_t n = a->s.n, blocks = ml_parallel_blocks(n);
+
+    if ((metric->need == ML_NEED_PROBA && (!is_proba(a) || !is_proba(b))) ||
+        (metric->id == ML_METRIC_TOP_K && (int)metric->x >= a->s.classes) ||
+        (metric->id == ML_METRIC_HINGE && (a->s.classes < 2 || unit_of(&a->s, metric) || unit_of(&b->s, metric))))
+        return false;
+    p.rows = ml_malloc((n + 1) * sizeof *p.rows);
+    p.blocks = ml_calloc(blocks, sizeof *p.blocks);
+    ml_parallel(blocks, pair_block, &p);
+    for (size_t i = 0; i < blocks; i++) {
+        for (int k = 0; k < 2; k++) {
+            ml_sum_join(&sum[k], &p.blocks[i].of[k].sum);
+            v[k]->clipped += p.blocks[i].of[k].clipped;
+        }
+        out->up += p.blocks[i].up;
+        out->down += p.blocks[i].down;
+    }
+    for (int k = 0; k < 2; k++) {
+        v[k]->ok = true;
+        v[k]->n = n;
+        v[k]->value = ml_sum_value(&sum[k]) / (double)n;
+    }
+    p.mean = v_b->value - v_a->value;
+    ml_parallel(blocks, pair_squares, &p);
+    for (size_t i = 0; i < blocks; i++) {
+        ml_sum_join(&squares, &p.blocks[i].squares);
+        ml_sum_join(&cubes, &p.blocks[i].cubes);
+    }
+    out->changed = out->up + out->down;
+    out->squares = ml_sum_value(&squares);
+    out->cubes = ml_sum_value(&cubes);
+    free(p.blocks);
+    free(p.rows);
+    return true;
+}

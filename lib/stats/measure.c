@@ -2,6 +2,7 @@
 /* A sample made ready for measuring, and the two questions asked of it: what is the value, what are the influences. */
 #include <float.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,12 +96,15 @@ static void settle_groups(struct ml_measure *m)
     }
 }
 
+static atomic_uint_fast64_t serials;
+
 struct ml_measure *ml_measure_new(const struct ml_sample *s, const uint32_t *rows, size_t n_rows)
 {
     struct ml_measure *m = ml_calloc(1, sizeof *m);
     struct ml_sum total = { 0, 0 }, squares = { 0, 0 };
 
     m->s = *s;
+    m->serial = atomic_fetch_add(&serials, 1) + 1;
     m->proba = -1;
     if (rows) {
         ml_sample_take(s, rows, n_rows, &m->copy);
@@ -137,6 +141,9 @@ void ml_measure_free(struct ml_measure *m)
     free(m->mark);
     free(m->cells);
     ml_ties_free(m->ties);
+    free(m->places);
+    free(m->joint);
+    free(m->known);
     free(m->psi);
     free(m);
 }
@@ -272,9 +279,7 @@ static void spread_cells(const struct ml_sample *s, const struct cell_psi *cell,
         psi[i] = cell_at(cell, s->label[i], s->pred[i]);
 }
 
-/* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a). */
-static bool cell_influences(
-    struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell, struct ml_value *v)
+bool ml_measure_cells(struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell, struct ml_value *v)
 {
     size_t k = (size_t)m->s.classes;
 
@@ -298,7 +303,7 @@ bool ml_measure_psi_unit(
         return false;
     if (metric->family != ML_FAMILY_COUNTS)
         return value_and_psi(m, metric, &by, delong, v, psi, unit) && ml_metric_has_psi(metric);
-    if (cell_influences(m, metric, &cell, v) && psi)
+    if (ml_measure_cells(m, metric, &cell, v) && psi)
         spread_cells(&m->s, &cell, psi);
     free(cell.a);
     return v->ok;
@@ -332,7 +337,7 @@ bool ml_measure_psi_squares(
             return false;
         if (ranks)
             return ml_rank_plain(m, metric, delong, v, squares);
-        if (cell_influences(m, metric, &cell, v))
+        if (ml_measure_cells(m, metric, &cell, v))
             *squares = cell_squares(m, &cell);
         free(cell.a);
         return v->ok;
@@ -345,11 +350,27 @@ bool ml_measure_psi_squares(
     return true;
 }
 
+void ml_measure_remember(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v)
+{
+    m->known = ml_grow(m->known, &m->known_cap, m->n_known + 1, sizeof *m->known);
+    m->known[m->n_known++] = (struct known_value){ metric, *v };
+}
+
 void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *out)
 {
+    double squares;
     int unit;
 
-    ml_measure_psi_unit(m, metric, false, NULL, &unit, out);
+    for (size_t i = 0; i < m->n_known; i++)
+        if (m->known[i].metric == metric) {
+            *out = m->known[i].v;
+            return;
+        }
+    if (ml_measure_plain(m) && ml_rank_plain_has(m, metric) && applies(m, metric, out))
+        ml_rank_plain(m, metric, false, out, &squares);
+    else
+        ml_measure_psi_unit(m, metric, false, NULL, &unit, out);
+    ml_measure_remember(m, metric, out);
 }
 
 bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double *psi)

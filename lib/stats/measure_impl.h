@@ -29,6 +29,11 @@ struct class_counts {
 #define ONE_ROW_CLASS "a class has a single row"
 #define NO_INTERVAL   "no interval: rows that weren't drawn may lie anywhere"
 
+struct known_value {
+    const struct ml_metric *metric;
+    struct ml_value v;
+};
+
 struct ml_measure {
     struct ml_sample s; /* weights: NULL when all alike, none 0, of moderate size; group: NULL when each row its own */
     struct ml_sample_copy copy; /* owns s, where it isn't the caller's */
@@ -44,6 +49,13 @@ struct ml_measure {
     double *psi;          /* room for one influence a row */
     uint64_t *cells;      /* the confusion matrix, rows; NULL until asked for */
     struct ml_ties *ties; /* binary: the scores' tie groups; NULL until asked for */
+    bool with_rows;       /* then with their rows, for they will be needed */
+    uint32_t *places;     /* delta_plain.c: twice each row's placement value, in rows; NULL until asked for */
+    uint64_t serial;      /* no other measure has it */
+    uint64_t *joint;      /* confusion cells (label, pred, other's pred) with the measure of this serial */
+    uint64_t joint_with;
+    struct known_value *known; /* values that were asked for */
+    size_t n_known, known_cap;
 };
 
 static inline double weight_of(const struct weighting *by, size_t i)
@@ -98,8 +110,9 @@ bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, 
 /* Rows in the metric's denominator, and (scale SMALLEST) of the smallest class averaged. */
 size_t ml_counts_rows(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *rows);
 size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_counts *rows, size_t *classes);
-/* Is row i in the denominator (of a proportion)? */
+/* Is row i, or one of this label and prediction, in the denominator (of a proportion)? */
 bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i);
+bool ml_counts_cell_within(const struct ml_sample *s, const struct ml_metric *metric, int32_t label, int32_t pred);
 /* Limits of a metric whose fallback is JACCARD, from those of the share that stands behind it. */
 void ml_counts_from_share(const struct ml_metric *metric, double *low, double *high);
 
@@ -133,11 +146,31 @@ bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metri
 bool ml_rank_plain(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares);
 
+/* The tie groups, made when first asked for. */
+const struct ml_ties *ml_rank_ties(struct ml_measure *m);
+/* Average precision's influences; `from` subtracts what psi holds from them. Needs with_rows. */
+bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, bool from, double *psi);
+
+/* delta_plain.c: two models on the same rows, without weights and groups, from fewer numbers than one a row of each. */
+struct pair_sums {
+    size_t changed, up, down; /* rows that contribute something else, more, less than before */
+    double squares, cubes;    /* sums of the powers of the difference's influences */
+};
+
+/* False where there is no such way, or no value. The values of both are known afterwards. */
+bool ml_delta_plain(
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct pair_sums *out);
+/* delta.c: what a row of this label and prediction contributes to a metric of counts. */
+double ml_delta_contribution(const struct ml_sample *s, const struct ml_metric *metric, int32_t label, int32_t pred);
+
 /* loss.c: means of a loss a row, of classes. `unit`: psi is in units of 2^unit. */
 bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
     struct ml_value *v, double *psi, int *unit);
 /* Are the scores probabilities? Looked at once; m->proba_reason says why not. */
 bool ml_class_loss_proba(struct ml_measure *m);
+/* The same of two models, without weights, and what each row's losses are to each other. */
+bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
+    struct ml_value *v_a, struct ml_value *v_b, struct pair_sums *out);
 /* The loss of each row (top_k: hit), in any unit. False when undefined. */
 bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 
@@ -162,6 +195,9 @@ bool ml_median_many(const struct ml_measure *m, const struct ml_metric *metric);
 size_t ml_median_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out);
 
 /* measure.c */
+/* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a). */
+bool ml_measure_cells(struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell, struct ml_value *v);
+void ml_measure_remember(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v);
 bool ml_measure_value_by(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v);
 /* Influences in units of 2^unit. */

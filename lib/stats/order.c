@@ -81,11 +81,6 @@ void ml_deal_release(struct deal *d)
 
 /* ---- rows by their numbers ---- */
 
-struct item {
-    uint64_t key;
-    uint32_t row;
-};
-
 struct ordering {
     struct deal d;
     struct item *v;
@@ -119,8 +114,7 @@ static void sort_small(struct item *v, size_t n)
     }
 }
 
-/* Equal keys stay in the order in which they are. */
-static void sort_items(struct item *v, size_t n, struct item *room)
+void ml_sort_items(struct item *v, size_t n, struct item *room)
 {
     uint32_t at[(1 << SORT_BITS) + 1];
     uint64_t any = 0, all = UINT64_MAX;
@@ -149,7 +143,7 @@ static void sort_items(struct item *v, size_t n, struct item *room)
     memcpy(v, room, n * sizeof *v);
     for (size_t b = 0, from = 0; b <= mask && shift > 0; from = at[b++]) /* at[b] has become the bucket's end */
         if (at[b] - from > 1)
-            sort_items(v + from, at[b] - from, room);
+            ml_sort_items(v + from, at[b] - from, room);
 }
 
 static void order_bucket(void *ctx, size_t b, size_t thread)
@@ -159,7 +153,7 @@ static void order_bucket(void *ctx, size_t b, size_t thread)
 
     if (n > SORT_SMALL && !o->room[thread])
         o->room[thread] = ml_malloc(o->most * sizeof *o->room[thread]);
-    sort_items(o->v + from, n, o->room[thread]);
+    ml_sort_items(o->v + from, n, o->room[thread]);
     for (size_t i = from; i < from + n; i++)
         o->order[i] = o->v[i].row;
 }

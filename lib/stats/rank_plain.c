@@ -17,10 +17,12 @@ bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metri
            (metric->id == ML_METRIC_ROC_AUC || metric->id == ML_METRIC_AVERAGE_PRECISION);
 }
 
-static const struct ml_ties *ties_of(struct ml_measure *m)
+const struct ml_ties *ml_rank_ties(struct ml_measure *m)
 {
-    if (!m->ties)
-        m->ties = ml_ties_new(m->s.score, m->s.label, m->s.positive, m->s.n);
+    if (!m->ties || (m->with_rows && !m->ties->row)) {
+        ml_ties_free(m->ties);
+        m->ties = ml_ties_new(m->s.score, m->s.label, m->s.positive, m->s.n, m->with_rows);
+    }
     return m->ties;
 }
 
@@ -63,7 +65,7 @@ static void add_area(void *ctx, size_t p, size_t thread)
  * (V10 - A)^2 = (n_pos sum x^2 - (sum x)^2) / (n_pos (2 n_neg)^2), and the other way round. Below n^4 / 4 < 2^126. */
 static bool plain_auc(struct ml_measure *m, bool delong, struct ml_value *v, double *squares)
 {
-    struct area a = { .t = ties_of(m) };
+    struct area a = { .t = ml_rank_ties(m) };
     struct area_part sum = { 0, 0, 0 };
     size_t pos = a.t->pos, neg = a.t->neg;
     double n_pos = (double)pos, n_neg = (double)neg, total = n_pos + n_neg, by_pos, by_neg;
@@ -98,6 +100,9 @@ struct precision {
     const struct ml_ties *t;
     double value;
     struct precision_part *parts;
+    double *psi; /* of each row, where asked for: what it holds is subtracted from, or not */
+    bool from;
+    double scale;
 };
 
 /* Share of positives among the rows that score at least as high as a group above `pos` and `neg`. */
@@ -130,6 +135,18 @@ static void add_precision(void *ctx, size_t p, size_t thread)
     a->parts[p] = sum;
 }
 
+/* The rows of a group get their influences. */
+static void spread(struct precision *a, size_t at, size_t pos, size_t neg, double psi_pos, double psi_neg)
+{
+    const uint32_t *row = a->t->row + at;
+
+    for (size_t i = 0; i < neg + pos; i++) {
+        double psi = a->scale * (i < neg ? psi_neg : psi_pos);
+
+        a->psi[row[i]] = a->from ? psi - a->psi[row[i]] : psi;
+    }
+}
+
 /* As ap_psi of rank.c. */
 static void add_squares(void *ctx, size_t p, size_t thread)
 {
@@ -148,23 +165,24 @@ static void add_squares(void *ctx, size_t p, size_t thread)
         loss += (double)pos * precision / above;
         psi = precision - a->value + inverse - loss;
         ml_sum_add(&sum->squares, (double)pos * (psi * psi) + (double)neg * (loss * loss));
+        if (a->psi)
+            spread(a, below_pos + below_neg, pos, neg, psi, -loss);
         below_pos += pos;
         below_neg += neg;
     }
 }
 
-static bool plain_ap(struct ml_measure *m, struct ml_value *v, double *squares)
+/* The value, and of each part what is below it. */
+static bool find_precision(struct precision *a, struct ml_value *v)
 {
-    struct precision a = { .t = ties_of(m) };
-    struct ml_sum hits = { 0, 0 }, inverse = { 0, 0 }, loss = { 0, 0 }, sum = { 0, 0 };
-    double scale = (double)m->s.n / (double)a.t->pos;
+    struct ml_sum hits = { 0, 0 }, inverse = { 0, 0 }, loss = { 0, 0 };
 
-    if (a.t->pos == 0)
+    if (a->t->pos == 0)
         return ml_value_none(v, "no row is labelled positive");
-    a.parts = ml_calloc(a.t->n_parts, sizeof *a.parts);
-    ml_parallel(a.t->n_parts, add_precision, &a);
-    for (size_t p = 0; p < a.t->n_parts; p++) {
-        struct precision_part *part = &a.parts[p], below = { .inverse = inverse, .loss = loss };
+    a->parts = ml_calloc(a->t->n_parts, sizeof *a->parts);
+    ml_parallel(a->t->n_parts, add_precision, a);
+    for (size_t p = 0; p < a->t->n_parts; p++) {
+        struct precision_part *part = &a->parts[p], below = { .inverse = inverse, .loss = loss };
 
         ml_sum_join(&hits, &part->hits);
         ml_sum_join(&inverse, &part->inverse);
@@ -172,12 +190,35 @@ static bool plain_ap(struct ml_measure *m, struct ml_value *v, double *squares)
         *part = below;
     }
     v->ok = true;
-    v->value = a.value = fmin(ml_sum_value(&hits) / (double)a.t->pos, 1);
-    v->n = a.t->pos;
+    v->value = a->value = fmin(ml_sum_value(&hits) / (double)a->t->pos, 1);
+    v->n = a->t->pos;
+    return true;
+}
+
+static bool plain_ap(struct ml_measure *m, struct ml_value *v, double *squares)
+{
+    struct precision a = { .t = ml_rank_ties(m) };
+    struct ml_sum sum = { 0, 0 };
+    double scale = (double)m->s.n / (double)a.t->pos;
+
+    if (!find_precision(&a, v))
+        return false;
     ml_parallel(a.t->n_parts, add_squares, &a);
     for (size_t p = 0; p < a.t->n_parts; p++)
         ml_sum_join(&sum, &a.parts[p].squares);
     *squares = ml_sum_value(&sum) * scale * scale;
+    free(a.parts);
+    return true;
+}
+
+bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, bool from, double *psi)
+{
+    struct precision a = { .t = ml_rank_ties(m), .psi = psi, .from = from };
+
+    a.scale = (double)m->s.n / (double)a.t->pos;
+    if (!find_precision(&a, v))
+        return false;
+    ml_parallel(a.t->n_parts, add_squares, &a);
     free(a.parts);
     return true;
 }

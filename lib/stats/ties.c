@@ -13,7 +13,8 @@ struct tying {
     struct deal d;
     const int32_t *label;
     int32_t positive;
-    uint64_t *room[ML_PARALLEL_MAX]; /* each thread's, as large as the largest bucket */
+    struct item *items;          /* keys with their rows, where these are asked for */
+    void *room[ML_PARALLEL_MAX]; /* each thread's, as large as the largest bucket */
     size_t most;
     struct ml_ties *t;
 };
@@ -28,8 +29,30 @@ static void deal_keys(void *ctx, size_t hand, size_t thread)
 
     (void)thread;
     for (size_t i = deal_from(d, hand); i < deal_from(d, hand + 1); i++) {
-        uint64_t key = key_of(d->x[i]);
-        y->t->v[at[deal_bucket(d, key)]++] = key << 1 | (y->label[i] == y->positive);
+        uint64_t key = key_of(d->x[i]), with_class = key << 1 | (y->label[i] == y->positive);
+        size_t to = at[deal_bucket(d, key)]++;
+
+        if (y->items)
+            y->items[to] = (struct item){ with_class, (uint32_t)i };
+        else
+            y->t->v[to] = with_class;
+    }
+}
+
+static void sort_bucket(struct tying *y, size_t from, size_t n, size_t thread)
+{
+    size_t size = y->items ? sizeof *y->items : sizeof *y->t->v;
+
+    if (n > SORT_SMALL && !y->room[thread])
+        y->room[thread] = ml_malloc(y->most * size);
+    if (!y->items) {
+        ml_sort_keys(y->t->v + from, n, y->room[thread]);
+        return;
+    }
+    ml_sort_items(y->items + from, n, y->room[thread]);
+    for (size_t i = from; i < from + n; i++) {
+        y->t->v[i] = y->items[i].key;
+        y->t->row[i] = y->items[i].row;
     }
 }
 
@@ -41,9 +64,7 @@ static void tie_bucket(void *ctx, size_t b, size_t thread)
     size_t n = y->d.start[b + 1] - y->d.start[b], groups = 0;
     uint64_t *v = y->t->v + y->d.start[b];
 
-    if (n > SORT_SMALL && !y->room[thread])
-        y->room[thread] = ml_malloc(y->most * sizeof *y->room[thread]);
-    ml_sort_keys(v, n, y->room[thread]);
+    sort_bucket(y, y->d.start[b], n, thread);
     part->from = y->d.start[b];
     part->pos = part->neg = 0;
     for (size_t i = 0, end; i < n; i = end) {
@@ -57,7 +78,7 @@ static void tie_bucket(void *ctx, size_t b, size_t thread)
     part->n = groups;
 }
 
-struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n)
+struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n, bool rows)
 {
     struct ml_ties *t = ml_calloc(1, sizeof *t);
     struct tying y = { .label = label, .positive = positive, .t = t };
@@ -67,6 +88,10 @@ struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t p
         if (y.d.start[b + 1] - y.d.start[b] > y.most)
             y.most = y.d.start[b + 1] - y.d.start[b];
     t->v = ml_malloc(n * sizeof *t->v);
+    if (rows) {
+        t->row = ml_malloc(n * sizeof *t->row);
+        y.items = ml_malloc(n * sizeof *y.items);
+    }
     t->n_parts = y.d.buckets;
     t->parts = ml_calloc(t->n_parts, sizeof *t->parts);
     ml_parallel(y.d.hands, deal_keys, &y);
@@ -80,6 +105,7 @@ struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t p
     }
     for (size_t i = 0; i < ML_PARALLEL_MAX; i++)
         free(y.room[i]);
+    free(y.items);
     ml_deal_release(&y.d);
     return t;
 }
@@ -90,5 +116,6 @@ void ml_ties_free(struct ml_ties *t)
         return;
     free(t->v);
     free(t->parts);
+    free(t->row);
     free(t);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Scores of two classes in their order, of which nothing is kept but how many of each class share a score. */
+/* Scores of two classes in their order: how many of each class share a score and, where asked for, which rows. */
 #ifndef ML_STATS_TIES_H
 #define ML_STATS_TIES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,11 +18,12 @@ struct ml_ties {
     struct ml_ties_part *parts;
     size_t n_parts;
     size_t pos, neg; /* in all */
+    uint32_t *row;   /* the rows, group by group, the negatives of each first; NULL unless asked for */
 };
 
-/* n finite scores, n at most UINT32_MAX; a row is positive where label[row] is `positive`. 8 bytes a row, and up to as
- * much again while it runs. */
-struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n);
+/* n finite scores, n at most UINT32_MAX; a row is positive where label[row] is `positive`. 8 bytes a row, 12 with
+ * `rows`, and up to as much again, 32 with rows, while it runs. */
+struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n, bool rows);
 void ml_ties_free(struct ml_ties *t); /* NULL is fine */
 
 #endif

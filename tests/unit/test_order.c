@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -95,25 +96,31 @@ static void orders(void **state)
             for (size_t i = 0; i < n; i++)
                 if (order[i] != rows[i].i)
                     fail_msg("kind %d, %zu rows: place %zu", (int)kind, n, i);
-            struct ml_ties *t = ml_ties_new(score, label, 1, n);
-            ml_sort(score, n);
-            for (size_t i = 0; i < n; i++)
-                assert_true(score[i] == rows[i].x && !(score[i] == 0 && signbit(score[i])));
+            struct ml_ties *t = ml_ties_new(score, label, 1, n, false), *with = ml_ties_new(score, label, 1, n, true);
+            assert_true(t->row == NULL && memcmp(t->parts, with->parts, t->n_parts * sizeof *t->parts) == 0);
             size_t below_pos = 0, below_neg = 0;
             for (size_t p = 0; p < t->n_parts; p++) {
                 assert_true(t->parts[p].pos == below_pos && t->parts[p].neg == below_neg);
                 for (size_t g = t->parts[p].from; g < t->parts[p].from + t->parts[p].n; g++) {
                     size_t pos = 0, from = at;
+                    assert_int_equal(t->v[g], with->v[g]);
                     for (; at < n && rows[at].x == rows[from].x; at++)
                         pos += (size_t)rows[at].pos;
                     if (t->v[g] != ((uint64_t)pos << 32 | (at - from - pos)))
                         fail_msg("kind %d, %zu rows: the group at place %zu", (int)kind, n, from);
+                    for (size_t i = from; i < at; i++)
+                        if (score[with->row[i]] != rows[from].x || label[with->row[i]] != (i >= at - pos))
+                            fail_msg("kind %d, %zu rows: the row at place %zu", (int)kind, n, i);
                     below_pos += pos;
                     below_neg += at - from - pos;
                 }
             }
             assert_int_equal(at, n);
             assert_true(t->pos == below_pos && t->neg == below_neg);
+            ml_sort(score, n);
+            for (size_t i = 0; i < n; i++)
+                assert_true(score[i] == rows[i].x && !(score[i] == 0 && signbit(score[i])));
+            ml_ties_free(with);
             ml_ties_free(t);
             free(label);
             free(order);
