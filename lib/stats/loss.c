@@ -310,7 +310,7 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
     struct ml_sum sum[2] = { { 0, 0 }, { 0, 0 } }, squares = { 0, 0 }, cubes = { 0, 0 };
     size_t n = a->s.n, blocks = ml_parallel_blocks(n);
 
-    if ((metric->need == ML_NEED_PROBA && (!is_proba(a) || !is_proba(b))) ||
+    if ((metric->need == ML_NEED_PROBA && (!ml_class_loss_proba(a) || !ml_class_loss_proba(b))) ||
         (metric->id == ML_METRIC_TOP_K && (int)metric->x >= a->s.classes) ||
         (metric->id == ML_METRIC_HINGE && (a->s.classes < 2 || unit_of(&a->s, metric) || unit_of(&b->s, metric))))
         return false;
