@@ -48,6 +48,20 @@ int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err)
     return n < 0 ? -1 : 0;
 }
 
+int ml_file_nameless(const char *prefix, struct ml_err *err)
+{
+    const char *dir = getenv("TMPDIR");
+    char *path = ml_format("%s/%s.XXXXXX", dir != NULL && dir[0] != '\0' ? dir : "/tmp", prefix);
+    int fd = mkostemp(path, O_CLOEXEC);
+
+    if (fd < 0)
+        ml_err_errno(err, ML_LOCAL, "'%s': cannot make a temporary file", path);
+    else
+        unlink(path);
+    free(path);
+    return fd;
+}
+
 int64_t ml_fd_read_at(void *fd, uint64_t off, void *p, size_t n, struct ml_err *err)
 {
     ssize_t got;

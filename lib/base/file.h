@@ -48,6 +48,9 @@ int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct
 /* Writes all n bytes to a descriptor; `name` is for the message. */
 int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err *err);
 
+/* A file without a name in $TMPDIR, for what may be larger than memory should hold: its descriptor. */
+int ml_file_nameless(const char *prefix, struct ml_err *err);
+
 /* Reads up to n bytes from offset `off` of *fd, an int: the `read` of a struct ml_source. */
 int64_t ml_fd_read_at(void *fd, uint64_t off, void *p, size_t n, struct ml_err *err);
 

@@ -271,7 +271,7 @@ static int spool(struct member *m, struct ml_err *err)
 {
     char *p = ml_malloc(BLOCK);
     int64_t got = 0;
-    int rc = (m->fd = ml_file_nameless(err)) < 0 ? -1 : 0;
+    int rc = (m->fd = ml_file_nameless("ml-array", err)) < 0 ? -1 : 0;
     while (rc == 0 && (got = ml_zip_stream_read(m->z, p, BLOCK, err)) > 0)
         rc = ml_fd_write(m->fd, p, (size_t)got, "a temporary file", err);
     free(p);

@@ -178,7 +178,7 @@ static int spool_body(struct ml_feed *f, struct ml_err *err)
 {
     char *chunk = ml_malloc(CHUNK);
     int64_t got = 0;
-    int rc = (f->spool = ml_file_nameless(err)) < 0 ? -1 : 0;
+    int rc = (f->spool = ml_file_nameless("ml-table", err)) < 0 ? -1 : 0;
     while (rc == 0 && (got = body_read(f, chunk, CHUNK, err)) > 0)
         rc = ml_fd_write(f->spool, chunk, (size_t)got, "a temporary file", err);
     free(chunk);

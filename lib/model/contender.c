@@ -225,7 +225,7 @@ static int fetch_predictions(
 {
     struct ml_err why = ML_ERR_INIT;
     struct ml_table *t;
-    int fd = ml_file_nameless(err);
+    int fd = ml_file_nameless("ml-compare", err);
     if (fd < 0)
         return -1;
     int rc = ml_attached_get(repo, &c->digest, ML_ATTACHED_PREDICTIONS, write_to_fd, &fd, err);
