@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Decimal text to the nearest double, as strtod rounds it, without its cost. */
+/* Decimal text to the nearest double and back, as strtod and printf round, without their cost. */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,4 +138,104 @@ bool ml_double_parse(const char *s, size_t n, double *out)
     if (copy != tmp)
         free(copy);
     return ok;
+}
+
+/* ---- and back ---- */
+
+/* Digits (15 to 17 of them, trailing zeros cut) and a power of ten as %g writes them. */
+static size_t put_digits(uint64_t d, int digits, int power, bool negative, char out[32])
+{
+    char text[20], *p = out;
+    int n = digits;
+
+    for (int i = digits - 1; i >= 0; i--, d /= 10)
+        text[i] = (char)('0' + d % 10);
+    while (n > 1 && text[n - 1] == '0')
+        n--;
+    if (negative)
+        *p++ = '-';
+    if (power < -4) {
+        *p++ = text[0];
+        if (n > 1)
+            *p++ = '.';
+        memcpy(p, text + 1, (size_t)n - 1);
+        p += n - 1;
+        *p++ = 'e';
+        *p++ = '-';
+        *p++ = (char)('0' + -power / 10);
+        *p++ = (char)('0' + -power % 10);
+    } else if (power < 0) {
+        *p++ = '0';
+        *p++ = '.';
+        for (int i = -1; i > power; i--)
+            *p++ = '0';
+        memcpy(p, text, (size_t)n);
+        p += n;
+    } else {
+        for (int i = 0; i < n || i <= power; i++) {
+            if (i == power + 1)
+                *p++ = '.';
+            *p++ = i < n ? text[i] : '0';
+        }
+    }
+    *p = '\0';
+    return (size_t)(p - out);
+}
+
+/* Numbers of everyday size: m * 2^e * 10^k is one whole number of 128 bits and a shift. 0: it isn't one of them. */
+static size_t format_common(double x, char out[32])
+{
+    static const uint64_t ten[] = { 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000 };
+    bool negative = signbit(x);
+    uint64_t bits, m;
+    int e, power;
+
+    x = fabs(x);
+    if (!(x >= 1e-9 && x < 1e14))
+        return 0;
+    memcpy(&bits, &x, sizeof bits);
+    m = (bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1 << 52;
+    e = (int)(bits >> 52) - 1075;
+    power = ((e + 52) * 1233) >> 12; /* log10(2) is a little more: too low by one at most */
+    for (int digits = 15; digits <= 17; digits++) {
+        int k = digits - 1 - power, s = -(e + k);
+        unsigned __int128 p, q, back, off;
+        uint64_t d;
+
+        p = (unsigned __int128)m * five[k];
+        q = p >> s;
+        if (q >= ten[digits - 14]) {
+            power++;
+            digits--;
+            continue;
+        }
+        back = q << s;
+        off = p - back;
+        if (off << 1 > (unsigned __int128)1 << s || (off << 1 == (unsigned __int128)1 << s && (q & 1))) {
+            q++;
+            back += (unsigned __int128)1 << s;
+            off = back - p;
+        }
+        /* It is read back as x when it is nearer to x than half the way to the next double. */
+        if (digits < 17 && off << (back < p && m == (uint64_t)1 << 52 ? 2 : 1) >= five[k])
+            continue;
+        d = (uint64_t)q;
+        if (d == ten[digits - 14])
+            return put_digits(d / 10, digits, power + 1, negative, out);
+        return put_digits(d, digits, power, negative, out);
+    }
+    return 0;
+}
+
+size_t ml_double_format(double x, char out[32])
+{
+    size_t common = x == 0 ? 0 : format_common(x, out);
+
+    for (int digits = 15; common == 0; digits++) {
+        int n = snprintf(out, 32, "%.*g", digits, x);
+
+        if (digits == 17 || strtod(out, NULL) == x)
+            return (size_t)n;
+    }
+    return common;
 }

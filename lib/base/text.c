@@ -45,16 +45,6 @@ size_t ml_utf8_check(const char *s, size_t n)
     return n;
 }
 
-size_t ml_double_format(double x, char out[32])
-{
-    for (int digits = 15;; digits++) {
-        int n = snprintf(out, 32, "%.*g", digits, x);
-
-        if (digits == 17 || strtod(out, NULL) == x)
-            return (size_t)n;
-    }
-}
-
 bool ml_int_parse(const char *s, int64_t *out)
 {
     char *end;

@@ -187,6 +187,46 @@ static void doubles(void **state)
     }
 }
 
+/* As printf's %g writes them with 15, 16 or 17 digits, whichever is read back first. */
+static void everyday_doubles(void **state)
+{
+    uint64_t seed = 88172645463325252u;
+    char text[32], wanted[32];
+    double x;
+
+    (void)state;
+    for (int i = 0; i < 400000; i++) {
+        uint64_t r = next_random(&seed), q = next_random(&seed);
+        switch (i % 6) {
+        case 0:
+            x = (double)(r >> 11) * 0x1p-53;
+            break;
+        case 1:
+            x = pow(10, (double)(q % 3000) / 100 - 12) * ((double)(r >> 11) * 0x1p-53);
+            break;
+        case 2:
+            x = (double)(r % 10000000) / (double)(1 + q % 2 * 9999);
+            break;
+        case 3:
+            x = (float)((double)(r >> 11) * 0x1p-53);
+            break;
+        case 4:
+            x = ldexp((double)(1 + q % 64), (int)(r % 100) - 50);
+            break;
+        default:
+            x = nextafter(pow(10, (int)(r % 26) - 10), q & 1 ? 0 : 1e300);
+        }
+        x = r & 1 << 20 ? -x : x;
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(wanted, sizeof wanted, "%.*g", digits, x);
+            if (strtod(wanted, NULL) == x)
+                break;
+        }
+        assert_int_equal(ml_double_format(x, text), strlen(wanted));
+        assert_string_equal(text, wanted);
+    }
+}
+
 /* Decimal texts of every length, place of the point and exponent, and halfway between doubles, as strtod reads them, to
  * the last bit. */
 static void decimals(void **state)
@@ -459,6 +499,7 @@ int main(void)
         cmocka_unit_test(lists),
         cmocka_unit_test(utf8),
         cmocka_unit_test(doubles),
+        cmocka_unit_test(everyday_doubles),
         cmocka_unit_test(decimals),
         cmocka_unit_test(numbers),
         cmocka_unit_test(texts),
