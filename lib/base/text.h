@@ -14,6 +14,9 @@ size_t ml_utf8_len(const char *s, size_t n);
 /* Offset of the first byte that isn't valid UTF-8, or n. */
 size_t ml_utf8_check(const char *s, size_t n);
 
+/* Writes a code point as up to 4 bytes; returns what is behind them. */
+char *ml_utf8_put(char *to, unsigned c);
+
 /* Shortest decimal text that strtod reads back as the same double; finite values only. Returns its length (< 32). */
 size_t ml_double_format(double x, char out[32]);
 

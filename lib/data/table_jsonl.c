@@ -49,26 +49,6 @@ static int hex4(const char *p, const char *end, unsigned *out)
     return 0;
 }
 
-static char *put_utf8(char *to, unsigned c)
-{
-    if (c < 0x80) {
-        *to++ = (char)c;
-    } else if (c < 0x800) {
-        *to++ = (char)(0xc0 | c >> 6);
-        *to++ = (char)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        *to++ = (char)(0xe0 | c >> 12);
-        *to++ = (char)(0x80 | (c >> 6 & 63));
-        *to++ = (char)(0x80 | (c & 63));
-    } else {
-        *to++ = (char)(0xf0 | c >> 18);
-        *to++ = (char)(0x80 | (c >> 12 & 63));
-        *to++ = (char)(0x80 | (c >> 6 & 63));
-        *to++ = (char)(0x80 | (c & 63));
-    }
-    return to;
-}
-
 /* A \u escape whose four digits are at s->p; pairs of surrogates are one character. */
 static int unicode_escape(struct scan *s, char **to)
 {
@@ -87,7 +67,7 @@ static int unicode_escape(struct scan *s, char **to)
     }
     s->p += 4;
     if (!s->keep)
-        *to = put_utf8(*to, c);
+        *to = ml_utf8_put(*to, c);
     return 0;
 }
 

@@ -82,25 +82,13 @@ static void measure_all(struct duel *d)
     ml_differences_judge(&d->all, d->o);
 }
 
-static bool same(const void *a, const void *b, size_t n)
-{
-    return a == NULL || b == NULL ? a == b : memcmp(a, b, n) == 0;
-}
-
-static bool identical(const struct duel *d)
-{
-    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
-    size_t width = a->task == ML_TASK_MULTICLASS ? (size_t)a->classes : 1;
-    return same(a->pred, b->pred, a->n * sizeof *a->pred) &&
-           same(a->score, b->score, a->n * width * sizeof *a->score) &&
-           same(a->estimate, b->estimate, a->n * sizeof *a->estimate);
-}
-
 /* How sure the candidate was of what it said in a row; NaN when it gave no score. */
 static double confidence(const struct duel *d, size_t row)
 {
     const struct ml_sample *s = &d->a[1].s;
     const struct ml_predictions *p = d->p[1];
+    if (s->task == ML_TASK_MULTILABEL)
+        return NAN;
     if (s->task == ML_TASK_MULTICLASS && s->score != NULL)
         return s->score[row * (size_t)s->classes + (size_t)s->pred[row]];
     if (s->score == NULL)
@@ -129,13 +117,32 @@ static void keep_worst(struct example *v, size_t *n, size_t row, double rank)
     v[at] = (struct example){ row, rank };
 }
 
+static bool right(const struct ml_sample *s, size_t i)
+{
+    size_t k = (size_t)s->classes;
+    return s->labels != NULL ? memcmp(s->labels + i * k, s->preds + i * k, k) == 0 : s->pred[i] == s->label[i];
+}
+
+/* A row's class, or its set of them: "a;b". */
+static void add_answer(
+    cJSON *to, const char *key, const struct duel *d, const int32_t *one, const unsigned char *set, size_t i)
+{
+    const struct ml_strs *classes = &d->subject.classes;
+    struct ml_buf text = ML_BUF_INIT;
+    for (size_t j = 0; set != NULL && j < classes->n; j++)
+        if (set[i * classes->n + j])
+            ml_buf_addf(&text, "%s%s", text.len > 0 ? ";" : "", classes->v[j]);
+    ml_json_set_str(to, key, set != NULL ? ml_buf_str(&text) : classes->v[one[i]]);
+    ml_buf_release(&text);
+}
+
 static void add_flips(cJSON *to, const struct duel *d)
 {
     const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
     struct example worst[ML_WORST_MAX];
     size_t n = 0, fixed = 0, broken = 0;
     for (size_t i = 0; i < a->n; i++) {
-        bool was = a->pred[i] == a->label[i], is = b->pred[i] == b->label[i];
+        bool was = right(a, i), is = right(b, i);
         fixed += is && !was;
         broken += was && !is;
         if (was && !is)
@@ -150,9 +157,9 @@ static void add_flips(cJSON *to, const struct duel *d)
         size_t row = worst[i].row;
         cJSON *o = cJSON_CreateObject();
         ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
-        ml_json_set_str(o, "label", d->subject.classes.v[b->label[row]]);
-        ml_json_set_str(o, "current", d->subject.classes.v[a->pred[row]]);
-        ml_json_set_str(o, "candidate", d->subject.classes.v[b->pred[row]]);
+        add_answer(o, "label", d, b->label, b->labels, row);
+        add_answer(o, "current", d, a->pred, a->preds, row);
+        add_answer(o, "candidate", d, b->pred, b->preds, row);
         double sure = confidence(d, row);
         if (!isnan(sure))
             ml_json_set_num(o, "score", fabs(sure));
@@ -193,7 +200,7 @@ static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
 {
     size_t n = d->p[1]->n;
     ml_json_set_bool(to, "paired", true);
-    ml_json_set_bool(to, "identical", identical(d));
+    ml_json_set_bool(to, "identical", ml_delta_identical(&d->a[0].s, &d->a[1].s));
     ml_json_set_int(to, "rows", (int64_t)n);
     if (d->all.n > 0 && d->all.v[0].d.groups > 0)
         ml_json_set_int(to, "groups", (int64_t)d->all.v[0].d.groups);

@@ -64,6 +64,9 @@ static bool has_label(const char *p, size_t n, const struct ml_columns *cols)
     if (ml_table_open_bytes(p, n, "", cols->no_header, &t, NULL) < 0)
         return false;
     bool yes = ml_table_pick(t, cols->label != NULL ? cols->label : "label") >= 0;
+    const struct ml_strs *l = ml_table_columns(t);
+    for (size_t i = 0; cols->labels != NULL && !yes && i < l->n; i++)
+        yes = strncmp(l->v[i], cols->labels, strlen(cols->labels)) == 0;
     ml_table_close(t);
     return yes;
 }

@@ -11,7 +11,7 @@ bool ml_metric_applies(const struct ml_metric *m, const struct ml_sample *s)
 {
     if ((m->tasks & (int)s->task) == 0)
         return false;
-    if (m->need & ML_NEED_PRED && s->pred == NULL)
+    if (m->need & ML_NEED_PRED && s->pred == NULL && s->preds == NULL)
         return false;
     return !(m->need & (ML_NEED_SCORE | ML_NEED_PROBA)) || s->score != NULL;
 }
@@ -68,8 +68,10 @@ static void add_classes(cJSON *to, const struct ml_subject *s, const struct ml_s
     }
     uint64_t *count = ml_calloc(s->classes.n + 1, sizeof *count);
     cJSON *classes = ml_json_set_object(to, "classes");
-    for (size_t i = 0; i < sample->n; i++)
+    for (size_t i = 0; sample->label != NULL && i < sample->n; i++)
         count[sample->label[i]]++;
+    for (size_t i = 0; sample->labels != NULL && i < sample->n * s->classes.n; i++)
+        count[i % s->classes.n] += sample->labels[i];
     /* Not ml_json_set: names are distinct, and there may be thousands. */
     for (size_t i = 0; i < s->classes.n; i++)
         cJSON_AddItemToObject(classes, s->classes.v[i], cJSON_CreateNumber((double)count[i]));
@@ -79,6 +81,11 @@ static void add_classes(cJSON *to, const struct ml_subject *s, const struct ml_s
 static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml_sample *sample)
 {
     size_t k = s->classes.n;
+    if (s->task == ML_TASK_MULTILABEL) {
+        ml_json_set(to, "confusion", NULL);
+        ml_json_set_str(to, "confusion_reason", "a row may have several classes");
+        return;
+    }
     if (sample->pred == NULL || s->task == ML_TASK_REGRESSION)
         return;
     if (k > ML_CONFUSION_MAX) {
@@ -104,7 +111,17 @@ static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml
 
 static const char *task_name(enum ml_task task)
 {
-    return task == ML_TASK_BINARY ? "binary" : task == ML_TASK_MULTICLASS ? "multiclass" : "regression";
+    switch (task) {
+    case ML_TASK_BINARY:
+        return "binary";
+    case ML_TASK_MULTICLASS:
+        return "multiclass";
+    case ML_TASK_MULTILABEL:
+        return "multilabel";
+    case ML_TASK_REGRESSION:
+        break;
+    }
+    return "regression";
 }
 
 static void add_description(cJSON *e, const struct ml_predictions *p, const struct ml_subject *s,

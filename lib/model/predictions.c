@@ -303,6 +303,8 @@ static void release_file(struct file *f)
     ml_reading_release(&f->rd);
     free(f->roles.features);
     free(f->roles.scores);
+    free(f->roles.label_set.columns);
+    free(f->roles.prediction_set.columns);
     free(f);
 }
 

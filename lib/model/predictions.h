@@ -22,9 +22,10 @@
 /* Which column is what: options that ml-eval and ml-compare share. NULL: the default name where the file has it. Starts
  * with ML_COLUMNS_INIT. */
 struct ml_columns {
-    const char *task; /* auto, binary, multiclass, regression */
+    const char *task; /* auto, binary, multiclass, multilabel, regression */
     const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
-    double threshold;       /* NaN: not given */
+    const char *labels, *predictions, *separator; /* multilabel: prefixes, and what stands between labels */
+    double threshold;                             /* NaN: not given */
     struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values; "a:4", "a:18/65", "a:each": cuts */
     bool no_header;         /* what a table is opened with; columns go by their numbers */
     struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */
@@ -38,13 +39,16 @@ struct ml_columns {
 
 /* Their rows in a tool's option table; `cfg` is its struct, `cols` the name of the struct ml_columns in it. */
 #define ML_COLUMNS_OPTS(cfg, cols)                                                                                     \
-    ML_OPT_ROW(0, "task", ML_OPT_STR, cfg, cols.task, "TASK", "auto, binary, multiclass or regression [auto]"),        \
+    ML_OPT_ROW(0, "task", ML_OPT_STR, cfg, cols.task, "TASK", "binary, multiclass, multilabel, regression or auto"),   \
         ML_OPT_ROW(0, "id", ML_OPT_STR, cfg, cols.id, "C", "column that names the row [id, else the row's number]"),   \
         ML_OPT_ROW(0, "label", ML_OPT_STR, cfg, cols.label, "C", "column with the truth [label]"),                     \
         ML_OPT_ROW(0, "prediction", ML_OPT_STR, cfg, cols.prediction, "C", "column with the answer [prediction]"),     \
         ML_OPT_ROW(                                                                                                    \
             0, "score", ML_OPT_STR, cfg, cols.score, "C", "column with the score of the positive class [score]"),      \
         ML_OPT_ROW(0, "scores", ML_OPT_STR, cfg, cols.scores, "PREFIX", "columns PREFIX<class> with a score each"),    \
+        ML_OPT_ROW(0, "labels", ML_OPT_STR, cfg, cols.labels, "PREFIX", "multilabel: 0/1 in columns PREFIX<class>"),   \
+        ML_OPT_ROW(0, "predictions", ML_OPT_STR, cfg, cols.predictions, "PREFIX", "the same for the answers"),         \
+        ML_OPT_ROW(0, "separator", ML_OPT_STR, cfg, cols.separator, "C", "between the labels of a set [; | or ,]"),    \
         ML_OPT_ROW(0, "positive", ML_OPT_STR, cfg, cols.positive, "V", "the positive class [1 or true]"),              \
         ML_OPT_ROW(0, "threshold", ML_OPT_NUM, cfg, cols.threshold, "X", "a score from here on is positive [0.5]"),    \
         ML_OPT_ROW(0, "weight", ML_OPT_STR, cfg, cols.weight, "C", "column with importance weights"),                  \
@@ -54,6 +58,8 @@ struct ml_columns {
         ML_OPT_ROW(                                                                                                    \
             0, "slice", ML_OPT_LIST, cfg, cols.slices, "C", "slices by the values of C, or C:4, C:18/65; C,D: both"),  \
         ML_OPT_ROW(0, "metric", ML_OPT_LIST, cfg, cols.metrics, "NAME", "measure metric NAME too; all: every one")
+
+#define ML_SET_END '\x1f'
 
 /* A column whose values divide the rows into groups. */
 struct ml_division {
@@ -103,7 +109,9 @@ struct ml_predictions {
     char *id_text;              /* ids one behind the other, with a NUL each; NULL unless kept */
     size_t *id_at, id_used, id_cap, id_at_cap, key_cap;
     struct ml_column label, prediction; /* prediction.n is 0 without one */
-    double *score;                      /* n x score_columns, row by row; NULL without scores */
+    bool sets; /* they are sets of labels, as texts: the names in byte order, once each, with an ML_SET_END each */
+    struct ml_strs label_names, prediction_names; /* --labels, --predictions: the classes, in the columns' order */
+    double *score;                                /* n x score_columns, row by row; NULL without scores */
     size_t score_columns, score_cap;
     struct ml_strs score_names; /* --scores: the classes, in the columns' order */
     bool score_asked;           /* --score was given */
@@ -151,6 +159,7 @@ struct ml_subject {
 struct ml_answers {
     struct ml_sample s; /* borrows from here and from the predictions */
     int32_t *label, *pred;
+    unsigned char *labels, *preds;
     double *score, *truth, *estimate;
     bool score_ignored; /* a column `score` is there but says nothing without a positive class */
 };

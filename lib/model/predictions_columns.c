@@ -43,7 +43,7 @@ static int find_descriptor(struct reading *rd, const char *asked, int *out)
 
 /* "3-7": columns by number, of the classes that they are called. Where columns have no names but their numbers the
  * classes are 0, 1 and so on, as a model counts them. 1: that isn't what it says. */
-static int find_range(struct reading *rd, struct roles *r, const char *spec)
+static int find_range(struct reading *rd, const char *spec, int *columns, size_t *n, struct ml_strs *names)
 {
     const struct ml_strs *l = ml_table_columns(rd->t);
     char what[200], *from = ml_strdup(spec), *to = strchr(from, '-');
@@ -60,26 +60,26 @@ static int find_range(struct reading *rd, struct roles *r, const char *spec)
         char number[24], class[24];
         snprintf(number, sizeof number, "%lld", (long long)i);
         snprintf(class, sizeof class, "%lld", (long long)(i - first));
-        r->scores[r->n_scores++] = (int)i - 1;
-        ml_strs_add(&rd->p->score_names, strcmp(l->v[i - 1], number) == 0 ? class : l->v[i - 1]);
+        columns[(*n)++] = (int)i - 1;
+        ml_strs_add(names, strcmp(l->v[i - 1], number) == 0 ? class : l->v[i - 1]);
     }
     return 0;
 }
 
-static int find_scores(struct reading *rd, struct roles *r, const char *prefix)
+int ml_reading_find_classes(struct reading *rd, const char *prefix, int **columns, size_t *n, struct ml_strs *names)
 {
     const struct ml_strs *l = ml_table_columns(rd->t);
     size_t len = strlen(prefix);
     char what[200];
-    r->scores = ml_calloc(l->n, sizeof *r->scores);
+    *columns = ml_calloc(l->n + 1, sizeof **columns);
     for (size_t i = 0; i < l->n; i++)
         if (strncmp(l->v[i], prefix, len) == 0 && l->v[i][len] != '\0') {
-            r->scores[r->n_scores++] = (int)i;
-            ml_strs_add(&rd->p->score_names, l->v[i] + len);
+            (*columns)[(*n)++] = (int)i;
+            ml_strs_add(names, l->v[i] + len);
         }
-    if (r->n_scores > 0)
+    if (*n > 0)
         return 0;
-    int rc = find_range(rd, r, prefix);
+    int rc = find_range(rd, prefix, *columns, n, names);
     if (rc <= 0)
         return rc;
     snprintf(what, sizeof what, "no column starts with '%s'", prefix);
@@ -93,7 +93,8 @@ static int find_score_columns(struct reading *rd, struct roles *r, const struct 
     bool may_lack = rd->lenient && r->prediction >= 0;
     if (may_lack)
         rd->err = &ignored;
-    int rc = c->scores != NULL ? find_scores(rd, r, c->scores) : find_column(rd, c->score, "score", &r->score);
+    int rc = c->scores != NULL ? ml_reading_find_classes(rd, c->scores, &r->scores, &r->n_scores, &rd->p->score_names)
+                               : find_column(rd, c->score, "score", &r->score);
     rd->err = err;
     return may_lack ? 0 : rc;
 }
@@ -104,6 +105,9 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
     if (find_column(rd, c->id, "id", &r->id) < 0 || find_column(rd, c->label, "label", &r->label) < 0 ||
         find_column(rd, c->prediction, "prediction", &r->prediction) < 0 ||
         find_descriptor(rd, c->weight, &r->weight) < 0 || find_descriptor(rd, c->group, &r->group) < 0)
+        return -1;
+    bool sets = c->labels != NULL || c->predictions != NULL || (c->task != NULL && strcmp(c->task, "multilabel") == 0);
+    if (sets && ml_reading_find_sets(rd, r, c) < 0)
         return -1;
     if (r->label < 0)
         return ml_reading_no_column(rd, "no column 'label' (name it with --label)");

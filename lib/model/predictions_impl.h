@@ -5,8 +5,25 @@
 
 #include "model/predictions.h"
 
+/* Where a set of labels stands: in one column, or in one of 0 and 1 for each class. */
+struct set_columns {
+    int column, *columns;
+    size_t n; /* 0: in one */
+    const struct ml_strs *names;
+};
+
+/* One row's set while it is read. */
+struct label_set {
+    struct ml_buf names, item; /* as they came, with a NUL each */
+    size_t *at, n, cap;
+    struct ml_buf text; /* sorted, once each, with an ML_SET_END each */
+};
+
 /* Which column of the table is what; -1: none. */
 struct roles {
+    bool sets; /* labels and predictions are sets */
+    const char *separators;
+    struct set_columns label_set, prediction_set;
     int id, label, prediction, score, weight, group;
     int *scores;
     size_t n_scores;
@@ -30,6 +47,7 @@ struct reading {
     char *rec; /* of the row at hand */
     size_t rec_len, rec_cap;
     struct ml_buf scratch;
+    struct label_set set;
     struct ml_err *err;
     struct line_run *runs;
     size_t runs_n, runs_cap;
@@ -57,6 +75,14 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
 int ml_reading_find_slices(struct reading *rd, struct roles *r, const struct ml_columns *c);
 /* No such column, "no column 'x'": names those that are there. Returns -1. */
 int ml_reading_no_column(struct reading *rd, const char *what);
+
+/* The columns PREFIX<class>, or "3-7", into an owned array; the classes are added to `names`. */
+int ml_reading_find_classes(struct reading *rd, const char *prefix, int **columns, size_t *n, struct ml_strs *names);
+/* Their part where labels are sets (predictions_sets.c), behind the part that finds `label` and `prediction`. */
+int ml_reading_find_sets(struct reading *rd, struct roles *r, const struct ml_columns *c);
+/* The set of a row in one form; *out lies in rd->set. -1: a cell holds no set. */
+int ml_reading_set(struct reading *rd, const struct ml_cell *cells, const struct set_columns *c, struct ml_cell *out);
+void ml_label_set_release(struct label_set *set);
 
 /* Adds the row that ml_table_next gave. */
 int ml_reading_row(struct reading *rd, const struct ml_cell *cells);

@@ -164,7 +164,9 @@ static int add_label(struct reading *rd, const struct ml_cell *cells)
     struct ml_cell label = ml_column_canonical(cells[rd->r->label]);
     size_t id_len = rd->rec_len;
     double x;
-    if (label.len == 0)
+    if (rd->r->sets && ml_reading_set(rd, cells, &rd->r->label_set, &label) < 0)
+        return -1;
+    if (label.len == 0 && !rd->r->sets)
         return bad_cell(rd, rd->r->label, "the label is missing");
     if (add_class(rd, &p->label, &rd->label_partial, rd->r->label, label) < 0)
         return -1;
@@ -223,7 +225,9 @@ static int add_prediction(struct reading *rd, const struct ml_cell *cells)
     if (rd->r->prediction < 0)
         return 0;
     struct ml_cell cell = ml_column_canonical(cells[rd->r->prediction]);
-    if (cell.len == 0)
+    if (rd->r->sets && ml_reading_set(rd, cells, &rd->r->prediction_set, &cell) < 0)
+        return -1;
+    if (cell.len == 0 && !rd->r->sets)
         return bad_cell(rd, rd->r->prediction, "the prediction is missing");
     return add_class(rd, &rd->p->prediction, &rd->prediction_partial, rd->r->prediction, cell);
 }
@@ -435,12 +439,16 @@ void ml_reading_init(struct reading *rd)
 {
     ml_buf_init(&rd->scratch, ML_BUF_MAX);
     ml_buf_init(&rd->id, ML_BUF_MAX);
+    ml_buf_init(&rd->set.names, ML_BUF_MAX);
+    ml_buf_init(&rd->set.item, ML_BUF_MAX);
+    ml_buf_init(&rd->set.text, ML_BUF_MAX);
 }
 
 void ml_reading_release(struct reading *rd)
 {
     ml_buf_release(&rd->scratch);
     ml_buf_release(&rd->id);
+    ml_label_set_release(&rd->set);
     free(rd->rec);
     free(rd->runs);
     free(rd->labels);

@@ -17,6 +17,8 @@ void ml_predictions_release(struct ml_predictions *p)
     ml_column_release(&p->label);
     ml_column_release(&p->prediction);
     ml_strs_release(&p->score_names);
+    ml_strs_release(&p->label_names);
+    ml_strs_release(&p->prediction_names);
     release_division(&p->group);
     for (size_t i = 0; p->features != NULL && i < p->n_features; i++) {
         free(p->features[i].name);

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "model/predictions.h"
+#include "model/subject_impl.h"
 
 /* Classes while they are collected from all columns: numbers in order, or texts in byte order. Starts zeroed. */
 struct classes {
@@ -263,9 +264,18 @@ static int decide_task(struct settling *st)
         one_score = one_score || (st->p[i]->score != NULL && st->p[i]->score_names.n == 0);
         asked = asked || (st->p[i]->score_asked && st->p[i]->score != NULL);
     }
+    bool sets = st->p[0]->sets;
     if (strcmp(task, "binary") != 0 && strcmp(task, "multiclass") != 0 && strcmp(task, "regression") != 0 &&
-        strcmp(task, "auto") != 0)
-        return ml_err_set(st->err, ML_USAGE, "--task '%s': auto, binary, multiclass or regression", task);
+        strcmp(task, "multilabel") != 0 && strcmp(task, "auto") != 0)
+        return ml_err_set(st->err, ML_USAGE, "--task '%s': auto, binary, multiclass, multilabel or regression", task);
+    if (sets && strcmp(task, "multilabel") != 0 && strcmp(task, "auto") != 0)
+        return ml_err_set(st->err, ML_USAGE, "--labels and --predictions are for --task multilabel");
+    if (sets && (c->positive != NULL || asked))
+        return ml_err_set(st->err, ML_USAGE, "%s is for two classes, not for --task multilabel",
+            c->positive != NULL ? "--positive" : "--score");
+    s->task = ML_TASK_MULTILABEL;
+    if (sets)
+        return 0;
     s->task = ML_TASK_REGRESSION;
     if (strcmp(task, "regression") == 0)
         return 0;
@@ -500,7 +510,9 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
     int rc = decide_task(&st);
     if (rc == 0)
         rc = find_metrics(&st);
-    if (rc == 0 && s->task != ML_TASK_REGRESSION)
+    if (rc == 0 && s->task == ML_TASK_MULTILABEL)
+        rc = ml_subject_settle_sets(s, c, p, n, out, err);
+    else if (rc == 0 && s->task != ML_TASK_REGRESSION)
         rc = check_predictions(&st) < 0 ? -1 : number_classes(&st);
     for (size_t i = 0; rc == 0 && i < st.n; i++) {
         out[i]->s.task = s->task;
@@ -508,7 +520,8 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
         out[i]->s.weight = p[i]->weight;
         out[i]->s.group = p[i]->group.of;
         out[i]->s.groups = (uint32_t)p[i]->group.names.n;
-        rc = s->task == ML_TASK_REGRESSION ? answer_numbers(&st, p[i], out[i]) : answer_classes(&st, p[i], out[i]);
+        if (s->task != ML_TASK_MULTILABEL)
+            rc = s->task == ML_TASK_REGRESSION ? answer_numbers(&st, p[i], out[i]) : answer_classes(&st, p[i], out[i]);
     }
     free(st.labels.number);
     free(st.labels.name);
@@ -546,6 +559,8 @@ void ml_answers_release(struct ml_answers *a)
 {
     free(a->label);
     free(a->pred);
+    free(a->labels);
+    free(a->preds);
     free(a->score);
     free(a->truth);
     free(a->estimate);

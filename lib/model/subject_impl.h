@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files behind ml_subject_settle share; nobody else includes this. */
+#ifndef ML_MODEL_SUBJECT_IMPL_H
+#define ML_MODEL_SUBJECT_IMPL_H
+
+#include "model/predictions.h"
+
+/* Classes and answers where labels are sets. ML_LOCAL: no predicted label is among the labels, a score is missing for a
+ * class, too many classes for the rows; ML_USAGE: a score outside 0..1 without a threshold. */
+int ml_subject_settle_sets(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *const *p,
+    size_t n, struct ml_answers *const *out, struct ml_err *err);
+
+#endif
