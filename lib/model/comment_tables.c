@@ -338,6 +338,8 @@ void comment_flips(struct ml_buf *out, const cJSON *flips)
     else if (ml_json_num(flips, "nearer", &fixed) && ml_json_num(flips, "farther", &broken))
         ml_buf_addf(
             out, "**Moves** %.0f predictions came nearer to the truth, %.0f went farther away.\n\n", fixed, broken);
+    else if (ml_json_num(flips, "improved", &fixed) && ml_json_num(flips, "worsened", &broken))
+        ml_buf_addf(out, "**Queries** %.0f are ranked better, %.0f worse.\n\n", fixed, broken);
     else
         return;
     cJSON_ArrayForEach(row, ml_json_get(flips, "worst"))

@@ -8,6 +8,7 @@
 
 #include "model/comparison_entry.h"
 #include "model/evaluation.h"
+#include "model/ranking.h"
 #include "stats/delta.h"
 
 /* Both models' answers on the same rows. */
@@ -223,6 +224,8 @@ static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
     }
     if (d->subject.task == ML_TASK_REGRESSION)
         add_moves(to, d);
+    else if (d->subject.task == ML_TASK_RANKING)
+        ml_ranking_flips(to, d->p[1], &d->a[0].s, &d->a[1].s, d->subject.metrics[0]);
     else
         add_flips(to, d);
     return ml_comparison_check_margins(d->o, metrics, err);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/ranking.h"
+
 bool ml_metric_applies(const struct ml_metric *m, const struct ml_sample *s)
 {
     if ((m->tasks & (int)s->task) == 0)
@@ -62,7 +64,7 @@ static void add_metrics(cJSON *to, const struct ml_subject *subject, const struc
 
 static void add_classes(cJSON *to, const struct ml_subject *s, const struct ml_sample *sample)
 {
-    if (s->task == ML_TASK_REGRESSION) {
+    if (s->task == ML_TASK_REGRESSION || s->task == ML_TASK_RANKING) {
         ml_json_set(to, "classes", NULL);
         return;
     }
@@ -118,6 +120,8 @@ static const char *task_name(enum ml_task task)
         return "multiclass";
     case ML_TASK_MULTILABEL:
         return "multilabel";
+    case ML_TASK_RANKING:
+        return "ranking";
     case ML_TASK_REGRESSION:
         break;
     }
@@ -146,6 +150,8 @@ static void add_description(cJSON *e, const struct ml_predictions *p, const stru
     ml_json_set(e, "groups", NULL);
     if (p->group.of != NULL)
         ml_json_set_int(e, "groups", (int64_t)p->group.names.n);
+    if (s->task == ML_TASK_RANKING)
+        ml_ranking_queries(e, sample);
     ml_json_set_int(e, "seed", (int64_t)o->seed);
     cJSON *predictions = ml_json_set_object(e, "predictions");
     ml_json_set_str(predictions, "digest", p->digest.s);

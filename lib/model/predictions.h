@@ -22,7 +22,7 @@
 /* Which column is what: options that ml-eval and ml-compare share. NULL: the default name where the file has it. Starts
  * with ML_COLUMNS_INIT. */
 struct ml_columns {
-    const char *task; /* auto, binary, multiclass, multilabel, regression */
+    const char *task; /* auto, binary, multiclass, multilabel, regression, ranking */
     const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
     const char *labels, *predictions, *separator; /* multilabel: prefixes, and what stands between labels */
     double threshold;                             /* NaN: not given */
@@ -39,7 +39,8 @@ struct ml_columns {
 
 /* Their rows in a tool's option table; `cfg` is its struct, `cols` the name of the struct ml_columns in it. */
 #define ML_COLUMNS_OPTS(cfg, cols)                                                                                     \
-    ML_OPT_ROW(0, "task", ML_OPT_STR, cfg, cols.task, "TASK", "binary, multiclass, multilabel, regression or auto"),   \
+    ML_OPT_ROW(                                                                                                        \
+        0, "task", ML_OPT_STR, cfg, cols.task, "TASK", "binary, multiclass, multilabel, regression, ranking or auto"), \
         ML_OPT_ROW(0, "id", ML_OPT_STR, cfg, cols.id, "C", "column that names the row [id, else the row's number]"),   \
         ML_OPT_ROW(0, "label", ML_OPT_STR, cfg, cols.label, "C", "column with the truth [label]"),                     \
         ML_OPT_ROW(0, "prediction", ML_OPT_STR, cfg, cols.prediction, "C", "column with the answer [prediction]"),     \

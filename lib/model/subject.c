@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "model/predictions.h"
 #include "model/subject_impl.h"
+#include "model/subject_numbers.h"
 
 /* Classes while they are collected from all columns: numbers in order, or texts in byte order. Starts zeroed. */
 struct classes {
@@ -266,8 +267,9 @@ static int decide_task(struct settling *st)
     }
     bool sets = st->p[0]->sets;
     if (strcmp(task, "binary") != 0 && strcmp(task, "multiclass") != 0 && strcmp(task, "regression") != 0 &&
-        strcmp(task, "multilabel") != 0 && strcmp(task, "auto") != 0)
-        return ml_err_set(st->err, ML_USAGE, "--task '%s': auto, binary, multiclass, multilabel or regression", task);
+        strcmp(task, "multilabel") != 0 && strcmp(task, "ranking") != 0 && strcmp(task, "auto") != 0)
+        return ml_err_set(
+            st->err, ML_USAGE, "--task '%s': auto, binary, multiclass, multilabel, regression or ranking", task);
     if (sets && strcmp(task, "multilabel") != 0 && strcmp(task, "auto") != 0)
         return ml_err_set(st->err, ML_USAGE, "--labels and --predictions are for --task multilabel");
     if (sets && (c->positive != NULL || asked))
@@ -276,8 +278,11 @@ static int decide_task(struct settling *st)
     s->task = ML_TASK_MULTILABEL;
     if (sets)
         return 0;
-    s->task = ML_TASK_REGRESSION;
-    if (strcmp(task, "regression") == 0)
+    s->task = strcmp(task, "ranking") == 0 ? ML_TASK_RANKING : ML_TASK_REGRESSION;
+    if (s->task == ML_TASK_RANKING && c->group == NULL)
+        return ml_err_set(
+            st->err, ML_USAGE, "--task ranking needs --group: the column that says which query a row is of");
+    if (strcmp(task, "regression") == 0 || s->task == ML_TASK_RANKING)
         return 0;
     if (collect_classes(st) < 0)
         return -1;
@@ -438,33 +443,6 @@ static int answer_classes(struct settling *st, const struct ml_predictions *p, s
     return 0;
 }
 
-static int answer_numbers(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
-{
-    const struct ml_column *columns[2] = { &p->label, &p->prediction };
-    double **out[2] = { &a->truth, &a->estimate };
-    if (p->prediction.n == 0)
-        return ml_err_set(
-            st->err, ML_LOCAL, "'%s': regression needs a column 'prediction' (name it with --prediction)", p->name);
-    for (int i = 0; i < 2; i++) {
-        const struct ml_column *c = columns[i];
-        for (size_t k = 0; c->text && k < c->dict.n; k++) {
-            double *v = &c->value[k];
-            const char *s = ml_intern_text(&c->dict, (uint32_t)k);
-            /* "007" makes a column one of texts, but where numbers are asked for it is one. */
-            if (isnan(*v) && (!ml_double_parse(s, strlen(s), v) || isinf(*v)))
-                return ml_err_set(st->err, ML_LOCAL,
-                    "'%s': line %llu: the %s '%s' is not a number, as regression needs it", p->name,
-                    (unsigned long long)c->line[k], i == 0 ? "label" : "prediction", s);
-        }
-        double *v = *out[i] = ml_malloc((p->n + 1) * sizeof *v);
-        for (size_t r = 0; r < p->n; r++)
-            v[r] = ml_column_at(c, r);
-    }
-    a->s.truth = a->truth;
-    a->s.estimate = a->estimate;
-    return 0;
-}
-
 static bool in_list(const struct ml_subject *s, const struct ml_metric *m)
 {
     for (size_t i = 0; i < s->n_metrics; i++)
@@ -510,9 +488,10 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
     int rc = decide_task(&st);
     if (rc == 0)
         rc = find_metrics(&st);
+    bool numbers = s->task == ML_TASK_REGRESSION || s->task == ML_TASK_RANKING;
     if (rc == 0 && s->task == ML_TASK_MULTILABEL)
         rc = ml_subject_settle_sets(s, c, p, n, out, err);
-    else if (rc == 0 && s->task != ML_TASK_REGRESSION)
+    else if (rc == 0 && !numbers)
         rc = check_predictions(&st) < 0 ? -1 : number_classes(&st);
     for (size_t i = 0; rc == 0 && i < st.n; i++) {
         out[i]->s.task = s->task;
@@ -521,7 +500,7 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
         out[i]->s.group = p[i]->group.of;
         out[i]->s.groups = (uint32_t)p[i]->group.names.n;
         if (s->task != ML_TASK_MULTILABEL)
-            rc = s->task == ML_TASK_REGRESSION ? answer_numbers(&st, p[i], out[i]) : answer_classes(&st, p[i], out[i]);
+            rc = numbers ? ml_answer_numbers(out[i], p[i], c, err) : answer_classes(&st, p[i], out[i]);
     }
     free(st.labels.number);
     free(st.labels.name);

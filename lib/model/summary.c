@@ -89,15 +89,16 @@ void ml_summary_evaluation(const cJSON *evaluation, struct ml_strs *out)
 
 void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
 {
-    static const char *const keys[][2] = { { "fixed", "broken" }, { "nearer", "farther" } };
+    static const char *const keys[][4] = { { "fixed", "broken", "rows fixed", "broken" },
+        { "nearer", "farther", "rows nearer to the truth", "farther away" },
+        { "improved", "worsened", "queries ranked better", "worse" } };
     const cJSON *flips = ml_json_get(comparison, "flips");
     table(&comparison_shape, comparison, out);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         double good, bad;
         if (!ml_json_num(flips, keys[i][0], &good) || !ml_json_num(flips, keys[i][1], &bad))
             continue;
-        char *line = ml_format("%.0f rows %s, %.0f %s", good, i == 0 ? "fixed" : "nearer to the truth", bad,
-            i == 0 ? "broken" : "farther away");
+        char *line = ml_format("%.0f %s, %.0f %s", good, keys[i][2], bad, keys[i][3]);
         ml_strs_add(out, line);
         free(line);
     }

@@ -64,6 +64,8 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
         ml_calibration_rows(m, out);
     } else if (metric->family == ML_FAMILY_CLASS_LOSS) {
         ml_class_loss_rows(m, metric, out);
+    } else if (metric->family == ML_FAMILY_QUERY) {
+        ml_query_rows(m, metric, out);
     } else if (metric->family == ML_FAMILY_NUMBER) {
         ml_number_rows(m, metric, out);
     } else {

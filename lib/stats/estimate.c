@@ -81,7 +81,7 @@ static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric,
     }
     if (metric->id == ML_METRIC_AVERAGE_PRECISION || metric->id == ML_METRIC_KS)
         n = fmin(n, (double)(m->s.n - e->v.n));
-    if (!ml_measure_plain(m))
+    if (!ml_measure_plain(m) && metric->family != ML_FAMILY_QUERY)
         n = metric->fallback == ML_FALLBACK_JACCARD ? ml_measure_worth(m, metric, 0) : n * worth_share(m);
     if (!(n > 0)) {
         no_interval(e, "the variance is 0");

@@ -72,6 +72,18 @@ static void settle_weights(struct ml_measure *m)
     m->s.weight = m->weight;
 }
 
+/* A query without a relevant row has no value: its rows are left out. */
+static void drop_empty_queries(struct ml_measure *m)
+{
+    uint32_t *rows = ml_malloc((m->s.n + 1) * sizeof *rows);
+    size_t kept;
+
+    ml_queries_drop_empty(&m->s, rows, &kept);
+    if (kept < m->s.n)
+        keep_rows(m, rows, kept);
+    free(rows);
+}
+
 /* Counts the groups that are there; one row each is the same as none. Numbers without rows are closed up. */
 static void settle_groups(struct ml_measure *m)
 {
@@ -112,6 +124,8 @@ struct ml_measure *ml_measure_new(const struct ml_sample *s, const uint32_t *row
     }
     if (m->s.weight)
         drop_weightless(m);
+    if (m->s.task == ML_TASK_RANKING)
+        drop_empty_queries(m);
     if (m->s.group)
         settle_groups(m);
     if (m->s.weight)
@@ -144,6 +158,7 @@ void ml_measure_free(struct ml_measure *m)
     free(m->places);
     free(m->joint);
     free(m->known);
+    ml_queries_free(m->queries);
     free(m->psi);
     free(m);
 }
@@ -199,7 +214,7 @@ static bool applies(const struct ml_measure *m, const struct ml_metric *metric, 
     if (!(metric->tasks & (int)m->s.task))
         return ml_value_none(v, "not a metric of this task");
     if (m->s.n == 0)
-        return ml_value_none(v, "no rows");
+        return ml_value_none(v, m->s.task == ML_TASK_RANKING ? "no query has a relevant row" : "no rows");
     if (metric->need == ML_NEED_PRED && !m->s.pred && !m->s.preds)
         return ml_value_none(v, "no predictions");
     if ((metric->need == ML_NEED_SCORE || metric->need == ML_NEED_PROBA) && !m->s.score)
@@ -251,6 +266,8 @@ static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, 
         return ml_class_loss_value(m, metric, by, v, psi, unit);
     case ML_FAMILY_NUMBER:
         return ml_number_value(m, metric, by, v, psi, unit);
+    case ML_FAMILY_QUERY:
+        return ml_query_value(m, metric, by, v, psi);
     case ML_FAMILY_COUNTS: /* counted once for all metrics, by the callers */
         break;
     }

@@ -3,7 +3,13 @@
  *
  * Values follow scikit-learn 1.2.1 (zero_division 0), with these differences, each with a reason: precision, recall, F1
  * and average precision without a positive label, AUC of one class, R2 below 2 rows, log loss and Brier score of scores
- * that are no probabilities have no value. One-vs-rest AUC is the mean over the classes present; rows of weight 0 are
+ * that are no probabilities have no value. Rankings: queries without a relevant row are left
+ * out, as trec_eval does (in scikit-learn's ndcg_score they are 0, which moves with the share of such queries, in its
+ * label_ranking_average_precision_score 1); rows of equal score stand in all orders at once, with the mean of what
+ * comes out (McSherry & Najork 2008, ECIR, LNCS 4956, 414), as in ndcg_score; relevance is the gain, 1/log2(rank + 1)
+ * the discount; map@K is divided by the relevant rows or by K, the smaller one, so that the best order has 1. smape is
+ * the mean of 2|e| / (|y| + |p|), 0/0 being 0. Explained variance and D2 need two rows, a D2 of deviances labels that
+ * differ. One-vs-rest AUC is the mean over the classes present; rows of weight 0 are
  * no rows.
  *
  * The standard error is the linearised one (infinitesimal jackknife: Jaeckel 1972; Efron 1982, The Jackknife, ch. 6;
@@ -50,6 +56,9 @@ void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, stru
 /* The influences psi_i, one a row of ml_measure_rows; sum w_i psi_i = 0. False when the metric has no value or no
  * influence function (then psi isn't touched). */
 bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double *psi);
+
+/* Ranking: each query's value by its group in the sample (s->groups of them); NaN where no row is relevant. */
+void ml_query_values(const struct ml_sample *s, const struct ml_metric *metric, double *out);
 
 /* A value with its interval. `has_se` and `has_interval` say what exists; `interval_reason` why not. */
 struct ml_estimate {

@@ -46,13 +46,14 @@ struct ml_measure {
     unsigned char *mark;        /* what rank.c notes at each place of a binary order */
     int proba;                  /* -1: not looked; else whether scores are probabilities */
     const char *proba_reason;
-    double *psi;          /* room for one influence a row */
-    uint64_t *cells;      /* the confusion matrix, rows; NULL until asked for */
-    struct ml_ties *ties; /* binary: the scores' tie groups; NULL until asked for */
-    bool with_rows;       /* then with their rows, for they will be needed */
-    uint32_t *places;     /* delta_plain.c: twice each row's placement value, in rows; NULL until asked for */
-    uint64_t serial;      /* no other measure has it */
-    uint64_t *joint;      /* confusion cells (label, pred, other's pred) with the measure of this serial */
+    struct ml_queries *queries; /* ranking: rows by query; NULL until asked for */
+    double *psi;                /* room for one influence a row */
+    uint64_t *cells;            /* the confusion matrix, rows; NULL until asked for */
+    struct ml_ties *ties;       /* binary: the scores' tie groups; NULL until asked for */
+    bool with_rows;             /* then with their rows, for they will be needed */
+    uint32_t *places;           /* delta_plain.c: twice each row's placement value, in rows; NULL until asked for */
+    uint64_t serial;            /* no other measure has it */
+    uint64_t *joint;            /* confusion cells (label, pred, other's pred) with the measure of this serial */
     uint64_t joint_with;
     struct known_value *known; /* values that were asked for */
     size_t n_known, known_cap;
@@ -188,6 +189,14 @@ bool ml_number_value(struct ml_measure *m, const struct ml_metric *metric, const
     struct ml_value *v, double *psi, int *unit);
 /* What each row contributes: its absolute error, or where the sides differ what was estimated. */
 void ml_number_rows(const struct ml_measure *m, const struct ml_metric *metric, double *out);
+
+/* query.c: rankings. Queries without a relevant row are left out beforehand: fills `rows` with those to be kept. */
+void ml_queries_drop_empty(const struct ml_sample *s, uint32_t *rows, size_t *kept);
+void ml_queries_free(struct ml_queries *q); /* NULL is fine */
+bool ml_query_value(
+    struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi);
+/* Each query's value, at the first of its rows; 0 at the others. */
+void ml_query_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 
 /* median.c: bootstrap replicates of the median of many rows, drawing only what lies near it. `b` NULL: values of a;
  * else differences b - a. */

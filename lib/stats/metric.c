@@ -39,6 +39,8 @@
 #define MANY_RANKS(name, id, average, scale, fallback)                                                                 \
     ASKED(name, RANK, id, average, ML_TASK_MULTICLASS, SCORE, 1, 0, 1, scale, fallback)
 #define AT(name, id, high, scale) WITH(name, RANK, id, NONE, TOP, NAN, ML_TASK_BINARY, SCORE, 1, 0, high, scale, ROWS)
+#define OF_QUERY(name, id, x, common)                                                                                  \
+    ROW(name, QUERY, id, NONE, COUNT, x, common, ML_TASK_RANKING, NUMBER, 1, 0, 1, LOGIT, ROWS)
 
 #define BINNED(name, id) WITH(name, CALIBRATION, id, NONE, COUNT, 15, CLASSES, PROBA, -1, 0, 1, BINS, NONE)
 
@@ -142,6 +144,11 @@ static const struct ml_metric table[] = {
     OF_NUMBER("pinball", PINBALL, LEVEL, NAN, -1, 0, INFINITY, LINEAR),
     OF_NUMBER("d2_pinball", D2_PINBALL, LEVEL, NAN, 1, -INFINITY, 1, LINEAR),
     OF_NUMBER("d2_tweedie", D2_DEVIANCE, POWER, NAN, 1, -INFINITY, 1, LINEAR),
+    OF_QUERY("ndcg", NDCG, 0, true),
+    OF_QUERY("map", MAP, 0, true),
+    OF_QUERY("mrr", MRR, 0, true),
+    OF_QUERY("precision", QUERY_PRECISION, NAN, false),
+    OF_QUERY("recall", QUERY_RECALL, NAN, false),
 };
 
 #define KNOWN (sizeof table / sizeof *table)

@@ -16,6 +16,7 @@ enum ml_family {
     ML_FAMILY_CLASS_LOSS,  /* loss.c: the mean of a loss a row, of classes */
     ML_FAMILY_LABELS,      /* labels.c, labels_score.c: several labels a row */
     ML_FAMILY_NUMBER,      /* loss_number.c: regression */
+    ML_FAMILY_QUERY,       /* query.c: rankings, a value for each query */
 };
 
 /* What may stand behind the name: "fbeta@2", "lift@10%". */
@@ -75,6 +76,11 @@ enum ml_metric_id {
     ML_METRIC_DEVIANCE,
     ML_METRIC_D2_PINBALL,
     ML_METRIC_D2_DEVIANCE,
+    ML_METRIC_NDCG,
+    ML_METRIC_MAP,
+    ML_METRIC_MRR,
+    ML_METRIC_QUERY_PRECISION,
+    ML_METRIC_QUERY_RECALL,
 };
 
 enum ml_average {

@@ -11,6 +11,7 @@ enum ml_task {
     ML_TASK_MULTICLASS = 2,
     ML_TASK_REGRESSION = 4,
     ML_TASK_MULTILABEL = 8, /* each row has any number of the classes */
+    ML_TASK_RANKING = 16,   /* a group is a query, and the unit of the variance */
 };
 
 /* Borrowed arrays of n rows each. Numbers are finite and weights >= 0: whoever reads them has refused the rest. */
@@ -25,8 +26,8 @@ struct ml_sample {
     const unsigned char *preds;  /* multilabel: the same for what was predicted; NULL when there is none */
     const double *score;         /* binary: n scores of the positive class; multiclass and multilabel: n x K, row by
                                     row; NULL when there are none */
-    const double *truth;         /* regression */
-    const double *estimate;      /* regression: what the model said */
+    const double *truth;         /* regression; ranking: the relevance, at least 0 */
+    const double *estimate;      /* regression: what the model said; ranking: the score that orders rows */
     const double *weight;        /* importance weights, scale-free; NULL: all alike */
     const uint32_t *group;       /* clusters of rows, any ids in 0..groups-1; NULL: each row its own */
     uint32_t groups;
