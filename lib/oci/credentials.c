@@ -210,6 +210,7 @@ static int take_entry(const cJSON *entry, const char *source, struct ml_credenti
             out->password = ml_strdup(colon + 1);
         }
         wipe(pair);
+        ml_buf_release(&decoded); /* of what turned out to be no base64 */
         if (!out->user)
             return ml_err_set(err, ML_LOCAL, "%s: an entry's \"auth\" isn't the base64 of user:password", source);
     }
