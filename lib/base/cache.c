@@ -132,12 +132,3 @@ void ml_cache_write(const char *name, const void *p, size_t n)
         prune(path);
     free(path);
 }
-
-void ml_cache_remove(const char *name)
-{
-    char *path = place(name);
-
-    if (path)
-        (void)unlink(path);
-    free(path);
-}

@@ -26,6 +26,4 @@ bool ml_cache_read(const char *name, struct ml_buf *out);
 /* Replaces the file, atomically but without waiting for the disk: after a power cut it may be empty. */
 void ml_cache_write(const char *name, const void *p, size_t n);
 
-void ml_cache_remove(const char *name);
-
 #endif

@@ -356,10 +356,3 @@ int ml_pack_part_apply(
     }
     return 0;
 }
-
-int ml_pack_apply(const struct ml_pack *p, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err)
-{
-    struct ml_pack_part all = { .items = p->items, .n = p->n };
-
-    return ml_pack_part_apply(&all, t, fs, layer, err);
-}

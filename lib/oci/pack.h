@@ -50,11 +50,8 @@ int ml_pack_split(const struct ml_pack *p, const struct ml_tree *t, uint64_t lim
     struct ml_pack_parts *out, struct ml_err *err);
 void ml_pack_parts_release(struct ml_pack_parts *parts);
 void ml_pack_forget_items(struct ml_pack *p); /* their names stay: for when the parts have taken their place */
+/* Lays a part over `fs`, as layer number `layer`. */
 int ml_pack_part_apply(
     const struct ml_pack_part *part, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err);
-
-/* Lays the planned layer over `fs`, as number `layer`. */
-int ml_pack_apply(
-    const struct ml_pack *p, const struct ml_tree *t, struct ml_rootfs *fs, int layer, struct ml_err *err);
 
 #endif

@@ -251,7 +251,7 @@ static void plans(void **state)
     assert_int_equal(p.items[0].uid, 3);
     assert_true(p.alone);
     assert_string_equal(p.path, "/tmp/m");
-    assert_int_equal(ml_pack_apply(&p, &t, fs, 1, &err), 0);
+    assert_int_equal(ml_pack_part_apply(&(struct ml_pack_part){ .items = p.items, .n = p.n }, &t, fs, 1, &err), 0);
     assert_true(has("tmp/m/lib/f"));
     ml_pack_release(&p);
     assert_int_equal(ml_pack_plan(&t, "/lib", true, fs, &p, &err), 0);
