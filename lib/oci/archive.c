@@ -116,29 +116,6 @@ static bool locate(struct ml_archive *a, const struct ml_digest *d, uint64_t *of
     return found;
 }
 
-static int stream(struct ml_archive *a, uint64_t off, uint64_t len, struct ml_hasher *h, ml_sink_fn *sink, void *ctx,
-    struct ml_err *err)
-{
-    char *chunk = ml_malloc(CHUNK);
-    int rc = 0;
-
-    while (rc == 0 && len > 0) {
-        int64_t n = ml_tarfile_read(a->tar, off, chunk, len < CHUNK ? (size_t)len : CHUNK, err);
-
-        if (n <= 0) {
-            rc = n < 0 ? -1 : ml_err_set(err, ML_INTEGRITY, "'%s' became shorter", a->base.ref.place);
-            break;
-        }
-        if (h)
-            ml_hasher_add(h, chunk, (size_t)n);
-        rc = sink(ctx, chunk, (size_t)n, err);
-        off += (uint64_t)n;
-        len -= (uint64_t)n;
-    }
-    free(chunk);
-    return rc;
-}
-
 static int bad_size(struct ml_repo *r, const struct ml_desc *d, uint64_t size, struct ml_err *err)
 {
     return ml_err_set(err, ML_INTEGRITY, "'%s': the blob %s has %llu bytes, not %llu", r->ref.place, d->digest.s,
@@ -156,34 +133,30 @@ static int blob_fd(struct ml_repo *r, const struct ml_desc *d, int *fd, uint64_t
     return ml_tarfile_fd(archive(r)->tar, fd, err);
 }
 
+struct member {
+    const struct ml_tarfile *tar;
+    uint64_t at;
+};
+
+static int64_t read_member(void *ctx, uint64_t off, void *p, size_t n, struct ml_err *err)
+{
+    const struct member *m = ctx;
+
+    return ml_tarfile_read(m->tar, m->at + off, p, n, err);
+}
+
 static int blob_get(struct ml_repo *r, const struct ml_desc *d, uint64_t off, uint64_t len, ml_sink_fn *sink, void *ctx,
     struct ml_err *err)
 {
-    struct ml_archive *a = archive(r);
-    struct ml_hasher *h = NULL;
-    struct ml_digest got;
-    uint64_t at, size;
-    int rc;
+    struct member m = { .tar = archive(r)->tar };
+    struct ml_source src = { read_member, &m };
+    uint64_t size;
 
-    if (!locate(a, &d->digest, &at, &size))
+    if (!locate(archive(r), &d->digest, &m.at, &size))
         return 1;
     if (d->size > 0 && size != d->size)
         return bad_size(r, d, size, err);
-    if (off > size)
-        off = size;
-    if (len == 0 || len > size - off)
-        len = size - off;
-    if (off == 0 && len == size)
-        h = ml_hasher_new();
-    rc = stream(a, at + off, len, h, sink, ctx, err);
-    if (h) {
-        ml_hasher_end(h, &got);
-        ml_hasher_free(h);
-        if (rc == 0 && !ml_digest_eq(&got, &d->digest))
-            rc = ml_err_set(err, ML_INTEGRITY, "'%s': the blob %s has other bytes, its digest is %s", r->ref.place,
-                d->digest.s, got.s);
-    }
-    return rc;
+    return ml_repo_blob_from(r, &src, size, d, off, len, sink, ctx, err);
 }
 
 static int blob_has(struct ml_repo *r, const struct ml_digest *d, struct ml_err *err)

@@ -138,61 +138,18 @@ static int blob_open(
     return rc;
 }
 
-/* Bytes `off` to `off + len` of an open blob to the sink, and through the hasher when there is one. */
-static int stream(
-    int fd, uint64_t off, uint64_t len, struct ml_hasher *h, ml_sink_fn *sink, void *ctx, struct ml_err *err)
-{
-    char *chunk = ml_malloc(CHUNK);
-    int rc = 0;
-
-    posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_SEQUENTIAL);
-    while (rc == 0 && len > 0) {
-        ssize_t n = pread(fd, chunk, len < CHUNK ? (size_t)len : CHUNK, (off_t)off);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            rc = ml_err_errno(err, ML_LOCAL, "cannot read a blob");
-        } else if (n == 0) {
-            rc = ml_err_set(err, ML_INTEGRITY, "a blob became shorter while it was being read");
-        } else {
-            if (h)
-                ml_hasher_add(h, chunk, (size_t)n);
-            rc = sink(ctx, chunk, (size_t)n, err);
-            off += (uint64_t)n;
-            len -= (uint64_t)n;
-        }
-    }
-    free(chunk);
-    return rc;
-}
-
 int ml_layout_blob_get(struct ml_repo *r, const struct ml_desc *d, uint64_t off, uint64_t len, ml_sink_fn *sink,
     void *ctx, struct ml_err *err)
 {
-    const char *dir = r->ref.place;
-    struct ml_hasher *h = NULL;
-    struct ml_digest got;
     uint64_t size;
-    int fd, rc = blob_open(dir, &d->digest, d->size, &fd, &size, err);
+    int fd, rc = blob_open(r->ref.place, &d->digest, d->size, &fd, &size, err);
+    struct ml_source src = { ml_fd_read_at, &fd };
 
     if (rc != 0)
         return rc;
-    if (off > size)
-        off = size;
-    if (len == 0 || len > size - off)
-        len = size - off;
-    if (off == 0 && len == size)
-        h = ml_hasher_new();
-    rc = stream(fd, off, len, h, sink, ctx, err);
+    posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_SEQUENTIAL);
+    rc = ml_repo_blob_from(r, &src, size, d, off, len, sink, ctx, err);
     close(fd);
-    if (h) {
-        ml_hasher_end(h, &got);
-        ml_hasher_free(h);
-        if (rc == 0 && !ml_digest_eq(&got, &d->digest))
-            rc = ml_err_set(
-                err, ML_INTEGRITY, "'%s': the blob %s has other bytes, its digest is %s", dir, d->digest.s, got.s);
-    }
     return rc;
 }
 

@@ -7,6 +7,8 @@
 
 #include "data/json.h"
 
+#define CHUNK ((size_t)256 << 10)
+
 void ml_desc_release(struct ml_desc *d)
 {
     free(d->media_type);
@@ -97,6 +99,54 @@ int ml_repo_blob_store(
     out->size = n;
     ml_digest_bytes(p, n, &out->digest);
     return r->ops->blob_put(r, out, &src, err);
+}
+
+/* Bytes `off` to `off + len` to the sink, and through the hasher when there is one. */
+static int stream(const struct ml_source *src, uint64_t off, uint64_t len, struct ml_hasher *h, ml_sink_fn *sink,
+    void *ctx, struct ml_err *err)
+{
+    char *chunk = ml_malloc(CHUNK);
+    int rc = 0;
+
+    while (rc == 0 && len > 0) {
+        int64_t n = src->read(src->ctx, off, chunk, len < CHUNK ? (size_t)len : CHUNK, err);
+
+        if (n <= 0) {
+            rc = n < 0 ? -1 : ml_err_set(err, ML_INTEGRITY, "a blob became shorter while it was being read");
+            break;
+        }
+        if (h)
+            ml_hasher_add(h, chunk, (size_t)n);
+        rc = sink(ctx, chunk, (size_t)n, err);
+        off += (uint64_t)n;
+        len -= (uint64_t)n;
+    }
+    free(chunk);
+    return rc;
+}
+
+int ml_repo_blob_from(const struct ml_repo *r, const struct ml_source *src, uint64_t size, const struct ml_desc *d,
+    uint64_t off, uint64_t len, ml_sink_fn *sink, void *ctx, struct ml_err *err)
+{
+    struct ml_hasher *h = NULL;
+    struct ml_digest got;
+    int rc;
+
+    if (off > size)
+        off = size;
+    if (len == 0 || len > size - off)
+        len = size - off;
+    if (off == 0 && len == size)
+        h = ml_hasher_new();
+    rc = stream(src, off, len, h, sink, ctx, err);
+    if (h) {
+        ml_hasher_end(h, &got);
+        ml_hasher_free(h);
+        if (rc == 0 && !ml_digest_eq(&got, &d->digest))
+            rc = ml_err_set(err, ML_INTEGRITY, "'%s': the blob %s has other bytes, its digest is %s", r->ref.place,
+                d->digest.s, got.s);
+    }
+    return rc;
 }
 
 int ml_repo_resolve(struct ml_repo *r, const struct ml_ref *ref, struct ml_manifest *out, struct ml_err *err)

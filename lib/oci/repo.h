@@ -117,6 +117,9 @@ int ml_repo_blob_load(struct ml_repo *r, const struct ml_desc *d, size_t max, st
 /* Stores bytes as a blob and fills its descriptor (media_type is copied). */
 int ml_repo_blob_store(
     struct ml_repo *r, const char *media_type, const void *p, size_t n, struct ml_desc *out, struct ml_err *err);
+/* What blob_get does where `src` has the blob's `size` bytes. */
+int ml_repo_blob_from(const struct ml_repo *r, const struct ml_source *src, uint64_t size, const struct ml_desc *d,
+    uint64_t off, uint64_t len, ml_sink_fn *sink, void *ctx, struct ml_err *err);
 /* What ref's tag or digest names there: 0, 1, -1. A ref with both must agree (ML_INTEGRITY). An archive of one image
  * needs neither. */
 int ml_repo_resolve(struct ml_repo *r, const struct ml_ref *ref, struct ml_manifest *out, struct ml_err *err);
