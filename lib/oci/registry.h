@@ -52,12 +52,15 @@ int ml_registry_send(
 int ml_registry_fail(
     struct ml_registry *r, const struct ml_http_req *req, const struct ml_http_res *res, struct ml_err *err);
 
+bool ml_registry_is(struct ml_registry *r, enum ml_registry_trait trait);
+void ml_registry_set(struct ml_registry *r, enum ml_registry_trait trait);
+
+/* registry_tags.c */
+int ml_registry_tags(struct ml_repo *r, const char *prefix, struct ml_strs *out, struct ml_err *err);
+
 /* registry_download.c */
 int ml_registry_blob_get(struct ml_repo *r, const struct ml_desc *d, uint64_t off, uint64_t len, ml_sink_fn *sink,
     void *ctx, struct ml_err *err);
-
-bool ml_registry_is(struct ml_registry *r, enum ml_registry_trait trait);
-void ml_registry_set(struct ml_registry *r, enum ml_registry_trait trait);
 
 /* registry_blob.c */
 int ml_registry_blob_has(struct ml_repo *r, const struct ml_digest *d, struct ml_err *err);

@@ -13,6 +13,7 @@
 
 #include "base/cache.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "net/url.h"
 
 #define MEMORY_MAX ((size_t)16 << 10)
@@ -124,6 +125,18 @@ char *ml_session_url(const char *root, const struct ml_http_res *res, struct ml_
         return url;
     free(url);
     return NULL;
+}
+
+uint64_t ml_session_range(const struct ml_http_res *res)
+{
+    const char *s = ml_http_header(res, "range", 0);
+    int64_t end;
+
+    if (s && !strncasecmp(s, "bytes", 5))
+        s += 5 + strspn(s + 5, " =");
+    if (!s || strncmp(s, "0-", 2) || !ml_int_parse(s + 2, &end) || end <= 0 || end == INT64_MAX)
+        return 0;
+    return (uint64_t)end + 1;
 }
 
 /* ---- memory ---- */

@@ -5,6 +5,7 @@
 #define ML_OCI_REGISTRY_SESSION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/digest.h"
 #include "base/err.h"
@@ -19,6 +20,10 @@
  * the one the registry meant; and unless the registry itself is one, it can't be an address that only this machine or
  * this network knows: no registry makes us write to our neighbours (ML_REFUSED). */
 char *ml_session_url(const char *root, const struct ml_http_res *res, struct ml_err *err);
+
+/* How much of the blob the answer's Range says is there, "0-<last byte>" (some say "bytes=0-..."); 0 when it says
+ * nothing of use. "0-0" is what registries say of nothing, too, so it counts as that. */
+uint64_t ml_session_range(const struct ml_http_res *res);
 
 struct ml_session {
     char *url; /* the newest Location; NULL: none */

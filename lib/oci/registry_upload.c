@@ -44,23 +44,6 @@ struct upload {
 
 /* ---- what the registry showed ---- */
 
-bool ml_registry_is(struct ml_registry *r, enum ml_registry_trait trait)
-{
-    bool is;
-
-    pthread_mutex_lock(&r->lock);
-    is = r->learnt & trait;
-    pthread_mutex_unlock(&r->lock);
-    return is;
-}
-
-void ml_registry_set(struct ml_registry *r, enum ml_registry_trait trait)
-{
-    pthread_mutex_lock(&r->lock);
-    r->learnt |= trait;
-    pthread_mutex_unlock(&r->lock);
-}
-
 static uint64_t chunk_size(struct upload *u)
 {
     uint64_t n;
@@ -138,20 +121,6 @@ static int send_bytes(
     return rv;
 }
 
-/* End of a "0-<end>" (some say "bytes=0-<end>"), exclusive; 0 when it says nothing of use. "0-0" is what registries
- * say of nothing, too, so it counts as that. */
-static uint64_t range_end(const struct ml_http_res *res)
-{
-    const char *s = ml_http_header(res, "range", 0);
-    int64_t end;
-
-    if (s && !strncasecmp(s, "bytes", 5))
-        s += 5 + strspn(s + 5, " =");
-    if (!s || strncmp(s, "0-", 2) || !ml_int_parse(s + 2, &end) || end <= 0 || end == INT64_MAX)
-        return 0;
-    return (uint64_t)end + 1;
-}
-
 /* Takes the newest Location of an answer; one without leaves what is. */
 static int move(struct upload *u)
 {
@@ -194,7 +163,7 @@ static int ask_status(struct upload *u)
         return -1;
     if (passes(u->res.status) || u->res.status == 401 || u->res.status == 403)
         return ml_registry_fail(u->r, &req, &u->res, &u->err);
-    end = range_end(&u->res);
+    end = ml_session_range(&u->res);
     if (u->res.status / 100 != 2 || !end || end > u->want->size)
         return 1;
     if (move(u))
@@ -251,7 +220,7 @@ static bool first_chunk(const struct upload *u)
 /* A chunk was taken: how much of it? The answer's Range tells, where it isn't that of an earlier one (ECR's is). */
 static enum step taken(struct upload *u, uint64_t n)
 {
-    uint64_t end = range_end(&u->res), next = u->at + n, before = u->at;
+    uint64_t end = ml_session_range(&u->res), next = u->at + n, before = u->at;
 
     if (move(u))
         return STOP;

@@ -64,6 +64,25 @@ static void location(const char *root, const char *s)
     ml_http_res_release(&res);
 }
 
+/* What a Range of any bytes says is there: nothing, or what it ends with and more than a byte. */
+static void range(const char *s)
+{
+    struct ml_http_res res = ML_HTTP_RES_INIT;
+    char *line = ml_format("range: %s", s), *again;
+    uint64_t end;
+
+    ml_strs_add(&res.headers, line);
+    end = ml_session_range(&res);
+    ml_http_res_release(&res);
+    require(end == 0 || (end > 1 && end <= INT64_MAX));
+    if (end > 0) {
+        again = ml_format("%llu", (unsigned long long)end - 1);
+        require(strlen(s) >= strlen(again) && strstr(s, "0-") && !strcmp(s + strlen(s) - strlen(again), again));
+        free(again);
+    }
+    free(line);
+}
+
 /* The file is overwritten with the input, and recalled; what is taken comes out of what we write, too. */
 static void memory(const char *root, const uint8_t *data, size_t size)
 {
@@ -108,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         made = true;
     }
     ml_digest_bytes("blob", 4, &d);
+    range(s);
     for (int i = 0; i < 2; i++) {
         location(roots[i], s);
         memory(roots[i], data, size);
