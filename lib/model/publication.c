@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Publishing an image with what belongs to it. */
-#include "model/publication.h"
+#include "model/publication_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,40 +29,6 @@ static int wrap_ref(const struct ml_ref *ref, enum ml_ref_part part, struct ml_e
     return -1;
 }
 
-/* String at a dotted path of the card, owned, or NULL. */
-static char *card_str(const struct ml_card *card, const char *path)
-{
-    struct ml_span v;
-
-    if (ml_json_at(ml_buf_str(&card->text), card->text.len, path, &v))
-        return NULL;
-    return ml_json_decode(card->text.data, v);
-}
-
-int ml_publication_predictions(const struct ml_card *card, struct ml_digest *out, struct ml_err *err)
-{
-    char *s = card_str(card, "evaluation.predictions.digest");
-    int rv = -1;
-
-    if (!s || !ml_digest_valid(s))
-        ml_err_set(err, ML_INTEGRITY, "the card has no evaluation.predictions.digest to hold the predictions against");
-    else
-        rv = ml_digest_parse(s, out, err);
-    free(s);
-    return rv;
-}
-
-int ml_publication_same(const struct ml_card *card, const struct ml_digest *image, struct ml_err *err)
-{
-    char *s = card_str(card, "image.digest");
-    int rv = 0;
-
-    if (s && strcmp(s, image->s))
-        rv = ml_err_set(err, ML_INTEGRITY, "the card is about image %s, not %s", s, image->s);
-    free(s);
-    return rv;
-}
-
 /* ---- where the image comes from ---- */
 
 struct origin {
@@ -83,8 +49,8 @@ static void origin_release(struct origin *o)
 
 static int origin_open(struct origin *o, const struct ml_publication *p, struct ml_err *err)
 {
-    char *where = p->image ? ml_strdup(p->image) : card_str(p->card, "image.reference"),
-         *digest = card_str(p->card, "image.digest");
+    char *where = p->image ? ml_strdup(p->image) : ml_publication_str(p->card, "image.reference"),
+         *digest = ml_publication_str(p->card, "image.digest");
     int rv = -1;
 
     if (!where) {
@@ -116,7 +82,7 @@ out:
 /* Name of the base image: the card's, else what the image itself says (image-spec, annotations.md). */
 static char *base_name(const struct origin *o, const struct ml_card *card)
 {
-    char *s = card_str(card, "image.base.reference");
+    char *s = ml_publication_str(card, "image.base.reference");
     struct ml_span v;
 
     if (s)
@@ -256,29 +222,6 @@ static int send_image(
     return 0;
 }
 
-static void add_tag(cJSON *tags, const char *tag)
-{
-    const cJSON *v;
-
-    cJSON_ArrayForEach(v, tags)
-    {
-        if (cJSON_IsString(v) && !strcmp(v->valuestring, tag))
-            return;
-    }
-    cJSON_AddItemToArray(tags, cJSON_CreateString(tag));
-}
-
-void ml_publication_tagged(struct ml_card *card, const char *tag)
-{
-    cJSON *v = ml_card_get(card, "publication", NULL), *tags;
-
-    if (!v)
-        v = cJSON_CreateObject();
-    tags = cJSON_GetObjectItemCaseSensitive(v, "tags");
-    add_tag(cJSON_IsArray(tags) ? tags : ml_json_set_array(v, "tags"), tag);
-    ml_card_set(card, "publication", v);
-}
-
 /* What a push says replaces what was said before; a tag that is set is one more. */
 static void fill_card(struct ml_publication *p, const struct target *t)
 {
@@ -309,26 +252,6 @@ static void fill_card(struct ml_publication *p, const struct target *t)
     }
 }
 
-void ml_publication_note(const struct ml_attached *a, cJSON **list, struct ml_strs *says)
-{
-    const char *name = ml_attached_name(a->kind);
-    char *line = NULL;
-
-    if (list) {
-        if (!*list)
-            *list = cJSON_CreateArray();
-        cJSON_AddItemToArray(*list, ml_attached_json(a));
-    }
-    if (a->refused)
-        line = ml_format("the %s is attached as a plain image: %s", name, a->refused);
-    else if (a->unlisted && !ml_strs_has(says, a->unlisted))
-        line = ml_strdup(a->unlisted);
-    if (line)
-        ml_strs_add(says, line);
-    free(line);
-}
-
-/* What is attached to the image where it comes from goes along. */
 static int attach_copy(struct ml_publication *p, const struct origin *o, const struct target *t, bool first,
     enum ml_attachment kind, struct ml_err *err)
 {
@@ -389,24 +312,6 @@ static int attach_card(struct ml_publication *p, const struct origin *o, const s
     ml_publication_note(&a, NULL, &p->says);
     ml_attached_release(&a);
     return 0;
-}
-
-/* Nothing was sent, or at least a tag wasn't set. */
-static void fill_refused(struct ml_publication *p)
-{
-    cJSON *v = p->reference ? ml_card_get(p->card, "publication", NULL) : cJSON_CreateObject();
-
-    if (!p->reference) {
-        ml_json_set_str(v, "reference", NULL);
-        ml_json_set_str(v, "digest", p->digest.s);
-        ml_json_set_int(v, "pushed", 0);
-        ml_json_set_int(v, "mounted", 0);
-    }
-    ml_json_set_array(v, "tags");
-    for (size_t i = 0; i < p->tags.n; i++)
-        add_tag(cJSON_GetObjectItemCaseSensitive(v, "tags"), p->tags.v[i]);
-    ml_json_set_str(v, "refused", p->refused);
-    ml_card_set(p->card, "publication", v);
 }
 
 static int put_tag(const struct origin *o, const struct target *t, struct ml_err *err)
@@ -488,7 +393,7 @@ int ml_publication_push(struct ml_publication *p, struct ml_err *err)
         rv = publish(p, &o, t, &want, err);
     }
     if (rv == 1)
-        fill_refused(p);
+        ml_publication_fill_refused(p);
 out:
     targets_release(t, p->to->n);
     origin_release(&o);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the parts of publication.h share. Used by publication*.c only. */
+#ifndef ML_MODEL_PUBLICATION_PRIV_H
+#define ML_MODEL_PUBLICATION_PRIV_H
+
+#include "model/publication.h"
+
+/* String at a dotted path of the card, owned, or NULL. */
+char *ml_publication_str(const struct ml_card *card, const char *path);
+
+/* The section "publication" of what was refused: nothing was sent, or at least a tag wasn't set. */
+void ml_publication_fill_refused(struct ml_publication *p);
+
+#endif
