@@ -160,7 +160,7 @@ check-headers:
 golden:
 	$(Q)tests/deps build check
 	$(Q)$(MAKE) tests
-	$(Q)MLCI_GOLDEN=1 tests/run tests/cmd/ml-comment.bats
+	$(Q)MLCI_GOLDEN=1 tests/run tests/cmd/ml-comment.bats tests/cmd/ml-comment-pictures.bats
 	$(Q)git diff tests/golden
 
 C_FILES = $(shell git ls-files '*.c' '*.h')

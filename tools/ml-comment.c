@@ -8,10 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/tool.h"
-#include "gitlab/gitlab.h"
-#include "model/card.h"
-#include "model/comment.h"
+#include "comment.h"
 #include "model/markdown.h"
 
 #define WHO_MAY                                                                                                        \
@@ -20,7 +17,7 @@
 
 struct cfg {
     struct ml_common common;
-    const char *name;
+    const char *name, *pictures;
     bool look, require;
     const char *project, *merge_request; /* from the environment; NULL: no merge request */
     int64_t pipeline;
@@ -31,6 +28,8 @@ static const struct ml_opt opts[] = {
     ML_OPT_CARD(struct cfg),
     ML_OPT_ROW(0, "name", ML_OPT_STR, struct cfg, name, "N",
         "whose note it is: one for each model of a project [the card's model.name, else 'model']"),
+    ML_OPT_ROW(0, "pictures", ML_OPT_STR, struct cfg, pictures, "DIR",
+        "draw the card's pictures into this directory, too, and show them in the note"),
     ML_OPT_ROW(0, "look", ML_OPT_FLAG, struct cfg, look, NULL,
         "print which comparison on the same rows this pipeline's is in its merge request, from the note's marker, and "
         "write nothing"),
@@ -48,6 +47,7 @@ static const struct ml_cmd cmd = {
     .synopsis = "[options]\n--look [options]",
     .opts = opts,
     .examples = "ml-comment --card card.json -o comment.md\n"
+                "ml-comment --card card.json --pictures pictures -o comment.md\n"
                 "ml-comment --look --name sections --card evaluated.json",
 };
 
@@ -134,12 +134,34 @@ static bool same_body(const char *a, const char *b)
     return a[strspn(a, " \r\n")] == 0 && b[strspn(b, " \r\n")] == 0;
 }
 
-/* Creates or updates the note. 0: it is there now, or a newer pipeline's is. */
-static int post(struct cfg *cfg, struct ml_gitlab *g, const char *name, struct ml_marker *marker,
-    const struct ml_buf *text, struct ml_err *err)
+/* What is said, and with what. */
+struct message {
+    const struct ml_card *card; /* NULL: there is none */
+    struct ml_comment_place place;
+    struct ml_marker marker;
+    struct pictures pictures;
+};
+
+/* The Markdown with its marker at the end. */
+static int compose(struct message *m, struct ml_buf *out, struct ml_err *err)
 {
-    struct search s = { .name = name, .pipeline = cfg->pipeline };
-    struct ml_buf body = ML_BUF_INIT, tail = ML_BUF_INIT;
+    struct ml_buf tail = ML_BUF_INIT;
+    pictures_place(&m->pictures, &m->place, &m->marker);
+    int rc = ml_comment_render(m->card, &m->place, &m->marker, out, err);
+    if (!rc) {
+        ml_marker_format(&m->marker, m->place.name, &tail);
+        ml_md_finish(out, ML_COMMENT_MAX, ml_buf_str(&tail));
+    }
+    ml_buf_release(&tail);
+    return rc;
+}
+
+/* Creates or updates the note. 0: it is there now, or a newer pipeline's is. */
+static int post(struct cfg *cfg, struct ml_gitlab *g, struct message *m, struct ml_err *err)
+{
+    struct search s = { .name = m->place.name, .pipeline = cfg->pipeline };
+    struct ml_marker *marker = &m->marker;
+    struct ml_buf body = ML_BUF_INIT;
     int rc = find_note(cfg, g, &s, err);
     if (rc)
         goto out;
@@ -152,9 +174,10 @@ static int post(struct cfg *cfg, struct ml_gitlab *g, const char *name, struct m
         marker->look = s.marker.look;
         memcpy(marker->data, s.marker.data, sizeof(marker->data));
     }
-    ml_marker_format(marker, name, &tail);
-    ml_buf_add(&body, text->data, text->len);
-    ml_md_finish(&body, ML_COMMENT_MAX, ml_buf_str(&tail));
+    pictures_upload(&m->pictures, g, cfg->project, s.id ? &s.marker : NULL, &cfg->common);
+    rc = compose(m, &body, err);
+    if (rc)
+        goto out;
     if (s.id && same_body(s.body, ml_buf_str(&body))) {
         ml_tool_say(&cfg->common, "the note on merge request %s says this already", cfg->merge_request);
         goto out;
@@ -167,7 +190,6 @@ static int post(struct cfg *cfg, struct ml_gitlab *g, const char *name, struct m
 out:
     free(s.body);
     ml_buf_release(&body);
-    ml_buf_release(&tail);
     return rc;
 }
 
@@ -195,19 +217,17 @@ static void advise(struct ml_err *err)
 
 static int show(struct cfg *cfg, const struct ml_card *card, const char *name, struct ml_err *err)
 {
-    struct ml_comment_place place = { .name = name,
-        .server_url = getenv("CI_SERVER_URL"),
-        .job_url = getenv("CI_JOB_URL"),
-        .pipeline_url = getenv("CI_PIPELINE_URL") };
-    struct ml_marker marker = { .pipeline = cfg->pipeline };
-    struct ml_buf text = ML_BUF_INIT, document = ML_BUF_INIT, tail = ML_BUF_INIT;
+    struct message m = { .card = card,
+        .place = { .name = name,
+            .server_url = getenv("CI_SERVER_URL"),
+            .job_url = getenv("CI_JOB_URL"),
+            .pipeline_url = getenv("CI_PIPELINE_URL") },
+        .marker = { .pipeline = cfg->pipeline } };
+    struct ml_buf document = ML_BUF_INIT;
     struct ml_gitlab g = ML_GITLAB_INIT;
-    int rc = ml_comment_render(card, &place, &marker, &text, err);
-    if (rc)
+    int rc = card && cfg->pictures ? pictures_write(&m.pictures, card, cfg->pictures, err) : 0;
+    if (rc || (rc = compose(&m, &document, err)))
         goto out;
-    ml_marker_format(&marker, name, &tail);
-    ml_buf_add(&document, text.data, text.len);
-    ml_md_finish(&document, ML_COMMENT_MAX, ml_buf_str(&tail));
     rc = ml_tool_put(&cfg->common, document.data, document.len, err);
     if (rc)
         goto out;
@@ -219,14 +239,13 @@ static int show(struct cfg *cfg, const struct ml_card *card, const char *name, s
     if (rc > 0)
         advise(err);
     if (rc == 0)
-        rc = post(cfg, &g, name, &marker, &text, err);
+        rc = post(cfg, &g, &m, err);
     if (rc > 0 || (rc < 0 && (g.status == 401 || g.status == 403)))
         rc = not_posted(cfg, &document, err);
 out:
     ml_gitlab_close(&g);
-    ml_buf_release(&text);
+    pictures_release(&m.pictures);
     ml_buf_release(&document);
-    ml_buf_release(&tail);
     return rc;
 }
 

@@ -55,4 +55,11 @@ int ml_notes_create(
 int ml_notes_update(struct ml_gitlab *g, const char *project, const char *merge_request, int64_t id, const char *body,
     struct ml_err *err);
 
+#define ML_UPLOAD_SECRET 32 /* hexadecimal digits */
+
+/* Uploads a file for the project's Markdown: there it is "/uploads/<secret>/<name>". `name` is letters, digits, '-',
+ * '_' and '.'. CI_JOB_TOKEN may not. */
+int ml_upload(struct ml_gitlab *g, const char *project, const char *name, const char *type, const void *bytes,
+    size_t len, char secret[ML_UPLOAD_SECRET + 1], struct ml_err *err);
+
 #endif

@@ -182,6 +182,32 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
     }
 }
 
+/* The first picture stands open. What can't be shown is linked. */
+static void pictures(struct ml_buf *out, const struct ml_comment_place *place)
+{
+    const struct ml_comment_picture *v = place->pictures;
+    size_t shown = 0, linked = 0, n = place->n_pictures;
+    for (size_t i = 0; i < n; i++)
+        shown += v[i].shown;
+    for (size_t i = 0, k = 0; i < n; i++) {
+        if (!v[i].shown)
+            continue;
+        if (++k == 2)
+            ml_buf_addf(out, "<details><summary>%zu other picture%s</summary>\n\n", shown - 1, shown == 2 ? "" : "s");
+        ml_buf_addf(out, "![%s](%s)\n\n", v[i].alt, v[i].url);
+    }
+    if (shown > 1)
+        ml_buf_adds(out, "</details>\n\n");
+    for (size_t i = 0; i < n; i++) {
+        struct ml_buf link = ML_BUF_INIT;
+        if (!v[i].shown && ml_md_link(&link, v[i].title, v[i].url, NULL))
+            ml_buf_addf(out, "%s%s", linked++ ? " · " : "**Pictures** ", ml_buf_str(&link));
+        ml_buf_release(&link);
+    }
+    if (linked)
+        ml_buf_adds(out, "\n\n");
+}
+
 static void product(struct ml_buf *out, const struct comment_sections *s)
 {
     const char *digest = ml_json_str(s->publication, "digest"), *reference = ml_json_str(s->publication, "reference");
@@ -236,6 +262,7 @@ int ml_comment_render(const struct ml_card *card, const struct ml_comment_place 
     if (card) {
         answer(out, &s, place->name);
         comment_metrics(out, &s);
+        pictures(out, place);
         fine_print(out, &s);
         comment_slices(out, &s);
         comment_gate(out, s.gate);

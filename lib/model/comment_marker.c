@@ -33,6 +33,8 @@ void ml_marker_format(const struct ml_marker *m, const char *name, struct ml_buf
         ml_buf_adds(out, " data=");
         escape(out, m->data);
     }
+    for (size_t i = 0; i < m->n_pictures; i++)
+        ml_buf_addf(out, " picture=%s:%s:%s", m->pictures[i].name, m->pictures[i].digest, m->pictures[i].secret);
     ml_buf_adds(out, END "\n");
 }
 
@@ -45,6 +47,24 @@ static bool is_name(const char *value, size_t len, const char *name)
     return same;
 }
 
+/* "roc:<digest>:<secret>" */
+static void picture(const char *value, size_t n, struct ml_marker *m)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz", hex[] = "0123456789abcdef";
+    size_t name = strspn(value, letters);
+    const char *digest = value + name + 1, *secret = digest + ML_MARKER_DIGEST + 1;
+    if (m->n_pictures == ML_MARKER_PICTURES || name == 0 || name > ML_MARKER_NAME ||
+        n != name + 1 + ML_MARKER_DIGEST + 1 + ML_MARKER_SECRET || value[name] != ':' ||
+        digest[ML_MARKER_DIGEST] != ':' || strspn(digest, hex) != ML_MARKER_DIGEST ||
+        strspn(secret, hex) != ML_MARKER_SECRET)
+        return;
+    struct ml_marker_picture *p = &m->pictures[m->n_pictures++];
+    *p = (struct ml_marker_picture){ 0 };
+    memcpy(p->name, value, name);
+    memcpy(p->digest, digest, ML_MARKER_DIGEST);
+    memcpy(p->secret, secret, ML_MARKER_SECRET);
+}
+
 static void field(const char *word, size_t n, struct ml_marker *m, const char *name, bool *named)
 {
     char value[sizeof(m->data)];
@@ -55,6 +75,8 @@ static void field(const char *word, size_t n, struct ml_marker *m, const char *n
         return;
     if (key == 4 && !memcmp(word, "name", 4))
         *named = is_name(eq + 1, len, name);
+    if (key == 7 && !memcmp(word, "picture", 7))
+        picture(eq + 1, len, m);
     if (len >= sizeof(value))
         return;
     memcpy(value, eq + 1, len);

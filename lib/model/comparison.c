@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/comparison_confusion.h"
 #include "model/comparison_entry.h"
 #include "model/evaluation.h"
 #include "model/ranking.h"
@@ -246,6 +247,7 @@ int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const st
     if (rc == 0) {
         measure_all(&d);
         rc = write_section(to, &d, err);
+        ml_comparison_confusion(to, &d.subject, &d.a[0].s, &d.a[1].s);
     }
     free(d.all.v);
     ml_slices_release(&d.slices);

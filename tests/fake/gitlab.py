@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A GitLab that keeps the notes of merge requests, as strict as the real one where a client can go wrong.
+"""A GitLab that keeps the notes of merge requests and what is uploaded for them, as strict as the real one where a client can go wrong.
 
     gitlab.py --port 0 --port-file F --log F --state DIR --token T[:USER[:ROLE[:SCOPE]]] ...
 
@@ -12,11 +12,14 @@ Faults are armed by --fault or at run time by POST /__control/fault, and recorde
 Control: POST /__control/notes   {"merge_request": 7, "notes": [{"body", "user", "system", "hidden"}, ...]}
          POST /__control/fault   {"method": "POST", "path": "/notes$", "kind": "429", "times": 2, "retry_after": 1}
          GET  /__control/notes?merge_request=7
+         GET  /__control/uploads
 Kinds of faults: a status (with GitLab's JSON), "html" or "html:503" (a page where JSON should be), "garbage"
 (200 with JSON cut off), "close" (no answer), "301" (a moved project), "slow" (the answer comes after 3 s).
 """
 import argparse
 import datetime
+import email
+import hashlib
 import html
 import json
 import os
@@ -114,7 +117,7 @@ class GitLab:
             self.tokens[token] = {"user": self.user(user or "ml-bot"), "role": role or "reporter", "scopes": (scope or "api").split("+")}
         self.job_tokens = {t: self.user("ci-user") for t in args.job_token}
         self.faults = [self.fault_of(f) for f in args.fault]
-        self.notes, self.next_id = {}, 1
+        self.notes, self.next_id, self.uploads = {}, 1, {}
         self.file = os.path.join(args.state, "notes.json") if args.state else None
         if self.file:
             os.makedirs(args.state, exist_ok=True)
@@ -272,11 +275,12 @@ class Handler(BaseHTTPRequestHandler):
         self.entry = {"n": n, "method": self.command, "path": self.url.path, "query": shown, "status": None, "fault": None}
         if self.url.path.startswith("/__control/"):
             return self.control(raw)
-        self.params = self.parse(raw)
+        upload = self.url.path.endswith("/uploads") and (self.headers.get("Content-Type") or "").startswith("multipart/form-data")
+        self.params = {} if upload else self.parse(raw)
         if self.params is None:
             return self.refuse(400, "400 Bad request - the body cannot be parsed")
         if raw:
-            self.entry["params"] = self.params
+            self.entry["params"] = {"file": len(raw)} if upload else self.params
             self.entry["type"] = self.headers.get("Content-Type")
         if self.fault():
             return None
@@ -286,6 +290,9 @@ class Handler(BaseHTTPRequestHandler):
         path = path[len("/api/v4"):]
         if path == "/user" and self.command == "GET":
             return self.whoami()
+        m = re.match(r"/projects/([^/]+)/uploads$", path)
+        if m and self.command == "POST":
+            return self.upload(urllib.parse.unquote(m[1]), raw)
         m = re.match(r"/projects/([^/]+)(?:/merge_requests/(\d+)(?:/notes(?:/(\d+))?)?)?$", path)
         if not m:
             return self.answer(404, {"error": "404 Not Found"})
@@ -335,6 +342,34 @@ class Handler(BaseHTTPRequestHandler):
             if self.command == "GET":
                 return self.page(iid)
             return self.create(iid, token) if self.command == "POST" else self.answer(405, {"error": "405 Not Allowed"})
+
+    def upload(self, project, raw):
+        """POST /projects/:id/uploads: one file as a form; a job token is nobody there, and so sees no project."""
+        who = self.authenticate()
+        if who and who[0] == "JOB-TOKEN":
+            return self.refuse(404, "404 Project Not Found")
+        token = self.allowed(True)
+        if not token:
+            return None
+        if project not in self.gitlab.args.project or token["role"] == "none":
+            return self.refuse(404, "404 Project Not Found")
+        if token["role"] == "guest":
+            return self.refuse(403)
+        form = email.message_from_bytes(b"Content-Type: " + self.headers["Content-Type"].encode() + b"\r\n\r\n" + raw)
+        parts = [p for p in form.get_payload() if p.get_param("name", header="content-disposition") == "file"] if form.is_multipart() else []
+        if not parts or not parts[0].get_filename():
+            return self.answer(400, {"error": "file is missing"})
+        content, name = parts[0].get_payload(decode=True), parts[0].get_filename()
+        if len(content) > self.gitlab.args.max_upload:
+            return self.answer(413, {"message": "413 Request Entity Too Large"})
+        with self.gitlab.lock:
+            number = len(self.gitlab.uploads) + 1
+            secret = hashlib.md5(f"{number} {name}".encode()).hexdigest()
+            url = f"/uploads/{secret}/{name}"
+            self.gitlab.uploads[url] = content.decode("utf-8", "replace")
+        self.entry["uploaded"] = url
+        alt = name.rsplit(".", 1)[0]
+        return self.answer(201, {"id": number, "alt": alt, "url": url, "full_path": f"/-/project/1{url}", "markdown": f"![{alt}]({url})"})
 
     def page(self, iid):
         try:
@@ -423,6 +458,8 @@ class Handler(BaseHTTPRequestHandler):
         with self.gitlab.lock:
             if what == "notes" and self.command == "GET":
                 return self.answer(200, self.gitlab.notes.get(self.query.get("merge_request"), []))
+            if what == "uploads" and self.command == "GET":
+                return self.answer(200, self.gitlab.uploads)
             value = json.loads(raw or b"{}")
             if what == "notes":
                 made = []
@@ -447,6 +484,7 @@ def main():
     p.add_argument("--project", action="append", default=["1", "shop/sections"], metavar="ID")
     p.add_argument("--merge-request", action="append", default=[], metavar="IID", help="these exist and no others (default: all)")
     p.add_argument("--paging", choices=["both", "link", "header", "none"], default="both")
+    p.add_argument("--max-upload", type=int, default=100 << 20, help="bytes that an uploaded file may have")
     p.add_argument("--no-totals", action="store_true", help="leave x-total out, as gitlab.com does for long lists")
     p.add_argument("--fault", action="append", default=[], metavar="METHOD:PATH:KIND[:TIMES[:RETRY_AFTER]]")
     args = p.parse_args()

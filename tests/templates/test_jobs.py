@@ -286,6 +286,7 @@ def merge_request_better(r):
     expect(r.left("predict", "current.csv"), "the current model still runs")
     with open(r.left("comment", "comment.md")) as f:
         expect("accuracy" in f.read(), "comment")
+    expect(r.left("comment", "differences.svg") and r.left("comment", "confusion.svg"), "pictures")
     expect(r.digest("production") == before, "production untouched")
 
 
