@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "data/gather.h"
 
 void ml_column_release(struct ml_column *c)
 {
@@ -203,14 +204,12 @@ void ml_column_take(struct ml_column *c, const uint32_t *rows, size_t n)
     size_t cap = n > 0 ? n : 1;
     if (c->dense != NULL) {
         double *d = ml_malloc(cap * sizeof *d);
-        for (size_t i = 0; i < n; i++)
-            d[i] = c->dense[rows[i]];
+        ml_gather(d, c->dense, sizeof *d, rows, n);
         free(c->dense);
         c->dense = d;
     } else if (c->code != NULL) {
         uint32_t *d = ml_malloc(cap * sizeof *d);
-        for (size_t i = 0; i < n; i++)
-            d[i] = c->code[rows[i]];
+        ml_gather(d, c->code, sizeof *d, rows, n);
         free(c->code);
         c->code = d;
     } else {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Hashes that aren't digests (XXH3, xxHash 0.8): the identity of rows, and the index that joins rows by their ids. They
- * guard against accident, not forgery. */
+/* Hashes that aren't digests (XXH3, xxHash 0.8): the identity of rows, and the keys that rows are joined by. They guard
+ * against accident, not forgery. */
 #ifndef ML_DATA_ROWHASH_H
 #define ML_DATA_ROWHASH_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,28 +31,5 @@ void ml_rowsum_merge(struct ml_rowsum *to, const struct ml_rowsum *from);
 
 /* SHA-256 of the two sums and the count, each little-endian (16, 16 and 8 bytes). */
 void ml_rowsum_end(const struct ml_rowsum *s, struct ml_digest *out);
-
-/* Whether a key stands twice; *second is the first row whose key was there before, in row *first. Needs 16 bytes a row
- * while it runs. n is at most ML_ROWS_MAX. */
-bool ml_hash128_twice(const struct ml_hash128 *keys, size_t n, size_t *first, size_t *second);
-
-/* An index from keys to their row numbers. The keys are the caller's array, one a row; 64 bits would collide at 50
- * million rows with p = 7e-5. Starts zeroed. */
-struct ml_rowindex {
-    uint32_t *slots;
-    size_t slots_n;
-    size_t n;
-};
-
-#define ML_ROWS_MAX ((size_t)UINT32_MAX - 1)
-
-/* Adds rows from .. to-1 of keys. Returns `to`, or the first row whose key was there before (`*before` is that row).
- * The array may have moved between calls. */
-size_t ml_rowindex_add(struct ml_rowindex *x, const struct ml_hash128 *keys, size_t from, size_t to, size_t *before);
-
-/* The row with this key, or -1. */
-int64_t ml_rowindex_find(const struct ml_rowindex *x, const struct ml_hash128 *keys, struct ml_hash128 key);
-
-void ml_rowindex_release(struct ml_rowindex *x);
 
 #endif

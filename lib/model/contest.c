@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #define CONFIDENCE 0.95 /* of evaluations made on the way; only their standard errors are used */
 
 /* Who is current. Where its data is known from its card that counts: it is what the model was judged by. */
@@ -85,12 +87,15 @@ static int paired(struct ml_contest *t, cJSON *to, struct ml_err *err)
 {
     struct ml_contender *cur = t->current, *cand = t->candidate;
     struct ml_mismatch m = { 0 };
+    uint64_t memory;
+    if (ml_memory_limit(&memory, err) < 0)
+        return -1;
     if (!cand->has_predictions)
         return ml_err_set(err, ML_USAGE,
             "comparing row by row needs the candidate's predictions: give them with --candidate, or say --unpaired");
     /* What the current model really said goes before what it says now, as long as it is about the same rows. */
-    if (cur->stored &&
-        ml_predictions_pair(&cur->predictions, &cand->predictions, t->drop && t->current_predictions == NULL, &m) == 0)
+    bool drop = t->drop && t->current_predictions == NULL;
+    if (cur->stored && ml_predictions_pair(&cur->predictions, &cand->predictions, drop, memory, &m) == 0)
         return compare_paired(t, to, &m, err);
     bool stored = cur->stored;
     if (t->current_predictions != NULL && (load_given(t, err) < 0))
@@ -106,7 +111,7 @@ static int paired(struct ml_contest *t, cJSON *to, struct ml_err *err)
         free(reason);
         return rc;
     }
-    if (ml_predictions_pair(&cur->predictions, &cand->predictions, t->drop, &m) == 0)
+    if (ml_predictions_pair(&cur->predictions, &cand->predictions, t->drop, memory, &m) == 0)
         return compare_paired(t, to, &m, err);
     bool only_ids = m.labels + m.weights + m.groups + m.slices == 0 && m.only_current + m.only_candidate > 0;
     return ml_err_set(err, ML_INTEGRITY, "the predictions are not about the same rows: %s%s", m.message,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
+#include "data/rowjoin.h"
 #include "model/comparison.h"
 
 /* One pairing. Row rows[1][i] of the candidate is row rows[0][i] of the current model. */
@@ -32,33 +34,47 @@ static void add_pair(struct pairing *pr, size_t current, size_t candidate)
     pr->rows[1][pr->n++] = (uint32_t)candidate;
 }
 
-static void join(struct pairing *pr)
+/* Whether both have the same ids in the same order. */
+static bool same_order(const struct ml_predictions *a, const struct ml_predictions *b)
+{
+    return a->n == b->n && memcmp(a->key, b->key, a->n * sizeof *a->key) == 0;
+}
+
+static void join_same(struct pairing *pr)
+{
+    for (size_t i = 0; i < pr->p[0]->n; i++)
+        add_pair(pr, i, i);
+}
+
+static void join(struct pairing *pr, uint64_t memory)
 {
     struct ml_predictions *a = pr->p[0], *b = pr->p[1];
-    struct ml_rowindex index = { 0 };
-    unsigned char *seen = ml_calloc(a->n + 1, 1);
-    size_t before;
+    if (same_order(a, b)) {
+        join_same(pr);
+        return;
+    }
+    uint32_t *match = ml_malloc((b->n + 1) * sizeof *match);
+    ml_rowjoin(a->key, a->n, b->key, b->n, memory, match);
     for (size_t i = 0; i < b->n; i++) {
-        /* Most files are in the same order: then nothing has to be looked up. */
-        bool same = i < a->n && a->key[i].lo == b->key[i].lo && a->key[i].hi == b->key[i].hi;
-        if (!same && index.slots_n == 0)
-            ml_rowindex_add(&index, a->key, 0, a->n, &before);
-        int64_t at = same ? (int64_t)i : ml_rowindex_find(&index, a->key, b->key[i]);
-        if (at < 0) {
-            pr->out->only_candidate++;
-            add_example(pr, 1, i);
+        if (match[i] != ML_ROWJOIN_NONE) {
+            add_pair(pr, match[i], i);
             continue;
         }
-        seen[at] = 1;
-        add_pair(pr, (size_t)at, i);
+        pr->out->only_candidate++;
+        add_example(pr, 1, i);
     }
+    free(match);
+    if (pr->n == a->n)
+        return;
+    unsigned char *seen = ml_calloc(a->n + 1, 1);
+    for (size_t i = 0; i < pr->n; i++)
+        seen[pr->rows[0][i]] = 1;
     for (size_t i = 0; i < a->n; i++)
         if (!seen[i]) {
             pr->out->only_current++;
             add_example(pr, 0, i);
         }
     free(seen);
-    ml_rowindex_release(&index);
 }
 
 /* For each text of `of` its number in `in`, or -1. */
@@ -72,22 +88,50 @@ static int64_t *map_texts(const struct ml_intern *of, const struct ml_intern *in
     return map;
 }
 
+/* Both models' labels, in blocks of rows. */
+struct labelling {
+    const struct pairing *pr;
+    const struct ml_column *a, *b;
+    int64_t *map; /* from a's texts to b's; NULL: compared as numbers */
+    bool numbers;
+    unsigned char *differ; /* of each block: whether some label does */
+};
+
+static bool same_label(const struct labelling *l, size_t i)
+{
+    size_t x = l->pr->rows[0][i], y = l->pr->rows[1][i];
+    if (l->numbers)
+        return ml_column_at(l->a, x) == ml_column_at(l->b, y);
+    return l->map != NULL && l->map[l->a->code[x]] == l->b->code[y];
+}
+
+static void compare_block(void *ctx, size_t block, size_t thread)
+{
+    struct labelling *l = ctx;
+    bool same = true;
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(l->pr->n, block) && same; i++)
+        same = same_label(l, i);
+    l->differ[block] = !same;
+}
+
 static size_t compare_labels(struct pairing *pr)
 {
-    const struct ml_column *a = &pr->p[0]->label, *b = &pr->p[1]->label;
-    bool numbers = !a->text && !b->text;
-    int64_t *map = NULL;
-    size_t differ = 0;
-    if (!numbers && a->dense == NULL && b->dense == NULL)
-        map = map_texts(&a->dict, &b->dict);
-    for (size_t i = 0; i < pr->n; i++) {
-        size_t x = pr->rows[0][i], y = pr->rows[1][i];
-        bool same = numbers ? ml_column_at(a, x) == ml_column_at(b, y) : map != NULL && map[a->code[x]] == b->code[y];
-        differ += !same;
-        if (!same)
-            add_example(pr, 1, y);
-    }
-    free(map);
+    struct labelling l = { .pr = pr, .a = &pr->p[0]->label, .b = &pr->p[1]->label };
+    size_t differ = 0, blocks = ml_parallel_blocks(pr->n);
+    l.numbers = !l.a->text && !l.b->text;
+    if (!l.numbers && l.a->dense == NULL && l.b->dense == NULL)
+        l.map = map_texts(&l.a->dict, &l.b->dict);
+    l.differ = ml_calloc(blocks + 1, 1);
+    ml_parallel(blocks, compare_block, &l);
+    for (size_t b = 0; b < blocks; b++)
+        for (size_t i = b * ML_PARALLEL_ROWS; l.differ[b] && i < ml_parallel_end(pr->n, b); i++)
+            if (!same_label(&l, i)) {
+                differ++;
+                add_example(pr, 1, pr->rows[1][i]);
+            }
+    free(l.differ);
+    free(l.map);
     return differ;
 }
 
@@ -173,8 +217,10 @@ static bool in_order(const uint32_t *rows, size_t n, size_t all)
     return n == all;
 }
 
-int ml_predictions_pair(
-    struct ml_predictions *current, struct ml_predictions *candidate, bool drop, struct ml_mismatch *out)
+#define INDEX_SHARE 4 /* of the memory limit: what the index of the ids may take */
+
+int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *candidate, bool drop, uint64_t memory,
+    struct ml_mismatch *out)
 {
     struct pairing pr = { .p = { current, candidate }, .out = out };
     size_t most = current->n < candidate->n ? current->n : candidate->n;
@@ -192,10 +238,9 @@ int ml_predictions_pair(
     for (int i = 0; i < 2; i++)
         pr.rows[i] = ml_malloc((most + 1) * sizeof *pr.rows[i]);
     if (current->has_id)
-        join(&pr);
+        join(&pr, memory / INDEX_SHARE);
     else
-        for (size_t i = 0; i < current->n; i++)
-            add_pair(&pr, i, i);
+        join_same(&pr);
     bool unmatched = out->only_current + out->only_candidate > 0;
     if (drop && unmatched)
         pr.n_examples = 0;

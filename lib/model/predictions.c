@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/processors.h"
+#include "data/rowjoin.h"
 #include "model/predictions_impl.h"
 
 #define THREADS_MAX 8

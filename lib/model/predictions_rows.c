@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/word.h"
+#include "data/rowjoin.h"
 #include "model/predictions_impl.h"
 
 int ml_reading_bad_cell(struct reading *rd, uint64_t line, int column, const char *why)

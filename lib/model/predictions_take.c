@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/gather.h"
 #include "model/predictions.h"
 
 static void release_division(struct ml_division *d)
@@ -45,9 +46,8 @@ static void *take(void *from, size_t size, const uint32_t *rows, size_t n)
 {
     if (from == NULL)
         return NULL;
-    char *to = ml_malloc(n * size + 1);
-    for (size_t i = 0; i < n; i++)
-        memcpy(to + i * size, (char *)from + rows[i] * size, size);
+    void *to = ml_malloc(n * size + 1);
+    ml_gather(to, from, size, rows, n);
     free(from);
     return to;
 }

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "data/grid.h"
+#include "data/rowjoin.h"
 #include "data/table_priv.h"
 #include "model/comparison.h"
 #include "model/predictions.h"
@@ -36,30 +37,39 @@ static void interns(void **state)
     ml_intern_release(&d);
 }
 
-static void indexes_rows(void **state)
+/* With any memory the join is the same, whether few keys are in both or all. */
+static void joins_rows(void **state)
 {
-    enum { N = 20000 };
-    struct ml_rowindex x = { 0 };
-    struct ml_hash128 *keys = calloc(N + 1, sizeof *keys);
-    size_t before = 0;
+    static const size_t sizes[][2] = { { 0, 0 }, { 0, 5 }, { 7, 0 }, { 1, 1 }, { 300, 200 }, { 30000, 29000 } };
 
     (void)state;
-    for (uint32_t i = 0; i < N; i++)
-        keys[i] = ml_hash128(&i, sizeof i, 0);
-    for (size_t i = 0; i < N; i += 250)
-        assert_int_equal(ml_rowindex_add(&x, keys, i, i + 250, &before), i + 250);
-    for (size_t i = 0; i < N; i++)
-        assert_int_equal(ml_rowindex_find(&x, keys, keys[i]), i);
-    uint32_t other = N;
-    assert_int_equal(ml_rowindex_find(&x, keys, ml_hash128(&other, sizeof other, 0)), -1);
-    /* keys that agree in 64 bits are different keys */
-    struct ml_hash128 near = { keys[5].lo, keys[5].hi ^ 1 };
-    assert_int_equal(ml_rowindex_find(&x, keys, near), -1);
-    keys[N] = keys[123];
-    assert_int_equal(ml_rowindex_add(&x, keys, N, N + 1, &before), N);
-    assert_int_equal(before, 123);
-    ml_rowindex_release(&x);
-    free(keys);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        size_t n_a = sizes[s][0], n_b = sizes[s][1];
+        struct ml_hash128 *a = malloc((n_a + 1) * sizeof *a), *b = malloc((n_b + 1) * sizeof *b);
+        uint32_t *match = malloc((n_b + 1) * sizeof *match);
+
+        for (uint32_t i = 0; i < n_a; i++)
+            a[i] = ml_hash128(&i, sizeof i, 0);
+        for (uint32_t i = 0; i < n_b; i++) {
+            uint32_t id = i * 7919 % 32003 + (uint32_t)(n_a / 10);
+            b[i] = ml_hash128(&id, sizeof id, 0);
+            if (i == 11)
+                b[i].hi ^= 1024; /* near, but another one */
+        }
+        for (uint64_t memory = 0; memory <= 1 << 20; memory = memory * 5 + 1) {
+            uint64_t need = 16 * (n_a + n_b);
+            memset(match, 0x55, (n_b + 1) * sizeof *match);
+            size_t passes = ml_rowjoin(a, n_a, b, n_b, memory, match);
+            assert_true(n_a > 8192 ? passes >= (need / (memory + 1) > 1023 ? 1024 : need / (memory + 1)) : passes == 1);
+            for (uint32_t i = 0; i < n_b; i++) {
+                uint32_t id = i * 7919 % 32003 + (uint32_t)(n_a / 10);
+                assert_int_equal(match[i], id < n_a && i != 11 ? id : ML_ROWJOIN_NONE);
+            }
+        }
+        free(a);
+        free(b);
+        free(match);
+    }
 }
 
 static void knows_numbers(void **state)
@@ -447,10 +457,10 @@ static void pairs(void **state)
     read_from(&a, "id,label,prediction,s\nx,0,1,u\ny,1,0,v\nz,0,0,u\n", &c, ML_PREDICTIONS_IDS);
     read_from(
         &b, "id,prediction,label\nz,1,0.0\nw,1,1\nx,0,0\ny,0,1\n", &c, ML_PREDICTIONS_IDS | ML_PREDICTIONS_LENIENT);
-    assert_int_equal(ml_predictions_pair(&b, &a, false, &m), 1);
+    assert_int_equal(ml_predictions_pair(&b, &a, false, UINT64_MAX, &m), 1);
     assert_string_equal(m.message, "1 id only in 'f' (for example 'w')");
     assert_true(m.only_current == 1 && m.only_candidate == 0 && a.n == 3 && b.n == 4);
-    assert_int_equal(ml_predictions_pair(&b, &a, true, &m), 0);
+    assert_int_equal(ml_predictions_pair(&b, &a, true, 1, &m), 0);
     assert_true(m.only_current == 1 && a.n == 3 && b.n == 3);
     assert_string_equal(ml_predictions_id(&b, 0, buf), "x");
     assert_string_equal(ml_predictions_id(&b, 2, buf), "z");
@@ -482,7 +492,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(interns),
-        cmocka_unit_test(indexes_rows),
+        cmocka_unit_test(joins_rows),
         cmocka_unit_test(finds_keys_that_stand_twice),
         cmocka_unit_test(columns_from_parts),
         cmocka_unit_test(knows_numbers),
