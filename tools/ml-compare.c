@@ -110,6 +110,8 @@ static void inherit(struct cfg *cfg, const cJSON *evaluation)
     cJSON_ArrayForEach(m, ml_json_get(evaluation, "metrics")) ml_strs_add(&cfg->cols.offered, m->string);
     if (cfg->cols.task == NULL)
         cfg->cols.task = ml_json_str(evaluation, "task");
+    if (cfg->cols.cost == NULL)
+        cfg->cols.cost = ml_json_str(evaluation, "costs");
     if (cfg->cols.positive == NULL)
         cfg->cols.positive = ml_json_str(evaluation, "positive");
     if (isnan(cfg->cols.threshold) && ml_json_num(evaluation, "threshold", &threshold))

@@ -13,6 +13,8 @@ bool ml_metric_applies(const struct ml_metric *m, const struct ml_sample *s)
 {
     if ((m->tasks & (int)s->task) == 0)
         return false;
+    if (m->id == ML_METRIC_COST && s->costs == NULL)
+        return false;
     if (m->need & ML_NEED_PRED && s->pred == NULL && s->preds == NULL)
         return false;
     return !(m->need & (ML_NEED_SCORE | ML_NEED_PROBA)) || s->score != NULL;
@@ -139,6 +141,8 @@ static void add_description(cJSON *e, const struct ml_predictions *p, const stru
     add_classes(e, s, sample);
     ml_json_set_str(e, "positive", s->positive >= 0 ? s->classes.v[s->positive] : NULL);
     ml_json_set_num(e, "threshold", s->thresholded ? s->threshold : NAN);
+    if (o->cost != NULL)
+        ml_json_set_str(e, "costs", o->cost);
     ml_json_set(e, "weights", NULL);
     if (p->weight != NULL) {
         struct ml_measure *m = ml_measure_new(sample, NULL, 0);

@@ -26,6 +26,7 @@ struct ml_evaluation_opts {
     double confidence;
     uint64_t seed;
     const char *weight; /* name of the column */
+    const char *cost;   /* --cost */
 };
 
 /* The section, owned. ML_USAGE: too many slices. */

@@ -24,6 +24,7 @@
 struct ml_columns {
     const char *task; /* auto, binary, multiclass, multilabel, regression, ranking */
     const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
+    const char *cost;                             /* "fp=5,fn=1" */
     const char *labels, *predictions, *separator; /* multilabel: prefixes, and what stands between labels */
     double threshold;                             /* NaN: not given */
     struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values; "a:4", "a:18/65", "a:each": cuts */
@@ -52,6 +53,7 @@ struct ml_columns {
         ML_OPT_ROW(0, "separator", ML_OPT_STR, cfg, cols.separator, "C", "between the labels of a set [; | or ,]"),    \
         ML_OPT_ROW(0, "positive", ML_OPT_STR, cfg, cols.positive, "V", "the positive class [1 or true]"),              \
         ML_OPT_ROW(0, "threshold", ML_OPT_NUM, cfg, cols.threshold, "X", "a score from here on is positive [0.5]"),    \
+        ML_OPT_ROW(0, "cost", ML_OPT_STR, cfg, cols.cost, "COSTS", "what wrong answers cost: fp=5,fn=1"),              \
         ML_OPT_ROW(0, "weight", ML_OPT_STR, cfg, cols.weight, "C", "column with importance weights"),                  \
         ML_OPT_ROW(0, "group", ML_OPT_STR, cfg, cols.group, "C", "column that says which rows belong together"),       \
         ML_OPT_ROW(0, "no-header", ML_OPT_FLAG, cfg, cols.no_header, NULL,                                             \
@@ -152,6 +154,7 @@ struct ml_subject {
     int32_t positive;       /* binary: index; else -1 */
     bool thresholded;       /* predictions come from scores */
     double threshold;
+    struct ml_costs *costs;           /* --cost; NULL without */
     const struct ml_metric **metrics; /* what is measured of it, in the table's order; owned array */
     size_t n_metrics;
 };

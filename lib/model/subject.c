@@ -461,6 +461,9 @@ static int find_metrics(struct settling *st)
     for (size_t i = 0; i < ml_metric_count(); i++) {
         const struct ml_metric *m = ml_metric_at(i);
         bool named = ml_strs_has(asked, m->name) || ml_strs_has(offered, m->name);
+        if (m->id == ML_METRIC_COST && st->c->cost == NULL)
+            continue;
+        named = named || m->id == ML_METRIC_COST;
         if ((m->tasks & (int)s->task) && !isnan(m->x) && (m->common || named || all))
             s->metrics[s->n_metrics++] = m;
     }
@@ -470,11 +473,13 @@ static int find_metrics(struct settling *st)
         const struct ml_metric *m = ml_metric_of(name, s->task);
         if (must && strcmp(name, "all") == 0)
             continue;
+        if (m != NULL && m->id == ML_METRIC_COST && st->c->cost == NULL && must)
+            return ml_err_set(st->err, ML_USAGE, "--metric cost needs --cost");
         if (must && m == NULL && ml_metric_find(name) != NULL)
             return ml_err_set(st->err, ML_USAGE, "--metric '%s' is for another task (--task)", name);
         if (must && m == NULL)
             return ml_err_set(st->err, ML_USAGE, "--metric '%s': no such metric; ml-eval(1) lists them", name);
-        if (m != NULL && !in_list(s, m))
+        if (m != NULL && !in_list(s, m) && (m->id != ML_METRIC_COST || st->c->cost != NULL))
             s->metrics[s->n_metrics++] = m;
     }
     return 0;
@@ -489,12 +494,17 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
     if (rc == 0)
         rc = find_metrics(&st);
     bool numbers = s->task == ML_TASK_REGRESSION || s->task == ML_TASK_RANKING;
+    if (rc == 0 && c->cost != NULL && !(s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS)))
+        rc = ml_err_set(err, ML_USAGE, "--cost is for --task binary and multiclass");
     if (rc == 0 && s->task == ML_TASK_MULTILABEL)
         rc = ml_subject_settle_sets(s, c, p, n, out, err);
     else if (rc == 0 && !numbers)
         rc = check_predictions(&st) < 0 ? -1 : number_classes(&st);
+    if (rc == 0 && c->cost != NULL)
+        rc = ml_subject_settle_costs(s, c->cost, err);
     for (size_t i = 0; rc == 0 && i < st.n; i++) {
         out[i]->s.task = s->task;
+        out[i]->s.costs = s->costs;
         out[i]->s.n = p[i]->n;
         out[i]->s.weight = p[i]->weight;
         out[i]->s.group = p[i]->group.of;
@@ -523,6 +533,9 @@ int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const st
 void ml_subject_release(struct ml_subject *s)
 {
     ml_strs_release(&s->classes);
+    if (s->costs != NULL)
+        free(s->costs->cell);
+    free(s->costs);
     free(s->metrics);
     *s = (struct ml_subject){ 0 };
 }

@@ -10,4 +10,7 @@
 int ml_subject_settle_sets(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *const *p,
     size_t n, struct ml_answers *const *out, struct ml_err *err);
 
+/* Reads --cost into s->costs, by the subject's classes. ML_USAGE: it can't be read, or names no such class. */
+int ml_subject_settle_costs(struct ml_subject *s, const char *spec, struct ml_err *err);
+
 #endif

@@ -125,18 +125,20 @@ static double floor_of(
     static const struct ml_metric any = { .average = ML_AVERAGE_NONE };
 
     if (metric->family != ML_FAMILY_COUNTS && metric->id != ML_METRIC_TOP_K && !ml_metric_top(metric) &&
-        !(metric->family == ML_FAMILY_LABELS && metric->need == ML_NEED_PRED))
+        !(metric->family == ML_FAMILY_LABELS && metric->need == ML_NEED_PRED) && metric->id != ML_METRIC_COST)
         return 0;
     if ((double)units >= z * z)
         return 0;
+    if (metric->id == ML_METRIC_COST)
+        range = a->s.costs->most;
     if (metric->id == ML_METRIC_LIFT_AT) /* recall in other units */
         range = 1 / ml_metric_share(metric, a->s.n);
     if (metric->id == ML_METRIC_PRECISION_AT)
         n = ml_metric_share(metric, a->s.n) * ml_measure_worth(a, &any, 0);
     else if (ml_metric_top(metric))
         n = ml_measure_worth(a, NULL, a->s.positive);
-    else if (metric->id == ML_METRIC_TOP_K)
-        n = ml_measure_worth(a, metric, 0);
+    else if (metric->id == ML_METRIC_TOP_K || metric->id == ML_METRIC_COST)
+        n = ml_measure_worth(a, &any, 0);
     else
         n = fmin(ml_measure_worth(a, metric, 0), ml_measure_worth(b, metric, 0));
     return range * z / (n + z * z);

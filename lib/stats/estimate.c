@@ -227,6 +227,25 @@ static const struct ml_metric *same_as(const struct ml_measure *m, const struct 
     return other;
 }
 
+/* A mean cost is a share of the largest. */
+static void logit(struct ml_measure *m, const struct ml_metric *metric, double q, double z, struct ml_estimate *e)
+{
+    double most = metric->id == ML_METRIC_COST ? m->s.costs->most : 1, value = e->v.value, se = e->se;
+
+    e->v.value /= most;
+    e->se /= most;
+    if (e->se > 0 && e->v.value > 0 && e->v.value < 1) {
+        ml_interval_logit(e->v.value, e->se, q, &e->low, &e->high);
+        settle(e, "logit");
+    } else {
+        logit_fallback(m, metric, z, e);
+    }
+    e->v.value = value;
+    e->se = se;
+    e->low *= most;
+    e->high *= most;
+}
+
 static void estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
     const struct ml_boot *boot, struct ml_estimate *out)
 {
@@ -257,12 +276,7 @@ static void estimate(struct ml_measure *m, const struct ml_metric *metric, doubl
     } else if (metric->scale == ML_SCALE_AUC) {
         auc(m, ml_measure_plain(m) ? z : q, z, out);
     } else if (metric->scale == ML_SCALE_LOGIT) {
-        if (out->se > 0 && out->v.value > 0 && out->v.value < 1) {
-            ml_interval_logit(out->v.value, out->se, q, &out->low, &out->high);
-            settle(out, "logit");
-        } else {
-            logit_fallback(m, metric, z, out);
-        }
+        logit(m, metric, q, z, out);
     } else if (metric->scale == ML_SCALE_MAXIMUM) {
         maximum(m, metric, q, z, boot, out);
     } else if (metric->scale == ML_SCALE_BINS) {

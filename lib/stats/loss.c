@@ -144,6 +144,8 @@ static inline double class_loss(
         return log_loss_of(s, i, clipped);
     case ML_METRIC_TOP_K:
         return top_k_hit(s, i, (int)metric->x);
+    case ML_METRIC_COST:
+        return ml_sample_cost(s->costs, s->label[i], s->pred[i]);
     case ML_METRIC_HINGE:
         return hinge_of(s, i, unit);
     case ML_METRIC_BRIER_MANY:

@@ -215,6 +215,8 @@ static bool applies(const struct ml_measure *m, const struct ml_metric *metric, 
         return ml_value_none(v, "not a metric of this task");
     if (m->s.n == 0)
         return ml_value_none(v, m->s.task == ML_TASK_RANKING ? "no query has a relevant row" : "no rows");
+    if (metric->id == ML_METRIC_COST && !m->s.costs)
+        return ml_value_none(v, "nobody says what wrong answers cost");
     if (metric->need == ML_NEED_PRED && !m->s.pred && !m->s.preds)
         return ml_value_none(v, "no predictions");
     if ((metric->need == ML_NEED_SCORE || metric->need == ML_NEED_PROBA) && !m->s.score)

@@ -109,6 +109,7 @@ static const struct ml_metric table[] = {
     ASKED("specificity", COUNTS, SPECIFICITY, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, PROPORTION, NONE),
     ASKED("specificity_macro", COUNTS, SPECIFICITY, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
     ASKED("hamming_loss", COUNTS, HAMMING_LOSS, NONE, CLASSES, PRED, -1, 0, 1, PROPORTION, NONE),
+    ASKED("cost", CLASS_LOSS, COST, NONE, CLASSES, PRED, -1, 0, INFINITY, LOGIT, ROWS),
     ASKED("cohen_kappa", COUNTS, KAPPA, NONE, CLASSES, PRED, 1, -1, 1, LINEAR, NONE),
     ASKED("cohen_kappa_linear", COUNTS, KAPPA_LINEAR, NONE, CLASSES, PRED, 1, -1, 1, LINEAR, NONE),
     ASKED("cohen_kappa_quadratic", COUNTS, KAPPA_QUADRATIC, NONE, CLASSES, PRED, 1, -1, 1, LINEAR, NONE),

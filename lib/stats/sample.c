@@ -65,6 +65,24 @@ static const uint32_t *take_group(
     return to;
 }
 
+double ml_sample_cost(const struct ml_costs *costs, int32_t label, int32_t pred)
+{
+    size_t low = 0, high = costs->n;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        const struct ml_cost *c = &costs->cell[mid];
+
+        if (c->label == label && c->pred == pred)
+            return c->cost;
+        if (c->label < label || (c->label == label && c->pred < pred))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return label == pred ? 0 : costs->wrong;
+}
+
 size_t ml_sample_width(const struct ml_sample *s)
 {
     return s->task == ML_TASK_MULTICLASS || s->task == ML_TASK_MULTILABEL ? (size_t)s->classes : 1;

@@ -14,22 +14,36 @@ enum ml_task {
     ML_TASK_RANKING = 16,   /* a group is a query, and the unit of the variance */
 };
 
+/* What the answer `pred` costs where `label` is true. */
+struct ml_cost {
+    int32_t label, pred;
+    double cost; /* finite, not negative */
+};
+
+struct ml_costs {
+    struct ml_cost *cell; /* by label and prediction, once each */
+    size_t n;
+    double wrong; /* of wrong answers without a cell; right ones cost nothing */
+    double most;  /* the largest of all, above 0 */
+};
+
 /* Borrowed arrays of n rows each. Numbers are finite and weights >= 0: whoever reads them has refused the rest. */
 struct ml_sample {
     enum ml_task task;
-    size_t n;                    /* at most UINT32_MAX */
-    int32_t classes;             /* classification: K; a class is an index in 0..K-1 */
-    int32_t positive;            /* binary: the positive class (K is 2, or 1 when only one class was seen) */
-    const int32_t *label;        /* classification */
-    const int32_t *pred;         /* classification: the predicted class; NULL when there is none */
-    const unsigned char *labels; /* multilabel: n x K bytes, row by row: 1 where the row has the class, else 0 */
-    const unsigned char *preds;  /* multilabel: the same for what was predicted; NULL when there is none */
-    const double *score;         /* binary: n scores of the positive class; multiclass and multilabel: n x K, row by
-                                    row; NULL when there are none */
-    const double *truth;         /* regression; ranking: the relevance, at least 0 */
-    const double *estimate;      /* regression: what the model said; ranking: the score that orders rows */
-    const double *weight;        /* importance weights, scale-free; NULL: all alike */
-    const uint32_t *group;       /* clusters of rows, any ids in 0..groups-1; NULL: each row its own */
+    size_t n;                     /* at most UINT32_MAX */
+    int32_t classes;              /* classification: K; a class is an index in 0..K-1 */
+    int32_t positive;             /* binary: the positive class (K is 2, or 1 when only one class was seen) */
+    const int32_t *label;         /* classification */
+    const int32_t *pred;          /* classification: the predicted class; NULL when there is none */
+    const unsigned char *labels;  /* multilabel: n x K bytes, row by row: 1 where the row has the class, else 0 */
+    const unsigned char *preds;   /* multilabel: the same for what was predicted; NULL when there is none */
+    const double *score;          /* binary: n scores of the positive class; multiclass and multilabel: n x K, row by
+                                     row; NULL when there are none */
+    const struct ml_costs *costs; /* classification: NULL when there are none */
+    const double *truth;          /* regression; ranking: the relevance, at least 0 */
+    const double *estimate;       /* regression: what the model said; ranking: the score that orders rows */
+    const double *weight;         /* importance weights, scale-free; NULL: all alike */
+    const uint32_t *group;        /* clusters of rows, any ids in 0..groups-1; NULL: each row its own */
     uint32_t groups;
 };
 
@@ -38,6 +52,9 @@ struct ml_sample_copy {
     struct ml_sample s;
     void *memory;
 };
+
+/* What a row costs. */
+double ml_sample_cost(const struct ml_costs *costs, int32_t label, int32_t pred);
 
 /* Numbers in a row of `score`. */
 size_t ml_sample_width(const struct ml_sample *s);

@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from stats_cases import WEIGHTS, Session, Tap, label_case
-from test_comparisons import Rows, logit, tango, wilson
+from test_comparisons import Rows, hall, logit, sums, tango, wilson
 from test_influence import slope
 from test_metrics import NONE
 
@@ -233,7 +233,7 @@ def deltas(tap, session, rng):
                     n = min(a.worth(within(a.s, name)), b.worth(within(b.s, name)))
                     floor = z / (n + z * z) if units < z * z else 0
                 se = max(a.se(psi[1] - psi[0]), floor)
-                limits = [delta - q * se, delta + q * se]
+                limits, _ = hall(delta, se, sums(a, psi[1] - psi[0]), q, lambda t: stats.t.sf(t, a.units - 1))
                 if name == "accuracy" and a.plain:
                     limits = tango(a.n, int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum()), z)
                     tap.count("subset accuracy is tested as a proportion", r[6] == "mcnemar-midp", context)

@@ -33,6 +33,10 @@ static const struct ml_metric *metric_at(size_t i)
     return found;
 }
 
+/* A false alarm costs 1, a miss 5, and a hit still 0.5. */
+static struct ml_cost cells[] = { { 0, 1, 1 }, { 1, 0, 5 }, { 1, 1, 0.5 } };
+static const struct ml_costs costs = { cells, 3, 0, 5 };
+
 static struct ml_sample binary(size_t n, const int32_t *label, const int32_t *pred, const double *score)
 {
     struct ml_sample s = { .task = ML_TASK_BINARY, .n = n, .classes = 2, .positive = 1 };
@@ -40,6 +44,7 @@ static struct ml_sample binary(size_t n, const int32_t *label, const int32_t *pr
     s.label = label;
     s.pred = pred;
     s.score = score;
+    s.costs = &costs;
     return s;
 }
 
@@ -334,6 +339,28 @@ static void extreme_betas(void **state)
     assert_value(&s, "fbeta@1e300", 0.5);
     assert_value(&s, "fbeta_macro@1e300", value_of(&s, "recall_macro").value);
     assert_true(estimate_of(&s, "fbeta@1e300", NULL).has_interval);
+}
+
+static void costs_of_answers(void **state)
+{
+    const int32_t y[] = { 0, 0, 1, 1, 1, 0 }, p[] = { 0, 1, 0, 1, 1, 0 }, many[] = { 2, 0, 1, 2, 1, 0 };
+    const struct ml_costs of_many = { cells, 2, 10, 10 };
+    struct ml_sample s = binary(6, y, p, NULL);
+    struct ml_estimate e = estimate_of(&s, "cost", NULL);
+
+    (void)state;
+    assert_value(&s, "cost", (1 + 5 + 0.5 + 0.5) / 6);
+    assert_true(e.has_interval && e.low > 0 && e.low < e.v.value && e.high > e.v.value && e.high < 5);
+    s.label = p; /* all right: the rows bound what it may cost */
+    s.costs = &of_many;
+    e = estimate_of(&s, "cost", NULL);
+    assert_true(e.v.value == 0 && e.low == 0 && fabs(e.high - 10 * 0.39033) < 1e-3);
+    s = (struct ml_sample){
+        .task = ML_TASK_MULTICLASS, .n = 6, .classes = 3, .positive = -1, .label = many, .pred = y
+    };
+    assert_none(&s, "cost", "nobody says");
+    s.costs = &of_many;
+    assert_value(&s, "cost", 20 / 6.0);
 }
 
 /* A million classes cost no more than the rows and the classes. */
@@ -670,6 +697,7 @@ int main(void)
         cmocka_unit_test(agreement_needs_two_classes),
         cmocka_unit_test(weighted_kappa_counts_all_classes),
         cmocka_unit_test(extreme_betas),
+        cmocka_unit_test(costs_of_answers),
         cmocka_unit_test(a_million_classes),
         cmocka_unit_test(no_rows_have_no_value),
         cmocka_unit_test(weights_are_scale_free),
