@@ -57,6 +57,19 @@ bool ml_column_not_finite(const char *s, size_t len)
            (len == 8 && strncasecmp(s, "infinity", 8) == 0);
 }
 
+bool ml_column_comma(const char *s, size_t len)
+{
+    const char *comma = memchr(s, ',', len);
+    char point[64];
+    double x;
+
+    if (comma == NULL || len > sizeof point)
+        return false;
+    memcpy(point, s, len);
+    point[comma - s] = '.';
+    return ml_double_parse(point, len, &x);
+}
+
 struct ml_cell ml_column_canonical(struct ml_cell cell)
 {
     if (cell.len != 4 && cell.len != 5)

@@ -36,6 +36,9 @@ bool ml_column_number(const char *s, size_t len, double *out);
  * digits beyond a double such as "1e400". */
 bool ml_column_not_finite(const char *s, size_t len);
 
+/* Whether a text would be a number if its one comma were a point. */
+bool ml_column_comma(const char *s, size_t len);
+
 /* "true" and "false" for any spelling of them in upper and lower case, else the cell itself. */
 struct ml_cell ml_column_canonical(struct ml_cell cell);
 

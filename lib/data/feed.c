@@ -29,7 +29,9 @@ struct ml_feed {
     char *name;
     int fd;      /* -1: bytes */
     off_t start; /* where in the file it starts; -1: a pipe */
-    int wake;    /* an eventfd that ends waiting for a pipe; -1: nobody else waits */
+    char *ahead; /* what was read of a pipe before it came here */
+    size_t ahead_n, ahead_at;
+    int wake; /* an eventfd that ends waiting for a pipe; -1: nobody else waits */
     const char *bytes;
     size_t n, at; /* of the bytes */
     struct ml_hasher *hasher;
@@ -58,6 +60,12 @@ static int wait_for_pipe(struct ml_feed *f, struct ml_err *err)
 
 static int64_t file_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err)
 {
+    if (f->ahead_at < f->ahead_n) {
+        n = n < f->ahead_n - f->ahead_at ? n : f->ahead_n - f->ahead_at;
+        memcpy(p, f->ahead + f->ahead_at, n);
+        f->ahead_at += n;
+        return (int64_t)n;
+    }
     for (;;) {
         if (f->start < 0 && f->wake >= 0 && wait_for_pipe(f, err) < 0)
             return -1;
@@ -301,6 +309,17 @@ int ml_feed_open(int fd, const char *name, struct ml_feed **out, struct ml_err *
     return open_as(f, name, out, err);
 }
 
+int ml_feed_open_ahead(int fd, const void *ahead, size_t n, const char *name, struct ml_feed **out, struct ml_err *err)
+{
+    struct ml_feed *f = ml_calloc(1, sizeof *f);
+    f->fd = fd;
+    f->start = -1;
+    f->ahead = ml_malloc(n + 1);
+    memcpy(f->ahead, ahead, n);
+    f->ahead_n = n;
+    return open_as(f, name, out, err);
+}
+
 int ml_feed_open_bytes(const void *p, size_t n, const char *name, struct ml_feed **out, struct ml_err *err)
 {
     struct ml_feed *f = ml_calloc(1, sizeof *f);
@@ -326,6 +345,7 @@ void ml_feed_close(struct ml_feed *f)
     if (f->fd >= 0)
         close(f->fd);
     ml_hasher_free(f->hasher);
+    free(f->ahead);
     free(f->name);
     free(f);
 }

@@ -17,6 +17,9 @@ struct ml_feed;
  * is known and isn't read (foreign.h), naming what converts it. */
 int ml_feed_open(int fd, const char *name, struct ml_feed **out, struct ml_err *err);
 
+/* Of a pipe from which the n bytes at `ahead` have been read already; they are copied. */
+int ml_feed_open_ahead(int fd, const void *ahead, size_t n, const char *name, struct ml_feed **out, struct ml_err *err);
+
 /* Of bytes, which have to outlive the feed. */
 int ml_feed_open_bytes(const void *p, size_t n, const char *name, struct ml_feed **out, struct ml_err *err);
 

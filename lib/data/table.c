@@ -275,6 +275,14 @@ int ml_table_open_fd(int fd, const char *name, unsigned flags, struct ml_table *
     return ml_feed_open(fd, name, &feed, err) < 0 ? -1 : ml_table_start(feed, name, flags, out, err);
 }
 
+int ml_table_open_ahead(
+    int fd, const void *ahead, size_t n, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err)
+{
+    struct ml_feed *feed;
+    *out = NULL;
+    return ml_feed_open_ahead(fd, ahead, n, name, &feed, err) < 0 ? -1 : ml_table_start(feed, name, flags, out, err);
+}
+
 int ml_table_open_bytes(
     const void *p, size_t n, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err)
 {
@@ -308,6 +316,11 @@ void ml_table_close(struct ml_table *t)
 const char *ml_table_name(const struct ml_table *t)
 {
     return t->title != NULL ? t->title : t->name;
+}
+
+char ml_table_delimiter(const struct ml_table *t)
+{
+    return t->json ? '\0' : t->delim;
 }
 
 const struct ml_strs *ml_table_columns(const struct ml_table *t)

@@ -45,6 +45,10 @@ int ml_table_open_bytes(
 /* The same from an open file, which is closed with the table (also when this fails). */
 int ml_table_open_fd(int fd, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err);
 
+/* The same from a pipe of which n bytes have been read already; they are copied. */
+int ml_table_open_ahead(
+    int fd, const void *ahead, size_t n, const char *name, unsigned flags, struct ml_table **out, struct ml_err *err);
+
 void ml_table_close(struct ml_table *t); /* NULL is fine */
 
 /* Whether the table can be read a second time (a file or bytes, not a pipe); and a second table of the same, NULL when
@@ -53,6 +57,7 @@ bool ml_table_reopens(const struct ml_table *t);
 struct ml_table *ml_table_reopen(const struct ml_table *t);
 
 const char *ml_table_name(const struct ml_table *t); /* of the file, or "a.csv and 2 more" */
+char ml_table_delimiter(const struct ml_table *t);   /* of the file that is being read; NUL: JSON Lines */
 const struct ml_strs *ml_table_columns(const struct ml_table *t);
 int ml_table_column(const struct ml_table *t, const char *name); /* its index, or -1 */
 int ml_table_pick(const struct ml_table *t, const char *name); /* the same; where no column is called so, by its number
@@ -81,6 +86,7 @@ bool ml_table_again(struct ml_table *child);
 #define ML_TABLE_LINE_BITS 40
 uint64_t ml_table_line(const struct ml_table *t);
 const char *ml_table_file(const struct ml_table *t, uint64_t line);
+size_t ml_table_files(const struct ml_table *t); /* how many there are */
 unsigned long long ml_table_line_in(uint64_t line);
 
 /* After the end was reached: digest and size of the file's bytes as they are stored; of several files the digest of the

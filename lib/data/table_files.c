@@ -71,6 +71,11 @@ const char *ml_table_file(const struct ml_table *t, uint64_t line)
     return file < whole->paths.n ? name_of(whole->paths.v[file]) : t->name;
 }
 
+size_t ml_table_files(const struct ml_table *t)
+{
+    return t->paths.n > 0 ? t->paths.n : 1;
+}
+
 unsigned long long ml_table_line_in(uint64_t line)
 {
     return line & (((uint64_t)1 << ML_TABLE_LINE_BITS) - 1);

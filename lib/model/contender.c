@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -154,58 +153,64 @@ static int read_table(
     return c->has_predictions ? 0 : -1;
 }
 
-/* Files that can be read twice are looked into and then read row by row; a pipe is held in memory. */
-static int peek(const char *path, struct ml_buf *text, bool *whole, bool *again, struct ml_err *err)
+/* Reads on, until there are `most` bytes or it ends: *whole. */
+static int read_some(int fd, const char *name, size_t most, struct ml_buf *text, bool *whole, struct ml_err *err)
 {
-    struct stat st;
-    int rc = 0, fd = strcmp(path, "-") == 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-    *again = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    if (!*again) {
-        *whole = true;
-        rc = ml_file_read(path, text, err);
-    } else {
-        char *p = ml_malloc(PEEK);
-        ssize_t n = pread(fd, p, PEEK, 0);
+    char *p = ml_malloc(PEEK);
+    ssize_t n = 1;
+    while (text->len < most && n != 0) {
+        size_t want = most - text->len;
+        n = read(fd, p, want < PEEK ? want : PEEK);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n < 0)
-            rc = ml_err_errno(err, ML_LOCAL, "'%s': cannot read", path);
-        else
-            ml_buf_add(text, p, (size_t)n);
-        *whole = n >= 0 && (uint64_t)n >= (uint64_t)st.st_size;
-        free(p);
+            break;
+        ml_buf_add(text, p, (size_t)n);
     }
-    if (fd >= 0)
+    *whole = n == 0;
+    free(p);
+    return n < 0 ? ml_err_errno(err, ML_LOCAL, "'%s': cannot read", name) : 0;
+}
+
+/* What stands at the beginning of an open file says what it is; a table is then read from `start` on, or goes on behind
+ * what a pipe gave. Takes the descriptor. */
+static int load_fd(
+    struct ml_contender *c, int fd, const char *name, const struct ml_columns *cols, unsigned flags, struct ml_err *err)
+{
+    struct ml_buf text = ML_BUF_INIT;
+    struct ml_table *t;
+    off_t start = lseek(fd, 0, SEEK_CUR);
+    bool whole;
+    int rc = read_some(fd, name, PEEK, &text, &whole, err);
+    if (rc == 0 && tell(ml_buf_str(&text), text.len, whole, cols) != PREDICTIONS) {
+        rc = read_some(fd, name, ML_CARD_MAX + 1, &text, &whole, err);
+        if (rc == 0)
+            rc = text.len > ML_CARD_MAX ? ml_err_set(err, ML_LOCAL, "'%s' is larger than %zu bytes", name, ML_CARD_MAX)
+                                        : load_document(c, ml_buf_str(&text), text.len, name, err);
         close(fd);
+    } else if (rc == 0) {
+        rc = start >= 0 && lseek(fd, start, SEEK_SET) == start
+                 ? ml_table_open_fd(fd, name, cols->no_header, &t, err)
+                 : ml_table_open_ahead(fd, ml_buf_str(&text), text.len, name, cols->no_header, &t, err);
+        if (rc == 0)
+            rc = read_table(c, t, cols, flags, err);
+    } else {
+        close(fd);
+    }
+    ml_buf_release(&text);
     return rc;
 }
 
 int ml_contender_load(
     struct ml_contender *c, const char *path, const struct ml_columns *cols, unsigned flags, struct ml_err *err)
 {
-    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
-    struct ml_buf text = ML_BUF_INIT;
-    struct ml_table *t;
-    bool whole, again;
-    int rc = peek(path, &text, &whole, &again, err);
-    if (rc < 0)
-        goto out;
+    bool in = strcmp(path, "-") == 0;
+    int fd = in ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ml_err_errno(err, ML_LOCAL, "cannot open '%s'", in ? "standard input" : path);
     free(c->reference);
-    c->reference = ml_strdup(name);
-    if (tell(ml_buf_str(&text), text.len, whole, cols) != PREDICTIONS) {
-        ml_buf_reset(&text);
-        text.max = ML_CARD_MAX;
-        if (again)
-            rc = ml_file_read(path, &text, err);
-        if (rc == 0)
-            rc = load_document(c, ml_buf_str(&text), text.len, name, err);
-        goto out;
-    }
-    rc = again ? ml_table_open(path, cols->no_header, &t, err)
-               : ml_table_open_bytes(ml_buf_str(&text), text.len, name, cols->no_header, &t, err);
-    if (rc == 0)
-        rc = read_table(c, t, cols, flags, err);
-out:
-    ml_buf_release(&text);
-    return rc;
+    c->reference = ml_strdup(in ? "standard input" : path);
+    return load_fd(c, fd, c->reference, cols, flags, err);
 }
 
 int ml_contender_load_predictions(

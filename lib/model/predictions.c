@@ -276,6 +276,43 @@ static int read_file(struct file *f)
     return rc;
 }
 
+const char *ml_predictions_file(const struct ml_predictions *p, uint64_t line)
+{
+    size_t file = (size_t)(line >> ML_TABLE_LINE_BITS);
+    return file < p->files.n ? p->files.v[file] : p->name;
+}
+
+/* Where semicolons part the columns, commas may part the digits, as a European Excel writes them: such numbers aren't
+ * classes, unless somebody says that they are. */
+static int check_commas(struct reading *rd, const struct roles *r, const struct ml_columns *c)
+{
+    const struct ml_column *columns[] = { &rd->p->label, &rd->p->prediction };
+    const int numbers[] = { r->label, r->prediction };
+    if (ml_table_delimiter(rd->t) != ';' ||
+        (c->task != NULL && strcmp(c->task, "auto") != 0 && strcmp(c->task, "regression") != 0))
+        return 0;
+    for (int k = 0; k < 2; k++) {
+        const struct ml_column *v = columns[k];
+        const char *comma = NULL;
+        uint64_t line = 0;
+        bool all = v->text;
+        for (size_t i = 0; all && i < v->dict.n; i++) {
+            const char *s = ml_intern_text(&v->dict, (uint32_t)i);
+            if (!isnan(v->value[i]))
+                continue;
+            all = ml_column_comma(s, strlen(s));
+            line = comma == NULL ? v->line[i] : line;
+            comma = comma == NULL ? s : comma;
+        }
+        if (all && comma != NULL)
+            return ml_err_set(rd->err, ML_LOCAL,
+                "'%s': line %llu, column '%s': '%s' has a decimal comma; write numbers with a decimal point (or say "
+                "--task multiclass if that is a class)",
+                ml_table_file(rd->t, line), ml_table_line_in(line), ml_table_columns(rd->t)->v[numbers[k]], comma);
+    }
+    return 0;
+}
+
 /* Reads the whole file: 0, -1, or AGAIN. */
 static int read_once(struct file *f, const struct ml_columns *c)
 {
@@ -284,6 +321,8 @@ static int read_once(struct file *f, const struct ml_columns *c)
     int rc;
     ml_reading_init(rd);
     rd->p->name = ml_strdup(ml_table_name(rd->t));
+    for (uint64_t i = 0; ml_table_files(rd->t) > 1 && i < ml_table_files(rd->t); i++)
+        ml_strs_add(&rd->p->files, ml_table_file(rd->t, i << ML_TABLE_LINE_BITS));
     rc = ml_reading_find_columns(rd, &f->roles, c);
     /* the first row of JSON Lines has been parsed already, for its keys are the header */
     if (rc == 0 && (rc = ml_table_next(rd->t, &cells, rd->err)) == 0) {
@@ -296,6 +335,8 @@ static int read_once(struct file *f, const struct ml_columns *c)
     }
     if (rc == 0)
         rc = finish(f);
+    if (rc == 0)
+        rc = check_commas(rd, &f->roles, c);
     return rc;
 }
 

@@ -102,7 +102,8 @@ struct ml_slicing {
 
 /* Starts zeroed. */
 struct ml_predictions {
-    char *name; /* as messages call the file */
+    char *name;           /* as messages call the file */
+    struct ml_strs files; /* of several files their names */
     size_t n;
     struct ml_digest digest; /* of the file's bytes */
     uint64_t size;
@@ -140,6 +141,9 @@ enum ml_predictions_flag {
 int ml_predictions_read(
     struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err);
 void ml_predictions_release(struct ml_predictions *p);
+
+/* The name of the file in which a column's `line` is. */
+const char *ml_predictions_file(const struct ml_predictions *p, uint64_t line);
 
 /* Keeps rows[0..n-1], in that order (digests stay those of the whole file). */
 void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n);

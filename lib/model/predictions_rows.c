@@ -121,9 +121,10 @@ static int get_number(struct reading *rd, int column, struct ml_cell cell, doubl
         return 0;
     if (cell.len == 0)
         return bad_cell(rd, column, "the number is missing");
-    char why[100];
-    snprintf(why, sizeof why, "'%.*s' is not a%s number", (int)(cell.len > 50 ? 50 : cell.len), cell.s,
-        number || ml_column_not_finite(cell.s, cell.len) ? " finite" : "");
+    char why[160];
+    snprintf(why, sizeof why, "'%.*s' is not a%s number%s", (int)(cell.len > 50 ? 50 : cell.len), cell.s,
+        number || ml_column_not_finite(cell.s, cell.len) ? " finite" : "",
+        ml_column_comma(cell.s, cell.len) ? "; numbers have a decimal point, not a comma" : "");
     return bad_cell(rd, column, why);
 }
 

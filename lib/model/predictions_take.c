@@ -33,6 +33,7 @@ void ml_predictions_release(struct ml_predictions *p)
     free(p->features);
     free(p->slicings);
     free(p->name);
+    ml_strs_release(&p->files);
     free(p->key);
     free(p->id_text);
     free(p->id_at);

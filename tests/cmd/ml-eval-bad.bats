@@ -157,3 +157,94 @@ refuses() {
     [ "$(sha256sum card.json)" = "$before" ]
     [ "$(find . -name '*.tmp' | wc -l)" -eq 0 ]
 }
+
+@test "a decimal comma is named" {
+    printf 'id;label;score\n1;0;0,5\n2;1;0,7\n' | refuses 3 "line 2, column 'score': '0,5' is not a number; numbers have a decimal point, not a comma"
+    printf 'label;prediction\n1;0,5\n2,5;2\n' | refuses 3 "line 3, column 'label': '2,5' has a decimal comma"
+    printf 'label;prediction\n1;0,5\n2;2\n' | refuses 3 "line 2, column 'prediction': '0,5' has a decimal comma" --task regression
+    printf 'label;prediction\n1;0,5\n2,5;x\n' | refuses 3 "line 3, column 'label': '2,5' has a decimal comma"
+    printf 'label,prediction\n0,5,0,7\n' | refuses 3 'line 2: 4 fields, but the header has 2'
+    # classes may be called so
+    printf 'label;prediction\n1,5;1,5\n2,5;1,5\n' >f.csv
+    ml-eval -q --task multiclass f.csv >f.json
+    printf 'label;prediction\n1,5;1,5\nnone;none\n' >f.csv
+    ml-eval -q f.csv >f.json
+    printf 'label\tprediction\n1,5\t1,5\n2,5\t1,5\n' >f.csv
+    ml-eval -q f.csv >f.json
+}
+
+@test "a locale with a decimal comma changes nothing" {
+    printf 'id,label,score\n1,0,0.5\n2,1,.75\n3,1,1.5e-1\n' >f.csv
+    ml-eval -q f.csv >plain.json
+    localedef -i de_DE -f UTF-8 "$PWD/de_DE.UTF-8"
+    LOCPATH=$PWD LC_ALL=de_DE.UTF-8 locale decimal_point | grep -qx ','
+    LOCPATH=$PWD LC_ALL=de_DE.UTF-8 LANG=de_DE.UTF-8 ml-eval -q f.csv >german.json
+    cmp plain.json german.json
+}
+
+@test "columns of numbers and texts" {
+    printf 'label,prediction\n1,1\n2,1\nx,x\n' >f.csv
+    [ "$(ml-eval -q f.csv | ml get evaluation.classes.x)" = 1 ]
+    printf 'label,prediction\n1,1\n2,x\n' | refuses 3 "line 3: the prediction 'x' is not a number, as regression needs it" --task regression
+    printf 'label,prediction\n1,1\n2,1\n3,3\n' | refuses 2 'say --task multiclass or --task regression'
+    { echo label,score; seq 1 20000 | sed 's/.*/1,0.5/'; echo 0,high; } | refuses 3 "line 20002, column 'score': 'high' is not a number"
+    # integers beyond a double are names, which stay apart
+    printf 'id,label,prediction\n1,9007199254740993,9007199254740993\n2,9007199254740992,9007199254740993\n' >f.csv
+    [ "$(ml-eval -q f.csv | ml get evaluation.metrics.accuracy.value)" = 0.5 ]
+    printf 'label,score\n1,123456789012345678901234567890\n0,1\n' >f.csv
+    [ "$(ml-eval -q --threshold 5 f.csv | ml get evaluation.metrics.accuracy.value)" = 1 ]
+}
+
+@test "a line without end costs no more memory than a row may have" {
+    endless() { { printf '%s' "$1"; head -c 1000000000 /dev/zero | tr '\0' x 2>/dev/null || true; }; }
+    for start in $'label,prediction\n' '' '{"label":"' $'label,prediction\n"'; do
+        run --separate-stderr bash -c 'ulimit -v 300000; ml-eval -' < <(endless "$start")
+        fails 3 'the row is longer than 16 MiB'
+        run --separate-stderr bash -c 'ulimit -v 300000; ml-compare --current - --candidate /dev/null' < <(endless "$start")
+        fails 3 .
+    done
+}
+
+@test "a million columns, and as many as there may be" {
+    seq 1 1000000 | tr '\n' , | refuses 3 'line 1: more than 16384 columns'
+    { printf '{"a":0'; seq -f ',"c%.0f":1' 1 1000000 | tr -d '\n'; echo '}'; } | refuses 3 'line 1: more than 16384 columns'
+    { echo "label,prediction$(seq 1 16382 | sed 's/^/,c/' | tr -d '\n')"; echo "a,a$(yes ,1 | head -n 16382 | tr -d '\n')"; } >f.csv
+    [ "$(ml-eval -q f.csv | ml get evaluation.rows)" = 1 ]
+}
+
+@test "a million classes" {
+    seq 0 999999 | awk 'BEGIN { print "label,prediction" } { print "c" $1 ",c" ($1 % 4 ? $1 : $1 / 4) }' >f.csv
+    run --separate-stderr bash -c 'ulimit -v 1500000; ml-eval -q -o f.json f.csv'
+    [ "$status" -eq 0 ]
+    # a quarter is wrong but for class 0
+    [ "$(ml get evaluation.metrics.accuracy.value f.json)" = 0.750001 ]
+    [ "$(ml get evaluation.metrics.recall_macro.value f.json | cut -c1-8)" = 0.750001 ]
+}
+
+@test "files that aren't files of rows" {
+    run --separate-stderr ml-eval /dev/null
+    fails 3 "'/dev/null': the file is empty"
+    run --separate-stderr ml-eval /
+    fails 3 "'/': cannot read: Is a directory"
+    head -c 3000 /dev/zero | refuses 3 'line 1, byte 1: a NUL byte'
+    printf '\x00\x01\xfe\xff\x80' | refuses 3 'line 1, byte 1: a NUL byte'
+    printf 'label,prediction\na,a\n\x80\x81,a\n' | refuses 3 'line 3, byte 1: invalid UTF-8'
+    printf ',,\n1,2,3\n' | refuses 3 "no column 'label'"
+    printf 'a,a\n' | refuses 3 "two columns are called 'a'"
+    if [ "$(id -u)" = 0 ]; then
+        printf 'label,prediction\na,a\n' >closed.csv
+        chmod 0 closed.csv
+        chmod 755 .
+        run --separate-stderr setpriv --reuid 65534 --clear-groups "$(command -v ml-eval)" "$PWD/closed.csv"
+        fails 3 'cannot open'
+    fi
+}
+
+@test "ids are bytes: blanks count, length doesn't" {
+    printf 'id,label,prediction\nx,a,a\nx ,b,b\n"x\n",a,a\n' >f.csv
+    [ "$(ml-eval -q f.csv | ml get evaluation.rows)" = 3 ]
+    long=$(head -c 100000 /dev/zero | tr '\0' i)
+    printf 'id,label,prediction\n%s,a,a\n%sj,b,b\n' "$long" "$long" >f.csv
+    [ "$(ml-eval -q f.csv | ml get evaluation.rows)" = 2 ]
+    printf 'id,label,prediction\n%s,a,a\n%s,b,b\n' "$long" "$long" | refuses 3 "line 3: the id 'iiii"
+}
