@@ -329,3 +329,46 @@ P
     run --separate-stderr env TMPDIR=/nowhere ml-eval - < <(cat p.npz)
     fails 3 'cannot make a temporary file'
 }
+
+@test "every type of number and text that numpy has, as Python writes it" {
+    /usr/bin/python3 - <<'P'
+import json
+import subprocess
+
+import numpy as np
+
+
+def written(x):
+    """A value as the shortest text that is read back the same."""
+    if isinstance(x, float):
+        return next(s for s in (f"{x:.{digits}g}" for digits in (15, 16, 17)) if float(s) == x)
+    return x.decode() if isinstance(x, bytes) else str(x).lower() if isinstance(x, bool) else str(x)
+
+
+def evaluated(*options):
+    return json.loads(subprocess.run(["ml-eval", "-q", *options], stdout=subprocess.PIPE, check=True).stdout)["evaluation"]
+
+
+bits = np.random.default_rng(11).integers(0, 2**63, 3000, dtype="u8") * 2 + np.arange(3000, dtype="u8") % 2
+cases = [np.array([b"a", b"bc\xc3\xa7", b"d"]), np.array([True, False])]
+for order in "<>":
+    for kind in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
+        v = bits.astype("u" + kind[1:]).view(kind)
+        cases.append(v[np.isfinite(v)].astype(order + kind))
+    cases.append(np.array([chr(c) + "x" for c in range(0x20, 0x2000, 37)] + ["𝒳"]).astype(order + "U5"))
+for v in cases:
+    # as texts: ids
+    ids = np.unique(v)
+    label = np.where(np.arange(len(ids)) % 2, "a", "b")
+    np.savez("f.npz", id=ids.astype(v.dtype), label=label, prediction=np.full(len(ids), "a"))
+    with open("f.jsonl", "w") as f:
+        for x, y in zip(ids.tolist(), label.tolist()):
+            f.write(json.dumps({"id": written(x), "label": y, "prediction": "a"}) + "\n")
+    assert evaluated("f.npz")["data"] == evaluated("f.jsonl")["data"], v.dtype
+    # as numbers: how far they are from 0
+    if v.dtype.kind in "iuf" and v.dtype.itemsize < 8:
+        np.savez("f.npz", label=v, prediction=np.zeros(len(v)))
+        got, want = evaluated("--task", "regression", "f.npz")["metrics"]["mae"]["value"], np.abs(v.astype("f8")).mean()
+        assert abs(got - want) <= 1e-12 * want, (v.dtype, got, want)
+P
+}
