@@ -92,17 +92,56 @@ static int64_t *map_texts(const struct ml_intern *of, const struct ml_intern *in
 struct labelling {
     const struct pairing *pr;
     const struct ml_column *a, *b;
-    int64_t *map; /* from a's texts to b's; NULL: compared as numbers */
-    bool numbers;
+    uint32_t *same[2];     /* of each code of either: alike where the labels are; NULL: compared as numbers */
     unsigned char *differ; /* of each block: whether some label does */
 };
+
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Labels that are numbers: the place of each value among those of both. */
+static void match_numbers(struct labelling *l)
+{
+    const struct ml_column *c[2] = { l->a, l->b };
+    size_t n = c[0]->dict.n + c[1]->dict.n, at = 0;
+    double *values = ml_malloc((n + 1) * sizeof *values);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < c[k]->dict.n; i++)
+            values[at++] = c[k]->value[i];
+    qsort(values, n, sizeof *values, by_number);
+    for (size_t i = n = 0; i < at; i++)
+        if (n == 0 || values[i] != values[n - 1])
+            values[n++] = values[i];
+    for (int k = 0; k < 2; k++) {
+        l->same[k] = ml_malloc((c[k]->dict.n + 1) * sizeof *l->same[k]);
+        for (size_t i = 0; i < c[k]->dict.n; i++)
+            l->same[k][i] =
+                (uint32_t)((double *)bsearch(&c[k]->value[i], values, n, sizeof *values, by_number) - values);
+    }
+    free(values);
+}
+
+static void match_texts(struct labelling *l)
+{
+    int64_t *map = map_texts(&l->a->dict, &l->b->dict);
+    for (int k = 0; k < 2; k++) {
+        size_t n = k == 0 ? l->a->dict.n : l->b->dict.n;
+        l->same[k] = ml_malloc((n + 1) * sizeof *l->same[k]);
+        for (size_t i = 0; i < n; i++)
+            l->same[k][i] = k == 1 ? (uint32_t)i : map[i] < 0 ? UINT32_MAX : (uint32_t)map[i];
+    }
+    free(map);
+}
 
 static bool same_label(const struct labelling *l, size_t i)
 {
     size_t x = l->pr->rows[0][i], y = l->pr->rows[1][i];
-    if (l->numbers)
-        return ml_column_at(l->a, x) == ml_column_at(l->b, y);
-    return l->map != NULL && l->map[l->a->code[x]] == l->b->code[y];
+    if (l->same[0] != NULL)
+        return l->same[0][l->a->code[x]] == l->same[1][l->b->code[y]];
+    return !l->a->text && !l->b->text && ml_column_at(l->a, x) == ml_column_at(l->b, y);
 }
 
 static void compare_block(void *ctx, size_t block, size_t thread)
@@ -119,9 +158,8 @@ static size_t compare_labels(struct pairing *pr)
 {
     struct labelling l = { .pr = pr, .a = &pr->p[0]->label, .b = &pr->p[1]->label };
     size_t differ = 0, blocks = ml_parallel_blocks(pr->n);
-    l.numbers = !l.a->text && !l.b->text;
-    if (!l.numbers && l.a->dense == NULL && l.b->dense == NULL)
-        l.map = map_texts(&l.a->dict, &l.b->dict);
+    if (l.a->dense == NULL && l.b->dense == NULL)
+        (l.a->text || l.b->text ? match_texts : match_numbers)(&l);
     l.differ = ml_calloc(blocks + 1, 1);
     ml_parallel(blocks, compare_block, &l);
     for (size_t b = 0; b < blocks; b++)
@@ -131,7 +169,8 @@ static size_t compare_labels(struct pairing *pr)
                 add_example(pr, 1, pr->rows[1][i]);
             }
     free(l.differ);
-    free(l.map);
+    free(l.same[0]);
+    free(l.same[1]);
     return differ;
 }
 
@@ -235,6 +274,8 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
                 candidate->n);
         return 1;
     }
+    ml_predictions_order_ids(current);
+    ml_predictions_order_ids(candidate);
     for (int i = 0; i < 2; i++)
         pr.rows[i] = ml_malloc((most + 1) * sizeof *pr.rows[i]);
     if (current->has_id)

@@ -37,6 +37,7 @@ void ml_predictions_release(struct ml_predictions *p)
     free(p->key);
     free(p->id_text);
     free(p->id_at);
+    free(p->id_row);
     free(p->score);
     free(p->weight);
     *p = (struct ml_predictions){ 0 };
@@ -57,8 +58,13 @@ void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t 
 {
     ml_column_take(&p->label, rows, n);
     ml_column_take(&p->prediction, rows, n);
-    p->key = take(p->key, sizeof *p->key, rows, n);
-    p->id_at = take(p->id_at, sizeof *p->id_at, rows, n);
+    if (p->key != NULL || p->id_at != NULL) { /* they are large, and few ids are asked for */
+        uint32_t *row = ml_malloc((n + 1) * sizeof *row);
+        for (size_t i = 0; i < n; i++)
+            row[i] = p->id_row != NULL ? p->id_row[rows[i]] : rows[i];
+        free(p->id_row);
+        p->id_row = row;
+    }
     p->score = take(p->score, p->score_columns * sizeof *p->score, rows, n);
     p->weight = take(p->weight, sizeof *p->weight, rows, n);
     p->group.of = take(p->group.of, sizeof *p->group.of, rows, n);
@@ -67,10 +73,20 @@ void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t 
     p->n = n;
 }
 
+void ml_predictions_order_ids(struct ml_predictions *p)
+{
+    if (p->id_row == NULL)
+        return;
+    p->key = take(p->key, sizeof *p->key, p->id_row, p->n);
+    p->id_at = take(p->id_at, sizeof *p->id_at, p->id_row, p->n);
+    free(p->id_row);
+    p->id_row = NULL;
+}
+
 const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char buf[24])
 {
     if (p->id_at != NULL)
-        return p->id_text + p->id_at[row];
+        return p->id_text + p->id_at[p->id_row != NULL ? p->id_row[row] : row];
     buf[0] = '\0';
     if (!p->has_id)
         snprintf(buf, 24, "%zu", row + 1);
