@@ -9,7 +9,9 @@
  * comes out (McSherry & Najork 2008, ECIR, LNCS 4956, 414), as in ndcg_score; relevance is the gain, 1/log2(rank + 1)
  * the discount; map@K is divided by the relevant rows or by K, the smaller one, so that the best order has 1. smape is
  * the mean of 2|e| / (|y| + |p|), 0/0 being 0. Explained variance and D2 need two rows, a D2 of deviances labels that
- * differ. One-vs-rest AUC is the mean over the classes present; rows of weight 0 are
+ * differ. One-vs-rest AUC is the mean over the classes present; weighted kappa counts all classes of the sample in
+ * their order, also those that no row has. Sets of labels: without a label in any row precision, recall, F-beta and
+ * Jaccard have no value; areas and average precisions are the mean over the classes that have one. Rows of weight 0 are
  * no rows.
  *
  * The standard error is the linearised one (infinitesimal jackknife: Jaeckel 1972; Efron 1982, The Jackknife, ch. 6;

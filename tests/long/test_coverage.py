@@ -6,12 +6,14 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
-from stats_coverage import Simulation, Tap, binary, multiclass, numbers, second  # noqa: E402
+from stats_coverage import Simulation, Tap, binary, multiclass, numbers, second, sets  # noqa: E402
 
 DRAWS = int(os.environ.get("DRAWS", "4000"))
 COUNTED = ["accuracy", "precision", "recall", "f1", "balanced_accuracy", "f1_macro", "f1_weighted", "mcc",
            "jaccard", "fbeta@2", "fbeta@0.5", "specificity", "cohen_kappa", "jaccard_micro", "jaccard_macro"]
 SCORED = ["roc_auc", "average_precision", "log_loss", "brier"]
+SETS = ["accuracy", "hamming_loss", "roc_auc", "average_precision", "average_precision_micro", "lrap", "coverage_error"] + [
+    f"{m}_{a}" for m in ("precision", "recall", "f1", "jaccard") for a in ("micro", "macro", "weighted", "samples")]
 SHARES = [0.4, 0.3, 0.2, 0.1]
 
 
@@ -28,6 +30,10 @@ def main():
                                              "f1_weighted", "mcc", "roc_auc", "log_loss", "top_2_accuracy",
                                              "cohen_kappa", "cohen_kappa_linear", "cohen_kappa_quadratic",
                                              "jaccard_weighted", "fbeta_macro@2", "specificity_macro"])
+    some = sets(rng)
+    for n, low in ((100, 0.9), (300, 0.93)):
+        s.estimate("sets of labels", some, n, SETS, low)
+        s.delta("sets of labels", some, second(rng, some), n, SETS, low - 0.02)
     s.estimate("few positives, AUC .99", binary(rng, 0.1, 2.2), 200, ["roc_auc", "average_precision", "f1", "recall"], 0.9, 0.999)
     s.estimate("many right", binary(rng, 0.4, 2.2), 50, COUNTED + ["roc_auc"], 0.93, 1)
     s.estimate("many right", binary(rng, 0.4, 2.2), 50, ["brier"], 0.86)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, Session, Tap
+from stats_cases import BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, Session, Tap
 
 warnings.filterwarnings("ignore")
 
@@ -36,6 +36,13 @@ def multiclass(rng, classes=4, skill=1.2, shares=None):
     return Sample(MULTICLASS, POPULATION, classes, -1, y, score.argmax(1), score)
 
 
+def sets(rng, shares=(0.15, 0.2, 0.3, 0.5), skill=1.2):
+    """Sets of labels; how sure the scores of a row are has a part that all classes share."""
+    y = (rng.random((POPULATION, len(shares))) < shares).astype(int)
+    z = 0.8 * rng.normal(size=y.shape) + 0.6 * rng.normal(size=(POPULATION, 1)) + skill * (2 * y - 1)
+    return Sample(MULTILABEL, POPULATION, len(shares), -1, score=sigmoid(z), labels=y, preds=(z >= 0).astype(int))
+
+
 def numbers(rng):
     y = rng.normal(size=POPULATION) * 3
     return Sample(REGRESSION, POPULATION, truth=y, estimate=y + rng.normal(size=POPULATION))
@@ -46,6 +53,10 @@ def second(rng, s, share=0.3, gain=0.0):
     move = rng.random(s.n) < share
     if s.task == REGRESSION:
         return s.but(estimate=np.where(move, s.estimate + 0.5 * rng.normal(size=s.n) + gain * (s.truth - s.estimate), s.estimate))
+    if s.task == MULTILABEL:
+        z = np.log(s.score / (1 - s.score)) + rng.normal(size=s.score.shape) + gain * (2 * s.labels - 1)
+        score = np.where(move[:, None], sigmoid(z), s.score)
+        return s.but(score=score, preds=(score >= 0.5).astype(int))
     if s.task == BINARY:
         z = np.log(s.score / (1 - s.score)) + rng.normal(size=s.n) + gain * (2 * s.label - 1)
         score = np.where(move, sigmoid(z), s.score)

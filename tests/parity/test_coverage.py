@@ -2,7 +2,7 @@
 """Coverage in brief; tests/long has the whole."""
 import numpy as np
 
-from stats_coverage import Simulation, Tap, binary, numbers, second
+from stats_coverage import Simulation, Tap, binary, numbers, second, sets
 
 
 def main():
@@ -13,6 +13,9 @@ def main():
     s.estimate("groups of 20", clustered, 15, ["accuracy", "f1", "roc_auc"], 0.9)
     s.delta("two models", plain, second(rng, plain, gain=0.3), 200, ["accuracy", "recall", "f1", "roc_auc", "brier"], 0.92, 1)
     s.delta("two models, 2 % moved", plain, second(rng, plain, 0.02), 100, ["accuracy", "recall", "f1"], 0.93, 1)
+    some = sets(rng)
+    s.estimate("sets of labels", some, 150, ["accuracy", "hamming_loss", "f1_micro", "f1_macro", "f1_samples"], 0.92)
+    s.delta("sets of labels", some, second(rng, some), 150, ["accuracy", "f1_macro", "f1_samples"], 0.92)
     s.delta("two models", regression, second(rng, regression), 100, ["mae", "rmse"], 0.92)
     s.finish()
 

@@ -89,6 +89,25 @@ def values(tap, session, rng):
             session.ask(f"value A {name}", take)
 
 
+def invariances(tap, session, rng):
+    """Neither the order of the rows nor that of the classes plays a part, and rows may be doubled."""
+    for _ in range(40):
+        n, k = int(rng.choice([5, 40])), int(rng.choice([2, 5]))
+        s = label_case(rng, n, k, rng.choice(["none", "real"]), ties=rng.random() < 0.5)
+        rows, order = np.tile(rng.permutation(n), int(rng.integers(1, 3))), rng.permutation(k)
+        t = s.but(n=len(rows), weight=None if s.weight is None else s.weight[rows],
+                  **{c: getattr(s, c)[rows][:, order] for c in ("labels", "preds", "score")})
+        session.sample(s, "A")
+        session.sample(t, "B")
+        for name in ALL:
+            got = {}
+            session.ask(f"value A {name}", lambda a, got=got: got.update(a=a))
+            session.ask(f"value B {name}", lambda a, got=got, name=name: tap.count(
+                "order of rows and classes, and doubled rows", a[0] == got["a"][0] and (
+                    a[0] != "ok" or math.isclose(float(a[1]), float(got["a"][1]), rel_tol=1e-12, abs_tol=1e-14)),
+                f"{name}: {a}, {got['a']}"))
+
+
 def single_class(tap, session, rng):
     """One class, which scikit-learn's metrics of sets don't take."""
     for _ in range(40):
@@ -266,7 +285,7 @@ def against_bootstrap(tap, session, rng):
 
 def main():
     tap, session, rng = Tap(), Session(), np.random.default_rng(811)
-    for part in (values, single_class, influences, estimates, delong, deltas, against_bootstrap):
+    for part in (values, invariances, single_class, influences, estimates, delong, deltas, against_bootstrap):
         part(tap, session, rng)
     session.run()
     tap.finish()
