@@ -10,7 +10,7 @@
 
 /* Sets "confusion" of a comparison: labels, and for each the rows by what the current model and the candidate said. Of
  * classes and predictions only; else nothing is set. */
-void ml_comparison_confusion(cJSON *to, const struct ml_subject *s, const struct ml_sample *current,
-    const struct ml_sample *candidate);
+void ml_comparison_confusion(
+    cJSON *to, const struct ml_subject *s, const struct ml_sample *current, const struct ml_sample *candidate);
 
 #endif
