@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The gate and the comment over any card: nothing crashes, the gate never passes a metric that isn't there, and outside
- * of code spans the Markdown holds nothing that GitLab would act on. */
+/* The gate, the comment and its pictures over any card: nothing crashes, the gate never passes a metric that isn't
+ * there, and outside of code spans the Markdown holds nothing that GitLab would act on. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "model/card.h"
 #include "model/comment.h"
 #include "model/gate.h"
+#include "model/picture.h"
 #include "model/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -96,6 +97,34 @@ static void check_gate(const cJSON *gate)
     }
 }
 
+/* Nothing in a picture but what we draw: of the card only text, in which there is no markup. */
+static void check_svg(const char *text)
+{
+    static const char *const known[] = { "svg ", "/svg>", "title ", "/title>", "desc ", "/desc>", "style>", "/style>",
+        "rect ", "line ", "text ", "/text>", "circle ", "polygon ", "polyline " };
+    for (const char *p = text; (p = strchr(p, '<')); p++) {
+        bool is = false;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            is = is || !strncmp(p + 1, known[i], strlen(known[i]));
+        if (!is)
+            abort();
+    }
+    if (strstr(text, "=\"nan\"") || strstr(text, "=\"inf\"") || strstr(text, "=\"-nan\"") || strstr(text, "=\"-inf\""))
+        abort();
+}
+
+static void draw(const cJSON *evaluation, const cJSON *comparison)
+{
+    for (int kind = 0; kind < ML_PICTURES; kind++) {
+        struct ml_picture picture;
+        if (!ml_picture_draw(kind, evaluation, comparison, &picture))
+            continue;
+        check_svg(ml_buf_str(&picture.svg));
+        check_markdown(ml_buf_str(&picture.alt));
+        ml_picture_release(&picture);
+    }
+}
+
 static void run(struct ml_card *card, const struct ml_policy *policy)
 {
     struct ml_err err = ML_ERR_INIT;
@@ -107,6 +136,7 @@ static void run(struct ml_card *card, const struct ml_policy *policy)
     if (!ml_comment_render(card, &place, &marker, &text, &err))
         check_markdown(ml_buf_str(&text));
     ml_buf_reset(&text);
+    draw(evaluation, comparison);
     struct ml_gate_input in = { .evaluation = evaluation,
         .comparison = comparison,
         .card = ml_buf_str(&card->text),

@@ -173,6 +173,43 @@ static void looks(void **state)
     assert_int_equal(ml_marker_next(&m, 119, NULL), 4);
 }
 
+#define D32 "0123456789abcdef0123456789abcdef"
+#define S32 "fedcba9876543210fedcba9876543210"
+
+/* What a note says of uploaded pictures becomes part of the next one: nothing but what we write ourselves is taken. */
+static void pictures(void **state)
+{
+    (void)state;
+    struct ml_marker m = { .pipeline = 1,
+        .n_pictures = 2,
+        .pictures = { { "roc", D32, S32 }, { "confusion", S32, D32 } } },
+                     got;
+    char *body = note("", &m, "n");
+    assert_non_null(strstr(body, " picture=roc:" D32 ":" S32 " picture=confusion:" S32 ":" D32 " -->"));
+    assert_true(ml_marker_parse(body, "n", &got));
+    assert_int_equal(got.n_pictures, 2);
+    assert_string_equal(got.pictures[1].name, "confusion");
+    assert_string_equal(got.pictures[0].digest, D32);
+    assert_string_equal(got.pictures[0].secret, S32);
+    free(body);
+    static const char *const bad[] = { "roc:" D32, "roc:" D32 ":", ":" D32 ":" S32, "roc:" D32 ":" S32 "0",
+        "r/c:" D32 ":" S32, "roc:" D32 ":)x](javascript:alert(1)0000000000", "seventeenlettersx:" D32 ":" S32, "" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        body = ml_format("<!-- mlci-comment name=n pipeline=1 picture=%s -->", bad[i]);
+        assert_true(ml_marker_parse(body, "n", &got));
+        assert_int_equal(got.n_pictures, 0);
+        free(body);
+    }
+    struct ml_buf many = ML_BUF_INIT;
+    ml_buf_adds(&many, "<!-- mlci-comment name=n pipeline=1");
+    for (int i = 0; i < 20; i++)
+        ml_buf_adds(&many, " picture=roc:" D32 ":" S32);
+    ml_buf_adds(&many, " -->");
+    assert_true(ml_marker_parse(ml_buf_str(&many), "n", &got));
+    assert_int_equal(got.n_pictures, ML_MARKER_PICTURES);
+    ml_buf_release(&many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +218,7 @@ int main(void)
         cmocka_unit_test(cutting),
         cmocka_unit_test(marker),
         cmocka_unit_test(looks),
+        cmocka_unit_test(pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What people and other programs read: rounded numbers, JUnit, OpenMetrics. */
+/* What people and other programs read: rounded numbers, JUnit, OpenMetrics, pictures. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@
 #include "data/junit.h"
 #include "data/number.h"
 #include "data/openmetrics.h"
+#include "data/svg.h"
 
 static void digits(void **state)
 {
@@ -84,12 +85,50 @@ static void openmetrics(void **state)
     ml_buf_release(&out);
 }
 
+static void svg(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t cells;
+        const char *cut; /* to seven */
+    } cases[] = {
+        { "", 0, "" },
+        { "seven77", 7, "seven77" },
+        { "eight888", 8, "eig…888" },
+        { "日本語", 6, "日本語" },
+        { "日本語日", 8, "日…語日" },
+        { "éééééééé", 8, "ééé…ééé" },
+        { "\xff\xff\xff\xff\xff\xff\xff\xff", 8, "\xff\xff\xff…\xff\xff\xff" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *cut = ml_svg_cut(cases[i].text, 7);
+        assert_int_equal(ml_svg_cells(cases[i].text), cases[i].cells);
+        assert_string_equal(cut, cases[i].cut);
+        assert_true(ml_svg_cells(cut) <= 7);
+        free(cut);
+    }
+    for (double limit = 1e-280; limit < 1e300; limit *= 1.37) {
+        double n = limit / ml_svg_step(limit);
+        assert_true(n > 1.5 && n < 4.01);
+    }
+    struct ml_svg s = ML_SVG_INIT;
+    struct ml_buf out = ML_BUF_INIT;
+    ml_svg_text(&s, 1.005, -0.001, 'm', "t", "<a href=\"x\">&\n\xe2\x80\xae\xff");
+    ml_svg_finish(&s, 10.2, 5, "t", "d", &out);
+    assert_non_null(strstr(ml_buf_str(&out), "<text x=\"1\" y=\"0\" class=\"t\" text-anchor=\"middle\">&lt;a "
+                                             "href=&quot;x&quot;&gt;&amp;\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd</text>"));
+    assert_non_null(strstr(ml_buf_str(&out), "width=\"11\" height=\"5\" viewBox=\"0 0 11 5\""));
+    ml_buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digits),
         cmocka_unit_test(junit),
         cmocka_unit_test(openmetrics),
+        cmocka_unit_test(svg),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
