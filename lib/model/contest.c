@@ -7,11 +7,12 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/gate.h"
 
 #define CONFIDENCE 0.95 /* of evaluations made on the way; only their standard errors are used */
 
 /* Who is current. Where its data is known from its card that counts: it is what the model was judged by. */
-static void describe_current(cJSON *to, const struct ml_contender *c, bool used)
+static void describe_current(cJSON *to, const struct ml_contender *c, const struct ml_policy *policy, bool used)
 {
     cJSON *o = ml_json_set_object(to, "current");
     ml_json_set_str(o, "reference", c->reference);
@@ -26,10 +27,12 @@ static void describe_current(cJSON *to, const struct ml_contender *c, bool used)
     if (!c->has_card)
         return;
     cJSON *gate = ml_card_get(&c->card, "gate", NULL);
-    const char *policy = ml_json_str(gate, "policy_digest");
-    if (policy != NULL)
-        ml_json_set_str(o, "policy_digest", policy);
+    const char *digest = ml_json_str(gate, "policy_digest");
+    if (digest != NULL)
+        ml_json_set_str(o, "policy_digest", digest);
     cJSON_Delete(gate);
+    if (policy != NULL)
+        ml_gate_numbers(policy, ml_buf_str(&c->card.text), c->card.text.len, o);
 }
 
 static void add_unmatched(cJSON *to, const struct ml_mismatch *m)
@@ -70,7 +73,7 @@ static int count_promotions(const struct ml_contest *t, struct ml_err *err)
 
 static int compare_paired(struct ml_contest *t, cJSON *to, const struct ml_mismatch *m, struct ml_err *err)
 {
-    describe_current(to, t->current, true);
+    describe_current(to, t->current, t->opts->policy, true);
     add_unmatched(to, m);
     if (count_promotions(t, err) < 0)
         return -1;
@@ -104,7 +107,7 @@ static int paired(struct ml_contest *t, cJSON *to, struct ml_err *err)
         if (!t->current_is_image)
             return ml_err_set(err, ML_USAGE,
                 "'%s' holds no predictions: give them with --current-predictions, or say --unpaired", cur->reference);
-        describe_current(to, cur, false);
+        describe_current(to, cur, t->opts->policy, false);
         char *reason =
             ml_format("%s, and no others were given (--current-predictions)", stored ? m.message : cur->no_predictions);
         int rc = nothing(t, to, reason);
@@ -129,7 +132,7 @@ static int unpaired(struct ml_contest *t, cJSON *to, struct ml_err *err)
         cur->evaluation = NULL;
     }
     if (cur->evaluation == NULL && !cur->has_predictions) {
-        describe_current(to, cur, false);
+        describe_current(to, cur, t->opts->policy, false);
         return nothing(t, to, "the current model has neither a card with an evaluation nor predictions");
     }
     if (cand->evaluation == NULL && !cand->has_predictions)
@@ -137,7 +140,7 @@ static int unpaired(struct ml_contest *t, cJSON *to, struct ml_err *err)
     if (ml_contender_evaluate(cur, t->cols, CONFIDENCE, err) < 0 ||
         ml_contender_evaluate(cand, t->cols, CONFIDENCE, err) < 0 || count_promotions(t, err) < 0)
         return -1;
-    describe_current(to, cur, cur->has_predictions && !cur->stored);
+    describe_current(to, cur, t->opts->policy, cur->has_predictions && !cur->stored);
     return ml_comparison_unpaired(to, t->opts, cur->evaluation, cand->evaluation, err);
 }
 
@@ -171,7 +174,7 @@ static int plain(struct ml_contest *t, cJSON *to, struct ml_err *err)
     const cJSON *a = numbers(t->current, t->cols, &own[0], err);
     const cJSON *b = a != NULL ? numbers(t->candidate, t->cols, &own[1], err) : NULL;
     if (b != NULL) {
-        describe_current(to, t->current, false);
+        describe_current(to, t->current, t->opts->policy, false);
         rc = ml_comparison_plain(to, t->opts, a, b, err);
     }
     cJSON_Delete(own[0]);

@@ -33,6 +33,10 @@ struct ml_gate_input {
  * `passed` of the whole: no rule failed. Returns -1 only where a rule and the card together mean nothing (ML_USAGE). */
 int ml_gate_judge(const struct ml_policy *p, const struct ml_gate_input *in, cJSON **gate, struct ml_err *err);
 
+/* Notes in a comparison's description of the current model what the policy's rules about changes of numbers need of
+ * that model's card: "numbers", by path. */
+void ml_gate_numbers(const struct ml_policy *p, const char *card, size_t len, cJSON *current);
+
 /* The verdict of a rule; of a card from before there were verdicts, from `passed` and `level`. */
 const char *ml_gate_verdict(const cJSON *rule);
 

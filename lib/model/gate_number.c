@@ -8,14 +8,14 @@
 #include "model/gate_priv.h"
 
 /* The number at a path. 0, 1 where there is none (or null), 2 where what is there is something else. */
-static int number_at(const struct ml_gate_input *in, const char *path, double *out)
+static int number_at(const char *card, size_t len, const char *path, double *out)
 {
     struct ml_span at;
     const char *s;
 
-    if (!in->card || ml_json_at(in->card, in->card_len, path, &at))
+    if (!card || ml_json_at(card, len, path, &at))
         return 1;
-    s = in->card + at.off;
+    s = card + at.off;
     if (at.len == 4 && !memcmp(s, "null", 4))
         return 1;
     return ml_double_parse(s, at.len, out) && isfinite(*out) ? 0 : 2;
@@ -32,7 +32,7 @@ static void basis(const struct ml_gate_input *in, const char *path, cJSON *rule)
         return;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char *beside = ml_format("%.*s%s", (int)(last + 1 - path), path, keys[i]);
-        if (!number_at(in, beside, &x))
+        if (!number_at(in->card, in->card_len, beside, &x))
             ml_json_set_num(rule, keys[i], x);
         free(beside);
     }
@@ -55,7 +55,7 @@ static void judge(struct gate_judge *j, const struct ml_card_rule *c, const stru
     ml_json_set_num(rule, "required", limit);
     if (!gate_here(j, rule, &l->terms))
         return;
-    rc = number_at(j->in, c->path, &x);
+    rc = number_at(j->in->card, j->in->card_len, c->path, &x);
     if (rc == 1 && c->may_lack) {
         gate_not_applicable(rule, "the card has no such number, and it may lack it");
         return;
@@ -76,10 +76,90 @@ static void judge(struct gate_judge *j, const struct ml_card_rule *c, const stru
     gate_failed(rule, "%.6g is %s %.6g by %.2g", x, sign > 0 ? "below" : "above", limit, fabs(limit - x));
 }
 
+/* What is missing for a rule about a change, told in the rule; whether it was. */
+static bool lacks(struct gate_judge *j, const struct ml_card_rule *c, cJSON *rule, double *was, double *is)
+{
+    const cJSON *numbers = ml_json_get(ml_json_get(j->comparison, "current"), "numbers");
+    int rc = number_at(j->in->card, j->in->card_len, c->path, is);
+
+    if (j->no_current) {
+        gate_not_applicable(rule, "no current model");
+        return true;
+    }
+    bool there = ml_json_num(numbers, c->path, was);
+    if (c->may_lack && (rc == 1 || (j->comparison && !there))) {
+        gate_not_applicable(rule, "one of the cards has no such number, and it may lack it");
+        return true;
+    }
+    j->evaluated = true;
+    if (rc)
+        gate_failed(rule, rc == 1 ? "the card has no number '%s'" : "'%s' of the card is no number", c->path);
+    else if (!there)
+        gate_failed(rule,
+            j->comparison ? "the comparison doesn't say what '%s' was in the current model's card; "
+                            "ml-compare --policy does"
+                          : "the card has no comparison that would say what '%s' was",
+            c->path);
+    return rc || !there;
+}
+
+/* max_increase and max_decrease: `sign` is +1 and -1. */
+static void judge_change(struct gate_judge *j, const struct ml_card_rule *c, const struct ml_limit *l, int sign)
+{
+    char *name;
+    cJSON *rule;
+    double limit = l->amount.x, was, is;
+
+    if (!l->amount.set)
+        return;
+    name = ml_format("%s.%s", c->path, sign > 0 ? "max_increase" : "max_decrease");
+    rule = gate_add(j, NULL, name, &l->terms);
+    free(name);
+    ml_json_set_str(rule, "number", c->path);
+    ml_json_set_num(rule, "required", limit);
+    if (l->amount.percent) {
+        char *s = ml_format("%g%%", limit * 100);
+        ml_json_set_str(rule, "required", s);
+        free(s);
+    }
+    if (!gate_here(j, rule, &l->terms) || lacks(j, c, rule, &was, &is))
+        return;
+    if (l->amount.percent)
+        limit *= fabs(was);
+    ml_json_set_num(rule, "observed", sign * (is - was));
+    ml_json_set_num(rule, "current", was);
+    ml_json_set_num(rule, "candidate", is);
+    ml_json_set_num(rule, "limit", limit);
+    if (gate_at_most(sign * (is - was), limit)) {
+        gate_passed(rule);
+        return;
+    }
+    ml_json_set_num(rule, "shortfall", sign * (is - was) - limit);
+    gate_failed(rule, "%s from %.6g to %.6g, by %.4g, and %.4g is allowed", sign > 0 ? "it rose" : "it fell", was, is,
+        sign * (is - was), limit);
+}
+
 void gate_numbers(struct gate_judge *j)
 {
     for (size_t i = 0; i < j->p->n_card; i++) {
         judge(j, &j->p->card[i], &j->p->card[i].min, 1);
         judge(j, &j->p->card[i], &j->p->card[i].max, -1);
+        judge_change(j, &j->p->card[i], &j->p->card[i].max_increase, 1);
+        judge_change(j, &j->p->card[i], &j->p->card[i].max_decrease, -1);
+    }
+}
+
+void ml_gate_numbers(const struct ml_policy *p, const char *card, size_t len, cJSON *current)
+{
+    cJSON *numbers = NULL;
+    double x;
+
+    for (size_t i = 0; i < p->n_card; i++) {
+        const struct ml_card_rule *c = &p->card[i];
+        if ((!c->max_increase.amount.set && !c->max_decrease.amount.set) || number_at(card, len, c->path, &x))
+            continue;
+        if (!numbers)
+            numbers = ml_json_set_object(current, "numbers");
+        ml_json_set_num(numbers, c->path, x);
     }
 }

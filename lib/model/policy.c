@@ -25,10 +25,18 @@ static void read_slices(const struct policy_reader *r, const cJSON *node)
     }
 }
 
+/* How far a number may have moved. */
+static void change(const struct policy_reader *r, const cJSON *node, const struct ml_terms *terms, struct ml_limit *out)
+{
+    policy_limit(r, node, POLICY_EITHER, false, terms, out);
+    if (out->amount.set && out->amount.x < 0)
+        policy_fault(r, node, "'%s' must not be negative", node->string);
+}
+
 /* The limits of one number of the card. */
 static void read_number(const struct policy_reader *r, const cJSON *node, struct ml_card_rule *c)
 {
-    static const char *const keys[] = { "min", "max", "missing", POLICY_TERMS, NULL };
+    static const char *const keys[] = { "min", "max", "max_increase", "max_decrease", "missing", POLICY_TERMS, NULL };
     static const char *const words[] = { "fail", "ignore", NULL };
     struct ml_terms terms = { 0 };
     const cJSON *v;
@@ -39,10 +47,15 @@ static void read_number(const struct policy_reader *r, const cJSON *node, struct
         policy_limit(r, v, POLICY_UNIT, false, &terms, &c->min);
     if ((v = ml_json_get(node, "max")))
         policy_limit(r, v, POLICY_UNIT, false, &terms, &c->max);
+    if ((v = ml_json_get(node, "max_increase")))
+        change(r, v, &terms, &c->max_increase);
+    if ((v = ml_json_get(node, "max_decrease")))
+        change(r, v, &terms, &c->max_decrease);
     if ((v = ml_json_get(node, "missing")))
         c->may_lack = policy_choice(r, v, "value of 'missing'", words) == 1;
-    if (!ml_json_get(node, "min") && !ml_json_get(node, "max"))
-        policy_fault(r, node, "'%.80s' has no rule: give it min or max", c->path);
+    if (!ml_json_get(node, "min") && !ml_json_get(node, "max") && !ml_json_get(node, "max_increase") &&
+        !ml_json_get(node, "max_decrease"))
+        policy_fault(r, node, "'%.80s' has no rule: give it min, max, max_increase or max_decrease", c->path);
     if (c->min.amount.set && c->max.amount.set && c->min.amount.x > c->max.amount.x)
         policy_fault(r, node, "'%.80s' has a min above its max", c->path);
 }

@@ -82,6 +82,8 @@ struct ml_card_rule {
     char *path;    /* as ml_json_at reads it */
     bool may_lack; /* a card without this number doesn't break the rule */
     struct ml_limit min, max;
+    struct ml_limit max_increase,
+        max_decrease; /* from the current model's card; a share of its number when in percent */
 };
 
 struct ml_policy {

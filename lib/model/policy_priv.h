@@ -38,6 +38,7 @@ enum policy_form {
     POLICY_PLAIN,   /* a number */
     POLICY_PERCENT, /* a number, or "2%" */
     POLICY_UNIT,    /* a number, or one with a unit: "500M", "1.5h" */
+    POLICY_EITHER,  /* any of these */
 };
 
 /* A number in one of these forms; false with a fault noted that calls it `name`. */

@@ -164,12 +164,12 @@ bool policy_amount(
     const struct policy_reader *r, const cJSON *node, const char *name, enum policy_form form, struct ml_amount *out)
 {
     static const char *const or_what[] = { "", " or a percentage such as 2%",
-        " or one with a unit, such as 500M, 50ms or 1h" };
+        " or one with a unit, such as 500M, 50ms or 1h", ", a percentage such as 2%, or one with a unit such as 500M" };
     bool read = read_amount(node, out), plain = cJSON_IsNumber(node);
 
-    if (!read || (!out->percent && !plain && form != POLICY_UNIT))
+    if (!read || (!out->percent && !plain && form < POLICY_UNIT))
         policy_fault(r, node, "'%s' must be a number%s", name, or_what[form]);
-    else if (out->percent && form != POLICY_PERCENT)
+    else if (out->percent && form != POLICY_PERCENT && form != POLICY_EITHER)
         policy_fault(r, node, "'%s' takes a number, not a percentage", name);
     else
         return true;

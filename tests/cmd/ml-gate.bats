@@ -681,7 +681,7 @@ line 7: 'branch' must be a name or glob, or a list of 1 to 100 of them
 line 7: 'must' needs a 'be': not_regress or improve
 line 9: a slice is named 'column=value' (several joined by ','), not 'accents'
 line 11: 'max' must be a number or one with a unit, such as 500M, 50ms or 1h
-line 12: 'run.duration' has no rule: give it min or max
+line 12: 'run.duration' has no rule: give it min, max, max_increase or max_decrease
 line 12: unknown value of 'missing' 'no'
 Y
     sed -n 's/^ml-gate: warning: p.yml: //p' <<<"$stderr" | sort -t' ' -k2n -s | sort -s -t' ' -k2,2n -k3 >got
@@ -917,4 +917,39 @@ PY
     echo 'metrics: {accuracy: {min: 0.1}}' >repo/models/p.yml
     quality r.json
     [ "$status" -eq 0 ] && [ "$(tr -d ' \n' <r.json)" = "[]" ]
+}
+
+@test "numbers of the card against the current model's card, as ml-compare --policy notes them" {
+    printf 'id,label,prediction\n' >p.csv
+    for i in $(seq 40); do echo "$i,$((i % 2)),$((i % 2))"; done >>p.csv
+    ml-eval -q p.csv | /usr/bin/python3 -c 'import json, sys
+c = json.load(sys.stdin); c["run"] = {"duration": 100}; c["image"] = {"size": 1000}; json.dump(c, open("cur.json", "w"))
+c["run"]["duration"] = 119; c["image"]["size"] = 900; json.dump(c, open("cand.json", "w"))'
+    cat >p.yml <<'Y'
+metrics: { accuracy: { min: 0.5 } }
+card:
+  run.duration: { max_increase: 20% }
+  image.size: { max_increase: 0, max_decrease: { limit: 0.05k, level: warn } }
+  smoke.latency.p99: { max_increase: 5ms, missing: ignore }
+Y
+    ml-compare -q --unpaired --policy p.yml --current cur.json --candidate cand.json -o card.json
+    [ "$(ml get comparison.current.numbers card.json | tr -d ' \n')" = '{"run.duration":100,"image.size":1000}' ]
+    gate
+    is run.duration.max_increase observed 19
+    is run.duration.max_increase required '"20%"'
+    is run.duration.max_increase limit 20
+    is image.size.max_increase passed true
+    is image.size.max_decrease verdict '"warned"'
+    is image.size.max_decrease reason '"it fell from 1000 to 900, by 100, and 50 is allowed"'
+    is smoke.latency.p99.max_increase verdict '"not applicable"'
+    sed -i 's/20%/18%/' p.yml
+    gate 1
+    is run.duration.max_increase shortfall 1
+    # a comparison that was made without the policy doesn't know
+    ml-compare -q --unpaired --current cur.json --candidate cand.json -o card.json
+    gate 1
+    [[ "$(rule run.duration.max_increase reason)" == *"ml-compare --policy does"* ]]
+    edit 'c["comparison"] = {"current": None}; c["run"]["duration"] = 5'
+    gate
+    is run.duration.max_increase reason '"no current model"'
 }

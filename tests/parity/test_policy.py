@@ -37,14 +37,14 @@ FULL = {
         "profit": {"direction": "higher", "must": {"be": "improve", "waiver": {"until": "2026-12-31", "reason": "x"}}, "margin": 3},
     },
     "slices": {"accents=no": {"min_rows": 30, "accuracy": {"min": 0.5}}, "a=b,c=d": {"f1": {"max_drop": 0.1, "when": {"environment": "prod*"}}}},
-    "card": {"image.size": {"max": "500M", "missing": "ignore"}, "/smoke/latency/p99": {"min": 0, "max": {"limit": "50ms", "waiver": {"until": "2026-12-31", "reason": "slow"}}}},
+    "card": {"image.size": {"max": "500M", "missing": "ignore", "max_increase": "10%", "max_decrease": {"limit": "1M", "level": "warn"}}, "/smoke/latency/p99": {"min": 0, "max": {"limit": "50ms", "waiver": {"until": "2026-12-31", "reason": "slow"}}}},
 }
 VALUES = [None, True, False, 0, 1, -1, 0.5, -0.5, 2, 30, 1e16, 1.5, "", " ", "x", "2%", "0%", "-2%", "101%", "100%", "1.5%", ".5%", "5.%", "%", "2 %", "1e1%", "500M", "1.5h", "50ms", "5m", "1KiB",
           "-3k", "+1s", "0x1k", "nan%", "inf", "fail", "warn", "value", "bound", "improve", "not_regress", "optional", "required", "ignore", "higher", "lower", "main", "2026-12-31",
           "2026-13-01", "2026-02-30", "2026-12-3", "a" * 255, "a" * 256, [], {}, ["main"], [1], [""], ["a", "b"], {"limit": 1}, {"limit": "2%", "on": "bound"}, {"be": "improve"}, {"branch": "main"},
           {"until": "2026-12-31", "reason": "x"}, {"until": "2026-12-31"}, {"min": 0.5}, {"max": 1}, {"margin": 0.1}, {"min_rows": 5}, {"accuracy": {"min": 0.5}}]
 KEYS = ["min", "max", "max_drop", "must", "margin", "direction", "level", "when", "waiver", "limit", "on", "be", "until", "reason", "branch", "environment", "missing", "min_rows", "current", "metrics",
-        "slices", "card", "max_unmatched", "allow_unpaired", "max_reuse", "accuracy", "log_loss", "mcc", "unheard_of", "a=b", "=b", "ab", "", "image.size"]
+        "slices", "card", "max_unmatched", "allow_unpaired", "max_reuse", "max_increase", "max_decrease", "accuracy", "log_loss", "mcc", "unheard_of", "a=b", "=b", "ab", "", "image.size"]
 count = failed = 0
 
 
