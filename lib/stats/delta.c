@@ -356,7 +356,8 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         return;
     }
     /* The largest bin may be one row, which has no variance. */
-    if (metric->scale == ML_SCALE_BOOTSTRAP || metric->id == ML_METRIC_MCE || force) {
+    if (metric->scale == ML_SCALE_BOOTSTRAP || metric->id == ML_METRIC_MCE || force ||
+        ml_tuned_applies(current, metric) || ml_tuned_applies(candidate, metric)) {
         bootstrap(current, candidate, metric, alpha, boot, out);
         return;
     }

@@ -264,7 +264,7 @@ static void estimate(struct ml_measure *m, const struct ml_metric *metric, doubl
         no_interval(out, m->groups ? "an interval needs two groups" : "an interval needs two rows");
         return;
     }
-    if (metric->scale == ML_SCALE_BOOTSTRAP || (boot && boot->force)) {
+    if (metric->scale == ML_SCALE_BOOTSTRAP || (boot && boot->force) || ml_tuned_applies(m, metric)) {
         bootstrap(m, metric, confidence, boot, out);
         return;
     }

@@ -159,6 +159,7 @@ void ml_measure_free(struct ml_measure *m)
     free(m->joint);
     free(m->known);
     ml_queries_free(m->queries);
+    free(m->tuned);
     free(m->psi);
     free(m);
 }
@@ -496,7 +497,9 @@ double ml_measure_noise(const struct ml_metric *metric, double value)
 bool ml_measure_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed,
     size_t replicates, double *out, size_t *used)
 {
-    if (ml_median_many(a, metric))
+    if (ml_tuned_applies(a, metric) || (b && ml_tuned_applies(b, metric)))
+        *used = ml_tuned_replicates(a, b, metric, seed, replicates, out);
+    else if (ml_median_many(a, metric))
         *used = ml_median_replicates(a, b, seed, replicates, out);
     else if (ml_rank_many(a, metric) && (!b || ml_rank_many(b, metric)))
         *used = ml_rank_replicates(a, b, seed, replicates, out);

@@ -55,6 +55,9 @@ struct ml_measure {
     uint64_t serial;            /* no other measure has it */
     uint64_t *joint;            /* confusion cells (label, pred, other's pred) with the measure of this serial */
     uint64_t joint_with;
+    struct table *tuned; /* threshold.c: replicates with the threshold chosen anew; NULL until asked for */
+    uint64_t tuned_seed;
+    size_t tuned_replicates;
     struct known_value *known; /* values that were asked for */
     size_t n_known, known_cap;
 };
@@ -174,6 +177,12 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
     struct ml_value *v_a, struct ml_value *v_b, struct pair_sums *out);
 /* The loss of each row (top_k: hit), in any unit. False when undefined. */
 bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
+
+/* threshold.c: the metric follows from predictions whose threshold is chosen on the rows; replicates of its value, or
+ * of the difference b - a. Returns how many have one. */
+bool ml_tuned_applies(const struct ml_measure *m, const struct ml_metric *metric);
+size_t ml_tuned_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed,
+    size_t replicates, double *out);
 
 /* calibration.c: probability and share in bins. */
 bool ml_calibration_value(

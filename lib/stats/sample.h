@@ -27,6 +27,9 @@ struct ml_costs {
     double most;  /* the largest of all, above 0 */
 };
 
+/* How the threshold behind `pred` was chosen on the rows (threshold.h). */
+enum ml_tuned { ML_TUNED_NO, ML_TUNED_BEST_F1, ML_TUNED_YOUDEN };
+
 /* Borrowed arrays of n rows each. Numbers are finite and weights >= 0: whoever reads them has refused the rest. */
 struct ml_sample {
     enum ml_task task;
@@ -45,6 +48,7 @@ struct ml_sample {
     const double *weight;         /* importance weights, scale-free; NULL: all alike */
     const uint32_t *group;        /* clusters of rows, any ids in 0..groups-1; NULL: each row its own */
     uint32_t groups;
+    enum ml_tuned tuned; /* binary, with scores: pred is score >= the threshold so chosen on these rows */
 };
 
 /* A sample that owns its arrays. */

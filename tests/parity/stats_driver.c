@@ -15,6 +15,7 @@
 #include "stats/measure.h"
 #include "stats/order.h"
 #include "stats/runs.h"
+#include "stats/threshold.h"
 #include "stats/verdict.h"
 
 enum { LABEL = 1, PRED = 2, SCORE = 4, NUMBER = 8, WEIGHT = 16, GROUP = 32, LABELS = 64, PREDS = 128 };
@@ -23,6 +24,8 @@ struct slot {
     struct ml_sample s;
     void *columns[9];
     struct ml_measure *m;
+    int32_t *pred; /* by a threshold that was chosen */
+    struct ml_sample_copy drawn;
 };
 
 struct input {
@@ -107,6 +110,8 @@ static void clear(struct slot *t)
     ml_measure_free(t->m);
     for (size_t i = 0; i < 9; i++)
         free(t->columns[i]);
+    free(t->pred);
+    ml_sample_release(&t->drawn);
     memset(t, 0, sizeof *t);
 }
 
@@ -151,6 +156,33 @@ static void read_sample(struct input *in)
     free(rows);
 }
 
+/* Predictions by a threshold that is chosen on the rows. */
+static double tune(struct slot *t, struct ml_sample *s)
+{
+    double threshold = 2;
+    int32_t *pred = ml_calloc(s->n + 1, sizeof *pred);
+
+    ml_threshold_find(s, s->tuned, &threshold);
+    for (size_t i = 0; i < s->n; i++)
+        pred[i] = s->score[i] >= threshold ? s->positive : 1 - s->positive;
+    free(t->pred);
+    s->pred = t->pred = pred;
+    return threshold;
+}
+
+/* tuned SLOT HOW: chooses the threshold; so does every draw from then on */
+static void tuned(struct input *in)
+{
+    struct slot *t = slot(in);
+    char name[32];
+
+    if (!word(in, name) || (t->s.tuned = ml_tuned_parse(name)) == ML_TUNED_NO)
+        die("how to choose a threshold was expected");
+    printf("%.17g\n", tune(t, &t->s));
+    ml_measure_free(t->m);
+    t->m = ml_measure_new(&t->s, NULL, 0);
+}
+
 /* draw SLOT ROWS [rows]: measures other rows of the same sample */
 static void draw(struct input *in)
 {
@@ -159,6 +191,14 @@ static void draw(struct input *in)
     uint32_t *rows = integers(in, n);
 
     ml_measure_free(t->m);
+    if (t->s.tuned != ML_TUNED_NO) {
+        ml_sample_release(&t->drawn);
+        ml_sample_take(&t->s, rows, n, &t->drawn);
+        tune(t, &t->drawn.s);
+        t->m = ml_measure_new(&t->drawn.s, NULL, 0);
+        free(rows);
+        return;
+    }
     t->m = ml_measure_new(&t->s, rows, n);
     free(rows);
 }
@@ -578,6 +618,7 @@ static const struct {
 } commands[] = {
     { "sample", read_sample },
     { "draw", draw },
+    { "tuned", tuned },
     { "value", value },
     { "psi", psi },
     { "estimate", estimate },

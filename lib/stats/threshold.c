@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Thresholds that are chosen on the rows, and chosen again in every replicate. */
+#include "stats/threshold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "stats/rank_impl.h"
+
+#define SAME 1e-12 /* a difference of rounding */
+
+static const char *const names[] = { [ML_TUNED_BEST_F1] = "best-f1", [ML_TUNED_YOUDEN] = "youden" };
+
+enum ml_tuned ml_tuned_parse(const char *s)
+{
+    for (int t = ML_TUNED_BEST_F1; t <= ML_TUNED_YOUDEN; t++)
+        if (strcmp(s, names[t]) == 0)
+            return (enum ml_tuned)t;
+    return ML_TUNED_NO;
+}
+
+const char *ml_tuned_name(enum ml_tuned t)
+{
+    return names[t];
+}
+
+/* Weights on both sides of a threshold. */
+struct table {
+    double hits, alarms; /* predicted positive: right, wrong */
+    double pos, neg;     /* labelled so */
+    size_t at;           /* place in the order from which on rows are predicted positive */
+};
+
+/* The best cut behind a tie group, from the highest score down. */
+static struct table cut(const struct ranking *r, enum ml_tuned how)
+{
+    double hits = 0, alarms = 0, best = -1;
+    struct table t = { .pos = r->pos, .neg = r->neg, .at = r->s->n };
+
+    for (size_t i = r->s->n; i-- > 0;) {
+        double w = weight_of(r->by, r->order[i]), value;
+
+        *(r->mark[i] & ML_MARK_POS ? &hits : &alarms) += w;
+        if ((i > 0 && !(r->mark[i - 1] & ML_MARK_LAST)) || !(hits + alarms > 0))
+            continue;
+        value = how == ML_TUNED_YOUDEN ? hits / r->pos - alarms / r->neg : 2 * hits / (r->pos + hits + alarms);
+        if (value > best + SAME) {
+            best = value;
+            t.hits = hits;
+            t.alarms = alarms;
+            t.at = i;
+        }
+    }
+    return t;
+}
+
+bool ml_threshold_find(const struct ml_sample *s, enum ml_tuned how, double *threshold)
+{
+    struct ml_measure *m = ml_measure_new(s, NULL, 0);
+    struct weighting by = { m->s.weight, NULL };
+    struct ranking r = { .pos_rows = 0 };
+    bool ok = false;
+
+    if (m->s.n > 0) {
+        r = ml_rank_binary(m, &by);
+        ok = r.pos_rows > 0 && r.neg_rows > 0;
+    }
+    if (ok)
+        *threshold = m->s.score[r.order[cut(&r, how).at]];
+    ml_measure_free(m);
+    return ok;
+}
+
+bool ml_tuned_applies(const struct ml_measure *m, const struct ml_metric *metric)
+{
+    return m->s.tuned != ML_TUNED_NO && metric->family == ML_FAMILY_COUNTS;
+}
+
+/* All replicates of one measure. */
+struct job {
+    struct ml_measure *m;
+    uint64_t seed;
+    struct table *out;
+    struct room {
+        double *w;
+        uint32_t *scratch, *counts;
+    } room[ML_PARALLEL_MAX];
+};
+
+static void replicate(void *ctx, size_t r, size_t thread)
+{
+    struct job *j = ctx;
+    struct ml_measure *m = j->m;
+    struct room *room = &j->room[thread];
+    struct ranking ranking = { .s = &m->s, .order = m->order, .mark = m->mark, .k = m->s.positive };
+    size_t n = m->s.n;
+
+    if (!room->w) {
+        room->w = ml_malloc((n + 1) * sizeof *room->w);
+        room->scratch = ml_malloc((n + 1) * sizeof *room->scratch);
+        room->counts = ml_malloc((n + 1) * sizeof *room->counts);
+    }
+    ml_measure_draw(m, j->seed, r, room->scratch, room->counts, room->w);
+    ranking.by = &(struct weighting){ room->w, room->counts };
+    ml_rank_sides(&ranking);
+    j->out[r] = ranking.pos > 0 && ranking.neg > 0 ? cut(&ranking, m->s.tuned) : (struct table){ .pos = 0 };
+}
+
+/* Where all thresholds were chosen anew; kept for the next metric. */
+static const struct table *tables_of(struct ml_measure *m, uint64_t seed, size_t replicates)
+{
+    struct job j = { .m = m, .seed = seed };
+
+    if (m->tuned && m->tuned_seed == seed && m->tuned_replicates >= replicates)
+        return m->tuned;
+    free(m->tuned);
+    m->tuned = j.out = ml_malloc((replicates + 1) * sizeof *j.out);
+    m->tuned_seed = seed;
+    m->tuned_replicates = replicates;
+    ml_rank_sort(m);
+    ml_parallel(replicates, replicate, &j);
+    for (size_t t = 0; t < ML_PARALLEL_MAX; t++) {
+        free(j.room[t].w);
+        free(j.room[t].scratch);
+        free(j.room[t].counts);
+    }
+    return m->tuned;
+}
+
+/* A metric of the three counts of each class. Weights of order are those of any disagreement where there are two. */
+static bool value_of(const struct ml_measure *m, const struct ml_metric *metric, const struct table *t, double *value)
+{
+    int32_t k = m->s.positive;
+    double truth[2], pred[2], hit[2];
+    struct class_counts c = { .k = 2, .total = t->pos + t->neg, .truth = truth, .pred = pred, .hit = hit };
+    struct ml_value v = { .ok = false };
+
+    if (!(c.total > 0))
+        return false;
+    if (metric->id == ML_METRIC_KAPPA_LINEAR || metric->id == ML_METRIC_KAPPA_QUADRATIC)
+        metric = ml_metric_find("cohen_kappa");
+    truth[k] = t->pos;
+    truth[1 - k] = t->neg;
+    pred[k] = t->hits + t->alarms;
+    pred[1 - k] = c.total - pred[k];
+    hit[k] = t->hits;
+    hit[1 - k] = t->neg - t->alarms;
+    if (!ml_counts_value(&m->s, metric, &c, &v, NULL) || !v.ok)
+        return false;
+    *value = v.value;
+    return true;
+}
+
+/* The value with the sample's own predictions, where its threshold isn't chosen on the rows. */
+static bool own_value(
+    struct ml_measure *m, const struct ml_metric *metric, uint64_t seed, uint64_t r, struct room *room, double *value)
+{
+    struct weighting by = { room->w, room->counts };
+    struct ml_value v;
+
+    ml_measure_draw(m, seed, r, room->scratch, room->counts, room->w);
+    if (!ml_measure_value_by(m, metric, &by, &v))
+        return false;
+    *value = v.value;
+    return true;
+}
+
+size_t ml_tuned_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed,
+    size_t replicates, double *out)
+{
+    struct ml_measure *m[2] = { a, b };
+    const struct table *t[2] = { NULL, NULL };
+    struct room room = { NULL, NULL, NULL };
+    size_t used = 0, sides = b ? 2 : 1;
+
+    for (size_t i = 0; i < sides; i++)
+        if (ml_tuned_applies(m[i], metric))
+            t[i] = tables_of(m[i], seed, replicates);
+    if (!t[0] || (b && !t[1])) {
+        room.w = ml_malloc((a->s.n + 1) * sizeof *room.w);
+        room.scratch = ml_malloc((a->s.n + 1) * sizeof *room.scratch);
+        room.counts = ml_malloc((a->s.n + 1) * sizeof *room.counts);
+    }
+    for (size_t r = 0; r < replicates; r++) {
+        double value[2] = { 0, 0 };
+        bool ok = true;
+
+        for (size_t i = 0; i < sides && ok; i++)
+            ok =
+                t[i] ? value_of(m[i], metric, &t[i][r], &value[i]) : own_value(m[i], metric, seed, r, &room, &value[i]);
+        if (ok)
+            out[used++] = b ? value[1] - value[0] : value[0];
+    }
+    free(room.w);
+    free(room.scratch);
+    free(room.counts);
+    return used;
+}
