@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "base/tool.h"
 #include "data/json.h"
 #include "model/card.h"
@@ -20,6 +21,7 @@ struct cfg {
     struct ml_strs margins;
     double alpha;
     long look, seed;
+    char threshold[32]; /* cols.threshold, where a card said it */
     bool unpaired;
 };
 
@@ -106,6 +108,7 @@ static int parse_margins(const struct cfg *cfg, struct ml_named_margin *out, str
 static void inherit(struct cfg *cfg, const cJSON *evaluation)
 {
     double threshold;
+    const char *tuned = ml_json_str(evaluation, "threshold_tuned");
     const cJSON *m;
     cJSON_ArrayForEach(m, ml_json_get(evaluation, "metrics")) ml_strs_add(&cfg->cols.offered, m->string);
     if (cfg->cols.task == NULL)
@@ -114,8 +117,12 @@ static void inherit(struct cfg *cfg, const cJSON *evaluation)
         cfg->cols.cost = ml_json_str(evaluation, "costs");
     if (cfg->cols.positive == NULL)
         cfg->cols.positive = ml_json_str(evaluation, "positive");
-    if (isnan(cfg->cols.threshold) && ml_json_num(evaluation, "threshold", &threshold))
-        cfg->cols.threshold = threshold;
+    if (cfg->cols.threshold == NULL && tuned != NULL) {
+        cfg->cols.threshold = tuned;
+    } else if (cfg->cols.threshold == NULL && ml_json_num(evaluation, "threshold", &threshold)) {
+        cfg->threshold[ml_double_format(threshold, cfg->threshold)] = '\0';
+        cfg->cols.threshold = cfg->threshold;
+    }
 }
 
 /* The candidate, and the card that goes on: the candidate's own, or the one that came in. */

@@ -150,7 +150,7 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
     }
     if (rc == 0 && a.score_ignored)
         ml_tool_detail(&cfg->common, "the column 'score' isn't used: several classes have one score each (--scores)");
-    if (rc == 0 && !isnan(cfg->cols.threshold) && !s.thresholded)
+    if (rc == 0 && cfg->cols.threshold != NULL && !s.thresholded)
         ml_tool_say(&cfg->common, "--threshold plays no part: a column says what was predicted");
     if (rc == 0)
         say(cfg, &p, *out);

@@ -11,6 +11,7 @@
 #include "model/evaluation.h"
 #include "model/ranking.h"
 #include "stats/delta.h"
+#include "stats/threshold.h"
 
 /* Both models' answers on the same rows. */
 struct duel {
@@ -55,8 +56,12 @@ static void measure(struct duel *d, const struct ml_slice *slice)
 {
     const uint32_t *rows = slice != NULL ? slice->rows : NULL;
     struct ml_measure *m[2];
-    for (int i = 0; i < 2; i++)
-        m[i] = ml_measure_new(&d->a[i].s, rows, slice != NULL ? slice->n : 0);
+    for (int i = 0; i < 2; i++) {
+        struct ml_sample s = d->a[i].s;
+        if (slice != NULL) /* a threshold that all rows chose */
+            s.tuned = ML_TUNED_NO;
+        m[i] = ml_measure_new(&s, rows, slice != NULL ? slice->n : 0);
+    }
     for (size_t i = 0; i < d->subject.n_metrics; i++) {
         const struct ml_metric *metric = d->subject.metrics[i];
         if (slice == NULL && applies_to(d, 0, metric) != applies_to(d, 1, metric))
@@ -207,6 +212,12 @@ static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
     if (d->all.n > 0 && d->all.v[0].d.groups > 0)
         ml_json_set_int(to, "groups", (int64_t)d->all.v[0].d.groups);
     ml_comparison_frame(to, d->o, &d->all);
+    if (d->a[1].s.tuned != ML_TUNED_NO) {
+        cJSON *threshold = ml_json_set_object(to, "threshold");
+        ml_json_set_num(threshold, "current", d->a[0].s.tuned != ML_TUNED_NO ? d->a[0].threshold : NAN);
+        ml_json_set_num(threshold, "candidate", d->a[1].threshold);
+        ml_json_set_str(threshold, "tuned", ml_tuned_name(d->a[1].s.tuned));
+    }
     cJSON *metrics = ml_json_set_object(to, "metrics"), *slices = ml_json_set_object(to, "slices"), *slice = NULL,
           *of = NULL;
     size_t next = 0;
@@ -227,7 +238,7 @@ static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
         add_moves(to, d);
     else if (d->subject.task == ML_TASK_RANKING)
         ml_ranking_flips(to, d->p[1], &d->a[0].s, &d->a[1].s, d->subject.metrics[0]);
-    else
+    else if (d->a[1].s.pred != NULL || d->a[1].s.preds != NULL)
         add_flips(to, d);
     return ml_comparison_check_margins(d->o, metrics, err);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/ranking.h"
+#include "stats/threshold.h"
 
 bool ml_metric_applies(const struct ml_metric *m, const struct ml_sample *s)
 {
@@ -50,7 +51,10 @@ static cJSON *estimate_json(const struct ml_metric *m, const struct ml_estimate 
 static void add_metrics(cJSON *to, const struct ml_subject *subject, const struct ml_sample *s,
     const struct ml_slice *slice, const struct ml_evaluation_opts *o)
 {
-    struct ml_measure *m = ml_measure_new(s, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0);
+    struct ml_sample of = *s;
+    if (slice != NULL) /* a threshold that all rows chose */
+        of.tuned = ML_TUNED_NO;
+    struct ml_measure *m = ml_measure_new(&of, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0);
     struct ml_boot boot = { .seed = o->seed };
     cJSON *metrics = ml_json_set_object(to, "metrics");
     for (size_t i = 0; i < subject->n_metrics; i++) {
@@ -113,9 +117,11 @@ static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml
     free(counts);
 }
 
-static const char *task_name(enum ml_task task)
+static const char *task_name(const struct ml_subject *s)
 {
-    switch (task) {
+    if (s->probabilistic)
+        return "probabilistic";
+    switch (s->task) {
     case ML_TASK_BINARY:
         return "binary";
     case ML_TASK_MULTICLASS:
@@ -133,7 +139,7 @@ static const char *task_name(enum ml_task task)
 static void add_description(cJSON *e, const struct ml_predictions *p, const struct ml_subject *s,
     const struct ml_sample *sample, const struct ml_evaluation_opts *o)
 {
-    ml_json_set_str(e, "task", task_name(s->task));
+    ml_json_set_str(e, "task", task_name(s));
     ml_json_set_int(e, "rows", (int64_t)p->n);
     ml_json_set_str(e, "data", p->data.s);
     ml_json_set_str(e, "ids", p->ids.s);
@@ -141,6 +147,8 @@ static void add_description(cJSON *e, const struct ml_predictions *p, const stru
     add_classes(e, s, sample);
     ml_json_set_str(e, "positive", s->positive >= 0 ? s->classes.v[s->positive] : NULL);
     ml_json_set_num(e, "threshold", s->thresholded ? s->threshold : NAN);
+    if (sample->tuned != ML_TUNED_NO)
+        ml_json_set_str(e, "threshold_tuned", ml_tuned_name(sample->tuned));
     if (o->cost != NULL)
         ml_json_set_str(e, "costs", o->cost);
     ml_json_set(e, "weights", NULL);

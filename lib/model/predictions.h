@@ -22,11 +22,11 @@
 /* Which column is what: options that ml-eval and ml-compare share. NULL: the default name where the file has it. Starts
  * with ML_COLUMNS_INIT. */
 struct ml_columns {
-    const char *task; /* auto, binary, multiclass, multilabel, regression, ranking */
+    const char *task; /* auto, binary, multiclass, multilabel, probabilistic, regression, ranking */
     const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
     const char *cost;                             /* "fp=5,fn=1" */
     const char *labels, *predictions, *separator; /* multilabel: prefixes, and what stands between labels */
-    double threshold;                             /* NaN: not given */
+    const char *threshold;                        /* a number, "best-f1" or "youden" */
     struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values; "a:4", "a:18/65", "a:each": cuts */
     bool no_header;         /* what a table is opened with; columns go by their numbers */
     struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */
@@ -35,13 +35,13 @@ struct ml_columns {
 
 #define ML_COLUMNS_INIT                                                                                                \
     {                                                                                                                  \
-        .threshold = __builtin_nan("")                                                                                 \
+        .task = NULL                                                                                                   \
     }
 
 /* Their rows in a tool's option table; `cfg` is its struct, `cols` the name of the struct ml_columns in it. */
 #define ML_COLUMNS_OPTS(cfg, cols)                                                                                     \
-    ML_OPT_ROW(                                                                                                        \
-        0, "task", ML_OPT_STR, cfg, cols.task, "TASK", "binary, multiclass, multilabel, regression, ranking or auto"), \
+    ML_OPT_ROW(0, "task", ML_OPT_STR, cfg, cols.task, "TASK",                                                          \
+        "binary, multiclass, multilabel, probabilistic, regression, ranking, auto"),                                   \
         ML_OPT_ROW(0, "id", ML_OPT_STR, cfg, cols.id, "C", "column that names the row [id, else the row's number]"),   \
         ML_OPT_ROW(0, "label", ML_OPT_STR, cfg, cols.label, "C", "column with the truth [label]"),                     \
         ML_OPT_ROW(0, "prediction", ML_OPT_STR, cfg, cols.prediction, "C", "column with the answer [prediction]"),     \
@@ -52,7 +52,8 @@ struct ml_columns {
         ML_OPT_ROW(0, "predictions", ML_OPT_STR, cfg, cols.predictions, "PREFIX", "the same for the answers"),         \
         ML_OPT_ROW(0, "separator", ML_OPT_STR, cfg, cols.separator, "C", "between the labels of a set [; | or ,]"),    \
         ML_OPT_ROW(0, "positive", ML_OPT_STR, cfg, cols.positive, "V", "the positive class [1 or true]"),              \
-        ML_OPT_ROW(0, "threshold", ML_OPT_NUM, cfg, cols.threshold, "X", "a score from here on is positive [0.5]"),    \
+        ML_OPT_ROW(0, "threshold", ML_OPT_STR, cfg, cols.threshold, "X",                                               \
+            "a score from here on is positive [0.5]; best-f1, youden"),                                                \
         ML_OPT_ROW(0, "cost", ML_OPT_STR, cfg, cols.cost, "COSTS", "what wrong answers cost: fp=5,fn=1"),              \
         ML_OPT_ROW(0, "weight", ML_OPT_STR, cfg, cols.weight, "C", "column with importance weights"),                  \
         ML_OPT_ROW(0, "group", ML_OPT_STR, cfg, cols.group, "C", "column that says which rows belong together"),       \
@@ -158,10 +159,12 @@ const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char b
 /* What one or two models' predictions (of the same rows) are about: task and classes. Starts zeroed. */
 struct ml_subject {
     enum ml_task task;
-    struct ml_strs classes; /* names, numbers in order or texts in byte order */
-    int32_t positive;       /* binary: index; else -1 */
-    bool thresholded;       /* predictions come from scores */
-    double threshold;
+    struct ml_strs classes;           /* names, numbers in order or texts in byte order */
+    int32_t positive;                 /* binary: index; else -1 */
+    bool probabilistic;               /* binary: scores are probabilities, and nothing is predicted */
+    bool thresholded;                 /* predictions come from scores */
+    enum ml_tuned tuned;              /* how the threshold was chosen on the rows */
+    double threshold;                 /* the last model's, where each has its own */
     struct ml_costs *costs;           /* --cost; NULL without */
     const struct ml_metric **metrics; /* what is measured of it, in the table's order; owned array */
     size_t n_metrics;
@@ -173,6 +176,7 @@ struct ml_answers {
     int32_t *label, *pred;
     unsigned char *labels, *preds;
     double *score, *truth, *estimate;
+    double threshold;   /* where predictions come from scores */
     bool score_ignored; /* a column `score` is there but says nothing without a positive class */
 };
 

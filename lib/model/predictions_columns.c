@@ -109,11 +109,18 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
     bool sets = c->labels != NULL || c->predictions != NULL || (c->task != NULL && strcmp(c->task, "multilabel") == 0);
     if (sets && ml_reading_find_sets(rd, r, c) < 0)
         return -1;
+    bool probabilistic = c->task != NULL && strcmp(c->task, "probabilistic") == 0;
+    if (probabilistic && c->prediction != NULL)
+        return ml_err_set(rd->err, ML_USAGE, "--prediction plays no part in --task probabilistic");
+    if (probabilistic)
+        r->prediction = -1;
     if (r->label < 0)
         return ml_reading_no_column(rd, "no column 'label' (name it with --label)");
     r->score = -1;
     if (find_score_columns(rd, r, c) < 0)
         return -1;
+    if (probabilistic && r->score < 0 && r->n_scores == 0)
+        return ml_reading_no_column(rd, "no column 'score' with the probability (name it with --score)");
     if (r->prediction < 0 && r->score < 0 && r->n_scores == 0)
         return ml_reading_no_column(
             rd, "neither a column 'prediction' nor 'score' (name one with --prediction, --score or --scores)");

@@ -267,9 +267,11 @@ static int decide_task(struct settling *st)
     }
     bool sets = st->p[0]->sets;
     if (strcmp(task, "binary") != 0 && strcmp(task, "multiclass") != 0 && strcmp(task, "regression") != 0 &&
-        strcmp(task, "multilabel") != 0 && strcmp(task, "ranking") != 0 && strcmp(task, "auto") != 0)
-        return ml_err_set(
-            st->err, ML_USAGE, "--task '%s': auto, binary, multiclass, multilabel, regression or ranking", task);
+        strcmp(task, "multilabel") != 0 && strcmp(task, "probabilistic") != 0 && strcmp(task, "ranking") != 0 &&
+        strcmp(task, "auto") != 0)
+        return ml_err_set(st->err, ML_USAGE,
+            "--task '%s': auto, binary, multiclass, multilabel, probabilistic, regression or ranking", task);
+    s->probabilistic = strcmp(task, "probabilistic") == 0;
     if (sets && strcmp(task, "multilabel") != 0 && strcmp(task, "auto") != 0)
         return ml_err_set(st->err, ML_USAGE, "--labels and --predictions are for --task multilabel");
     if (sets && (c->positive != NULL || asked))
@@ -297,12 +299,14 @@ static int decide_task(struct settling *st)
             st->p[0]->name);
     const char *positive = c->positive != NULL ? c->positive : usual_positive(&st->all);
     bool binary = st->all.n <= 2 && positive != NULL;
+    bool two = strcmp(task, "binary") == 0 || s->probabilistic;
     if (strcmp(task, "multiclass") == 0 && c->positive != NULL)
         return ml_err_set(st->err, ML_USAGE, "--positive is for two classes, not for --task multiclass");
-    if ((c->positive != NULL || strcmp(task, "binary") == 0) && st->all.n > 2)
-        return ml_err_set(st->err, ML_USAGE, "'%s': %s, but the labels and predictions hold %zu classes",
-            st->p[0]->name, c->positive != NULL ? "--positive is for two classes" : "--task binary", st->all.n);
-    if (strcmp(task, "binary") == 0 && !binary)
+    if ((c->positive != NULL || two) && st->all.n > 2)
+        return ml_err_set(st->err, ML_USAGE, "'%s': %s%s, but the labels and predictions hold %zu classes",
+            st->p[0]->name, c->positive != NULL ? "--positive is for two classes" : "--task ",
+            c->positive != NULL ? "" : task, st->all.n);
+    if (two && !binary)
         return ml_err_set(st->err, ML_USAGE, "'%s': which class is positive? say it with --positive", st->p[0]->name);
     s->task = binary && strcmp(task, "multiclass") != 0 ? ML_TASK_BINARY : ML_TASK_MULTICLASS;
     if (s->task == ML_TASK_MULTICLASS && !by_class && one_score && (asked || !has_prediction(st)))
@@ -386,24 +390,6 @@ static int order_scores(struct settling *st, const struct ml_predictions *p, str
     return rc;
 }
 
-static int predict_binary(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
-{
-    struct ml_subject *s = st->s;
-    bool given = !isnan(st->c->threshold);
-    int32_t positive = s->positive, other = 1 - positive;
-    s->threshold = given ? st->c->threshold : 0.5;
-    s->thresholded = true;
-    for (size_t i = 0; !given && i < p->n; i++)
-        if (a->s.score[i] < 0 || a->s.score[i] > 1)
-            return ml_err_set(st->err, ML_USAGE,
-                "'%s': row %zu has the score %g: outside 0..1 --threshold is needed to tell the classes apart", p->name,
-                i + 1, a->s.score[i]);
-    a->pred = ml_malloc((p->n + 1) * sizeof *a->pred);
-    for (size_t i = 0; i < p->n; i++)
-        a->pred[i] = a->s.score[i] >= s->threshold ? positive : other;
-    return 0;
-}
-
 static void predict_largest(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
 {
     size_t k = st->all.n;
@@ -418,10 +404,20 @@ static void predict_largest(struct settling *st, const struct ml_predictions *p,
     }
 }
 
+/* The current model's file may lack weights; what describes the rows is the candidate's. */
+static const double *weights_for(const struct settling *st, const struct ml_predictions *p)
+{
+    const struct ml_predictions *last = st->p[st->n - 1];
+    return last->n == p->n ? last->weight : p->weight;
+}
+
 static int answer_classes(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
 {
     bool binary = st->s->task == ML_TASK_BINARY;
     a->label = map_column(&st->all, &p->label);
+    a->s.classes = (int32_t)st->all.n;
+    a->s.positive = st->s->positive;
+    a->s.label = a->label;
     if (p->score_names.n > 0) {
         if (order_scores(st, p, a) < 0)
             return -1;
@@ -430,15 +426,16 @@ static int answer_classes(struct settling *st, const struct ml_predictions *p, s
     } else {
         a->score_ignored = p->score != NULL;
     }
-    if (p->prediction.n > 0)
+    if (p->prediction.n > 0) {
         a->pred = map_column(&st->all, &p->prediction);
-    else if (!binary)
+    } else if (!binary) {
         predict_largest(st, p, a);
-    else if (predict_binary(st, p, a) < 0)
+    } else if (st->s->probabilistic) {
+        if (ml_probability_check(p, &a->s, st->err) < 0)
+            return -1;
+    } else if (ml_threshold_apply(st->s, st->c->threshold != NULL, p, weights_for(st, p), a, st->err) < 0) {
         return -1;
-    a->s.classes = (int32_t)st->all.n;
-    a->s.positive = st->s->positive;
-    a->s.label = a->label;
+    }
     a->s.pred = a->pred;
     return 0;
 }
@@ -463,8 +460,8 @@ static int find_metrics(struct settling *st)
         bool named = ml_strs_has(asked, m->name) || ml_strs_has(offered, m->name);
         if (m->id == ML_METRIC_COST && st->c->cost == NULL)
             continue;
-        named = named || m->id == ML_METRIC_COST;
-        if ((m->tasks & (int)s->task) && !isnan(m->x) && (m->common || named || all))
+        bool usual = m->common || m->id == ML_METRIC_COST || (s->probabilistic && m->family == ML_FAMILY_CALIBRATION);
+        if ((m->tasks & (int)s->task) && !isnan(m->x) && (usual || named || all))
             s->metrics[s->n_metrics++] = m;
     }
     for (size_t i = 0; i < asked->n + offered->n; i++) {
@@ -490,7 +487,9 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
 {
     struct settling st = { .s = s, .c = c, .p = p, .n = n, .err = err };
     s->positive = -1;
-    int rc = decide_task(&st);
+    int rc = ml_threshold_read(s, c->threshold, err);
+    if (rc == 0)
+        rc = decide_task(&st);
     if (rc == 0)
         rc = find_metrics(&st);
     bool numbers = s->task == ML_TASK_REGRESSION || s->task == ML_TASK_RANKING;

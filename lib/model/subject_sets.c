@@ -170,8 +170,9 @@ static int order_scores(struct sets *st, const struct ml_predictions *p, struct 
 static int predict(struct sets *st, const struct ml_predictions *p, struct ml_answers *a)
 {
     size_t k = st->names.n;
-    bool given = !isnan(st->c->threshold);
-    st->s->threshold = given ? st->c->threshold : 0.5;
+    bool given = st->c->threshold != NULL;
+    if (st->s->tuned != ML_TUNED_NO)
+        return ml_err_set(st->err, ML_USAGE, "--threshold '%s' is for two classes", st->c->threshold);
     st->s->thresholded = true;
     for (size_t i = 0; !given && i < p->n * k; i++)
         if (a->score[i] < 0 || a->score[i] > 1)

@@ -2,6 +2,7 @@
 /* Thresholds that are chosen on the rows, and chosen again in every replicate. */
 #include "stats/threshold.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ bool ml_threshold_find(const struct ml_sample *s, enum ml_tuned how, double *thr
 
 bool ml_tuned_applies(const struct ml_measure *m, const struct ml_metric *metric)
 {
-    return m->s.tuned != ML_TUNED_NO && metric->family == ML_FAMILY_COUNTS;
+    return m->s.tuned != ML_TUNED_NO && metric->need == ML_NEED_PRED;
 }
 
 /* All replicates of one measure. */
@@ -129,7 +130,19 @@ static const struct table *tables_of(struct ml_measure *m, uint64_t seed, size_t
     return m->tuned;
 }
 
-/* A metric of the three counts of each class. Weights of order are those of any disagreement where there are two. */
+/* The mean cost of the four cells. */
+static double cost_of(const struct ml_measure *m, const struct table *t)
+{
+    const struct ml_costs *costs = m->s.costs;
+    int32_t pos = m->s.positive, neg = 1 - pos;
+
+    return (t->hits * ml_sample_cost(costs, pos, pos) + (t->pos - t->hits) * ml_sample_cost(costs, pos, neg) +
+               t->alarms * ml_sample_cost(costs, neg, pos) + (t->neg - t->alarms) * ml_sample_cost(costs, neg, neg)) /
+           (t->pos + t->neg);
+}
+
+/* A metric of the three counts of each class, or the cost. Weights of order are those of any disagreement where there
+ * are two. */
 static bool value_of(const struct ml_measure *m, const struct ml_metric *metric, const struct table *t, double *value)
 {
     int32_t k = m->s.positive;
@@ -139,6 +152,10 @@ static bool value_of(const struct ml_measure *m, const struct ml_metric *metric,
 
     if (!(c.total > 0))
         return false;
+    if (metric->id == ML_METRIC_COST) {
+        *value = cost_of(m, t);
+        return isfinite(*value);
+    }
     if (metric->id == ML_METRIC_KAPPA_LINEAR || metric->id == ML_METRIC_KAPPA_QUADRATIC)
         metric = ml_metric_find("cohen_kappa");
     truth[k] = t->pos;

@@ -1,0 +1,117 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ml-eval and ml-compare: metrics of scores, probabilities without decisions, thresholds chosen on the rows, curves
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    scores 1 1.2 >a.csv
+    scores 2 1.5 >b.csv
+}
+
+# 200 rows of the same labels, scores by a seed and a skill
+scores() {
+    awk -v seed="$1" -v skill="$2" 'BEGIN {
+        srand(7); for (i = 0; i < 200; i++) y[i] = rand() < 0.4
+        srand(seed); print "id,label,score,half"
+        for (i = 0; i < 200; i++) printf "%d,%d,%.4f,%s\n", i, y[i], 1 / (1 + exp(-(4 * (rand() - .5) + skill * (2 * y[i] - 1)))), i % 2 ? "odd" : "even"
+    }'
+}
+
+value() {
+    ml get "$1" "$2"
+}
+
+@test "metrics of scores are measured when asked for" {
+    ml-eval -q -o card.json a.csv
+    run ! value evaluation.metrics.ks.value card.json
+    ml-eval -q -o card.json --metric ks --metric gini --metric lift@10% --metric precision@20 --metric ece@10 a.csv
+    [ "$(value evaluation.metrics.ks.interval card.json)" = linear-bootstrap ]
+    [ "$(value evaluation.metrics.ece@10.interval card.json)" = bins ]
+    [ "$(value evaluation.metrics.precision@20.n card.json)" = 20 ]
+    gini=$(value evaluation.metrics.gini.value card.json) auc=$(value evaluation.metrics.roc_auc.value card.json)
+    awk -v g="$gini" -v a="$auc" 'BEGIN { exit !(g - (2 * a - 1) < 1e-12 && (2 * a - 1) - g < 1e-12) }'
+    ml-eval -q -o card.json --metric precision@300 a.csv
+    [ "$(ml get /evaluation/metrics/precision@300/reason card.json)" = 'fewer rows than k' ]
+    run -2 ml-eval --metric lift a.csv
+    run -2 ml-eval --metric lift@0 a.csv
+    run -2 ml-eval --metric roc_auc_ovo a.csv
+}
+
+@test "the same of several classes" {
+    printf 'label,p_a,p_b,p_c\na,.7,.2,.1\na,.3,.4,.3\nb,.2,.6,.2\nb,.4,.5,.1\nc,.1,.2,.7\nc,.2,.5,.3\n' >m.csv
+    ml-eval -q -o card.json --scores p_ --metric roc_auc_ovo --metric roc_auc_ovr_weighted --metric brier_multiclass --metric ece m.csv
+    [ "$(value evaluation.metrics.roc_auc_ovo.classes card.json)" = 3 ]
+    [ "$(value evaluation.metrics.roc_auc_ovr_weighted.value card.json)" = "$(value evaluation.metrics.roc_auc.value card.json)" ]
+    awk -v x="$(value evaluation.metrics.brier_multiclass.value card.json)" 'BEGIN { exit !(x > 0.40999 && x < 0.41001) }'
+}
+
+@test "--task probabilistic: probabilities and no decisions" {
+    ml-eval -q -o card.json --task probabilistic a.csv
+    [ "$(value evaluation.task card.json)" = probabilistic ]
+    [ "$(value evaluation.threshold card.json)" = null ]
+    value evaluation.metrics.ece.value card.json
+    value evaluation.metrics.log_loss.value card.json
+    run ! value evaluation.metrics.accuracy card.json
+    run ! value evaluation.confusion card.json
+    # a column of predictions plays no part
+    awk -F, -v OFS=, 'NR == 1 { print $0, "prediction" } NR > 1 { print $0, "whatever" }' a.csv >p.csv
+    ml-eval -q --task probabilistic p.csv | ml get evaluation.metrics.brier.value >x
+    value evaluation.metrics.brier.value card.json | cmp - x
+    ml-compare -q --current a.csv --candidate b.csv --task probabilistic -o c.json
+    value comparison.metrics.ece.delta c.json
+    run ! value comparison.flips c.json
+    # cards may come through pipes, and say what task it is
+    ml-eval -q --task probabilistic b.csv | ml-compare -q --unpaired --current a.csv --candidate - --task probabilistic >u.json
+    [ "$(value comparison.metrics.brier.test u.json)" = unpaired ]
+    ml-eval -q --task probabilistic b.csv | ml-compare -q --current a.csv --candidate b.csv | ml get comparison.metrics.mce.verdict
+}
+
+@test "--task probabilistic needs probabilities" {
+    run -3 --separate-stderr ml-eval --task probabilistic <(printf 'label,score\n1,.5\n0,1.5\n')
+    [[ "$stderr" =~ 'row 2 has the score 1.5, which is no probability' ]]
+    run -3 --separate-stderr ml-eval --task probabilistic <(printf 'label,prediction\n1,1\n0,0\n')
+    [[ "$stderr" =~ "no column 'score'" ]]
+    run -2 ml-eval --task probabilistic --prediction label a.csv
+    run -2 ml-eval --task probabilistic <(printf 'label,score\nham,.5\nspam,.6\n')
+}
+
+@test "--threshold best-f1 and youden choose it on the rows, and say so" {
+    for how in best-f1 youden; do
+        ml-eval -q -o card.json --threshold $how --slice half a.csv
+        [ "$(value evaluation.threshold_tuned card.json)" = $how ]
+        [ "$(value evaluation.metrics.f1.interval card.json)" = bootstrap ]
+        [ "$(value evaluation.metrics.roc_auc.interval card.json)" = logit-delong ]
+        [ "$(ml get /evaluation/slices/half=odd/metrics/accuracy/interval card.json)" = wilson ]
+        # the same threshold, given, gives the same values
+        ml-eval -q -o given.json --threshold "$(value evaluation.threshold card.json)" a.csv
+        [ "$(value evaluation.metrics.f1.value given.json)" = "$(value evaluation.metrics.f1.value card.json)" ]
+        [ "$(value evaluation.metrics.f1.interval given.json)" = logit ]
+        run ! value evaluation.threshold_tuned given.json
+    done
+    # no other threshold is better
+    best=$(ml-eval -q --threshold best-f1 a.csv | ml get evaluation.metrics.f1.value)
+    for t in .2 .3 .4 .5 .6 .7 .8; do
+        awk -v b="$best" -v x="$(ml-eval -q --threshold $t a.csv | ml get evaluation.metrics.f1.value)" 'BEGIN { exit !(b >= x) }'
+    done
+    run -2 --separate-stderr ml-eval --threshold best a.csv
+    [[ "$stderr" =~ 'a number, best-f1 or youden' ]]
+    run -3 ml-eval --threshold youden <(printf 'label,score\n1,.5\n1,.6\n')
+    # the costs are those of the chosen threshold, with its interval
+    ml-eval -q --threshold youden --cost fp=2,fn=1 -o card.json a.csv
+    [ "$(value evaluation.metrics.cost.interval card.json)" = bootstrap ]
+    # any scores will do
+    ml-eval -q --threshold youden <(printf 'label,score\n1,7\n0,-2\n') | ml get evaluation.threshold | grep -qx 7
+}
+
+@test "a comparison chooses each model's threshold" {
+    ml-eval -q --threshold best-f1 -o card.json b.csv
+    ml-compare -q --current a.csv --candidate b.csv --card card.json -o c.json
+    [ "$(value comparison.threshold.tuned c.json)" = best-f1 ]
+    [ "$(value comparison.threshold.candidate c.json)" = "$(value evaluation.threshold card.json)" ]
+    [ "$(value comparison.threshold.current c.json)" = "$(ml-eval -q --threshold best-f1 a.csv | ml get evaluation.threshold)" ]
+    [ "$(value comparison.metrics.f1.test c.json)" = bootstrap ]
+    [ "$(value comparison.metrics.accuracy.test c.json)" = bootstrap ]
+    [ "$(value comparison.metrics.roc_auc.test c.json)" = delong ]
+}
