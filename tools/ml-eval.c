@@ -24,6 +24,8 @@ struct cfg {
 
 static const struct ml_opt opts[] = {
     ML_COLUMNS_OPTS(struct cfg, cols),
+    ML_OPT_ROW(0, "find-slices", ML_OPT_FLAG, struct cfg, cols.find_slices, NULL,
+        "look for slices that are worse than the rest"),
     ML_OPT_ROW(0, "model", ML_OPT_STR, struct cfg, model, "DIR", "record the digest of the model that was scored"),
     ML_OPT_ROW(0, "name", ML_OPT_STR, struct cfg, name, "N", "the model's name"),
     ML_OPT_ROW(0, "version", ML_OPT_STR, struct cfg, version, "V", "the model's version (alone: this tool's)"),
@@ -135,7 +137,8 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
     struct ml_predictions p = { 0 };
     struct ml_subject s = { 0 };
     struct ml_answers a = { 0 };
-    struct ml_evaluation_opts o = { cfg->confidence, (uint64_t)cfg->seed, cfg->cols.weight, cfg->cols.cost };
+    struct ml_evaluation_opts o = { cfg->confidence, (uint64_t)cfg->seed, cfg->cols.weight, cfg->cols.cost,
+        cfg->cols.find_slices };
     struct ml_digest model;
     int rc = ml_predictions_read(&p, t, &cfg->cols, 0, err);
     *out = NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/found.h"
 #include "model/ranking.h"
 #include "stats/threshold.h"
 
@@ -176,6 +177,9 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
     struct ml_slices slices = { 0 };
     int rc = ml_slices_find(p, &slices, err);
     *out = NULL;
+    cJSON *found = NULL;
+    if (rc == 0 && o->find_slices)
+        rc = ml_found_slices(p, a, 1 - o->confidence, &found, err);
     if (rc == 0) {
         cJSON *e = *out = cJSON_CreateObject();
         add_description(e, p, s, &a->s, o);
@@ -186,6 +190,8 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
             add_metrics(one, s, &a->s, &slices.v[i], o);
             cJSON_AddItemToObject(by_slice, slices.v[i].name, one);
         }
+        if (found != NULL)
+            ml_json_set(e, "found_slices", found);
         add_confusion(e, s, &a->s);
     }
     ml_slices_release(&slices);

@@ -27,6 +27,7 @@ struct ml_evaluation_opts {
     uint64_t seed;
     const char *weight; /* name of the column */
     const char *cost;   /* --cost */
+    bool find_slices;   /* `found_slices`, too */
 };
 
 /* The section, owned. ML_USAGE: too many slices. */

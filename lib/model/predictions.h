@@ -28,6 +28,7 @@ struct ml_columns {
     const char *labels, *predictions, *separator; /* multilabel: prefixes, and what stands between labels */
     const char *threshold;                        /* a number, "best-f1" or "youden" */
     struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values; "a:4", "a:18/65", "a:each": cuts */
+    bool find_slices;       /* keep all columns that have no other part */
     bool no_header;         /* what a table is opened with; columns go by their numbers */
     struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */
     struct ml_strs offered; /* names that somebody else uses: those that are metrics of the task are measured, too */
@@ -75,6 +76,7 @@ struct ml_division {
 /* A column that slices may be made of. */
 struct ml_described {
     char *name;
+    bool searched; /* it has no other part, so that slices may be found in it */
     struct ml_feature f;
 };
 

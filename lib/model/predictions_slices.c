@@ -9,6 +9,7 @@
 #include "model/predictions_impl.h"
 
 #define QUANTILES_MAX 100
+#define SEARCHED_MAX  1000 /* columns that slices are found in */
 
 /* The column's place among the features; it becomes one. */
 static size_t add_feature(struct ml_predictions *p, struct roles *r, int column, const char *name)
@@ -107,18 +108,46 @@ static int find_slicing(struct reading *rd, struct roles *r, const char *spec, s
     }
 }
 
+static bool has_part(const struct roles *r, int column)
+{
+    bool yes = column == r->id || column == r->label || column == r->prediction || column == r->score ||
+               column == r->weight || column == r->group;
+    for (size_t i = 0; i < r->n_scores; i++)
+        yes = yes || column == r->scores[i];
+    return yes;
+}
+
+/* All columns that have no other part. */
+static void add_searched(struct reading *rd, struct roles *r, const struct ml_columns *c)
+{
+    struct ml_predictions *p = rd->p;
+    const struct ml_strs *l = ml_table_columns(rd->t);
+    for (size_t i = 0; i < l->n; i++) {
+        size_t known = p->n_features;
+        bool sets = (c->labels != NULL && strncmp(l->v[i], c->labels, strlen(c->labels)) == 0) ||
+                    (c->predictions != NULL && strncmp(l->v[i], c->predictions, strlen(c->predictions)) == 0);
+        if (has_part(r, (int)i) || sets || p->n_features == SEARCHED_MAX)
+            continue;
+        struct ml_described *d = &p->features[add_feature(p, r, (int)i, l->v[i])];
+        d->searched = true;
+        d->f.optional = p->n_features > known;
+    }
+}
+
 int ml_reading_find_slices(struct reading *rd, struct roles *r, const struct ml_columns *c)
 {
     struct ml_predictions *p = rd->p;
     size_t columns = ml_table_columns(rd->t)->n;
-    if (c->slices.n == 0)
+    if (c->slices.n == 0 && !c->find_slices)
         return 0;
     r->features = ml_malloc((columns + 1) * sizeof *r->features);
     p->features = ml_calloc(columns + 1, sizeof *p->features);
-    p->slicings = ml_calloc(c->slices.n, sizeof *p->slicings);
+    p->slicings = ml_calloc(c->slices.n + 1, sizeof *p->slicings);
     p->n_slicings = c->slices.n;
     for (size_t i = 0; i < p->n_slicings; i++)
         if (find_slicing(rd, r, c->slices.v[i], &p->slicings[i]) < 0)
             return -1;
+    if (c->find_slices)
+        add_searched(rd, r, c);
     return 0;
 }

@@ -354,9 +354,9 @@ void ml_slices_release(struct ml_slices *s)
     *s = (struct ml_slices){ 0 };
 }
 
-cJSON *ml_slice_json(const struct ml_slice *s)
+void ml_slice_describe(cJSON *o, const struct ml_slice *s)
 {
-    cJSON *o = cJSON_CreateObject(), *ranges = NULL;
+    cJSON *ranges = NULL;
     ml_json_set_int(o, "rows", (int64_t)s->n);
     for (size_t i = 0; i < s->n_of; i++) {
         const struct ml_range *r = s->of[i].range != NULL ? &s->of[i].range[s->value[i]] : NULL;
@@ -370,5 +370,11 @@ cJSON *ml_slice_json(const struct ml_slice *s)
         if (isfinite(r->below))
             ml_json_set_num(range, r->closed ? "to" : "below", r->below);
     }
+}
+
+cJSON *ml_slice_json(const struct ml_slice *s)
+{
+    cJSON *o = cJSON_CreateObject();
+    ml_slice_describe(o, s);
     return o;
 }

@@ -59,5 +59,6 @@ void ml_slices_release(struct ml_slices *s);
 
 /* A slice's object in a card: `rows`, and `ranges` of the columns that were cut. */
 cJSON *ml_slice_json(const struct ml_slice *s);
+void ml_slice_describe(cJSON *to, const struct ml_slice *s);
 
 #endif

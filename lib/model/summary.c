@@ -82,9 +82,55 @@ static void table(const struct shape *s, const cJSON *section, struct ml_strs *o
     ml_grid_release(&g);
 }
 
+/* Slices that were found, and of how many. */
+static void add_found(const cJSON *found, struct ml_strs *out)
+{
+    static const char *const head[] = { "worse than the rest", "rows", "value", "rest", "low", "high", "p adjusted" };
+    static const char *const keys[] = { "value", "rest", "low", "high" };
+    struct ml_grid g = { .columns = 7, .left = 1 };
+    struct ml_buf line = ML_BUF_INIT;
+    const cJSON *slices = ml_json_get(found, "slices"), *x;
+    double looked_at = 0;
+    if (!ml_json_num(found, "looked_at", &looked_at))
+        return;
+    char *text = ml_format("%s slice is certain to be worse than the rest, of %.0f that were looked at (%s)",
+        cJSON_GetArraySize(slices) == 0   ? "no"
+        : cJSON_GetArraySize(slices) == 1 ? "one"
+                                          : "more than one",
+        looked_at, ml_json_str(found, "loss"));
+    ml_strs_add(out, text);
+    free(text);
+    ml_grid_add(&g, (const char **)head);
+    cJSON_ArrayForEach(x, slices)
+    {
+        char numbers[4][ML_NUMBER_LEN], rows[24], p[24];
+        const char *cells[7] = { ml_json_str(x, "name"), rows };
+        double low = NAN, high = NAN, v = NAN;
+        ml_json_num(x, "low", &low);
+        ml_json_num(x, "high", &high);
+        for (size_t i = 0; i < 4; i++) {
+            v = NAN;
+            ml_json_num(x, keys[i], &v);
+            cells[2 + i] = ml_number_format(v, ml_number_decimals(low, high), i >= 2, numbers[i]);
+        }
+        v = NAN;
+        ml_json_num(x, "rows", &v);
+        snprintf(rows, sizeof rows, "%.0f", v);
+        ml_json_num(x, "p_adjusted", &v);
+        snprintf(p, sizeof p, "%.2g", v);
+        cells[6] = p;
+        ml_grid_add(&g, cells);
+    }
+    for (size_t i = 0; g.cells.n > g.columns && ml_grid_line(&g, i, &line); i++)
+        ml_strs_add(out, ml_buf_str(&line));
+    ml_buf_release(&line);
+    ml_grid_release(&g);
+}
+
 void ml_summary_evaluation(const cJSON *evaluation, struct ml_strs *out)
 {
     table(&evaluation_shape, evaluation, out);
+    add_found(ml_json_get(evaluation, "found_slices"), out);
 }
 
 void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)

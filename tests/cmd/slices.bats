@@ -124,3 +124,49 @@ PY
     cmp one.json all.json
     [ "$(ml get '/evaluation/slices/k=n~1a,x=q1of2/rows' all.json)" -gt 700 ]
 }
+
+# 20,000 rows of which those with city=b and age=q4of4 fail twice as often
+make_faulty() {
+    /usr/bin/python3 - <<'PY'
+import random
+random.seed(7)
+with open('faulty.csv', 'w') as f:
+    f.write('id,label,prediction,city,age,token,one\n')
+    for i in range(20000):
+        y, city, age = random.randrange(2), random.choice('abc'), random.randrange(18, 98)
+        wrong = random.random() < (0.24 if city == 'b' and age >= 78 else 0.12)
+        f.write(f'r{i},{y},{y ^ wrong},{city},{age},{random.random()}x,1\n')
+PY
+}
+
+@test "the worst slices are found, and one fault is one finding" {
+    make_faulty
+    run --separate-stderr ml-eval --find-slices faulty.csv -o f.json
+    [ "$status" = 0 ]
+    [[ "$stderr" == *"one slice is certain to be worse than the rest, of 19 that were looked at (error)"* ]]
+    [[ "$stderr" == *"city=b,age=q4of4"* ]]
+    [ "$(ml get evaluation.found_slices.slices.0.name f.json)" = city=b,age=q4of4 ]
+    [ "$(ml get evaluation.found_slices.slices.0.ranges.age.to f.json)" = 97 ]
+    run ml get evaluation.found_slices.slices.1 f.json
+    [ "$status" != 0 ]
+    [ "$(ml get evaluation.found_slices.loss f.json)" = error ]
+    /usr/bin/python3 -c '
+import json
+f = json.load(open("f.json"))["evaluation"]
+assert f["found_slices"]["columns"] == ["city", "age"], f["found_slices"] # neither ids nor one value
+assert f["slices"] == {}
+s = f["found_slices"]["slices"][0]
+assert s["low"] < s["difference"] == s["value"] - s["rest"] < s["high"] and s["p"] < s["p_adjusted"] < 1e-6, s'
+    # without the fault nothing is; and no part is none
+    awk -F, -v OFS=, '$4 != "b"' faulty.csv >sound.csv
+    run --separate-stderr ml-eval --find-slices sound.csv
+    [[ "$stderr" == *"no slice is certain to be worse"* ]]
+    cut -d, -f1-3 faulty.csv >plain.csv
+    [ "$(ml-eval -q --find-slices plain.csv | ml get evaluation.found_slices.looked_at)" = 0 ]
+    # beside slices that were named, by the same names
+    ml-eval -q --find-slices --slice city,age faulty.csv -o both.json
+    [ "$(ml get evaluation.found_slices both.json)" = "$(ml get evaluation.found_slices f.json)" ]
+    [ "$(ml get /evaluation/slices/city=b,age=q4of4/rows both.json)" = "$(ml get evaluation.found_slices.slices.0.rows f.json)" ]
+    run --separate-stderr ml-eval --find-slices --task ranking --group city faulty.csv
+    fails 2 'rows of a ranking'
+}
