@@ -274,13 +274,12 @@ static void judge_reuse(struct gate_judge *j)
 static void judge_current(struct gate_judge *j)
 {
     static const struct ml_terms nowhere = { 0 };
-    const struct ml_terms here = { .line = j->p->current_line };
     const cJSON *metrics = ml_json_get(j->comparison, "metrics");
     bool known = cJSON_IsObject(ml_json_get(j->comparison, "current"));
     bool there = known && cJSON_IsObject(metrics) && metrics->child;
     const char *why = ml_json_str(j->comparison, "reason");
     if (j->p->current_required) {
-        cJSON *rule = gate_add(j, NULL, "current", &here);
+        cJSON *rule = gate_add(j, NULL, "current", &j->current);
         ml_json_set_str(rule, "required", "required");
         ml_json_set_str(rule, "observed", there ? "compared" : "none");
         if (there)
@@ -336,6 +335,7 @@ int ml_gate_judge(const struct ml_policy *p, const struct ml_gate_input *in, cJS
         .p = p, .in = in, .evaluation = in->evaluation, .comparison = in->comparison, .err = err, .alpha = 0.05
     };
     j.no_current = cJSON_IsNull(current);
+    j.current.line = p->current_line;
     if (!ml_json_num(in->comparison, "alpha", &j.alpha) || !(j.alpha > 0 && j.alpha < 1))
         j.alpha = 0.05;
     cJSON *g = cJSON_CreateObject();

@@ -18,6 +18,7 @@ struct gate_judge {
     const cJSON *evaluation, *comparison; /* NULL: the card has none */
     cJSON *rules;
     const struct ml_terms **terms; /* of each rule in `rules` */
+    struct ml_terms current;       /* of the rule that there be one */
     size_t n;
     double alpha;
     bool no_current;      /* compared, but there was nothing to compare with */

@@ -15,7 +15,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char policy_text[] =
-    "min_rows: 5\nmax_unmatched: 1%\nmax_reuse: 3\n"
+    "min_rows: 5\nmax_unmatched: 1%\nmax_reuse: 3\ncurrent: required\n"
     "metrics:\n  accuracy: { min: 0.6, max: { limit: 0.99, on: bound }, must: not_regress, margin: 0.01, max_drop: 2% "
     "}\n"
     "  log_loss: { must: improve, max_drop: { limit: 0.1, on: bound, level: warn } }\n  nowhere: { min: 0 }\n"
