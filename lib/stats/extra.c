@@ -9,6 +9,7 @@
 #include "stats/extra.h"
 #include "stats/measure_impl.h"
 #include "stats/order.h"
+#include "stats/row_loss.h"
 #include "stats/sum.h"
 
 #define EXACT_RANKS 50 /* units; scipy's limit */
@@ -44,44 +45,98 @@ void ml_extra_tost(const struct ml_delta *d, double margin, struct ml_extra_resu
         out->p = fabs(d->delta) < margin ? 1e-300 : 1;
 }
 
-/* Metrics of numbers that are means of a loss a row. */
-static bool mean_of_numbers(const struct ml_metric *metric)
+/* A row's loss, of the metrics of numbers that are means of one. */
+static bool number_loss(const struct ml_metric *metric, double y, double p, double *out)
 {
-    return metric->id == ML_METRIC_MAE || metric->id == ML_METRIC_MSE;
+    struct ml_scaled x;
+
+    switch (metric->id) {
+    case ML_METRIC_MAE:
+        x = (struct ml_scaled){ fabs(y - p), 0 };
+        break;
+    case ML_METRIC_MSE:
+        x = ml_loss_squared(y, p);
+        break;
+    case ML_METRIC_MSLE:
+        x = ml_loss_squared_log(y, p);
+        break;
+    case ML_METRIC_MAPE:
+        x = ml_loss_mape(y, p);
+        break;
+    case ML_METRIC_SMAPE:
+        x = ml_loss_smape(y, p);
+        break;
+    case ML_METRIC_PINBALL:
+        x = ml_loss_pinball(y, p, metric->x);
+        break;
+    case ML_METRIC_DEVIANCE:
+        x = ml_loss_deviance(y, p, metric->x);
+        break;
+    default:
+        return false;
+    }
+    *out = ldexp(x.a, x.k);
+    return isfinite(*out);
+}
+
+static bool number_losses(const struct ml_sample *s, const struct ml_metric *metric, double *out)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (!number_loss(metric, s->truth[i], s->estimate[i], &out[i]))
+            return false;
+    return true;
+}
+
+/* Several labels a row: the metrics that are means of the rows' own values. */
+static bool mean_of_labels(const struct ml_metric *metric)
+{
+    if (metric->need == ML_NEED_SCORE)
+        return metric->id == ML_METRIC_LRAP || metric->id == ML_METRIC_COVERAGE_ERROR ||
+               metric->id == ML_METRIC_RANKING_LOSS;
+    return metric->average == ML_AVERAGE_NONE || metric->average == ML_AVERAGE_SAMPLES;
+}
+
+/* The rows' losses of one model; false for a metric that is no mean of them, or has no value. */
+static bool losses(struct ml_measure *m, const struct ml_metric *metric, double *out)
+{
+    const struct ml_sample *s = &m->s;
+    struct ml_value v;
+
+    ml_measure_value(m, metric, &v);
+    if (!v.ok)
+        return false;
+    switch (metric->family) {
+    case ML_FAMILY_COUNTS:
+        for (size_t i = 0; i < s->n && ml_delta_shares(metric); i++)
+            out[i] = (s->pred[i] == s->label[i]) == (metric->direction > 0);
+        return ml_delta_shares(metric);
+    case ML_FAMILY_NUMBER:
+        return number_losses(s, metric, out);
+    case ML_FAMILY_CLASS_LOSS:
+        return ml_class_loss_rows(m, metric, out);
+    case ML_FAMILY_LABELS:
+        if (mean_of_labels(metric))
+            ml_labels_rows(m, metric, out);
+        return mean_of_labels(metric);
+    case ML_FAMILY_QUERY: /* the query's value stands at one of its rows */
+        ml_query_rows(m, metric, out);
+        return true;
+    default:
+        return false;
+    }
 }
 
 bool ml_delta_losses(
     struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, double *out)
 {
-    const struct ml_sample *a = &current->s, *b = &candidate->s;
-    double *x;
+    size_t n = current->s.n;
+    double *x = ml_malloc((n + 1) * sizeof *x);
+    bool ok = losses(current, metric, x) && losses(candidate, metric, out);
 
-    if (metric->family == ML_FAMILY_COUNTS) {
-        for (size_t i = 0; i < a->n && ml_delta_shares(metric); i++)
-            out[i] = metric->direction * ((b->pred[i] == b->label[i]) - (a->pred[i] == a->label[i]));
-        return ml_delta_shares(metric);
-    }
-    if (metric->family == ML_FAMILY_NUMBER && mean_of_numbers(metric)) {
-        for (size_t i = 0; i < a->n; i++) {
-            double e = fabs(a->estimate[i] - a->truth[i]), f = fabs(b->estimate[i] - b->truth[i]);
-
-            out[i] = metric->id == ML_METRIC_MSE ? f * f - e * e : f - e;
-            if (!isfinite(out[i]))
-                return false;
-        }
-        return true;
-    }
-    if (metric->family != ML_FAMILY_CLASS_LOSS)
-        return false;
-    x = ml_malloc((a->n + 1) * sizeof *x);
-    if (!ml_class_loss_rows(current, metric, x) || !ml_class_loss_rows(candidate, metric, out)) {
-        free(x);
-        return false;
-    }
-    for (size_t i = 0; i < a->n; i++)
+    for (size_t i = 0; ok && i < n; i++)
         out[i] -= x[i];
     free(x);
-    return true;
+    return ok;
 }
 
 /* P(W <= w), W the sum of the ranks 1..n that chance picks; n at most EXACT_RANKS. */
@@ -169,7 +224,7 @@ void ml_extra_wilcoxon(struct ml_measure *current, struct ml_measure *candidate,
             rows[s->group[i]]++;
         }
         for (uint32_t g = 0; g < s->groups; g++)
-            sums[g] = rows[g] ? sums[g] / (double)rows[g] : 0;
+            sums[g] = rows[g] && metric->family != ML_FAMILY_QUERY ? sums[g] / (double)rows[g] : sums[g];
         ml_signed_rank(sums, s->groups, out);
         free(sums);
         free(rows);

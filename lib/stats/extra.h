@@ -42,8 +42,8 @@ void ml_extra_tost(const struct ml_delta *d, double margin, struct ml_extra_resu
 
 /* Wilcoxon's signed ranks (1945, Biometrics Bull. 1, 80) of the units' differences, those that are 0 left out: exact up
  * to 50 units that differ by different amounts, else normal with the correction for ties, as scipy.stats.wilcoxon with
- * zero_method="wilcox". Units are rows, or groups with their mean difference. For means of a loss a row, without
- * weights. */
+ * zero_method="wilcox". Units are rows, or groups with their mean difference; queries with theirs. For means of a loss
+ * a row (or of a query's value), without weights. */
 void ml_extra_wilcoxon(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     struct ml_extra_result *out);
 

@@ -1,18 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The permutation test of two models on the same rows: whose answer is whose is drawn anew in each unit. */
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/processors.h"
+#include "base/parallel.h"
 #include "stats/dist.h"
 #include "stats/extra.h"
 #include "stats/measure_impl.h"
 
-#define THREADS_MAX 8
-#define SLACK       1e-13 /* of the sum of all sizes: equal sums that were added in another order */
+#define JOB   64    /* replicates */
+#define SLACK 1e-13 /* of the sum of all sizes: equal sums that were added in another order */
+
+/* Copies of both models' answers, to be exchanged in some rows. */
+struct copies {
+    struct ml_sample s[2];
+    int32_t *pred[2];
+    double *score[2], *estimate[2];
+    unsigned char *preds[2];
+    size_t width; /* scores of a row, and labels */
+};
+
+struct scratch {
+    bool made;
+    struct copies c;
+    uint32_t *bits;
+};
 
 /* One test: differences of the units that differ, or the two samples themselves. */
 struct flips {
@@ -26,16 +40,7 @@ struct flips {
     size_t replicates;
     double *value;
     bool *ok;
-    size_t next; /* under lock */
-    pthread_mutex_t lock;
-};
-
-/* Copies of both models' answers, to be exchanged in some rows. */
-struct copies {
-    struct ml_sample s[2];
-    int32_t *pred[2];
-    double *score[2], *estimate[2];
-    size_t width; /* scores of a row */
+    struct scratch *scratch; /* one a thread */
 };
 
 static void *copy_of(const void *from, size_t n)
@@ -47,13 +52,14 @@ static void *copy_of(const void *from, size_t n)
 
 static void copies_make(const struct flips *f, struct copies *c)
 {
-    c->width = f->m[0]->s.task == ML_TASK_MULTICLASS ? (size_t)f->m[0]->s.classes : 1;
+    c->width = ml_sample_width(&f->m[0]->s);
     for (int k = 0; k < 2; k++) {
         const struct ml_sample *s = &f->m[k]->s;
 
         c->s[k] = *s;
         c->s[k].pred = c->pred[k] = copy_of(s->pred, s->n * sizeof *s->pred);
         c->s[k].score = c->score[k] = copy_of(s->score, s->n * c->width * sizeof *s->score);
+        c->s[k].preds = c->preds[k] = copy_of(s->preds, s->n * c->width);
         c->s[k].estimate = c->estimate[k] = copy_of(s->estimate, s->n * sizeof *s->estimate);
     }
 }
@@ -64,6 +70,7 @@ static void copies_free(struct copies *c)
         free(c->pred[k]);
         free(c->score[k]);
         free(c->estimate[k]);
+        free(c->preds[k]);
     }
 }
 
@@ -77,6 +84,8 @@ static void place_row(const struct flips *f, struct copies *c, size_t i, bool sw
             c->pred[k][i] = from->pred[i];
         if (c->score[k] && from->score)
             memcpy(c->score[k] + i * c->width, from->score + i * c->width, c->width * sizeof(double));
+        if (c->preds[k] && from->preds)
+            memcpy(c->preds[k] + i * c->width, from->preds + i * c->width, c->width);
         if (c->estimate[k] && from->estimate)
             c->estimate[k][i] = from->estimate[i];
     }
@@ -113,54 +122,46 @@ static double flipped_sum(const double *d, size_t n, const uint32_t *bits)
     return sum;
 }
 
-static void *work(void *ctx)
+static void work(void *ctx, size_t job, size_t thread)
 {
     struct flips *f = ctx;
-    struct copies c = { 0 };
-    size_t words = f->units / 32 + 1;
-    uint32_t *bits = ml_calloc(words, sizeof *bits);
+    struct scratch *t = &f->scratch[thread];
+    size_t words = f->units / 32 + 1, end = (job + 1) * JOB < f->replicates ? (job + 1) * JOB : f->replicates;
 
-    if (!f->d)
-        copies_make(f, &c);
-    for (;;) {
-        size_t r;
-
-        pthread_mutex_lock(&f->lock);
-        r = f->next++;
-        pthread_mutex_unlock(&f->lock);
-        if (r >= f->replicates)
-            break;
-        if (f->all)
-            bits[0] = (uint32_t)r;
-        else
-            ml_boot_bits(f->seed, r, words, bits);
-        f->ok[r] = f->d != NULL || swapped_value(f, &c, bits, &f->value[r]);
-        if (f->d)
-            f->value[r] = flipped_sum(f->d, f->units, bits);
+    if (!t->made) {
+        t->made = true;
+        t->bits = ml_calloc(words, sizeof *t->bits);
+        if (!f->d)
+            copies_make(f, &t->c);
     }
-    copies_free(&c);
-    free(bits);
-    return NULL;
+    for (size_t r = job * JOB; r < end; r++) {
+        if (f->all)
+            t->bits[0] = (uint32_t)r;
+        else
+            ml_boot_bits(f->seed, r, words, t->bits);
+        f->ok[r] = f->d != NULL || swapped_value(f, &t->c, t->bits, &f->value[r]);
+        if (f->d)
+            f->value[r] = flipped_sum(f->d, f->units, t->bits);
+    }
 }
 
 /* All replicates, and the two-sided p as scipy has it: twice the smaller tail, the observed difference counted once
  * more when the ways were drawn. */
 static void run(struct flips *f, double observed, double slack, size_t replicates, struct ml_extra_result *out)
 {
-    size_t threads = ml_processors(THREADS_MAX), started = 0, low = 0, high = 0, used = 0, more;
-    pthread_t thread[THREADS_MAX];
+    struct scratch scratch[ML_PARALLEL_MAX] = { 0 };
+    size_t low = 0, high = 0, used = 0, more;
 
     f->all = f->units < 31 && (size_t)1 << f->units <= replicates;
     f->replicates = f->all ? (size_t)1 << f->units : replicates;
     f->value = ml_malloc(f->replicates * sizeof *f->value);
     f->ok = ml_malloc(f->replicates * sizeof *f->ok);
-    pthread_mutex_init(&f->lock, NULL);
-    while (started + 1 < threads && started + 1 < f->replicates && pthread_create(&thread[started], NULL, work, f) == 0)
-        started++;
-    work(f);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
-    pthread_mutex_destroy(&f->lock);
+    f->scratch = scratch;
+    ml_parallel((f->replicates + JOB - 1) / JOB, work, f);
+    for (size_t i = 0; i < ML_PARALLEL_MAX; i++) {
+        copies_free(&scratch[i].c);
+        free(scratch[i].bits);
+    }
     for (size_t r = 0; r < f->replicates; r++) {
         used += f->ok[r];
         low += f->ok[r] && f->value[r] <= observed + slack;
@@ -225,15 +226,15 @@ static bool differs(const void *a, const void *b, size_t i, size_t size)
 static size_t find_units(const struct ml_measure *a, const struct ml_measure *b, uint32_t *unit)
 {
     const struct ml_sample *s = &a->s, *t = &b->s;
-    size_t width = s->task == ML_TASK_MULTICLASS ? (size_t)s->classes : 1, n = 0;
+    size_t width = ml_sample_width(s), n = 0;
     uint32_t *of_group = s->group ? ml_malloc(((size_t)s->groups + 1) * sizeof *of_group) : NULL;
 
     for (size_t g = 0; of_group && g < s->groups; g++)
         of_group[g] = UINT32_MAX;
     for (size_t i = 0; i < s->n; i++) {
-        bool changed = differs(s->pred, t->pred, i, sizeof *s->pred) ||
-                       differs(s->score, t->score, i, width * sizeof *s->score) ||
-                       differs(s->estimate, t->estimate, i, sizeof *s->estimate);
+        bool changed =
+            differs(s->pred, t->pred, i, sizeof *s->pred) || differs(s->score, t->score, i, width * sizeof *s->score) ||
+            differs(s->preds, t->preds, i, width) || differs(s->estimate, t->estimate, i, sizeof *s->estimate);
 
         unit[i] = changed && !of_group ? (uint32_t)n++ : UINT32_MAX;
         if (changed && of_group && of_group[s->group[i]] == UINT32_MAX)

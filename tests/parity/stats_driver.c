@@ -8,6 +8,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "stats/calibration.h"
+#include "stats/best.h"
+#include "stats/bias.h"
 #include "stats/delta.h"
 #include "stats/dist.h"
 #include "stats/extra.h"
@@ -522,6 +524,34 @@ static void bca(struct input *in)
     free(influence);
 }
 
+/* best METRIC ALPHA K: slots A.. are K models; of each, the p of being the best */
+static void best(struct input *in)
+{
+    const struct ml_metric *which = metric(in);
+    double alpha = number(in), p[26];
+    size_t k = count(in);
+    struct ml_delta pair[26 * 26];
+
+    for (size_t i = 0; i < k && k <= 26; i++)
+        for (size_t j = i + 1; j < k; j++)
+            ml_delta_paired(in->slots[i].m, in->slots[j].m, which, alpha, NULL, &pair[i * k + j]);
+    ml_best(pair, k, which->direction, p);
+    for (size_t i = 0; i < k; i++)
+        printf("%.17g ", p[i]);
+    printf("\n");
+}
+
+/* bias ALPHA: the change in calibration from A to B */
+static void bias(struct input *in)
+{
+    struct ml_delta d;
+
+    ml_delta_bias(in->slots[0].m, in->slots[1].m, number(in), &d);
+    if (d.ok)
+        printf("%.17g %.17g ", d.current, d.candidate);
+    show_delta(&d);
+}
+
 /* runs METRIC ALPHA N M FORCE ...: slots A.. are N runs of the current model, the next M those of the candidate */
 static void runs(struct input *in)
 {
@@ -629,6 +659,8 @@ static const struct {
     { "function", function },
     { "holm", holm },
     { "bh", bh },
+    { "best", best },
+    { "bias", bias },
     { "runs", runs },
     { "extra", extra },
     { "ranks", ranks },
