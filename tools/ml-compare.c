@@ -6,35 +6,36 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/text.h"
 #include "base/tool.h"
 #include "data/json.h"
 #include "model/card.h"
 #include "model/contest.h"
 #include "model/policy.h"
 #include "model/summary.h"
+#include "stats/extra.h"
 
-struct cfg {
-    struct ml_common common;
-    struct ml_columns cols;
-    const char *current, *current_predictions, *candidate, *policy, *unmatched;
-    struct ml_strs margins;
-    double alpha;
-    long look, seed;
-    char threshold[32]; /* cols.threshold, where a card said it */
-    bool unpaired;
-};
+#include "compare.h"
 
 static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "current", ML_OPT_STR, struct cfg, current, "FILE|REF",
         "the current model: predictions, card, metrics or image"),
     ML_OPT_ROW(0, "current-predictions", ML_OPT_STR, struct cfg, current_predictions, "FILE",
         "what the current model predicts now"),
+    ML_OPT_ROW(0, "current-runs", ML_OPT_LIST, struct cfg, current_runs, "FILE",
+        "what it predicts when trained with another seed"),
+    ML_OPT_ROW(0, "candidate", ML_OPT_LIST, struct cfg, candidates, "FILE",
+        "the candidate: predictions, card or metrics; several: further ones"),
     ML_OPT_ROW(
-        0, "candidate", ML_OPT_STR, struct cfg, candidate, "FILE", "the candidate: predictions, card or metrics"),
+        0, "runs", ML_OPT_LIST, struct cfg, runs, "FILE", "what the candidate predicts when trained with another seed"),
     ML_OPT_ROW(0, "margin", ML_OPT_LIST, struct cfg, margins, "NAME=X",
         "a difference of metric NAME that is negligible: 0.01, or 1%"),
     ML_OPT_ROW(0, "alpha", ML_OPT_NUM, struct cfg, alpha, "A", "error of the tests and intervals [0.05]"),
+    ML_OPT_ROW(0, "test", ML_OPT_LIST, struct cfg, tests, "tost|wilcoxon|permutation|bootstrap|cluster-bootstrap",
+        "a further test of the primary metrics, beside their own"),
+    ML_OPT_ROW(0, "confirm", ML_OPT_STR, struct cfg, confirm, "FILE",
+        "the candidate's predictions of rows that are kept for after the merge"),
+    ML_OPT_ROW(0, "confirm-current", ML_OPT_STR, struct cfg, confirm_current, "FILE",
+        "the current model's predictions of those rows"),
     ML_OPT_ROW(0, "look", ML_OPT_INT, struct cfg, look, "J", "this is comparison J on these rows [no correction]"),
     ML_OPT_ROW(
         0, "policy", ML_OPT_STR, struct cfg, policy, "FILE", "take primary metrics and margins from this policy"),
@@ -63,7 +64,29 @@ static const struct ml_cmd cmd = {
     .max_args = 0,
 };
 
-#define NO_LOOK LONG_MIN /* the option wasn't given */
+#define NO_LOOK    LONG_MIN /* the option wasn't given */
+#define RIVALS_MAX 100
+
+/* Several runs and candidates, and the confirmation. */
+static int check_more(const struct cfg *cfg, struct ml_err *err)
+{
+    const char *merge_request = getenv("CI_MERGE_REQUEST_IID");
+    if (cfg->candidates.n > RIVALS_MAX || cfg->runs.n >= ML_RUNS_MAX || cfg->current_runs.n >= ML_RUNS_MAX)
+        return ml_err_set(
+            err, ML_USAGE, "at most %d candidates and %d runs are compared at once", RIVALS_MAX, ML_RUNS_MAX);
+    if (cfg->candidates.n > 1 && cfg->runs.n + cfg->current_runs.n > 0)
+        return ml_err_set(err, ML_USAGE, "several candidates and several runs exclude each other");
+    if (cfg->confirm_current != NULL && cfg->confirm == NULL)
+        return ml_err_set(err, ML_USAGE, "--confirm-current needs --confirm");
+    if (cfg->confirm != NULL && (cfg->candidates.n > 1 || cfg->runs.n + cfg->current_runs.n > 0))
+        return ml_err_set(err, ML_USAGE, "--confirm is for one candidate and one run");
+    if (cfg->confirm != NULL && merge_request != NULL && merge_request[0] != '\0')
+        return ml_err_set(err, ML_USAGE,
+            "--confirm in merge request %.20s: these rows are for after the merge, and what a merge request has seen "
+            "confirms nothing",
+            merge_request);
+    return 0;
+}
 
 static int check_options(struct cfg *cfg, struct ml_err *err)
 {
@@ -81,14 +104,42 @@ static int check_options(struct cfg *cfg, struct ml_err *err)
         return ml_err_set(err, ML_USAGE, "--unmatched takes 'drop' only");
     if (cfg->cols.score != NULL && cfg->cols.scores != NULL)
         return ml_err_set(err, ML_USAGE, "--score and --scores exclude each other");
-    const char *inputs[] = { cfg->current, cfg->current_predictions, cfg->candidate, cfg->common.card };
+    if (check_more(cfg, err) < 0)
+        return -1;
+    const char *inputs[] = { cfg->current, cfg->current_predictions, cfg->common.card, cfg->confirm,
+        cfg->confirm_current };
+    const struct ml_strs *lists[] = { &cfg->candidates, &cfg->runs, &cfg->current_runs };
     int standard = 0;
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
         standard += inputs[i] != NULL && strcmp(inputs[i], "-") == 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t k = 0; k < lists[i]->n; k++)
+            standard += strcmp(lists[i]->v[k], "-") == 0;
     if (standard > 1)
         return ml_err_set(err, ML_USAGE, "standard input can serve one option only");
     /* What standard input is named for isn't read as a card. */
     return standard;
+}
+
+static int parse_tests(const struct cfg *cfg, unsigned *extras, struct ml_err *err)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } known[] = { { "tost", ML_EXTRA_TOST }, { "wilcoxon", ML_EXTRA_WILCOXON }, { "permutation", ML_EXTRA_PERMUTATION },
+        { "bootstrap", ML_EXTRA_BOOTSTRAP }, { "cluster-bootstrap", ML_EXTRA_BOOTSTRAP } };
+    for (size_t i = 0; i < cfg->tests.n; i++) {
+        size_t k = 0;
+        while (k < sizeof known / sizeof *known && strcmp(known[k].name, cfg->tests.v[i]) != 0)
+            k++;
+        if (k == sizeof known / sizeof *known)
+            return ml_err_set(err, ML_USAGE, "--test '%s': tost, wilcoxon, permutation, bootstrap or cluster-bootstrap",
+                cfg->tests.v[i]);
+        if (strcmp(known[k].name, "cluster-bootstrap") == 0 && cfg->cols.group == NULL)
+            return ml_err_set(err, ML_USAGE, "--test cluster-bootstrap needs --group");
+        *extras |= known[k].bit;
+    }
+    return 0;
 }
 
 static int parse_margins(const struct cfg *cfg, struct ml_named_margin *out, struct ml_err *err)
@@ -102,76 +153,6 @@ static int parse_margins(const struct cfg *cfg, struct ml_named_margin *out, str
                 err, ML_USAGE, "--margin '%s': a number above 0, or a percentage such as 1%%", cfg->margins.v[i]);
     }
     return 0;
-}
-
-/* What the candidate was measured as, where no option says otherwise. The strings are the evaluation's. */
-static void inherit(struct cfg *cfg, const cJSON *evaluation)
-{
-    double threshold;
-    const char *tuned = ml_json_str(evaluation, "threshold_tuned");
-    const cJSON *m;
-    cJSON_ArrayForEach(m, ml_json_get(evaluation, "metrics")) ml_strs_add(&cfg->cols.offered, m->string);
-    if (cfg->cols.task == NULL)
-        cfg->cols.task = ml_json_str(evaluation, "task");
-    if (cfg->cols.cost == NULL)
-        cfg->cols.cost = ml_json_str(evaluation, "costs");
-    if (cfg->cols.positive == NULL)
-        cfg->cols.positive = ml_json_str(evaluation, "positive");
-    if (cfg->cols.threshold == NULL && tuned != NULL) {
-        cfg->cols.threshold = tuned;
-    } else if (cfg->cols.threshold == NULL && ml_json_num(evaluation, "threshold", &threshold)) {
-        cfg->threshold[ml_double_format(threshold, cfg->threshold)] = '\0';
-        cfg->cols.threshold = cfg->threshold;
-    }
-}
-
-/* The candidate, and the card that goes on: the candidate's own, or the one that came in. */
-static int load_candidate(
-    struct cfg *cfg, bool stdin_taken, struct ml_contender *c, struct ml_card *card, struct ml_err *err)
-{
-    int rc;
-    if (cfg->candidate != NULL && ml_contender_load(c, cfg->candidate, &cfg->cols, ML_PREDICTIONS_IDS, err) < 0)
-        return -1;
-    if (c->has_card) {
-        if (cfg->common.card != NULL)
-            return ml_err_set(err, ML_USAGE, "--card and a card as --candidate exclude each other");
-        *card = c->card;
-        c->has_card = false;
-        inherit(cfg, c->evaluation);
-        return 0;
-    }
-    rc = stdin_taken ? ml_card_start(card, &cfg->common, err) : ml_card_filter(card, &cfg->common, err);
-    if (rc < 0 || (rc == 1 && cfg->candidate != NULL))
-        return rc < 0 ? -1 : 0;
-    if (rc == 1)
-        return ml_err_set(err, ML_LOCAL, "no candidate: give --candidate FILE, or a card on standard input");
-    if (c->reference == NULL)
-        c->reference = ml_strdup("the card");
-    c->evaluation = ml_card_get(card, "evaluation", err);
-    if (c->evaluation == NULL && err->code != 0)
-        return -1;
-    inherit(cfg, c->evaluation);
-    const char *digest = ml_json_str(ml_json_get(c->evaluation, "predictions"), "digest");
-    if (c->has_predictions && digest != NULL && strcmp(digest, c->predictions.digest.s) != 0)
-        return ml_err_set(err, ML_INTEGRITY, "'%s' isn't what the card's evaluation measured (%.19s…, not %.19s…)",
-            c->reference, c->predictions.digest.s, digest);
-    const char *data = ml_json_str(c->evaluation, "data");
-    if (c->has_predictions && data != NULL && strcmp(data, c->predictions.data.s) != 0)
-        return ml_err_set(err, ML_INTEGRITY,
-            "'%s': the card's evaluation saw other ids, labels, weights or groups in it; give the same --id, --label, "
-            "--weight and --group",
-            c->reference);
-    return 0;
-}
-
-static int load_current(const struct cfg *cfg, struct ml_contest *t, struct ml_err *err)
-{
-    const unsigned flags = ML_PREDICTIONS_IDS | ML_PREDICTIONS_LENIENT;
-    t->current_is_image = cfg->current != NULL && ml_contender_is_image(cfg->current);
-    t->current_predictions = cfg->current_predictions;
-    if (t->current_is_image)
-        return ml_contender_fetch(t->current, cfg->current, &cfg->cols, flags, err);
-    return cfg->current != NULL ? ml_contender_load(t->current, cfg->current, &cfg->cols, flags, err) : 0;
 }
 
 static void say(
@@ -204,28 +185,18 @@ static void say(
 
 static int compare(struct cfg *cfg, bool stdin_taken, struct ml_comparison_opts *o, struct ml_err *err)
 {
-    struct ml_contender current = { 0 }, candidate = { 0 };
-    struct ml_card card = { ML_BUF_INIT };
-    struct ml_contest t = { .current = &current,
-        .candidate = &candidate,
-        .cols = &cfg->cols,
-        .opts = o,
-        .unpaired = cfg->unpaired,
-        .drop = cfg->unmatched != NULL };
+    struct compare_inputs in = { .card = { ML_BUF_INIT } };
+    struct ml_contest t = { .opts = o, .unpaired = cfg->unpaired, .drop = cfg->unmatched != NULL };
     cJSON *section = NULL;
-    int rc = load_candidate(cfg, stdin_taken, &candidate, &card, err);
-    if (rc == 0)
-        rc = load_current(cfg, &t, err);
+    int rc = compare_load(cfg, stdin_taken, &in, &t, err);
     if (rc == 0)
         rc = ml_contest_run(&t, &section, err);
     if (rc == 0) {
-        say(cfg, &candidate, &current, section);
-        ml_card_set(&card, "comparison", section);
-        rc = ml_card_put(&card, &cfg->common, err);
+        say(cfg, &in.candidate, &in.current, section);
+        ml_card_set(&in.card, "comparison", section);
+        rc = ml_card_put(&in.card, &cfg->common, err);
     }
-    ml_card_release(&card);
-    ml_contender_release(&candidate);
-    ml_contender_release(&current);
+    compare_release(cfg, &in);
     return rc;
 }
 
@@ -238,6 +209,8 @@ static int run(void *arg, struct ml_err *err)
         .alpha = cfg->alpha, .seed = (uint64_t)cfg->seed, .margins = margins, .n_margins = cfg->margins.n
     };
     int standard = check_options(cfg, err), rc = standard < 0 ? -1 : parse_margins(cfg, margins, err);
+    if (rc == 0)
+        rc = parse_tests(cfg, &o.extras, err);
     o.look = (unsigned)cfg->look;
     if (rc == 0 && cfg->policy != NULL) {
         rc = ml_policy_load(&policy, cfg->policy, err);
@@ -258,7 +231,9 @@ int main(int argc, char **argv)
 {
     struct cfg cfg = { .alpha = 0.05, .look = NO_LOOK, .cols = ML_COLUMNS_INIT };
     int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
-    ml_strs_release(&cfg.margins);
+    struct ml_strs *lists[] = { &cfg.candidates, &cfg.runs, &cfg.current_runs, &cfg.margins, &cfg.tests };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        ml_strs_release(lists[i]);
     ml_columns_release(&cfg.cols);
     return rc;
 }

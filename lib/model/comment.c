@@ -136,6 +136,7 @@ static void answer(struct ml_buf *out, const struct comment_sections *s, const c
         headline(out, s);
     }
     ml_buf_addc(out, '.');
+    comment_hidden(out, s->comparison);
     size_t warned = ml_gate_count(s->gate, "warned");
     if (warned)
         ml_buf_addf(out, " ⚠️ %zu warning%s.", warned, warned == 1 ? "" : "s");
@@ -264,7 +265,10 @@ int ml_comment_render(const struct ml_card *card, const struct ml_comment_place 
         comment_metrics(out, &s);
         pictures(out, place);
         fine_print(out, &s);
+        comment_confirm(out, s.comparison, comment_headline(&s));
+        comment_candidates(out, s.comparison);
         comment_slices(out, &s);
+        comment_classes(out, s.comparison);
         comment_gate(out, s.gate);
         comment_flips(out, ml_json_get(s.comparison, "flips"));
         product(out, &s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the comment's files share: comment.c has the answer and the order of things, comment_tables.c the tables. */
+/* What the comment's files share: comment.c has the answer and the order of things, comment_tables.c the tables,
+ * comment_compared.c what an average doesn't tell. */
 #ifndef ML_MODEL_COMMENT_PRIV_H
 #define ML_MODEL_COMMENT_PRIV_H
 
@@ -22,6 +23,13 @@ void comment_verdict(struct ml_buf *out, const cJSON *metric, bool with_reason);
 
 /* A value with the digits of its own interval. */
 void comment_value(struct ml_buf *out, const cJSON *metric, const char *key, const cJSON *interval);
+
+/* Behind the first sentence: parts that became worse though the average didn't. Nothing where there are none, as below.
+ */
+void comment_hidden(struct ml_buf *out, const cJSON *comparison);
+void comment_classes(struct ml_buf *out, const cJSON *comparison);
+void comment_candidates(struct ml_buf *out, const cJSON *comparison);
+void comment_confirm(struct ml_buf *out, const cJSON *comparison, const char *metric);
 
 void comment_metrics(struct ml_buf *out, const struct comment_sections *s);
 void comment_slices(struct ml_buf *out, const struct comment_sections *s);

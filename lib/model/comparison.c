@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Compares two models on the same rows. */
+/* Compares models on the same rows. */
 #include "model/comparison.h"
 
 #include <math.h>
@@ -7,22 +7,10 @@
 #include <string.h>
 
 #include "model/comparison_confusion.h"
-#include "model/comparison_entry.h"
+#include "model/comparison_duel.h"
 #include "model/evaluation.h"
-#include "model/ranking.h"
-#include "stats/delta.h"
+#include "stats/extra.h"
 #include "stats/threshold.h"
-
-/* Both models' answers on the same rows. */
-struct duel {
-    const struct ml_comparison_opts *o;
-    const struct ml_predictions *p[2]; /* current, candidate */
-    struct ml_subject subject;
-    struct ml_answers a[2];
-    struct ml_slices slices;
-    struct ml_differences all;
-    size_t primary; /* metrics */
-};
 
 static double value_of(struct ml_measure *m, const struct ml_metric *metric)
 {
@@ -31,52 +19,112 @@ static double value_of(struct ml_measure *m, const struct ml_metric *metric)
     return v.ok ? v.value : NAN;
 }
 
-static bool applies_to(const struct duel *d, int side, const struct ml_metric *m)
+/* Where the further runs of a side are. */
+static size_t first_run(const struct duel *d, int side)
 {
-    return ml_metric_applies(m, &d->a[side].s);
+    return side == 0 ? 2 : 2 + d->field->runs[0].n;
 }
 
+void duel_sides(const struct duel *d, const uint32_t *rows, size_t n, struct sides *s)
+{
+    for (int side = 0; side < 2; side++) {
+        struct ml_runs *r = &s->r[side];
+        r->n = 1 + d->field->runs[side].n;
+        r->m = ml_malloc(r->n * sizeof(struct ml_measure *));
+        r->values = ml_calloc(r->n, sizeof *r->values);
+        r->se = 0;
+        for (size_t i = 0; i < r->n; i++) {
+            struct ml_sample sample = d->a[i == 0 ? (size_t)side : first_run(d, side) + i - 1].s;
+            if (rows != NULL) /* a threshold that all rows chose */
+                sample.tuned = ML_TUNED_NO;
+            r->m[i] = ml_measure_new(&sample, rows, n);
+        }
+    }
+}
+
+void duel_sides_free(struct sides *s)
+{
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < s->r[side].n; i++)
+            ml_measure_free(s->r[side].m[i]);
+        free(s->r[side].m);
+        free(s->r[side].values);
+    }
+}
+
+bool duel_applies_to(const struct duel *d, size_t who, const struct ml_metric *m)
+{
+    return ml_metric_applies(m, &d->a[who].s);
+}
+
+/* To both, and to all their runs. */
 static bool applies(const struct duel *d, const struct ml_metric *m)
 {
-    return applies_to(d, 0, m) && applies_to(d, 1, m);
+    for (size_t i = 0; i < d->n - d->field->rivals.n; i++)
+        if (!duel_applies_to(d, i, m))
+            return false;
+    return true;
 }
 
 /* A metric of scores that only one of the two has. */
-static void add_one_sided(struct duel *d, const struct ml_metric *metric, struct ml_measure *m[2])
+static void add_one_sided(struct duel *d, const struct ml_metric *metric, struct sides *s)
 {
-    bool current = applies_to(d, 0, metric);
+    bool current = duel_applies_to(d, 0, metric);
     struct ml_delta delta = { .smaller_class = SIZE_MAX, .changed = SIZE_MAX };
     delta.reason = current ? "only the current model has scores" : "only the candidate has scores";
-    ml_differences_add(&d->all, d->o, metric, NULL, &delta, current ? value_of(m[0], metric) : NAN,
-        current ? NAN : value_of(m[1], metric));
+    ml_differences_add(&d->all, d->o, metric, NULL, &delta, current ? value_of(s->r[0].m[0], metric) : NAN,
+        current ? NAN : value_of(s->r[1].m[0], metric));
+}
+
+static cJSON *runs_json(const struct sides *s, const struct ml_delta *delta, double se_test)
+{
+    static const char *const names[2] = { "current", "candidate" }, *const se[2] = { "se_current", "se_candidate" };
+    cJSON *o = cJSON_CreateObject();
+    for (int side = 0; side < 2; side++) {
+        cJSON *list = ml_json_set_array(o, names[side]);
+        for (size_t i = 0; i < s->r[side].n; i++)
+            cJSON_AddItemToArray(list, cJSON_CreateNumber(s->r[side].values[i]));
+    }
+    ml_json_set_num(o, "se_rows", delta->has_interval ? se_test : NAN);
+    for (int side = 0; side < 2; side++)
+        ml_json_set_num(o, se[side], delta->has_interval && s->r[side].n > 1 ? s->r[side].se : NAN);
+    ml_json_set_num(o, "df", delta->has_interval ? delta->df : NAN);
+    return o;
+}
+
+static void measure_metric(
+    struct duel *d, struct sides *s, const struct ml_metric *metric, const struct ml_slice *slice)
+{
+    bool primary = ml_difference_primary(d->o, metric->name), runs = s->r[0].n + s->r[1].n > 2;
+    struct ml_boot boot = { .seed = d->o->seed, .comparisons = slice != NULL ? d->primary * d->slices.n : d->primary };
+    struct ml_delta delta = { 0 };
+    double se_test = 0;
+    if (runs)
+        ml_delta_runs(&s->r[0], &s->r[1], metric, d->alpha, &boot, &delta, &se_test);
+    else
+        ml_delta_paired(s->r[0].m[0], s->r[1].m[0], metric, d->alpha, &boot, &delta);
+    struct ml_difference *x = ml_differences_add(&d->all, d->o, metric, slice != NULL ? slice->name : NULL, &delta,
+        delta.ok ? delta.current : value_of(s->r[0].m[0], metric),
+        delta.ok ? delta.candidate : value_of(s->r[1].m[0], metric));
+    if (runs && delta.ok)
+        x->runs = runs_json(s, &delta, se_test);
+    if (d->o->extras != 0 && primary && slice == NULL)
+        x->extra = duel_extras(d, s, x, &boot);
 }
 
 /* All metrics on all rows, or the primary ones on a slice. */
 static void measure(struct duel *d, const struct ml_slice *slice)
 {
-    const uint32_t *rows = slice != NULL ? slice->rows : NULL;
-    struct ml_measure *m[2];
-    for (int i = 0; i < 2; i++) {
-        struct ml_sample s = d->a[i].s;
-        if (slice != NULL) /* a threshold that all rows chose */
-            s.tuned = ML_TUNED_NO;
-        m[i] = ml_measure_new(&s, rows, slice != NULL ? slice->n : 0);
-    }
+    struct sides s;
+    duel_sides(d, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0, &s);
     for (size_t i = 0; i < d->subject.n_metrics; i++) {
         const struct ml_metric *metric = d->subject.metrics[i];
-        if (slice == NULL && applies_to(d, 0, metric) != applies_to(d, 1, metric))
-            add_one_sided(d, metric, m);
-        if (!applies(d, metric) || (slice != NULL && !ml_difference_primary(d->o, metric->name)))
-            continue;
-        struct ml_boot boot = { .seed = d->o->seed,
-            .comparisons = slice != NULL ? d->primary * d->slices.n : d->primary };
-        struct ml_delta delta = { 0 };
-        ml_delta_paired(m[0], m[1], metric, ml_look_alpha(d->o->alpha, d->o->look), &boot, &delta);
-        ml_differences_add(&d->all, d->o, metric, slice != NULL ? slice->name : NULL, &delta, value_of(m[0], metric),
-            value_of(m[1], metric));
+        if (slice == NULL && duel_applies_to(d, 0, metric) != duel_applies_to(d, 1, metric))
+            add_one_sided(d, metric, &s);
+        else if (applies(d, metric) && (slice == NULL || ml_difference_primary(d->o, metric->name)))
+            measure_metric(d, &s, metric, slice);
     }
-    ml_measure_free(m[0]);
-    ml_measure_free(m[1]);
+    duel_sides_free(&s);
 }
 
 static void measure_all(struct duel *d)
@@ -86,131 +134,51 @@ static void measure_all(struct duel *d)
     measure(d, NULL);
     for (size_t i = 0; i < d->slices.n; i++)
         measure(d, &d->slices.v[i]);
+    duel_classes_measure(d);
+    duel_rivals_measure(d);
     ml_differences_judge(&d->all, d->o);
 }
 
-/* How sure the candidate was of what it said in a row; NaN when it gave no score. */
-static double confidence(const struct duel *d, size_t row)
+/* Whether both, and all their runs, said the same. */
+static bool identical(const struct duel *d)
 {
-    const struct ml_sample *s = &d->a[1].s;
-    const struct ml_predictions *p = d->p[1];
-    if (s->task == ML_TASK_MULTILABEL)
-        return NAN;
-    if (s->task == ML_TASK_MULTICLASS && s->score != NULL)
-        return s->score[row * (size_t)s->classes + (size_t)s->pred[row]];
-    if (s->score == NULL)
-        return p->score != NULL && p->score_columns == 1 ? p->score[row] : NAN;
-    double x = s->score[row];
-    return s->pred[row] == s->positive ? x : x >= 0 && x <= 1 ? 1 - x : -x;
+    for (size_t i = 1; i < d->n - d->field->rivals.n; i++)
+        if (!ml_delta_identical(&d->a[0].s, &d->a[i].s))
+            return false;
+    return true;
 }
 
-struct example {
-    size_t row;
-    double rank;
-};
-
-/* Keeps the ML_WORST_MAX examples of highest rank, the earlier row first among equals. */
-static void keep_worst(struct example *v, size_t *n, size_t row, double rank)
+static void add_names(cJSON *to, const char *key, const struct ml_predictions *first, const struct ml_entrants *more)
 {
-    size_t at = *n;
-    if (isnan(rank))
-        rank = -INFINITY;
-    while (at > 0 && rank > v[at - 1].rank)
-        at--;
-    if (at == ML_WORST_MAX)
-        return;
-    size_t last = *n < ML_WORST_MAX ? (*n)++ : ML_WORST_MAX - 1;
-    memmove(v + at + 1, v + at, (last - at) * sizeof *v);
-    v[at] = (struct example){ row, rank };
+    cJSON *list = ml_json_set_array(to, key);
+    cJSON_AddItemToArray(list, cJSON_CreateString(first->name));
+    for (size_t i = 0; i < more->n; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(more->p[i]->name));
 }
 
-static bool right(const struct ml_sample *s, size_t i)
+static void add_slice(cJSON *slices, const struct duel *d, const struct ml_difference *x, size_t *next, cJSON **of)
 {
-    size_t k = (size_t)s->classes;
-    return s->labels != NULL ? memcmp(s->labels + i * k, s->preds + i * k, k) == 0 : s->pred[i] == s->label[i];
-}
-
-/* A row's class, or its set of them: "a;b". */
-static void add_answer(
-    cJSON *to, const char *key, const struct duel *d, const int32_t *one, const unsigned char *set, size_t i)
-{
-    const struct ml_strs *classes = &d->subject.classes;
-    struct ml_buf text = ML_BUF_INIT;
-    for (size_t j = 0; set != NULL && j < classes->n; j++)
-        if (set[i * classes->n + j])
-            ml_buf_addf(&text, "%s%s", text.len > 0 ? ";" : "", classes->v[j]);
-    ml_json_set_str(to, key, set != NULL ? ml_buf_str(&text) : classes->v[one[i]]);
-    ml_buf_release(&text);
-}
-
-static void add_flips(cJSON *to, const struct duel *d)
-{
-    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
-    struct example worst[ML_WORST_MAX];
-    size_t n = 0, fixed = 0, broken = 0;
-    for (size_t i = 0; i < a->n; i++) {
-        bool was = right(a, i), is = right(b, i);
-        fixed += is && !was;
-        broken += was && !is;
-        if (was && !is)
-            keep_worst(worst, &n, i, confidence(d, i));
-    }
-    cJSON *flips = ml_json_set_object(to, "flips");
-    ml_json_set_int(flips, "fixed", (int64_t)fixed);
-    ml_json_set_int(flips, "broken", (int64_t)broken);
-    cJSON *list = ml_json_set_array(flips, "worst");
-    for (size_t i = 0; i < n; i++) {
-        char number[24];
-        size_t row = worst[i].row;
-        cJSON *o = cJSON_CreateObject();
-        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
-        add_answer(o, "label", d, b->label, b->labels, row);
-        add_answer(o, "current", d, a->pred, a->preds, row);
-        add_answer(o, "candidate", d, b->pred, b->preds, row);
-        double sure = confidence(d, row);
-        if (!isnan(sure))
-            ml_json_set_num(o, "score", fabs(sure));
-        cJSON_AddItemToArray(list, o);
-    }
-}
-
-/* Regression: rows that came nearer to the truth and rows that went away from it. */
-static void add_moves(cJSON *to, const struct duel *d)
-{
-    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
-    struct example worst[ML_WORST_MAX];
-    size_t n = 0, nearer = 0, farther = 0;
-    for (size_t i = 0; i < a->n; i++) {
-        double away = fabs(b->estimate[i] - b->truth[i]) - fabs(a->estimate[i] - a->truth[i]);
-        nearer += away < 0;
-        farther += away > 0;
-        if (away > 0)
-            keep_worst(worst, &n, i, away);
-    }
-    cJSON *flips = ml_json_set_object(to, "flips");
-    ml_json_set_int(flips, "nearer", (int64_t)nearer);
-    ml_json_set_int(flips, "farther", (int64_t)farther);
-    cJSON *list = ml_json_set_array(flips, "worst");
-    for (size_t i = 0; i < n; i++) {
-        char number[24];
-        size_t row = worst[i].row;
-        cJSON *o = cJSON_CreateObject();
-        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
-        ml_json_set_num(o, "label", b->truth[row]);
-        ml_json_set_num(o, "current", a->estimate[row]);
-        ml_json_set_num(o, "candidate", b->estimate[row]);
-        cJSON_AddItemToArray(list, o);
-    }
+    while (*next < d->slices.n && strcmp(d->slices.v[*next].name, x->slice) != 0)
+        (*next)++;
+    cJSON *slice = ml_slice_json(&d->slices.v[*next]);
+    if (x->d.groups > 0)
+        ml_json_set_int(slice, "groups", (int64_t)x->d.groups);
+    *of = ml_json_set_object(slice, "metrics");
+    cJSON_AddItemToObject(slices, x->slice, slice);
 }
 
 static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
 {
-    size_t n = d->p[1]->n;
     ml_json_set_bool(to, "paired", true);
-    ml_json_set_bool(to, "identical", ml_delta_identical(&d->a[0].s, &d->a[1].s));
-    ml_json_set_int(to, "rows", (int64_t)n);
+    ml_json_set_bool(to, "identical", identical(d));
+    ml_json_set_int(to, "rows", (int64_t)d->p[1]->n);
     if (d->all.n > 0 && d->all.v[0].d.groups > 0)
         ml_json_set_int(to, "groups", (int64_t)d->all.v[0].d.groups);
+    if (d->field->runs[0].n + d->field->runs[1].n > 0) {
+        cJSON *runs = ml_json_set_object(to, "runs");
+        add_names(runs, "current", d->p[0], &d->field->runs[0]);
+        add_names(runs, "candidate", d->p[1], &d->field->runs[1]);
+    }
     ml_comparison_frame(to, d->o, &d->all);
     if (d->a[1].s.tuned != ML_TUNED_NO) {
         cJSON *threshold = ml_json_set_object(to, "threshold");
@@ -218,52 +186,93 @@ static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
         ml_json_set_num(threshold, "candidate", d->a[1].threshold);
         ml_json_set_str(threshold, "tuned", ml_tuned_name(d->a[1].s.tuned));
     }
-    cJSON *metrics = ml_json_set_object(to, "metrics"), *slices = ml_json_set_object(to, "slices"), *slice = NULL,
-          *of = NULL;
+    ml_comparison_hidden(to, d->o, &d->all, d->subject.classes.v);
+    cJSON *metrics = ml_json_set_object(to, "metrics"), *slices = ml_json_set_object(to, "slices"), *of = NULL;
+    const char *last = NULL;
     size_t next = 0;
     for (size_t i = 0; i < d->all.n; i++) {
         const struct ml_difference *x = &d->all.v[i];
-        if (x->slice != NULL && (slice == NULL || strcmp(slice->string, x->slice) != 0)) {
-            while (next < d->slices.n && strcmp(d->slices.v[next].name, x->slice) != 0)
-                next++;
-            slice = ml_slice_json(&d->slices.v[next]);
-            if (x->d.groups > 0)
-                ml_json_set_int(slice, "groups", (int64_t)x->d.groups);
-            of = ml_json_set_object(slice, "metrics");
-            cJSON_AddItemToObject(slices, x->slice, slice);
-        }
+        if (x->rival > 0 || x->label >= 0)
+            continue;
+        if (x->slice != NULL && (last == NULL || strcmp(last, x->slice) != 0))
+            add_slice(slices, d, x, &next, &of);
+        last = x->slice;
         cJSON_AddItemToObject(x->slice != NULL ? of : metrics, x->metric->name, ml_difference_json(x));
     }
-    if (d->subject.task == ML_TASK_REGRESSION)
-        add_moves(to, d);
-    else if (d->subject.task == ML_TASK_RANKING)
-        ml_ranking_flips(to, d->p[1], &d->a[0].s, &d->a[1].s, d->subject.metrics[0]);
-    else if (d->a[1].s.pred != NULL || d->a[1].s.preds != NULL)
-        add_flips(to, d);
+    duel_classes(to, d);
+    duel_calibration(to, d);
+    duel_flips(to, d);
+    duel_rivals(to, d);
     return ml_comparison_check_margins(d->o, metrics, err);
 }
 
-int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
-    const struct ml_predictions *current, const struct ml_predictions *candidate, struct ml_err *err)
+/* All entrants in the order of struct duel. */
+static const struct ml_predictions **enter(struct duel *d)
 {
-    struct duel d = { .o = o, .p = { current, candidate } };
-    int rc = ml_subject_settle(&d.subject, c, current, candidate, &d.a[0], &d.a[1], err);
-    if (rc == 0) {
-        /* What describes the rows is the candidate's: the current file may lack it, and where it doesn't they agree. */
-        d.a[0].s.weight = d.a[1].s.weight;
-        d.a[0].s.group = d.a[1].s.group;
-        d.a[0].s.groups = d.a[1].s.groups;
-        rc = ml_slices_find(candidate, &d.slices, err);
+    const struct ml_field *f = d->field;
+    const struct ml_entrants *more[3] = { &f->runs[0], &f->runs[1], &f->rivals };
+    const struct ml_predictions **p = ml_malloc((2 + more[0]->n + more[1]->n + more[2]->n) * sizeof *p);
+    p[d->n++] = d->p[0] = f->current;
+    p[d->n++] = d->p[1] = f->candidate;
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < more[k]->n; i++)
+            p[d->n++] = more[k]->p[i];
+    return p;
+}
+
+static int settle(struct duel *d, const struct ml_columns *c, struct ml_err *err)
+{
+    const struct ml_predictions **p = enter(d);
+    struct ml_answers **out = ml_malloc(d->n * sizeof(struct ml_answers *));
+    d->a = ml_calloc(d->n, sizeof *d->a);
+    for (size_t i = 0; i < d->n; i++)
+        out[i] = &d->a[i];
+    int rc = ml_subject_settle_all(&d->subject, c, p, d->n, out, err);
+    /* What describes the rows is the candidate's: the other files may lack it, and where they don't they agree. */
+    for (size_t i = 0; rc == 0 && i < d->n; i++) {
+        d->a[i].s.weight = d->a[1].s.weight;
+        d->a[i].s.group = d->a[1].s.group;
+        d->a[i].s.groups = d->a[1].s.groups;
     }
+    free(out);
+    free(p);
+    return rc;
+}
+
+static void release(struct duel *d)
+{
+    ml_differences_release(&d->all);
+    ml_slices_release(&d->slices);
+    for (size_t i = 0; i < d->n; i++)
+        ml_answers_release(&d->a[i]);
+    free(d->a);
+    ml_subject_release(&d->subject);
+}
+
+int ml_comparison_ranked(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
+    const struct ml_field *field, struct ml_err *err)
+{
+    struct ml_field alone = { .current = field->candidate, .candidate = field->candidate, .rivals = field->rivals };
+    struct duel d = { .o = o, .field = &alone, .alpha = ml_look_alpha(o->alpha, o->look) };
+    int rc = settle(&d, c, err);
+    if (rc == 0)
+        duel_rivals(to, &d);
+    release(&d);
+    return rc;
+}
+
+int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
+    const struct ml_field *field, struct ml_err *err)
+{
+    struct duel d = { .o = o, .field = field, .alpha = ml_look_alpha(o->alpha, o->look) };
+    int rc = settle(&d, c, err);
+    if (rc == 0)
+        rc = ml_slices_find(field->candidate, &d.slices, err);
     if (rc == 0) {
         measure_all(&d);
         rc = write_section(to, &d, err);
         ml_comparison_confusion(to, &d.subject, &d.a[0].s, &d.a[1].s);
     }
-    free(d.all.v);
-    ml_slices_release(&d.slices);
-    ml_answers_release(&d.a[0]);
-    ml_answers_release(&d.a[1]);
-    ml_subject_release(&d.subject);
+    release(&d);
     return rc;
 }

@@ -30,6 +30,20 @@ struct ml_comparison_opts {
     const struct ml_named_margin *margins;
     size_t n_margins;
     size_t promotions; /* earlier promotions that were judged by the same data */
+    unsigned extras;   /* enum ml_extra: further tests of the primary metrics */
+};
+
+/* Further predictions of the same rows, in the candidate's order. */
+struct ml_entrants {
+    const struct ml_predictions **p;
+    size_t n;
+};
+
+/* Who is compared. */
+struct ml_field {
+    const struct ml_predictions *current, *candidate;
+    struct ml_entrants runs[2]; /* of the current model and of the candidate with other seeds */
+    struct ml_entrants rivals;  /* further candidates */
 };
 
 /* What keeps two files of predictions from being about the same rows. */
@@ -46,11 +60,14 @@ struct ml_mismatch {
 int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *candidate, bool drop, uint64_t memory,
     struct ml_mismatch *out);
 
-/* Fill the section `to`, below what says who was compared. paired: both are of the same rows in the same order.
+/* Fill the section `to`, below what says who was compared. paired: all are of the same rows in the same order.
  * unpaired: two sections `evaluation`. plain: two trees of numbers without rows, as in metrics.json; no test is
  * possible. ML_USAGE: a margin for a metric that isn't here, too many slices. */
 int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
-    const struct ml_predictions *current, const struct ml_predictions *candidate, struct ml_err *err);
+    const struct ml_field *field, struct ml_err *err);
+/* The candidate and its rivals among each other, where there is no current model: `ranking` and `candidates` only. */
+int ml_comparison_ranked(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
+    const struct ml_field *field, struct ml_err *err);
 int ml_comparison_unpaired(
     cJSON *to, const struct ml_comparison_opts *o, const cJSON *current, const cJSON *candidate, struct ml_err *err);
 int ml_comparison_plain(

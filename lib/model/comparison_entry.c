@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAMILY_PRIMARY, FAMILY_SECONDARY, FAMILY_SLICES, FAMILIES };
+enum { FAMILY_PRIMARY, FAMILY_SECONDARY, FAMILY_SLICES, FAMILY_CLASSES, FAMILIES };
 
-static const char *const family_names[FAMILIES] = { "primary", "secondary", "slices" };
+static const char *const family_names[FAMILIES] = { "primary", "secondary", "slices", "classes" };
 
 bool ml_difference_primary(const struct ml_comparison_opts *o, const char *metric)
 {
@@ -26,15 +26,37 @@ static double margin_of(const struct ml_comparison_opts *o, const char *metric, 
     return r != NULL && r->has_margin ? ml_margin_resolve(&r->margin, current) : 0;
 }
 
-void ml_differences_add(struct ml_differences *l, const struct ml_comparison_opts *o, const struct ml_metric *m,
-    const char *slice, const struct ml_delta *d, double current, double candidate)
+struct ml_difference *ml_differences_add(struct ml_differences *l, const struct ml_comparison_opts *o,
+    const struct ml_metric *m, const char *slice, const struct ml_delta *d, double current, double candidate)
 {
     l->v = ml_grow(l->v, &l->cap, l->n + 1, sizeof *l->v);
     struct ml_difference *x = &l->v[l->n++];
     *x = (struct ml_difference){ .metric = m, .slice = slice, .d = *d, .current = current, .candidate = candidate };
     x->margin = margin_of(o, m->name, slice, current);
     x->family = slice != NULL ? FAMILY_SLICES : ml_difference_primary(o, m->name) ? FAMILY_PRIMARY : FAMILY_SECONDARY;
-    x->p_adjusted = NAN;
+    x->p_adjusted = x->p_bh = NAN;
+    x->label = -1;
+    return x;
+}
+
+struct ml_difference *ml_differences_add_class(
+    struct ml_differences *l, const struct ml_comparison_opts *o, int32_t label, const struct ml_delta *d)
+{
+    struct ml_difference *x = ml_differences_add(
+        l, o, ml_metric_find("accuracy"), NULL, d, d->ok ? d->current : NAN, d->ok ? d->candidate : NAN);
+    x->label = label;
+    x->margin = 0;
+    x->family = FAMILY_CLASSES;
+    return x;
+}
+
+void ml_differences_release(struct ml_differences *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        cJSON_Delete(l->v[i].extra);
+        cJSON_Delete(l->v[i].runs);
+    }
+    free(l->v);
 }
 
 static void judge(struct ml_difference *x, double alpha, size_t k)
@@ -62,11 +84,14 @@ static void judge(struct ml_difference *x, double alpha, size_t k)
     e.n = x->d.n;
     e.changed = x->d.changed;
     ml_judge(&e, &x->judgement);
+    if (x->runs != NULL) /* other rows don't tell what other seeds would */
+        x->judgement.has_rows_needed = false;
 }
 
 void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_opts *o)
 {
-    double *p = ml_malloc((l->n + 1) * sizeof *p), *adjusted = ml_malloc((l->n + 1) * sizeof *adjusted);
+    double *p = ml_malloc((l->n + 1) * sizeof *p), *adjusted = ml_malloc((l->n + 1) * sizeof *adjusted),
+           *q = ml_malloc((l->n + 1) * sizeof *q);
     int *family = ml_malloc((l->n + 1) * sizeof *family);
     size_t k[FAMILIES] = { 0 };
     for (size_t i = 0; i < l->n; i++) {
@@ -76,12 +101,15 @@ void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_o
         k[l->v[i].family] += tested;
     }
     ml_holm(p, family, l->n, adjusted);
+    ml_bh(p, family, l->n, q);
     for (size_t i = 0; i < l->n; i++) {
         l->v[i].p_adjusted = family[i] < 0 ? NAN : adjusted[i];
+        l->v[i].p_bh = family[i] < 0 ? NAN : q[i];
         judge(&l->v[i], ml_look_alpha(o->alpha, o->look), k[l->v[i].family]);
     }
     free(p);
     free(adjusted);
+    free(q);
     free(family);
 }
 
@@ -101,6 +129,7 @@ cJSON *ml_difference_json(const struct ml_difference *x)
     ml_json_set_str(o, "interval", interval ? x->d.interval : NULL);
     ml_json_set_num(o, "p", interval ? x->d.p : NAN);
     ml_json_set_num(o, "p_adjusted", x->p_adjusted);
+    ml_json_set_num(o, "p_bh", x->p_bh);
     ml_json_set_str(o, "family", family_names[x->family]);
     ml_json_set(o, "changed", NULL);
     if (x->d.ok && x->d.changed != SIZE_MAX)
@@ -117,6 +146,10 @@ cJSON *ml_difference_json(const struct ml_difference *x)
         ml_json_set_str(o, "reason", j->reason);
     if (x->d.undefined > 0)
         ml_json_set_int(o, "undefined", (int64_t)x->d.undefined);
+    if (x->runs != NULL)
+        ml_json_set(o, "runs", cJSON_Duplicate(x->runs, true));
+    if (x->extra != NULL)
+        ml_json_set(o, "extra", cJSON_Duplicate(x->extra, true));
     return o;
 }
 
@@ -128,6 +161,8 @@ void ml_comparison_frame(cJSON *to, const struct ml_comparison_opts *o, const st
         ml_json_set_int(to, "look", (int64_t)o->look);
     size_t seen = o->promotions + (o->look > 0 ? o->look : 1);
     const struct ml_difference *first = NULL;
+    if (l->n > 0) /* each further candidate has used the rows, too; they stand at the end */
+        seen += l->v[l->n - 1].rival;
     for (size_t i = 0; i < l->n && first == NULL; i++)
         if (l->v[i].family == FAMILY_PRIMARY && l->v[i].d.ok && l->v[i].d.has_interval)
             first = &l->v[i];

@@ -13,8 +13,11 @@ struct ml_difference {
     double current, candidate; /* NaN: no value */
     double margin;             /* 0: none */
     int family;
-    double p_adjusted;
+    double p_adjusted, p_bh; /* NaN: not tested */
     struct ml_judgement judgement;
+    int32_t label;       /* >= 0: the rows of this class, whose accuracy is its recall; else -1 */
+    size_t rival;        /* which further candidate, from 1; 0: the candidate */
+    cJSON *extra, *runs; /* owned; NULL without */
 };
 
 struct ml_differences {
@@ -25,17 +28,28 @@ struct ml_differences {
 /* Whether the metric (of a slice, or of all rows) is one of the primary ones. */
 bool ml_difference_primary(const struct ml_comparison_opts *o, const char *metric);
 
-/* Adds one; its margin and family follow from the options. */
-void ml_differences_add(struct ml_differences *l, const struct ml_comparison_opts *o, const struct ml_metric *m,
-    const char *slice, const struct ml_delta *d, double current, double candidate);
+/* Adds one; its margin and family follow from the options. Borrowed until the next is added. */
+struct ml_difference *ml_differences_add(struct ml_differences *l, const struct ml_comparison_opts *o,
+    const struct ml_metric *m, const char *slice, const struct ml_delta *d, double current, double candidate);
+
+/* The same for the rows of a class. */
+struct ml_difference *ml_differences_add_class(
+    struct ml_differences *l, const struct ml_comparison_opts *o, int32_t label, const struct ml_delta *d);
 
 /* Corrects all p within their families, and judges. */
 void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_opts *o);
+void ml_differences_release(struct ml_differences *l);
 
 cJSON *ml_difference_json(const struct ml_difference *x);
 
 /* alpha, look and reuse. */
 void ml_comparison_frame(cJSON *to, const struct ml_comparison_opts *o, const struct ml_differences *l);
+
+/* The list `hidden`: parts of the rows that became worse, the surest first, each by its surest metric, although no
+ * average of the same metric (for classes, of any primary one) did. `classes`: their names; NULL where there are none.
+ */
+void ml_comparison_hidden(
+    cJSON *to, const struct ml_comparison_opts *o, const struct ml_differences *l, char *const *classes);
 
 /* ML_USAGE when a margin names a metric that the object `metrics` lacks. */
 int ml_comparison_check_margins(const struct ml_comparison_opts *o, const cJSON *metrics, struct ml_err *err);

@@ -106,6 +106,7 @@ int ml_comparison_unpaired(
     if (groups > 0)
         ml_json_set_int(to, "groups", (int64_t)groups);
     ml_comparison_frame(to, o, &l);
+    ml_comparison_hidden(to, o, &l, NULL);
     cJSON *metrics = ml_json_set_object(to, "metrics"), *slices = ml_json_set_object(to, "slices");
     for (size_t i = 0; i < l.n; i++) {
         const struct ml_difference *x = &l.v[i];
@@ -121,7 +122,7 @@ int ml_comparison_unpaired(
         ml_json_set(in, x->metric->name, ml_difference_json(x));
     }
     int rc = ml_comparison_check_margins(o, metrics, err);
-    free(l.v);
+    ml_differences_release(&l);
     return rc;
 }
 

@@ -71,13 +71,63 @@ static int count_promotions(const struct ml_contest *t, struct ml_err *err)
     return rc;
 }
 
+/* Brings further predictions into the candidate's order. Rows that only they have may be dropped like the current
+ * model's; the candidate's all have to be there. */
+static int join(const struct ml_contest *t, struct ml_contender *c, struct ml_err *err)
+{
+    struct ml_predictions *to = &t->candidate->predictions;
+    struct ml_mismatch m = { 0 };
+    uint64_t memory;
+    if (!c->has_predictions)
+        return ml_err_set(err, ML_USAGE, "'%s' holds no predictions", c->reference);
+    if (ml_memory_limit(&memory, err) < 0)
+        return -1;
+    int rc = ml_predictions_pair(&c->predictions, to, false, memory, &m);
+    if (rc == 1 && t->drop && m.only_candidate == 0 && m.labels + m.weights + m.groups + m.slices == 0)
+        rc = ml_predictions_pair(&c->predictions, to, true, memory, &m);
+    return rc == 0 ? 0
+                   : ml_err_set(err, ML_INTEGRITY, "the predictions in '%s' are not about the candidate's rows: %s",
+                         c->reference, m.message);
+}
+
+static int join_all(
+    const struct ml_contest *t, struct ml_contender *from, size_t n, struct ml_entrants *to, struct ml_err *err)
+{
+    to->p = ml_malloc((n + 1) * sizeof *to->p);
+    to->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (join(t, &from[i], err) < 0)
+            return -1;
+        to->p[to->n++] = &from[i].predictions;
+    }
+    return 0;
+}
+
+/* The section's numbers; `current` NULL: of the candidates among each other. */
+static int compare_field(
+    const struct ml_contest *t, cJSON *to, const struct ml_predictions *current, struct ml_err *err)
+{
+    struct ml_field f = { .current = current, .candidate = &t->candidate->predictions };
+    int rc = join_all(t, t->rivals, t->n_rivals, &f.rivals, err);
+    for (int side = 0; rc == 0 && side < 2; side++)
+        rc = join_all(t, t->runs[side], t->n_runs[side], &f.runs[side], err);
+    if (rc == 0 && current != NULL)
+        rc = ml_comparison_paired(to, t->opts, t->cols, &f, err);
+    else if (rc == 0)
+        rc = ml_comparison_ranked(to, t->opts, t->cols, &f, err);
+    free(f.rivals.p);
+    free(f.runs[0].p);
+    free(f.runs[1].p);
+    return rc;
+}
+
 static int compare_paired(struct ml_contest *t, cJSON *to, const struct ml_mismatch *m, struct ml_err *err)
 {
     describe_current(to, t->current, t->opts->policy, true);
     add_unmatched(to, m);
     if (count_promotions(t, err) < 0)
         return -1;
-    return ml_comparison_paired(to, t->opts, t->cols, &t->current->predictions, &t->candidate->predictions, err);
+    return compare_field(t, to, &t->current->predictions, err);
 }
 
 static int load_given(struct ml_contest *t, struct ml_err *err)
@@ -182,6 +232,92 @@ static int plain(struct ml_contest *t, cJSON *to, struct ml_err *err)
     return rc;
 }
 
+/* How often the confirmation set was used before, as the current model's card tells. */
+static size_t confirmed_before(const struct ml_contest *t, const char *data)
+{
+    int64_t seen = 0;
+    cJSON *comparison = t->current->has_card ? ml_card_get(&t->current->card, "comparison", NULL) : NULL;
+    const cJSON *before = ml_json_get(comparison, "confirm");
+    const char *of = ml_json_str(ml_json_get(before, "evaluation"), "data");
+    if (of == NULL || strcmp(of, data) != 0 || !ml_json_int(ml_json_get(before, "reuse"), "seen", &seen) || seen < 0)
+        seen = 0;
+    cJSON_Delete(comparison);
+    return (size_t)seen;
+}
+
+/* The section `confirm`: like the comparison itself, with the evaluation beside it, so that rules can be held against
+ * both as they are against the card's own. */
+static int confirm(struct ml_contest *t, cJSON *to, struct ml_err *err)
+{
+    struct ml_contender *cur = t->confirm[0], *cand = t->confirm[1];
+    struct ml_comparison_opts opts = *t->opts;
+    struct ml_contest inner = { .current = cur, .candidate = cand, .cols = t->cols, .opts = &opts };
+    struct ml_mismatch m = { 0 };
+    cJSON *o = ml_json_set_object(to, "confirm");
+    opts.look = 0;
+    opts.promotions = confirmed_before(t, cand->predictions.data.s);
+    ml_json_set_str(o, "reference", cand->reference);
+    if (ml_contender_evaluate(cand, t->cols, CONFIDENCE, err) < 0)
+        return -1;
+    ml_json_set(o, "evaluation", cJSON_Duplicate(cand->evaluation, true));
+    if (t->current->absent) {
+        ml_json_set(o, "current", NULL);
+        return nothing(&inner, o, "no current model");
+    }
+    describe_current(o, cur != NULL ? cur : t->current, NULL, cur != NULL);
+    if (cur == NULL)
+        return nothing(&inner, o, "the current model's predictions of these rows were not given (--confirm-current)");
+    uint64_t memory;
+    if (ml_memory_limit(&memory, err) < 0)
+        return -1;
+    if (ml_predictions_pair(&cur->predictions, &cand->predictions, false, memory, &m) != 0)
+        return ml_err_set(err, ML_INTEGRITY, "the confirmations are not about the same rows: %s", m.message);
+    return compare_field(&inner, o, &cur->predictions, err);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct ml_hash128 *x = a, *y = b;
+    return x->hi != y->hi ? (x->hi > y->hi) - (x->hi < y->hi) : (x->lo > y->lo) - (x->lo < y->lo);
+}
+
+int ml_contest_check_confirm(const struct ml_contest *t, struct ml_err *err)
+{
+    const struct ml_predictions *test = &t->candidate->predictions;
+    struct ml_buf some = ML_BUF_INIT;
+    size_t shared = 0;
+    int rc = 0;
+    if (!t->candidate->has_predictions)
+        return ml_err_set(err, ML_USAGE, "--confirm needs the candidate's predictions of the test rows (--candidate)");
+    for (int i = 0; i < 2; i++) {
+        const struct ml_contender *c = t->confirm[i];
+        if (c != NULL && !c->has_predictions)
+            return ml_err_set(err, ML_LOCAL, "'%s' holds no predictions", c->reference);
+    }
+    const struct ml_predictions *p = &t->confirm[1]->predictions;
+    if (!test->has_id || !p->has_id)
+        return ml_err_set(err, ML_LOCAL,
+            "'%s' has no column of ids, without which nobody can tell that the confirmation rows are others",
+            test->has_id ? p->name : test->name);
+    struct ml_hash128 *keys = ml_malloc((test->n + 1) * sizeof *keys);
+    memcpy(keys, test->key, test->n * sizeof *keys);
+    qsort(keys, test->n, sizeof *keys, by_key);
+    for (size_t i = 0; i < p->n; i++) {
+        char number[24];
+        if (bsearch(&p->key[i], keys, test->n, sizeof *keys, by_key) == NULL)
+            continue;
+        if (shared++ < 3)
+            ml_buf_addf(&some, "%s'%.60s'", shared > 1 ? ", " : "", ml_predictions_id(p, i, number));
+    }
+    if (shared > 0)
+        rc = ml_err_set(err, ML_INTEGRITY,
+            "%zu of the %zu confirmation rows in '%s' are test rows, too (for example %s): they confirm nothing",
+            shared, p->n, p->name, ml_buf_str(&some));
+    ml_buf_release(&some);
+    free(keys);
+    return rc;
+}
+
 int ml_contest_run(struct ml_contest *t, cJSON **out, struct ml_err *err)
 {
     cJSON *to = *out = cJSON_CreateObject();
@@ -190,7 +326,12 @@ int ml_contest_run(struct ml_contest *t, cJSON **out, struct ml_err *err)
         char *reason = ml_format("no current model: '%s' isn't there yet", t->current->reference);
         ml_json_set(to, "current", NULL);
         rc = nothing(t, to, reason);
+        if (rc == 0 && t->n_rivals > 0)
+            rc = compare_field(t, to, NULL, err);
         free(reason);
+    } else if (t->n_rivals + t->n_runs[0] + t->n_runs[1] > 0 &&
+               (t->unpaired || t->current->metrics != NULL || t->candidate->metrics != NULL)) {
+        rc = ml_err_set(err, ML_USAGE, "several runs or candidates are compared row by row only, from predictions");
     } else if (t->current->metrics != NULL || t->candidate->metrics != NULL) {
         rc = plain(t, to, err);
     } else if (t->unpaired) {
@@ -198,6 +339,8 @@ int ml_contest_run(struct ml_contest *t, cJSON **out, struct ml_err *err)
     } else {
         rc = paired(t, to, err);
     }
+    if (rc == 0 && t->confirm[1] != NULL)
+        rc = confirm(t, to, err);
     if (rc < 0) {
         cJSON_Delete(to);
         *out = NULL;

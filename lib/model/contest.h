@@ -18,7 +18,16 @@ struct ml_contest {
     const char *current_predictions; /* --current-predictions: predicted now; NULL */
     bool current_is_image;
     bool unpaired, drop;
+    /* beside the two, all with predictions of the same rows: further runs of the current model and of the candidate,
+     * and further candidates */
+    struct ml_contender *runs[2], *rivals;
+    size_t n_runs[2], n_rivals;
+    struct ml_contender *confirm[2]; /* both models' predictions of the confirmation rows; NULL: none */
 };
+
+/* ML_INTEGRITY with how many, and which three, when rows of `confirm` are among those of the candidate's predictions;
+ * ML_LOCAL where that cannot be told, for want of ids. */
+int ml_contest_check_confirm(const struct ml_contest *t, struct ml_err *err);
 
 /* The section `comparison`, owned. Exit codes as ml-compare(1) has them: ML_INTEGRITY when two files are about
  * different rows. For an image whose stored predictions are about other rows, and where no others are given, the

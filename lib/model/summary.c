@@ -133,12 +133,65 @@ void ml_summary_evaluation(const cJSON *evaluation, struct ml_strs *out)
     add_found(ml_json_get(evaluation, "found_slices"), out);
 }
 
+/* "worse where accents=no, though not on average: accuracy -0.05 (-0.09 to -0.02)" */
+static void hidden(const cJSON *comparison, struct ml_strs *out)
+{
+    const cJSON *one;
+    cJSON_ArrayForEach(one, ml_json_get(comparison, "hidden"))
+    {
+        char text[3][ML_NUMBER_LEN];
+        double x[3] = { NAN, NAN, NAN };
+        const char *slice = ml_json_str(one, "slice"), *keys[3] = { "delta", "low", "high" };
+        for (size_t i = 0; i < 3; i++)
+            ml_json_num(one, keys[i], &x[i]);
+        for (size_t i = 0; i < 3; i++)
+            ml_number_format(x[i], ml_number_decimals(x[1], x[2]), true, text[i]);
+        char *line = ml_format("worse %s%s, which the average hides: %s %s (%s to %s)", slice ? "where " : "in class ",
+            slice ? slice : ml_json_str(one, "class"), ml_json_str(one, "metric"), text[0], text[1], text[2]);
+        ml_strs_add(out, line);
+        free(line);
+    }
+}
+
+/* "1. b.csv 0.912, may be the best" */
+static void ranking(const cJSON *comparison, struct ml_strs *out)
+{
+    const cJSON *one;
+    const char *metric = ml_json_str(ml_json_get(comparison, "ranking"), "metric");
+    cJSON_ArrayForEach(one, ml_json_get(comparison, "candidates"))
+    {
+        double rank = 0, value = NAN;
+        ml_json_num(one, "rank", &rank);
+        ml_json_num(one, "value", &value);
+        char *line = ml_format("%.0f. %s: %s %.4g, %s", rank, ml_json_str(one, "reference"), metric ? metric : "",
+            value, ml_json_true(one, "best") ? "may be the best" : "not the best");
+        ml_strs_add(out, line);
+        free(line);
+    }
+}
+
+static void confirmation(const cJSON *comparison, struct ml_strs *out)
+{
+    const cJSON *confirm = ml_json_get(comparison, "confirm");
+    const char *reason = ml_json_str(confirm, "reason");
+    double rows = 0;
+    if (confirm == NULL)
+        return;
+    ml_json_num(ml_json_get(confirm, "evaluation"), "rows", &rows);
+    char *line = ml_format("confirmation on %.0f other rows%s%s", rows, reason ? ": " : "", reason ? reason : "");
+    ml_strs_add(out, line);
+    free(line);
+    hidden(confirm, out);
+    table(&comparison_shape, confirm, out);
+}
+
 void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
 {
     static const char *const keys[][4] = { { "fixed", "broken", "rows fixed", "broken" },
         { "nearer", "farther", "rows nearer to the truth", "farther away" },
         { "improved", "worsened", "queries ranked better", "worse" } };
     const cJSON *flips = ml_json_get(comparison, "flips");
+    hidden(comparison, out);
     table(&comparison_shape, comparison, out);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         double good, bad;
@@ -148,4 +201,6 @@ void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
         ml_strs_add(out, line);
         free(line);
     }
+    ranking(comparison, out);
+    confirmation(comparison, out);
 }

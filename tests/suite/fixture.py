@@ -69,7 +69,7 @@ def predictions(d):
         u = rng.random()
         wrong = rng.choice([c for c in classes if c != label])
         rows.append((i + 1, label, accents, u, wrong))
-    for name, right in (("current", .74), ("candidate", .82), ("worse", .55)):
+    for name, right in (("current", .74), ("candidate", .82), ("worse", .55), ("seed2", .80), ("seed3", .83)):
         write(d, name + ".csv", "id,label,prediction,accents\n" + "".join(
             f"{i},{label},{label if u < right else wrong},{accents}\n" for i, label, accents, u, wrong in rows))
     write(d, "scores.csv", "id,label,score\n" + "".join(

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files behind ml_comparison_paired share; nobody else includes this. */
+#ifndef ML_MODEL_COMPARISON_DUEL_H
+#define ML_MODEL_COMPARISON_DUEL_H
+
+#include "model/comparison_entry.h"
+#include "model/slices.h"
+#include "stats/runs.h"
+
+#define DUEL_CLASSES_MAX ((size_t)200) /* classes that are compared one by one */
+
+/* Models' answers on the same rows. */
+struct duel {
+    const struct ml_comparison_opts *o;
+    const struct ml_field *field;
+    const struct ml_predictions *p[2]; /* current, candidate */
+    struct ml_subject subject;
+    struct ml_answers *a; /* current, candidate; then current's further runs, the candidate's, further candidates */
+    size_t n;
+    struct ml_slices slices;
+    struct ml_differences all;
+    size_t primary; /* metrics */
+    double alpha;   /* the effective one */
+};
+
+/* Rows `rows[0..n-1]` (NULL: all) of both sides, with their runs. */
+struct sides {
+    struct ml_runs r[2];
+};
+
+void duel_sides(const struct duel *d, const uint32_t *rows, size_t n, struct sides *s);
+void duel_sides_free(struct sides *s);
+
+bool duel_applies_to(const struct duel *d, size_t who, const struct ml_metric *m);
+
+/* Flips, or moves, and the worst of them. */
+void duel_flips(cJSON *to, const struct duel *d);
+
+/* Each class's rows: measured before the verdicts, written after them. */
+void duel_classes_measure(struct duel *d);
+void duel_classes(cJSON *to, const struct duel *d);
+
+/* How far the probabilities are off, and whether that changed. */
+void duel_calibration(cJSON *to, const struct duel *d);
+
+/* Further candidates: against the current model, before the verdicts; then ranked. */
+void duel_rivals_measure(struct duel *d);
+void duel_rivals(cJSON *to, const struct duel *d);
+
+/* Further tests of a difference, as asked for; owned. */
+cJSON *duel_extras(
+    const struct duel *d, const struct sides *s, const struct ml_difference *x, const struct ml_boot *boot);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Rows that the candidate repaired and broke, and the worst of the latter. */
+#include <math.h>
+#include <string.h>
+
+#include "model/comparison_duel.h"
+#include "model/ranking.h"
+
+/* How sure the candidate was of what it said in a row; NaN when it gave no score. */
+static double confidence(const struct duel *d, size_t row)
+{
+    const struct ml_sample *s = &d->a[1].s;
+    const struct ml_predictions *p = d->p[1];
+    if (s->task == ML_TASK_MULTILABEL)
+        return NAN;
+    if (s->task == ML_TASK_MULTICLASS && s->score != NULL)
+        return s->score[row * (size_t)s->classes + (size_t)s->pred[row]];
+    if (s->score == NULL)
+        return p->score != NULL && p->score_columns == 1 ? p->score[row] : NAN;
+    double x = s->score[row];
+    return s->pred[row] == s->positive ? x : x >= 0 && x <= 1 ? 1 - x : -x;
+}
+
+struct example {
+    size_t row;
+    double rank;
+};
+
+/* Keeps the ML_WORST_MAX examples of highest rank, the earlier row first among equals. */
+static void keep_worst(struct example *v, size_t *n, size_t row, double rank)
+{
+    size_t at = *n;
+    if (isnan(rank))
+        rank = -INFINITY;
+    while (at > 0 && rank > v[at - 1].rank)
+        at--;
+    if (at == ML_WORST_MAX)
+        return;
+    size_t last = *n < ML_WORST_MAX ? (*n)++ : ML_WORST_MAX - 1;
+    memmove(v + at + 1, v + at, (last - at) * sizeof *v);
+    v[at] = (struct example){ row, rank };
+}
+
+static bool right(const struct ml_sample *s, size_t i)
+{
+    size_t k = (size_t)s->classes;
+    return s->labels != NULL ? memcmp(s->labels + i * k, s->preds + i * k, k) == 0 : s->pred[i] == s->label[i];
+}
+
+/* A row's class, or its set of them: "a;b". */
+static void add_answer(
+    cJSON *to, const char *key, const struct duel *d, const int32_t *one, const unsigned char *set, size_t i)
+{
+    const struct ml_strs *classes = &d->subject.classes;
+    struct ml_buf text = ML_BUF_INIT;
+    for (size_t j = 0; set != NULL && j < classes->n; j++)
+        if (set[i * classes->n + j])
+            ml_buf_addf(&text, "%s%s", text.len > 0 ? ";" : "", classes->v[j]);
+    ml_json_set_str(to, key, set != NULL ? ml_buf_str(&text) : classes->v[one[i]]);
+    ml_buf_release(&text);
+}
+
+static void add_flips(cJSON *to, const struct duel *d)
+{
+    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+    struct example worst[ML_WORST_MAX];
+    size_t n = 0, fixed = 0, broken = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        bool was = right(a, i), is = right(b, i);
+        fixed += is && !was;
+        broken += was && !is;
+        if (was && !is)
+            keep_worst(worst, &n, i, confidence(d, i));
+    }
+    cJSON *flips = ml_json_set_object(to, "flips");
+    ml_json_set_int(flips, "fixed", (int64_t)fixed);
+    ml_json_set_int(flips, "broken", (int64_t)broken);
+    cJSON *list = ml_json_set_array(flips, "worst");
+    for (size_t i = 0; i < n; i++) {
+        char number[24];
+        size_t row = worst[i].row;
+        cJSON *o = cJSON_CreateObject();
+        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
+        add_answer(o, "label", d, b->label, b->labels, row);
+        add_answer(o, "current", d, a->pred, a->preds, row);
+        add_answer(o, "candidate", d, b->pred, b->preds, row);
+        double sure = confidence(d, row);
+        if (!isnan(sure))
+            ml_json_set_num(o, "score", fabs(sure));
+        cJSON_AddItemToArray(list, o);
+    }
+}
+
+/* Regression: rows that came nearer to the truth and rows that went away from it. */
+static void add_moves(cJSON *to, const struct duel *d)
+{
+    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+    struct example worst[ML_WORST_MAX];
+    size_t n = 0, nearer = 0, farther = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        double away = fabs(b->estimate[i] - b->truth[i]) - fabs(a->estimate[i] - a->truth[i]);
+        nearer += away < 0;
+        farther += away > 0;
+        if (away > 0)
+            keep_worst(worst, &n, i, away);
+    }
+    cJSON *flips = ml_json_set_object(to, "flips");
+    ml_json_set_int(flips, "nearer", (int64_t)nearer);
+    ml_json_set_int(flips, "farther", (int64_t)farther);
+    cJSON *list = ml_json_set_array(flips, "worst");
+    for (size_t i = 0; i < n; i++) {
+        char number[24];
+        size_t row = worst[i].row;
+        cJSON *o = cJSON_CreateObject();
+        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
+        ml_json_set_num(o, "label", b->truth[row]);
+        ml_json_set_num(o, "current", a->estimate[row]);
+        ml_json_set_num(o, "candidate", b->estimate[row]);
+        cJSON_AddItemToArray(list, o);
+    }
+}
+
+void duel_flips(cJSON *to, const struct duel *d)
+{
+    if (d->subject.task == ML_TASK_REGRESSION)
+        add_moves(to, d);
+    else if (d->subject.task == ML_TASK_RANKING)
+        ml_ranking_flips(to, d->p[1], &d->a[0].s, &d->a[1].s, d->subject.metrics[0]);
+    else if (d->a[1].s.pred != NULL || d->a[1].s.preds != NULL)
+        add_flips(to, d);
+}

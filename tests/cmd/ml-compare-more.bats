@@ -1,0 +1,309 @@
+# ml-compare: tests on request, hidden regressions, classes, several runs and candidates, the confirmation.
+bats_require_minimum_version 1.5.0
+load helper
+
+value() {
+    ml get "$1" "$2"
+}
+
+# the same value, however deep it stands
+same() { # KEY CARD KEY CARD
+    /usr/bin/python3 -c 'import json, sys
+assert len({json.dumps(json.loads(a)) for a in sys.argv[1:]}) == 1' "$(value "$1" "$2")" "$(value "$3" "$4")"
+}
+
+# cur, a (better on average, worse where part=z), b (better), c, and further runs of b; 1200 rows of two classes
+make_files() {
+    /usr/bin/python3 - <<'PY'
+import math, random
+random.seed(7)
+names = ['cur', 'a', 'b', 'c', 'b2', 'b3', 'cur2']
+f = {k: open(k + '.csv', 'w') for k in names}
+for k in names:
+    f[k].write('id,label,score,part,g\n')
+for i in range(1200):
+    y, part, base = i % 2, 'xyz'[i % 3], random.gauss(0, 1)
+    for k in names:
+        skill = {'cur': .8, 'cur2': .82, 'c': .8}.get(k, 1.3)
+        if k == 'a':
+            skill = .3 if part == 'z' else 1.8
+        f[k].write(f"r{i},{y},{1 / (1 + math.exp(-((2 * y - 1) * skill + base + .5 * random.gauss(0, 1)))):.6f},{part},{i // 4}\n")
+PY
+}
+
+@test "tests on request stand beside the metric's own, which stays as it was" {
+    make_files
+    ml-compare -q --current cur.csv --candidate b.csv </dev/null >plain.json
+    ml-compare -q --current cur.csv --candidate b.csv --test tost --test wilcoxon --test permutation --test bootstrap \
+        --margin accuracy=0.2 </dev/null >x.json
+    /usr/bin/python3 - <<'PY'
+import csv, json
+import numpy as np
+from scipy import stats
+from statsmodels.stats.weightstats import ttost_paired
+plain, x = (json.load(open(n))['comparison']['metrics'] for n in ('plain.json', 'x.json'))
+for name in plain:
+    assert 'extra' not in plain[name]
+    if name != 'accuracy':
+        assert all(x[name][k] == plain[name][k] for k in plain[name]), name
+    assert set(x[name]['extra']) == {'tost', 'wilcoxon', 'permutation', 'bootstrap'}, name
+rows = [list(csv.DictReader(open(n + '.csv'))) for n in ('cur', 'b')]
+y = np.array([int(r['label']) for r in rows[0]])
+p = [np.array([float(r['score']) for r in f]) for f in rows]
+hits = ((p[1] >= .5) == y).astype(int) - ((p[0] >= .5) == y).astype(int)
+e = x['accuracy']['extra']
+assert x['accuracy']['verdict'] == 'equivalent' and e['tost']['margin'] == .2
+assert np.isclose(e['tost']['p'], ttost_paired(hits, np.zeros(1200), -.2, .2)[0], rtol=1e-6)
+assert np.isclose(e['permutation']['p'], stats.binomtest(int((hits > 0).sum()), int((hits != 0).sum())).pvalue, rtol=1e-9)
+assert e['permutation']['exact'] is True and e['permutation']['replicates'] is None
+brier = (p[1] - y) ** 2 - (p[0] - y) ** 2
+w, e = stats.wilcoxon(brier), x['brier']['extra']
+assert np.isclose(e['wilcoxon']['statistic'], w.statistic) and np.isclose(e['wilcoxon']['p'], w.pvalue, rtol=1e-6)
+assert e['permutation']['p'] == 2 / 10000 and e['permutation']['replicates'] == 9999
+assert e['tost'] == {'p': None, 'reason': 'no margin says what is negligible', 'margin': None}
+b = x['roc_auc']['extra']['bootstrap']
+assert b['low'] < x['roc_auc']['delta'] < b['high'] and b['bca']['low'] < x['roc_auc']['delta'] < b['bca']['high']
+assert b['unit'] == 'row' and 'no mean' in x['roc_auc']['extra']['wilcoxon']['reason']
+PY
+    ml-compare -q --current cur.csv --candidate b.csv --group g --test cluster-bootstrap </dev/null >g.json
+    [ "$(value comparison.metrics.f1.extra.bootstrap.unit g.json)" = group ]
+    [ "$(value comparison.groups g.json)" = 300 ]
+    run --separate-stderr ml-compare --current cur.csv --candidate b.csv --test cluster-bootstrap </dev/null
+    fails 2 'needs --group'
+    run --separate-stderr ml-compare --current cur.csv --candidate b.csv --test t </dev/null
+    fails 2 "--test 't'"
+    # only what the policy names: the others would cost time and say nothing
+    printf 'metrics:\n  f1: { must: not_regress }\n' >ml-policy.yml
+    ml-compare -q --current cur.csv --candidate b.csv --test wilcoxon --policy ml-policy.yml </dev/null >p.json
+    value comparison.metrics.f1.extra.wilcoxon p.json
+    run ml get comparison.metrics.accuracy.extra p.json
+    [ "$status" -eq 1 ]
+}
+
+@test "q-values beside Holm, within the same families" {
+    make_files
+    ml-compare -q --current cur.csv --candidate c.csv --slice part </dev/null >c.json
+    /usr/bin/python3 - <<'PY'
+import json
+from statsmodels.stats.multitest import multipletests
+c = json.load(open('c.json'))['comparison']
+parts = [c['metrics'], {(s, k): m for s, v in c['slices'].items() for k, m in v['metrics'].items()},
+         {k: v['recall'] for k, v in c['classes'].items()}]
+for part in parts:
+    tested = [m for m in part.values() if m['p'] is not None]
+    assert len({m['family'] for m in part.values()}) == 1
+    for key, method in (('p_bh', 'fdr_bh'), ('p_adjusted', 'holm')):
+        want = multipletests([m['p'] for m in tested], method=method)[1]
+        assert all(abs(m[key] - w) < 1e-9 for m, w in zip(tested, want)), (key, tested[0]['family'])
+assert len(parts[2]) == 2
+PY
+}
+
+@test "a regression that the average hides is named first" {
+    make_files
+    run --separate-stderr ml-compare --current cur.csv --candidate a.csv --slice part -o a.json </dev/null
+    [ "$status" -eq 0 ]
+    [[ "$(sed -n 2p <<<"$stderr")" =~ 'worse where part=z, which the average hides: '.*' -0.' || "$(sed -n 2p <<<"$stderr")" =~ log_loss ]]
+    [ "$(value comparison.metrics.accuracy.verdict a.json)" = better ]
+    [ "$(value comparison.hidden.0.slice a.json)" = part=z ]
+    [ "$(ml get /comparison/slices/part=z/metrics/accuracy/verdict a.json)" = worse ]
+    [[ "$(value comparison.hidden.0.also a.json)" =~ accuracy ]]
+    run ml get comparison.hidden.1 a.json
+    [ "$status" -eq 1 ]
+    ml-comment --card a.json >comment.md
+    head -1 comment.md | grep -F '⚠️ **Worse where the average hides it**: `log_loss` where `part=z` +0.'
+    # what the average shows is not hidden, and what is better nowhere isn't there
+    ml-compare -q --current a.csv --candidate cur.csv --slice part -o w.json </dev/null
+    [ "$(value comparison.hidden w.json)" = '[]' ]
+    ml-compare -q --current cur.csv --candidate b.csv --slice part -o b.json </dev/null
+    [ "$(value comparison.hidden b.json)" = '[]' ]
+    # from cards alone, too
+    for f in cur a; do ml-eval -q --slice part $f.csv -o $f.json; done
+    ml-compare -q --unpaired --current cur.json --candidate a.json -o u.json </dev/null
+    [ "$(value comparison.hidden.0.slice u.json)" = part=z ]
+}
+
+@test "classes: recall by its own rows, precision, flips; one that pays for the others is named" {
+    /usr/bin/python3 - <<'PY'
+cur, cand = open('m.csv', 'w'), open('n.csv', 'w')
+for f in (cur, cand):
+    f.write('id,label,prediction\n')
+for i in range(900):
+    y = 'aab'[i % 3] if i % 10 else 'c'
+    cur.write(f"{i},{y},{'b' if i % 4 == 0 else y}\n")
+    cand.write(f"{i},{y},{'a' if y == 'c' else y}\n")
+PY
+    printf 'metrics:\n  accuracy: { must: not_regress }\n' >ml-policy.yml
+    ml-compare -q --current m.csv --candidate n.csv --policy ml-policy.yml -o k.json </dev/null
+    /usr/bin/python3 - <<'PY'
+import csv, json
+from collections import Counter
+c = json.load(open('k.json'))['comparison']
+m, n = (list(csv.DictReader(open(f))) for f in ('m.csv', 'n.csv'))
+for k, v in c['classes'].items():
+    rows = [(x['prediction'] == k, y['prediction'] == k) for x, y in zip(m, n) if x['label'] == k]
+    assert v['rows'] == len(rows)
+    assert v['fixed'] == sum(b and not a for a, b in rows) and v['broken'] == sum(a and not b for a, b in rows)
+    for i, side in enumerate(('current', 'candidate')):
+        assert abs(v['recall'][side] - sum(r[i] for r in rows) / len(rows)) < 1e-12
+        said = [r for r in (m, n)[i] if r['prediction'] == k]
+        assert v['predicted'][side] == len(said)
+        assert v['precision'][side] is None if not said else \
+            abs(v['precision'][side] - sum(r['label'] == k for r in said) / len(said)) < 1e-12
+    assert v['recall']['test'] == ('identical' if k == 'b' else 'mcnemar-midp') and v['recall']['family'] == 'classes'
+assert c['classes']['c']['recall']['verdict'] == 'worse' and c['metrics']['accuracy']['verdict'] == 'better'
+assert [h['class'] for h in c['hidden']] == ['c'] and c['hidden'][0]['metric'] == 'recall', c['hidden']
+PY
+    run --separate-stderr ml-compare --current m.csv --candidate n.csv --policy ml-policy.yml -o k.json </dev/null
+    [[ "$stderr" =~ 'worse in class c, which the average hides: recall -' ]]
+    ml-comment --card k.json >comment.md
+    grep -F '`recall` of class `c`' comment.md
+    grep -F '<summary>3 classes</summary>' comment.md
+    # macro averages tell of it, so where they are primary it isn't hidden
+    ml-compare -q --current m.csv --candidate n.csv -o k.json </dev/null
+    [ "$(value comparison.metrics.recall_macro.verdict k.json)" = worse ]
+    [ "$(value comparison.hidden k.json)" = '[]' ]
+}
+
+@test "calibration: how far the probabilities are off, before and now" {
+    make_files
+    ml-compare -q --current cur.csv --candidate b.csv -o b.json </dev/null
+    /usr/bin/python3 - <<'PY'
+import csv, json
+b = json.load(open('b.json'))['comparison']['calibration']['bias']
+for n, k in (('cur', 'current'), ('b', 'candidate')):
+    rows = list(csv.DictReader(open(n + '.csv')))
+    assert abs(b[k] - sum(float(r['score']) - int(r['label']) for r in rows) / len(rows)) < 1e-12
+assert b['low'] < b['delta'] < b['high']
+PY
+    sed 's/,0\./,7./' b.csv >s.csv
+    ml-compare -q --threshold 7.5 --current s.csv --candidate s.csv -o s.json </dev/null
+    [ "$(value comparison.calibration s.json)" = null ]
+    [[ "$(value comparison.calibration_reason s.json)" =~ 'no probabilities' ]]
+}
+
+@test "several runs: means, and a standard error that knows of other seeds" {
+    make_files
+    ml-compare -q --current cur.csv --candidate b.csv --runs b2.csv --runs b3.csv --slice part --current-runs cur2.csv -o r.json </dev/null
+    [ "$(value comparison.runs.candidate r.json)" = '["b.csv", "b2.csv", "b3.csv"]' ]
+    [ "$(value comparison.metrics.f1.test r.json)" = runs ]
+    [ "$(value comparison.metrics.accuracy.interval r.json)" = runs ]
+    [ "$(ml get /comparison/slices/part=z/metrics/f1/runs/df r.json)" = 1 ] # two runs of the current model
+    ml-compare -q --current cur.csv --candidate b.csv --runs b2.csv --runs b3.csv --test wilcoxon -o r.json </dev/null
+    /usr/bin/python3 - <<'PY'
+import json, subprocess
+import numpy as np
+from scipy import stats
+c = json.load(open('r.json'))['comparison']['metrics']
+for name in ('f1', 'accuracy', 'roc_auc', 'log_loss'):
+    m = c[name]
+    values = [float(subprocess.run(f"ml-eval -q {f}.csv | ml get evaluation.metrics.{name}.value", shell=True, capture_output=True,
+                                   text=True).stdout) for f in ('b', 'b2', 'b3')]
+    assert np.allclose(m['runs']['candidate'], values, rtol=1e-12) and np.isclose(m['candidate'], np.mean(values), rtol=1e-12)
+    assert np.isclose(m['runs']['se_candidate'], np.std(values, ddof=1) / 3**.5, rtol=1e-9)
+    assert np.isclose(m['se'], np.hypot(m['runs']['se_rows'], m['runs']['se_candidate']), rtol=1e-9)
+    df = m['se']**4 / (m['runs']['se_rows']**4 / 1199 + m['runs']['se_candidate']**4 / 2)
+    assert np.isclose(m['runs']['df'], df) and np.isclose(m['high'] - m['delta'], stats.t.ppf(.975, df) * m['se'])
+    assert m['runs']['se_current'] is None
+    assert m['extra']['wilcoxon'] == {'p': None, 'reason': 'there are several runs'}
+PY
+    # identical runs add nothing, and are identical
+    ml-compare -q --current cur.csv --candidate cur.csv --runs cur.csv -o i.json </dev/null
+    [ "$(value comparison.identical i.json)" = true ]
+    [ "$(value comparison.metrics.f1.verdict i.json)" = equivalent ]
+    # rows in another order are brought into the candidate's, others are refused
+    { head -1 b2.csv; tail -n +2 b2.csv | tac; } >t.csv
+    ml-compare -q --current cur.csv --candidate b.csv --runs t.csv -o t.json </dev/null
+    ml-compare -q --current cur.csv --candidate b.csv --runs b2.csv -o o.json </dev/null
+    [ "$(value comparison.metrics t.json)" = "$(value comparison.metrics o.json)" ]
+    head -1100 b2.csv >few.csv
+    run --separate-stderr ml-compare --current cur.csv --candidate b.csv --runs few.csv </dev/null
+    fails 4 "'few.csv' are not about the candidate's rows: 101 ids only in 'b.csv'"
+    # what is dropped is dropped of all
+    head -1100 cur.csv >cur-few.csv
+    run --separate-stderr ml-compare --unmatched drop --current cur-few.csv --candidate b.csv --runs b2.csv -o d.json </dev/null
+    [ "$status" -eq 0 ]
+    ml-compare -q --current cur-few.csv --candidate <(head -1100 b.csv) --runs few.csv -o e.json </dev/null
+    [ "$(value comparison.metrics d.json)" = "$(value comparison.metrics e.json)" ]
+}
+
+@test "several candidates: the first is the one that is gated, all are ranked with those that may be the best" {
+    make_files
+    run --separate-stderr ml-compare --current cur.csv --candidate c.csv --candidate b.csv --candidate b2.csv -o m.json </dev/null
+    [ "$status" -eq 0 ]
+    [[ "$stderr" =~ '3. c.csv: accuracy '.*', not the best' ]]
+    [ "$(value comparison.ranking.metric m.json)" = accuracy ]
+    /usr/bin/python3 - <<'PY'
+import json
+c = json.load(open('m.json'))['comparison']
+names = [x['reference'] for x in c['candidates']]
+assert sorted(names[:2]) == ['b.csv', 'b2.csv'] and names[2] == 'c.csv'
+assert [x['rank'] for x in c['candidates']] == [1, 2, 3]
+assert [x['first'] for x in c['candidates']] == [False, False, True]
+assert sorted(c['ranking']['best']) == ['b.csv', 'b2.csv']
+assert [x['best'] for x in c['candidates']] == [True, True, False]
+assert c['candidates'][2]['metrics'] == c['metrics']
+assert c['reuse']['seen'] == 3
+tests = [m['p'] for x in c['candidates'] for m in x['metrics'].values() if m['p'] is not None]
+least = min(tests)
+assert any(abs(m['p_adjusted'] - min(1, least * len(tests))) < 1e-12 for x in c['candidates'] for m in x['metrics'].values())
+PY
+    printf 'metrics:\n  log_loss: { max: 9 }\n  accuracy: { min: 0.1 }\n' >ml-policy.yml
+    ml-compare -q --current cur.csv --candidate c.csv --candidate b.csv --policy ml-policy.yml -o p.json </dev/null
+    [ "$(value comparison.ranking.metric p.json)" = log_loss ]
+    [ "$(value comparison.candidates.0.reference p.json)" = b.csv ]
+    ml-comment --card p.json | grep -F '| 2 | `c.csv` (the first) |'
+    # without a current model there is still a ranking
+    ml-compare -q --current oci:nothing:production --candidate c.csv --candidate b.csv -o n.json </dev/null
+    [ "$(value comparison.current n.json)" = null ]
+    [ "$(value comparison.candidates.0.reference n.json)" = b.csv ]
+    run --separate-stderr ml-compare --current cur.csv --candidate c.csv --candidate b.csv --runs b2.csv </dev/null
+    fails 2 'exclude each other'
+    run --separate-stderr ml-compare --unpaired --current cur.csv --candidate c.csv --candidate b.csv </dev/null
+    fails 2 'row by row only'
+}
+
+@test "the confirmation: other rows, after the merge only, judged on their own" {
+    make_files
+    head -601 cur.csv >t-cur.csv
+    head -601 b.csv >t-b.csv
+    for f in cur b; do { head -1 $f.csv; tail -600 $f.csv; } >k-$f.csv; done
+    run --separate-stderr ml-compare --current t-cur.csv --candidate t-b.csv --confirm k-b.csv --confirm-current k-cur.csv -o c.json </dev/null
+    [ "$status" -eq 0 ]
+    [[ "$stderr" =~ 'confirmation on 600 other rows' ]]
+    ml-compare -q --current k-cur.csv --candidate k-b.csv -o k.json </dev/null
+    same comparison.confirm.metrics c.json comparison.metrics k.json
+    ml-compare -q --current t-cur.csv --candidate t-b.csv -o t.json </dev/null
+    [ "$(value comparison.metrics c.json)" = "$(value comparison.metrics t.json)" ]
+    [ "$(value comparison.confirm.evaluation.metrics.f1.value c.json)" = "$(ml-eval -q k-b.csv | ml get evaluation.metrics.f1.value)" ]
+    [ "$(value comparison.confirm.reuse.seen c.json)" = 1 ]
+    [ "$(value comparison.confirm.look c.json)" = null ]
+    ml-comment --card c.json | grep -F '**Confirmation** on rows that no merge request has seen (600): `accuracy` +0.'
+    # a merge request never sees them
+    run --separate-stderr env CI_MERGE_REQUEST_IID=7 ml-compare --current t-cur.csv --candidate t-b.csv --confirm missing.csv </dev/null
+    fails 2 'in merge request 7: these rows are for after the merge'
+    # rows that were test rows confirm nothing
+    head -603 b.csv | tail -4 | cat <(head -1 b.csv) - k-b.csv | sed '6d' >overlap.csv
+    run --separate-stderr ml-compare --current t-cur.csv --candidate t-b.csv --confirm overlap.csv </dev/null
+    fails 3 'r600'
+    { head -1 b.csv; sed -n '599,700p' b.csv; } >overlap.csv
+    run --separate-stderr ml-compare --current t-cur.csv --candidate t-b.csv --confirm overlap.csv </dev/null
+    fails 4 "3 of the 102 confirmation rows in 'overlap.csv' are test rows, too \(for example 'r597', 'r598', 'r599'\)"
+    cut -d, -f2- k-b.csv >noid.csv
+    run --separate-stderr ml-compare --current t-cur.csv --candidate t-b.csv --confirm noid.csv </dev/null
+    fails 3 'no column of ids'
+    run --separate-stderr ml-compare --current t-cur.csv --candidate t-b.csv --confirm k-b.csv --confirm-current t-cur.csv </dev/null
+    fails 4 'the confirmations are not about the same rows'
+    run --separate-stderr ml-compare --current t-cur.csv --candidate t-b.csv --confirm-current k-cur.csv </dev/null
+    fails 2 'needs --confirm'
+    # nothing to compare with: said, and the numbers are there
+    ml-compare -q --current oci:nothing:production --candidate t-b.csv --confirm k-b.csv -o n.json </dev/null
+    [ "$(value comparison.confirm.current n.json)" = null ]
+    value comparison.confirm.evaluation.metrics.f1.value n.json
+    ml-compare -q --current t-cur.csv --candidate t-b.csv --confirm k-b.csv -o n.json </dev/null
+    [[ "$(value comparison.confirm.reason n.json)" =~ --confirm-current ]]
+    # how often these rows were used is handed on by the card of what became current
+    ml-eval -q t-b.csv | ml-compare -q --candidate t-b.csv --current t-cur.csv --confirm k-b.csv --confirm-current k-cur.csv -o one.json
+    ml-compare -q --unpaired --current one.json --candidate t-b.csv --confirm k-b.csv --confirm-current k-cur.csv -o two.json </dev/null
+    [ "$(value comparison.confirm.reuse.seen two.json)" = 2 ]
+}
