@@ -20,10 +20,12 @@ struct cfg {
     const char *model, *name, *version, *policy;
     double confidence;
     long seed;
+    bool curves;
 };
 
 static const struct ml_opt opts[] = {
     ML_COLUMNS_OPTS(struct cfg, cols),
+    ML_OPT_ROW(0, "curves", ML_OPT_FLAG, struct cfg, curves, NULL, "add calibration, ROC and precision-recall curves"),
     ML_OPT_ROW(0, "find-slices", ML_OPT_FLAG, struct cfg, cols.find_slices, NULL,
         "look for slices that are worse than the rest"),
     ML_OPT_ROW(0, "model", ML_OPT_STR, struct cfg, model, "DIR", "record the digest of the model that was scored"),
@@ -138,7 +140,7 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
     struct ml_subject s = { 0 };
     struct ml_answers a = { 0 };
     struct ml_evaluation_opts o = { cfg->confidence, (uint64_t)cfg->seed, cfg->cols.weight, cfg->cols.cost,
-        cfg->cols.find_slices };
+        cfg->cols.find_slices, cfg->curves };
     struct ml_digest model;
     int rc = ml_predictions_read(&p, t, &cfg->cols, 0, err);
     *out = NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/evaluation_curves.h"
 #include "model/found.h"
 #include "model/ranking.h"
 #include "stats/threshold.h"
@@ -193,6 +194,10 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
         if (found != NULL)
             ml_json_set(e, "found_slices", found);
         add_confusion(e, s, &a->s);
+        if (a->s.score != NULL && (s->probabilistic || (o->curves && s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS))))
+            ml_evaluation_add_calibration(e, &a->s, o->confidence);
+        if (a->s.score != NULL && o->curves && s->task == ML_TASK_BINARY)
+            ml_evaluation_add_curves(e, &a->s);
     }
     ml_slices_release(&slices);
     return rc;

@@ -28,6 +28,7 @@ struct ml_evaluation_opts {
     const char *weight; /* name of the column */
     const char *cost;   /* --cost */
     bool find_slices;   /* `found_slices`, too */
+    bool curves;        /* with calibration and curves */
 };
 
 /* The section, owned. ML_USAGE: too many slices. */

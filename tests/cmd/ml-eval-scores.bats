@@ -115,3 +115,31 @@ value() {
     [ "$(value comparison.metrics.accuracy.test c.json)" = bootstrap ]
     [ "$(value comparison.metrics.roc_auc.test c.json)" = delong ]
 }
+
+@test "--curves adds what pictures are drawn from" {
+    ml-eval -q -o card.json a.csv
+    run ! value evaluation.curves card.json
+    run ! value evaluation.calibration card.json
+    ml-eval -q -o card.json --curves a.csv
+    /usr/bin/python3 - card.json <<'E2'
+import json, sys
+e = json.load(open(sys.argv[1]))["evaluation"]
+bins = e["calibration"]["bins"]
+assert sum(b["rows"] for b in bins) == 200 and all(b["low"] < b["predicted"] <= b["high"] for b in bins)
+assert all(b["observed_low"] <= b["observed"] <= b["observed_high"] for b in bins)
+assert e["calibration"]["slope"]["low"] < e["calibration"]["slope"]["value"] < e["calibration"]["slope"]["high"]
+for curve, x, y in (("roc", "fpr", "tpr"), ("pr", "recall", "precision")):
+    c = e["curves"][curve]
+    assert len(c[x]) == len(c[y]) == len(c["thresholds"]) <= 200 and c["thresholds"][0] is None
+    assert c[x][0] == 0 and c[x][-1] == 1 and c[x] == sorted(c[x])
+x, y = e["curves"]["roc"]["fpr"], e["curves"]["roc"]["tpr"]
+area = sum((b - a) * (c + d) / 2 for a, b, c, d in zip(x, x[1:], y, y[1:]))
+assert abs(area - e["metrics"]["roc_auc"]["value"]) < 1e-4, area
+E2
+    ml-eval -q --curves <(printf 'label,score\n1,7\n0,-2\n') --threshold 1 -o card.json
+    [ "$(value evaluation.calibration card.json)" = null ]
+    value evaluation.calibration_reason card.json | grep 'no probabilities'
+    ml-eval -q --curves <(printf 'label,score\n1,.7\n1,.2\n') -o card.json
+    value evaluation.curves_reason card.json | grep 'one class'
+    ml-eval -q --task probabilistic a.csv | ml get evaluation.calibration.slope.value
+}

@@ -10,6 +10,7 @@
 #include "stats/calibration.h"
 #include "stats/best.h"
 #include "stats/bias.h"
+#include "stats/curve.h"
 #include "stats/delta.h"
 #include "stats/dist.h"
 #include "stats/extra.h"
@@ -604,6 +605,24 @@ static void line(struct input *in)
         printf("none %s\n", reason);
 }
 
+/* curve SLOT roc|pr: x, y and threshold of each point */
+static void curve(struct input *in)
+{
+    struct slot *t = slot(in);
+    struct ml_curve c;
+    const char *reason;
+    char name[32];
+
+    if (!word(in, name))
+        die("a curve was expected");
+    if (!(name[0] == 'r' ? ml_curve_roc : ml_curve_pr)(t->m, &c, &reason))
+        printf("none %s", reason);
+    for (size_t i = 0; i < c.n; i++)
+        printf("%.17g %.17g %.17g ", c.x[i], c.y[i], c.threshold[i]);
+    printf("\n");
+    ml_curve_release(&c);
+}
+
 static void order(struct input *in)
 {
     size_t n = count(in);
@@ -668,6 +687,7 @@ static const struct {
     { "bca", bca },
     { "bins", bins },
     { "line", line },
+    { "curve", curve },
     { "order", order },
     { "counts", counts },
     { "poisson", poisson },
