@@ -190,7 +190,7 @@ static double accuracy(const struct ml_metric *metric, const struct class_counts
     return value;
 }
 
-/* out[k] = sum_j counts[j] |k - j|^power / total, for all k in two passes; nothing is subtracted. */
+/* out[k] = sum over the other classes j of counts[j] |k - j|^power / total, in two passes; nothing is subtracted. */
 static void expected_distance(const double *counts, double total, int32_t n, int power, double *out)
 {
     for (int side = 0; side < 2; side++) {
@@ -201,20 +201,20 @@ static void expected_distance(const double *counts, double total, int32_t n, int
 
             two += 2 * one + sum;
             one += sum;
-            out[k] = (side ? out[k] : 0) + (power == 2 ? two : one) / total;
+            out[k] = (side ? out[k] : 0) + (power == 2 ? two : power == 1 ? one : sum) / total;
             sum += counts[k];
         }
     }
 }
 
-/* Weighted mean of |label - prediction|^power. */
+/* Weighted mean of |label - prediction|^power over the wrong rows. */
 static double observed_distance(const struct ml_sample *s, const struct class_counts *c, int power)
 {
     struct ml_sum sum = { 0, 0 };
 
     for (size_t i = 0; i < s->n; i++)
         if (s->label[i] != s->pred[i])
-            ml_sum_add(&sum, weight_of(&c->by, i) * cell_distance(s->label[i], s->pred[i], power));
+            ml_sum_add(&sum, weight_of(&c->by, i) * (power ? cell_distance(s->label[i], s->pred[i], power) : 1));
     return ml_sum_value(&sum) / c->total;
 }
 
@@ -227,18 +227,10 @@ static bool kappa(const struct ml_sample *s, const struct ml_metric *metric, con
     int power = metric->id == ML_METRIC_KAPPA_LINEAR ? 1 : metric->id == ML_METRIC_KAPPA_QUADRATIC ? 2 : 0;
     size_t k = (size_t)c->k;
     double *from_pred = ml_malloc((2 * k + 1) * sizeof *from_pred), *from_truth = from_pred + k;
-    double seen = 0, chance = 0;
+    double seen = observed_distance(s, c, power), chance = 0;
 
-    for (size_t j = 0; j < k && power == 0; j++) {
-        from_pred[j] = fmax(1 - c->pred[j] / c->total, 0);
-        from_truth[j] = fmax(1 - c->truth[j] / c->total, 0);
-        seen += (c->truth[j] - c->hit[j]) / c->total;
-    }
-    if (power > 0) {
-        expected_distance(c->pred, c->total, c->k, power, from_pred);
-        expected_distance(c->truth, c->total, c->k, power, from_truth);
-        seen = observed_distance(s, c, power);
-    }
+    expected_distance(c->pred, c->total, c->k, power, from_pred);
+    expected_distance(c->truth, c->total, c->k, power, from_truth);
     for (size_t j = 0; j < k; j++)
         chance += c->truth[j] / c->total * from_pred[j];
     if (!(chance > 0)) {
@@ -247,7 +239,7 @@ static bool kappa(const struct ml_sample *s, const struct ml_metric *metric, con
     }
     v->value = fmax(1 - seen / chance, -1);
     if (cell) {
-        cell->c = (seen - 2 * seen - (power == 0)) / chance;
+        cell->c = -(seen + (power == 0)) / chance;
         cell->far = power > 0 ? -1 / chance : 0;
         cell->power = power;
         for (size_t j = 0; j < k; j++) {
