@@ -56,7 +56,12 @@ static int load_candidate(
     if (c->evaluation == NULL && err->code != 0)
         return -1;
     inherit(cfg, c->evaluation);
-    const char *digest = ml_json_str(ml_json_get(c->evaluation, "predictions"), "digest");
+    const cJSON *measured = ml_json_get(c->evaluation, "predictions");
+    const char *digest = ml_json_str(measured, "digest");
+    if (c->has_predictions && ml_json_get(measured, "files") != NULL)
+        return ml_err_set(err, ML_INTEGRITY,
+            "'%s' isn't what the card's evaluation measured: that were several files; join them before ml-eval",
+            c->reference);
     if (c->has_predictions && digest != NULL && strcmp(digest, c->predictions.digest.s) != 0)
         return ml_err_set(err, ML_INTEGRITY, "'%s' isn't what the card's evaluation measured (%.19s…, not %.19s…)",
             c->reference, c->predictions.digest.s, digest);

@@ -170,6 +170,8 @@ static void add_description(cJSON *e, const struct ml_predictions *p, const stru
     cJSON *predictions = ml_json_set_object(e, "predictions");
     ml_json_set_str(predictions, "digest", p->digest.s);
     ml_json_set_int(predictions, "size", (int64_t)p->size);
+    if (p->files.n > 1)
+        ml_json_set_int(predictions, "files", (int64_t)p->files.n);
 }
 
 int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject *s, const struct ml_answers *a,

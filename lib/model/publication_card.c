@@ -18,9 +18,14 @@ char *ml_publication_str(const struct ml_card *card, const char *path)
 int ml_publication_predictions(const struct ml_card *card, struct ml_digest *out, struct ml_err *err)
 {
     char *s = ml_publication_str(card, "evaluation.predictions.digest");
+    struct ml_span files;
     int rv = -1;
 
-    if (!s || !ml_digest_valid(s))
+    if (ml_json_at(ml_buf_str(&card->text), card->text.len, "evaluation.predictions.files", &files) == 0)
+        ml_err_set(err, ML_INTEGRITY,
+            "the card's evaluation measured several files, of which no single one can be stored: join them before "
+            "ml-eval");
+    else if (!s || !ml_digest_valid(s))
         ml_err_set(err, ML_INTEGRITY, "the card has no evaluation.predictions.digest to hold the predictions against");
     else
         rv = ml_digest_parse(s, out, err);

@@ -116,6 +116,13 @@ print(json.dumps(e))'
     sha256sum a.csv b c.jsonl | sed 's/ .*//; s/^/sha256:/' >list
     [ "$(ml-eval -q a.csv b c.jsonl | ml get evaluation.predictions.digest)" = "sha256:$(sha256sum <list | cut -d' ' -f1)" ]
     [ "$(ml-eval -q a.csv b c.jsonl | ml get evaluation.predictions.size)" -eq $(($(stat -c %s a.csv) + $(stat -c %s b) + $(stat -c %s c.jsonl))) ]
+    # where one file is needed, the card says that there were three
+    ml-eval -q a.csv b c.jsonl >card.json
+    [ "$(ml get evaluation.predictions.files card.json)" = 3 ]
+    run --separate-stderr ml-compare --candidate a.csv --current p.csv --card card.json
+    fails 4 "'a.csv' isn't what the card's evaluation measured: that were several files; join them before ml-eval"
+    run --separate-stderr ml-publish push --card card.json --image oci:none:1 --predictions a.csv oci:out:1
+    fails 4 "the card's evaluation measured several files, of which no single one can be stored: join them before ml-eval"
     # rows without ids go by their number in the whole
     for f in p a; do cut -d, -f2- $f.csv >$f-bare.csv; done
     { head -n 1 p-bare.csv; tail -n +3002 p-bare.csv; } >b-bare.csv
