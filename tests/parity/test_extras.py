@@ -16,11 +16,7 @@ from test_ranking import case as ranking_case, of_order
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
-<<<<<<< HEAD
 MEANS = {BINARY: ["accuracy", "hamming_loss", "log_loss", "brier"], REGRESSION: ["mae", "mse", "mape", "smape", "pinball@0.9"], 2: ["accuracy", "log_loss", "top_2_accuracy"]}
-=======
-MEANS = {BINARY: ["accuracy", "hamming_loss", "log_loss", "brier"], REGRESSION: ["mae", "mse", "smape", "pinball@0.9"], 2: ["accuracy", "log_loss", "top_2_accuracy"]}
->>>>>>> 3c209f1 (stats: signed ranks and the like of more losses of regression; its metrics by command)
 
 
 def q_values(tap, session, rng):
@@ -52,10 +48,6 @@ def loss(name, s):
         return np.maximum(0.9 * e, -0.1 * e)
     if name in ("mae", "mse"):
         return np.abs(s.truth - s.estimate) ** (2 if name == "mse" else 1)
-    if name == "smape":
-        return 2 * np.abs(s.truth - s.estimate) / (np.abs(s.truth) + np.abs(s.estimate))
-    if name == "pinball@0.9":
-        return np.maximum(0.9 * (s.truth - s.estimate), 0.1 * (s.estimate - s.truth))
     eps = 2.0**-52
     if s.task == BINARY:
         p = np.clip(s.score, eps, 1 - eps)
