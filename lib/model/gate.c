@@ -38,8 +38,9 @@ void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSO
 cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, const struct ml_terms *terms)
 {
     cJSON *rule = cJSON_CreateObject();
-    char *name =
-        m ? ml_format("%s%s%s.%s", m->slice ? m->slice : "", m->slice ? "." : "", m->metric, kind) : ml_strdup(kind);
+    const char *of = j->confirm ? "confirm." : "";
+    char *name = m ? ml_format("%s%s%s%s.%s", of, m->slice ? m->slice : "", m->slice ? "." : "", m->metric, kind)
+                   : ml_format("%s%s", of, kind);
     ml_json_set_str(rule, "rule", name);
     ml_json_set(rule, "required", NULL);
     ml_json_set(rule, "observed", NULL);
@@ -303,7 +304,8 @@ static void judge_current(struct gate_judge *j)
     }
 }
 
-static int judge_all(struct gate_judge *j)
+/* The rules about metrics and rows, of the test rows or of the confirmation's. */
+static int judge_rows_and_metrics(struct gate_judge *j)
 {
     const struct ml_policy *p = j->p;
     judge_rows(j, NULL, &p->min_rows);
@@ -314,9 +316,48 @@ static int judge_all(struct gate_judge *j)
     }
     for (size_t i = 0; i < p->n_slice_rows; i++)
         judge_rows(j, p->slice_rows[i].slice, &p->slice_rows[i].min_rows);
+    return 0;
+}
+
+static void set_alpha(struct gate_judge *j)
+{
+    if (!ml_json_num(j->comparison, "alpha", &j->alpha) || !(j->alpha > 0 && j->alpha < 1))
+        j->alpha = 0.05;
+}
+
+/* What holds on the test rows has to hold on rows that no merge request has seen, where the card has such. */
+static int judge_confirm(struct gate_judge *j)
+{
+    const cJSON *confirm = ml_json_get(j->comparison, "confirm");
+    struct gate_judge before = *j;
+    if (!cJSON_IsObject(confirm))
+        return 0;
+    j->confirm = true;
+    j->comparison = confirm;
+    j->evaluation = ml_json_get(confirm, "evaluation");
+    j->no_current = cJSON_IsNull(ml_json_get(confirm, "current"));
+    set_alpha(j);
+    int rc = judge_rows_and_metrics(j);
+    if (rc == 0)
+        judge_reuse(j);
+    j->confirm = false;
+    j->comparison = before.comparison;
+    j->evaluation = before.evaluation;
+    j->no_current = before.no_current;
+    j->alpha = before.alpha;
+    j->absolute_passed = before.absolute_passed;
+    return rc;
+}
+
+static int judge_all(struct gate_judge *j)
+{
+    if (judge_rows_and_metrics(j) < 0)
+        return -1;
     gate_numbers(j);
     judge_unmatched(j);
     judge_reuse(j);
+    if (judge_confirm(j) < 0)
+        return -1;
     judge_current(j);
     gate_settle(j);
     return 0;
@@ -331,13 +372,10 @@ static void set_changed(cJSON *gate, const char *key, const char *before, const 
 int ml_gate_judge(const struct ml_policy *p, const struct ml_gate_input *in, cJSON **gate, struct ml_err *err)
 {
     const cJSON *current = ml_json_get(in->comparison, "current");
-    struct gate_judge j = {
-        .p = p, .in = in, .evaluation = in->evaluation, .comparison = in->comparison, .err = err, .alpha = 0.05
-    };
+    struct gate_judge j = { .p = p, .in = in, .evaluation = in->evaluation, .comparison = in->comparison, .err = err };
     j.no_current = cJSON_IsNull(current);
     j.current.line = p->current_line;
-    if (!ml_json_num(in->comparison, "alpha", &j.alpha) || !(j.alpha > 0 && j.alpha < 1))
-        j.alpha = 0.05;
+    set_alpha(&j);
     cJSON *g = cJSON_CreateObject();
     ml_json_set_str(g, "policy", p->name);
     ml_json_set_str(g, "policy_digest", p->digest.s);

@@ -16,6 +16,7 @@ struct gate_judge {
     const struct ml_policy *p;
     const struct ml_gate_input *in;
     const cJSON *evaluation, *comparison; /* NULL: the card has none */
+    bool confirm;                         /* they are the confirmation's */
     cJSON *rules;
     const struct ml_terms **terms; /* of each rule in `rules` */
     struct ml_terms current;       /* of the rule that there be one */

@@ -279,6 +279,20 @@ PY
     [ "$(value comparison.confirm.reuse.seen c.json)" = 1 ]
     [ "$(value comparison.confirm.look c.json)" = null ]
     ml-comment --card c.json | grep -F '**Confirmation** on rows that no merge request has seen (600): `accuracy` +0.'
+    # the gate holds its rules against both
+    printf 'metrics:\n  accuracy: { min: 0.6, must: improve }\n  f1: { must: not_regress, margin: 0.05 }\n' >ml-policy.yml
+    ml-gate -q ml-policy.yml --card c.json -o g.json
+    /usr/bin/python3 - <<'PY'
+import json
+rules = {r['rule']: r for r in json.load(open('g.json'))['gate']['rules']}
+assert {'accuracy.min', 'accuracy.must', 'f1.must', 'confirm.accuracy.min', 'confirm.accuracy.must', 'confirm.f1.must'} == set(rules)
+k = json.load(open('k.json'))['comparison']['metrics']['accuracy']
+assert rules['confirm.accuracy.must']['low'] == k['low'] != rules['accuracy.must']['low']
+PY
+    ml-compare -q --current t-cur.csv --candidate t-b.csv --confirm k-cur.csv --confirm-current k-b.csv -o bad.json </dev/null
+    run ml-gate -q ml-policy.yml --card bad.json -o g.json
+    [ "$status" -eq 1 ]
+    ml-comment --card g.json | head -1 | grep -F 'confirm.accuracy.must'
     # a merge request never sees them
     run --separate-stderr env CI_MERGE_REQUEST_IID=7 ml-compare --current t-cur.csv --candidate t-b.csv --confirm missing.csv </dev/null
     fails 2 'in merge request 7: these rows are for after the merge'
