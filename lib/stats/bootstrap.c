@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#define WIDE_STRIPS
+#include <immintrin.h>
+#endif
+
 #include "base/mem.h"
 #include "base/processors.h"
 #include "stats/bootstrap.h"
@@ -79,7 +84,7 @@ void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *count
 
 /* Philox and Poisson for many replicates side by side. */
 static inline __attribute__((always_inline)) void strip(
-    uint64_t seed, uint64_t first, size_t n, uint8_t *counts, int lanes)
+    uint64_t seed, uint64_t first, size_t n, uint8_t *counts, size_t stride, int lanes)
 {
     for (size_t block = 0; block * 4 < n; block++) {
         uint32_t c[4][LANES], k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -105,7 +110,7 @@ static inline __attribute__((always_inline)) void strip(
             k1 += 0xBB67AE85;
         }
         for (size_t q = 0; q < 4 && block * 4 + q < n; q++) {
-            uint8_t *to = counts + (block * 4 + q) * (size_t)lanes;
+            uint8_t *to = counts + (block * 4 + q) * stride;
             uint32_t k[LANES] = { 0 };
 
             for (int b = 0; b < CUMULATIVE; b++)
@@ -115,22 +120,77 @@ static inline __attribute__((always_inline)) void strip(
     }
 }
 
-ML_VECTORS static void strip_32(uint64_t seed, uint64_t first, size_t n, uint8_t *counts)
+#ifdef WIDE_STRIPS
+/* The same 16 replicates at a time: products of the lower halves of 64 bits, of which the upper halves may hold
+ * anything. */
+__attribute__((target("avx512f"))) static void strip_wide(
+    uint64_t seed, uint64_t first, size_t n, uint8_t *counts, size_t lanes)
 {
-    strip(seed, first, n, counts, 32);
+    const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57), one = _mm512_set1_epi32(1);
+    const __m512i iota = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+
+    for (size_t i = 0; i < n; i += 4)
+        for (size_t lane = 0; lane < lanes; lane += 16) {
+            __m512i c[2][4];
+            uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+
+            for (size_t h = 0; h < 2; h++) {
+                c[h][0] = _mm512_set1_epi64((long long)(i / 4));
+                c[h][1] = _mm512_srli_epi64(c[h][0], 32);
+                c[h][2] = _mm512_add_epi64(_mm512_set1_epi64((long long)(first + lane + 8 * h)), iota);
+                c[h][3] = _mm512_srli_epi64(c[h][2], 32);
+            }
+            for (int round = 0; round < 10; round++, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
+                const __m512i key0 = _mm512_set1_epi64(k0), key1 = _mm512_set1_epi64(k1);
+
+                for (int h = 0; h < 2; h++) {
+                    __m512i p0 = _mm512_mul_epu32(m0, c[h][0]), p1 = _mm512_mul_epu32(m1, c[h][2]);
+
+                    c[h][0] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c[h][1], key0, 0x96);
+                    c[h][2] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c[h][3], key1, 0x96);
+                    c[h][1] = p1;
+                    c[h][3] = p0;
+                }
+            }
+            for (size_t q = 0; q < 4 && i + q < n; q++) {
+                __m512i u = _mm512_inserti64x4(
+                    _mm512_castsi256_si512(_mm512_cvtepi64_epi32(c[0][q])), _mm512_cvtepi64_epi32(c[1][q]), 1);
+                __m512i k = _mm512_setzero_si512();
+                __mmask16 at_least = 0xFFFF;
+
+                for (int b = 0; b < CUMULATIVE && at_least; b++) {
+                    at_least = _mm512_cmpge_epu32_mask(u, _mm512_set1_epi32((int)cumulative[b]));
+                    k = _mm512_mask_add_epi32(k, at_least, k, one);
+                }
+                _mm_storeu_si128((__m128i *)(void *)(counts + (i + q) * lanes + lane), _mm512_cvtepi32_epi8(k));
+            }
+        }
+}
+#endif
+
+ML_VECTORS static void strip_32(uint64_t seed, uint64_t first, size_t n, uint8_t *counts, size_t stride)
+{
+    strip(seed, first, n, counts, stride, 32);
 }
 
-ML_VECTORS static void strip_8(uint64_t seed, uint64_t first, size_t n, uint8_t *counts)
+ML_VECTORS static void strip_8(uint64_t seed, uint64_t first, size_t n, uint8_t *counts, size_t stride)
 {
-    strip(seed, first, n, counts, 8);
+    strip(seed, first, n, counts, stride, 8);
 }
 
 void ml_boot_strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts)
 {
     uint32_t *one;
 
-    if (n > ML_BOOT_MULTINOMIAL && (lanes == 32 || lanes == 8)) {
-        (lanes == 32 ? strip_32 : strip_8)(seed, first, n, counts);
+#ifdef WIDE_STRIPS
+    if (n > ML_BOOT_MULTINOMIAL && lanes % 16 == 0 && __builtin_cpu_supports("avx512f")) {
+        strip_wide(seed, first, n, counts, lanes);
+        return;
+    }
+#endif
+    if (n > ML_BOOT_MULTINOMIAL && lanes % 8 == 0) {
+        for (size_t at = 0; at < lanes; at += lanes % 32 ? 8 : 32)
+            (lanes % 32 ? strip_8 : strip_32)(seed, first + at, n, counts + at, lanes);
         return;
     }
     one = ml_malloc((n + 1) * sizeof *one);

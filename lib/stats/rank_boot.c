@@ -11,9 +11,11 @@
 #include "stats/bootstrap.h"
 #include "stats/measure_impl.h"
 
-#define WIDE        32 /* replicates in a strip; */
-#define NARROW      8  /* of many rows fewer, for a strip takes a byte for each row and replicate */
-#define WIDE_ROWS   ((size_t)2 << 20)
+#define WIDE        64 /* replicates in a strip: a row's counts fill a line of the cache; */
+#define MIDDLE      32 /* of many rows fewer, for a strip takes a byte for each row and replicate */
+#define NARROW      8
+#define WIDE_ROWS   ((size_t)1 << 20)
+#define MIDDLE_ROWS ((size_t)2 << 20)
 #define RUN         128  /* rows after which sums in 32 bits are added to those in 64 */
 #define GROUP       1024 /* rows of a tie group that is summed in 32 bits */
 #define THREADS_MAX 8
@@ -99,6 +101,12 @@ ML_VECTORS static void walk_wide(
     walk(counts, order, mark, n, s, WIDE);
 }
 
+ML_VECTORS static void walk_middle(
+    const uint8_t *counts, const uint32_t *order, const unsigned char *mark, size_t n, struct sums *s)
+{
+    walk(counts, order, mark, n, s, MIDDLE);
+}
+
 ML_VECTORS static void walk_narrow(
     const uint8_t *counts, const uint32_t *order, const unsigned char *mark, size_t n, struct sums *s)
 {
@@ -127,7 +135,9 @@ static void strip(struct job *j, size_t first, uint8_t *counts)
 
     ml_boot_strip(j->seed, first, j->lanes, n, counts);
     for (int k = 0; k < 2 && j->m[k]; k++)
-        (j->lanes == WIDE ? walk_wide : walk_narrow)(counts, j->m[k]->order, j->m[k]->mark, n, &s[k]);
+        (j->lanes == WIDE        ? walk_wide
+            : j->lanes == MIDDLE ? walk_middle
+                                 : walk_narrow)(counts, j->m[k]->order, j->m[k]->mark, n, &s[k]);
     for (size_t l = 0; l < j->lanes && first + l < j->replicates; l++) {
         j->ok[first + l] = s[0].pos[l] > 0 && s[0].neg[l] > 0;
         if (j->ok[first + l])
@@ -168,7 +178,7 @@ size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t s
 
     for (int k = 0; k < 2 && j.m[k]; k++)
         ml_rank_sort(j.m[k]);
-    j.lanes = a->s.n <= WIDE_ROWS ? WIDE : NARROW;
+    j.lanes = a->s.n <= WIDE_ROWS ? WIDE : a->s.n <= MIDDLE_ROWS ? MIDDLE : NARROW;
     j.ok = ml_calloc(replicates + 1, sizeof *j.ok);
     pthread_mutex_init(&j.lock, NULL);
     while (started + 1 < threads && (started + 1) * j.lanes < replicates &&
