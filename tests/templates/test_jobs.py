@@ -335,6 +335,18 @@ def data_changed(r):
     r.rows(400)
 
 
+def confirmation(r):
+    """what predict writes to $ML_CONFIRM is judged after the merge, and a merge request has no such file"""
+    predict = ["cd work", "python3 ../predict.py", "test -z \"$ML_CONFIRM\" || sed \"1!s/^/fresh-/\" \"$ML_PREDICTIONS\" >\"$ML_CONFIRM\"",
+               "cd /"]
+    all_pass(r.run(MERGE, merge_request=True, predict=predict))
+    expect(not r.left("predict", "confirm.csv"), "nothing in a merge request")
+    all_pass(r.run(["current", "train", "predict", "gate"], predict=predict))
+    expect(r.left("predict", "confirm.csv") and r.left("predict", "confirm-current.csv"), "both models' predictions")
+    expect(r.card("gate", "comparison.confirm.rows") == r.card("gate", "comparison.rows"), "compared")
+    expect("confirm.accuracy" in r.card("gate", "gate.rules"), "judged")
+
+
 def model_moved(r):
     """a current image that has no model where the project has it now is compared by its stored predictions"""
     all_pass(r.run(MERGE, merge_request=True, model_path="/srv/model"))
@@ -439,7 +451,7 @@ def rollback(r):
 
 TURNS = [
     first_release, merge_request_better, second_release, worse_is_stopped, broken_training,
-    old_model_does_not_run, data_changed, model_moved, production_moves, tampered, access_refused, registry_away, from_a_fork, smoke_failure, signed_release, rollback,
+    old_model_does_not_run, data_changed, confirmation, model_moved, production_moves, tampered, access_refused, registry_away, from_a_fork, smoke_failure, signed_release, rollback,
 ]
 
 
