@@ -116,18 +116,28 @@ static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
     return o;
 }
 
+static double alpha_of(const cJSON *comparison)
+{
+    double alpha;
+
+    return ml_json_num(comparison, "alpha", &alpha) && alpha > 0 && alpha < 1 ? alpha : 0.05;
+}
+
 cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison)
 {
     cJSON *o = cJSON_CreateObject(), *list;
-    const cJSON *rule;
-    double alpha;
+    const cJSON *rule, *confirm = ml_json_get(comparison, "confirm");
+    double alpha = alpha_of(comparison);
 
-    if (!ml_json_num(comparison, "alpha", &alpha) || !(alpha > 0 && alpha < 1))
-        alpha = 0.05;
     ml_json_set_str(o, "policy", ml_json_str(gate, "policy"));
     ml_json_set_str(o, "policy_digest", ml_json_str(gate, "policy_digest"));
     ml_json_set_num(o, "alpha", alpha);
     list = ml_json_set_array(o, "rules");
-    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules")) cJSON_AddItemToArray(list, describe(rule, comparison, alpha));
+    cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
+    {
+        const char *name = ml_json_str(rule, "rule");
+        const cJSON *of = confirm && name && !strncmp(name, "confirm.", 8) ? confirm : comparison;
+        cJSON_AddItemToArray(list, describe(rule, of, alpha_of(of)));
+    }
     return o;
 }
