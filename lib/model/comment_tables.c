@@ -206,6 +206,41 @@ static void slice_head(struct ml_buf *out, const struct comment_sections *s)
             out, "| slice | rows | metric | value | %.3g %% interval |\n|---|---:|---|---:|---:|\n", confidence(s));
 }
 
+static void plain(struct ml_buf *out, const cJSON *v)
+{
+    if (cJSON_IsNumber(v))
+        ml_buf_addf(out, "%.4g", v->valuedouble);
+    else
+        ml_md_code(out, cJSON_IsString(v) ? v->valuestring : NULL);
+}
+
+/* Slices that ml-eval found by itself. */
+static void found_slices(struct ml_buf *out, const cJSON *found)
+{
+    static const char *const keys[] = { "value", "rest", "difference" };
+    const cJSON *slices = ml_json_get(found, "slices"), *x;
+    double looked_at, rows;
+    if (cJSON_GetArraySize(slices) == 0 || !ml_json_num(found, "looked_at", &looked_at))
+        return;
+    ml_buf_addf(out, "**Worse than the rest** for certain, of %.0f slices that were looked at.\n\n", looked_at);
+    ml_buf_adds(out, "| slice | rows | mean ");
+    ml_md_code(out, ml_json_str(found, "loss"));
+    ml_buf_adds(out, " | of the rest | difference |\n|---|---:|---:|---:|---:|\n");
+    cJSON_ArrayForEach(x, slices)
+    {
+        ml_buf_adds(out, "| ");
+        ml_md_code(out, ml_json_str(x, "name"));
+        if (ml_json_num(x, "rows", &rows))
+            ml_buf_addf(out, " | %.0f", rows);
+        for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+            ml_buf_adds(out, " | ");
+            plain(out, ml_json_get(x, keys[i]));
+        }
+        ml_buf_adds(out, " |\n");
+    }
+    ml_buf_adds(out, "\n");
+}
+
 void comment_slices(struct ml_buf *out, const struct comment_sections *s)
 {
     const cJSON *values = ml_json_get(s->evaluation, "slices"), *slice, *m;
@@ -236,16 +271,10 @@ void comment_slices(struct ml_buf *out, const struct comment_sections *s)
         }
     }
     more(out, n, MOST_SLICES, "rows of slices");
+    found_slices(out, ml_json_get(s->evaluation, "found_slices"));
 }
 
 /* Numbers as they are, words as code. */
-static void plain(struct ml_buf *out, const cJSON *v)
-{
-    if (cJSON_IsNumber(v))
-        ml_buf_addf(out, "%.4g", v->valuedouble);
-    else
-        ml_md_code(out, cJSON_IsString(v) ? v->valuestring : NULL);
-}
 
 static void required(struct ml_buf *out, const cJSON *rule)
 {

@@ -157,6 +157,10 @@ assert f["found_slices"]["columns"] == ["city", "age"], f["found_slices"] # neit
 assert f["slices"] == {}
 s = f["found_slices"]["slices"][0]
 assert s["low"] < s["difference"] == s["value"] - s["rest"] < s["high"] and s["p"] < s["p_adjusted"] < 1e-6, s'
+    # the comment has them, too
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card f.json -o c.md >/dev/null
+    grep -F 'Worse than the rest** for certain, of 19 slices' c.md
+    grep -F '| `city=b,age=q4of4` | '"$(ml get evaluation.found_slices.slices.0.rows f.json)"' | 0.2' c.md
     # without the fault nothing is; and no part is none
     awk -F, -v OFS=, '$4 != "b"' faulty.csv >sound.csv
     run --separate-stderr ml-eval --find-slices sound.csv
