@@ -138,6 +138,19 @@ static size_t resample(
     return used;
 }
 
+/* What was chosen as the best looks too good, in replicates once more, by a bias that they tell less than all of: twice
+ * as much is allowed for on its side. At n = 100 and 300 percentiles cover .73 to .91 only. */
+static void unbiased(const struct ml_metric *metric, const double *values, size_t n, double z, struct ml_estimate *e)
+{
+    double bias = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bias += (values[i] - e->v.value) / (double)n;
+    ml_interval_linear(e->v.value, e->se, z, &e->low, &e->high);
+    e->low = fmax(e->low - 2 * fmax(bias, 0), metric->low);
+    e->high = fmin(e->high - 2 * fmin(bias, 0), metric->high);
+}
+
 static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, double confidence,
     const struct ml_boot *boot, struct ml_estimate *e)
 {
@@ -152,7 +165,10 @@ static void bootstrap(struct ml_measure *m, const struct ml_metric *metric, doub
         e->se = ml_boot_deviation(values, used);
         e->has_se = isfinite(e->se);
         e->se = e->has_se ? e->se : 0;
-        ml_boot_interval(values, used, confidence, &e->low, &e->high);
+        if (ml_tuned_applies(m, metric))
+            unbiased(metric, values, used, ml_normal_quantile((1 + confidence) / 2), e);
+        else
+            ml_boot_interval(values, used, confidence, &e->low, &e->high);
         settle(e, "bootstrap");
     }
     free(values);

@@ -223,6 +223,14 @@ static double cost_of(const struct ml_measure *m, const struct table *t)
            (t->pos + t->neg);
 }
 
+/* counts.c goes through the rows for it. */
+static double kappa_of(const struct table *t)
+{
+    double total = t->pos + t->neg, label = t->pos / total, pred = (t->hits + t->alarms) / total;
+
+    return 1 - (t->pos - t->hits + t->alarms) / total / (label * (1 - pred) + (1 - label) * pred);
+}
+
 /* A metric of the three counts of each class, or the cost. Weights of order are those of any disagreement where there
  * are two. */
 static bool value_of(const struct ml_measure *m, const struct ml_metric *metric, const struct table *t, double *value)
@@ -238,8 +246,11 @@ static bool value_of(const struct ml_measure *m, const struct ml_metric *metric,
         *value = cost_of(m, t);
         return isfinite(*value);
     }
-    if (metric->id == ML_METRIC_KAPPA_LINEAR || metric->id == ML_METRIC_KAPPA_QUADRATIC)
-        metric = ml_metric_find("cohen_kappa");
+    if (metric->id == ML_METRIC_KAPPA || metric->id == ML_METRIC_KAPPA_LINEAR ||
+        metric->id == ML_METRIC_KAPPA_QUADRATIC) {
+        *value = kappa_of(t);
+        return isfinite(*value);
+    }
     truth[k] = t->pos;
     truth[1 - k] = t->neg;
     pred[k] = t->hits + t->alarms;
