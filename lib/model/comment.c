@@ -156,6 +156,12 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_md_code(out, reason);
         ml_buf_adds(out, "\n\n");
     }
+    const char *tuned = ml_json_str(s->evaluation, "threshold_tuned");
+    if (tuned) {
+        ml_buf_adds(out, "The threshold was chosen on these rows (");
+        ml_md_code(out, tuned);
+        ml_buf_adds(out, "), which flatters; the intervals allow for it.\n\n");
+    }
     if (!s->compared)
         return;
     const char *name = comment_headline(s);

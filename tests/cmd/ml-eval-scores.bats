@@ -108,6 +108,7 @@ value() {
 @test "a comparison chooses each model's threshold" {
     ml-eval -q --threshold best-f1 -o card.json b.csv
     ml-compare -q --current a.csv --candidate b.csv --card card.json -o c.json
+    ml-comment -q --card c.json | grep 'threshold was chosen on these rows (`best-f1`)'
     [ "$(value comparison.threshold.tuned c.json)" = best-f1 ]
     [ "$(value comparison.threshold.candidate c.json)" = "$(value evaluation.threshold card.json)" ]
     [ "$(value comparison.threshold.current c.json)" = "$(ml-eval -q --threshold best-f1 a.csv | ml get evaluation.threshold)" ]
