@@ -74,34 +74,38 @@ static void contributions(struct ml_measure *m, const struct ml_metric *metric, 
     }
 }
 
-/* Fills changed, fixed and broken; returns how many rows, or groups, hold a change. */
+/* Fills changed, fixed and broken; returns how many rows, or groups, hold a change that tells. Among the top rows a
+ * change of which all rows are of one class moves nothing, and doesn't show how far one of both would. */
 static size_t count_changed(
     struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, struct ml_delta *out)
 {
-    size_t n = a->s.n, units = 0;
+    size_t n = a->s.n, units[2] = { 0, 0 };
     double *x = ml_calloc(n + 1, sizeof *x), *y = ml_calloc(n + 1, sizeof *y);
     unsigned char *seen = ml_calloc((size_t)a->s.groups + 1, 1);
-    bool hits = counts_hits(metric);
+    bool hits = counts_hits(metric), top = ml_metric_top(metric) && a->s.task == ML_TASK_BINARY;
     bool ranks =
         metric->family == ML_FAMILY_RANK || (metric->family == ML_FAMILY_LABELS && metric->need == ML_NEED_SCORE);
 
     contributions(a, metric, x);
     contributions(b, metric, y);
     for (size_t i = 0; i < n; i++) {
+        int class = top && a->s.label[i] == a->s.positive;
+        unsigned char bit = (unsigned char)(1 << class);
+
         /* Placements of weighted rows are rounded sums; other contributions are equal or not. */
         if (ranks ? fabs(x[i] - y[i]) <= 1e-12 : x[i] == y[i])
             continue;
         out->changed++;
         out->fixed += hits && y[i] > x[i];
         out->broken += hits && x[i] > y[i];
-        units += !a->s.group || !seen[a->s.group[i]];
+        units[class] += !a->s.group || !(seen[a->s.group[i]] & bit);
         if (a->s.group)
-            seen[a->s.group[i]] = 1;
+            seen[a->s.group[i]] |= bit;
     }
     free(x);
     free(y);
     free(seen);
-    return units;
+    return top && units[1] < units[0] ? units[1] : units[0];
 }
 
 /* The same from what was summed already, of rows that are no groups. */
@@ -237,6 +241,10 @@ static void linear(
         out->p = fmax(ml_t_two_sided(t, out->df), ml_t_two_sided(ml_hall(t, skew), out->df));
     } else {
         out->p = fabs(out->delta) <= noise ? 1 : 1e-300;
+    }
+    if (out->p == 1) { /* a difference of rounding: none may be meant */
+        out->low = fmin(out->low, 0);
+        out->high = fmax(out->high, 0);
     }
     settle(out, name, name);
 }

@@ -29,8 +29,8 @@ void ml_wilson(double p, double n, double z, double *low, double *high)
     double middle = (n * p + z2 / 2) / (n + z2);
     double half = z / (n + z2) * sqrt(n * p * (1 - p) + z2 / 4);
 
-    *low = p <= 0 ? 0 : fmax(middle - half, 0);
-    *high = p >= 1 ? 1 : fmin(middle + half, 1);
+    *low = p <= 0 ? 0 : fmin(fmax(middle - half, 0), p);
+    *high = p >= 1 ? 1 : fmax(fmin(middle + half, 1), p);
 }
 
 struct newcombe {
