@@ -14,7 +14,8 @@
 
 /* What a block of rows came to. */
 struct block {
-    struct ml_sum sum, total; /* of weighted losses, and of the weights */
+    struct ml_sum sum, total;    /* of weighted losses, and of the weights */
+    struct ml_sum moved, spread; /* of losses less `about`, and of the squares of that */
     size_t clipped;
     const char *reason; /* why the scores are no probabilities; NULL when they may be */
 };
@@ -26,6 +27,8 @@ struct losing {
     double *rows; /* each row's loss; may be NULL */
     int unit;
     double mean;
+    bool squares; /* add up how far losses are from `about`, too */
+    double about;
     struct block *blocks;
 };
 
@@ -189,6 +192,12 @@ static void add_block(void *ctx, size_t b, size_t thread)
             ml_sum_add(&sums.total, l->by->w[i]);
         if (l->rows)
             l->rows[i] = loss;
+        if (l->squares) {
+            double d = loss - l->about;
+
+            ml_sum_add(&sums.moved, d);
+            ml_sum_add(&sums.spread, d * d);
+        }
     }
     l->blocks[b] = sums;
 }
@@ -213,6 +222,8 @@ static struct block add_losses(struct losing *l)
     for (size_t b = 0; b < blocks; b++) {
         ml_sum_join(&all.sum, &l->blocks[b].sum);
         ml_sum_join(&all.total, &l->blocks[b].total);
+        ml_sum_join(&all.moved, &l->blocks[b].moved);
+        ml_sum_join(&all.spread, &l->blocks[b].spread);
         all.clipped += l->blocks[b].clipped;
     }
     free(l->blocks);
@@ -230,18 +241,51 @@ bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, do
     return true;
 }
 
+/* Why there is no mean of losses, or NULL. */
+static const char *loss_reason(struct ml_measure *m, const struct ml_metric *metric)
+{
+    if (metric->need == ML_NEED_PROBA && !ml_class_loss_proba(m))
+        return m->proba_reason;
+    if (metric->id == ML_METRIC_TOP_K && (int)metric->x >= m->s.classes)
+        return "k isn't smaller than the number of classes";
+    if (metric->id == ML_METRIC_HINGE && m->s.task == ML_TASK_MULTICLASS && m->s.classes < 2)
+        return "there is only one class";
+    return NULL;
+}
+
+bool ml_class_loss_squares(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares)
+{
+    struct weighting plain = { NULL, NULL };
+    struct losing l = { .m = m, .metric = metric, .by = &plain, .squares = true };
+    struct ml_sum first = { 0, 0 };
+    size_t n = m->s.n, some = ml_parallel_end(n, 0), ignored = 0;
+    struct block all;
+    double moved;
+
+    if (loss_reason(m, metric) || unit_of(&m->s, metric))
+        return false;
+    for (size_t i = 0; i < some; i++)
+        ml_sum_add(&first, class_loss(&m->s, metric, i, 0, &ignored));
+    l.about = ml_sum_value(&first) / (double)some;
+    all = add_losses(&l);
+    moved = ml_sum_value(&all.moved);
+    v->ok = true;
+    v->n = n;
+    v->clipped = all.clipped;
+    v->value = ml_sum_value(&all.sum) / (double)n;
+    *squares = fmax(ml_sum_value(&all.spread) - moved * (moved / (double)n), 0);
+    return isfinite(v->value);
+}
+
 bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
     struct ml_value *v, double *psi, int *unit)
 {
     struct losing l = { .m = m, .metric = metric, .by = by, .rows = psi };
+    const char *reason = loss_reason(m, metric);
     struct block all;
 
-    if (metric->need == ML_NEED_PROBA && !ml_class_loss_proba(m))
-        return ml_value_none(v, m->proba_reason);
-    if (metric->id == ML_METRIC_TOP_K && (int)metric->x >= m->s.classes)
-        return ml_value_none(v, "k isn't smaller than the number of classes");
-    if (metric->id == ML_METRIC_HINGE && m->s.task == ML_TASK_MULTICLASS && m->s.classes < 2)
-        return ml_value_none(v, "there is only one class");
+    if (reason)
+        return ml_value_none(v, reason);
     l.unit = *unit = unit_of(&m->s, metric);
     all = add_losses(&l);
     v->clipped = all.clipped;

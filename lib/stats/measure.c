@@ -362,6 +362,9 @@ bool ml_measure_psi_squares(
         free(cell.a);
         return v->ok;
     }
+    if (ml_measure_plain(m) && metric->family == ML_FAMILY_CLASS_LOSS && ml_metric_has_psi(metric) &&
+        applies(m, metric, v) && ml_class_loss_squares(m, metric, v, squares))
+        return true;
     if (!m->psi)
         m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);
     if (!ml_measure_psi_unit(m, metric, delong, m->psi, unit, v))
