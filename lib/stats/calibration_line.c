@@ -3,8 +3,10 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "stats/calibration.h"
 #include "stats/dist.h"
 #include "stats/interval.h"
@@ -24,27 +26,46 @@ static double weight(const struct ml_sample *s, size_t i)
     return s->weight ? s->weight[i] : 1;
 }
 
-/* log(1 + exp(x)) without overflow. */
-static double softplus(double x)
+struct looking {
+    const struct ml_sample *s;
+    const double *x;
+    const struct point *p;
+    struct ml_sum (*blocks)[6];
+};
+
+static void look_at_block(void *ctx, size_t block, size_t thread)
 {
-    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+    struct looking *l = ctx;
+    const struct ml_sample *s = l->s;
+    struct ml_sum sum[6] = { { 0, 0 } };
+
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(s->n, block); i++) {
+        double x = l->x[i], eta = l->p->a + l->p->b * x, e = exp(-fabs(eta)); /* without overflow */
+        double mu = eta > 0 ? 1 / (1 + e) : e / (1 + e), w = weight(s, i), y = s->label[i] == s->positive;
+        double v = w * mu * (1 - mu);
+
+        ml_sum_add(&sum[0], w * (y * eta - (fmax(eta, 0) + log1p(e))));
+        ml_sum_add(&sum[1], w * (y - mu));
+        ml_sum_add(&sum[2], w * (y - mu) * x);
+        ml_sum_add(&sum[3], v);
+        ml_sum_add(&sum[4], v * x);
+        ml_sum_add(&sum[5], v * x * x);
+    }
+    memcpy(l->blocks[block], sum, sizeof sum);
 }
 
 static void look(const struct ml_sample *s, const double *x, struct point *p)
 {
+    size_t blocks = ml_parallel_blocks(s->n);
+    struct looking l = { s, x, p, ml_calloc(blocks, sizeof *l.blocks) };
     struct ml_sum sum[6] = { { 0, 0 } };
 
-    for (size_t i = 0; i < s->n; i++) {
-        double eta = p->a + p->b * x[i], mu = 1 / (1 + exp(-eta)), w = weight(s, i), y = s->label[i] == s->positive;
-        double v = w * mu * (1 - mu);
-
-        ml_sum_add(&sum[0], w * (y * eta - softplus(eta)));
-        ml_sum_add(&sum[1], w * (y - mu));
-        ml_sum_add(&sum[2], w * (y - mu) * x[i]);
-        ml_sum_add(&sum[3], v);
-        ml_sum_add(&sum[4], v * x[i]);
-        ml_sum_add(&sum[5], v * x[i] * x[i]);
-    }
+    ml_parallel(blocks, look_at_block, &l);
+    for (size_t b = 0; b < blocks; b++)
+        for (int k = 0; k < 6; k++)
+            ml_sum_join(&sum[k], &l.blocks[b][k]);
+    free(l.blocks);
     p->likelihood = ml_sum_value(&sum[0]);
     for (int k = 0; k < 2; k++)
         p->gradient[k] = ml_sum_value(&sum[1 + k]);
