@@ -234,8 +234,7 @@ static void linear(
         out->se = 0;
     out->df = normal ? INFINITY : df;
     q = ml_t_quantile(1 - alpha / 2, out->df);
-    out->low = out->delta - out->se * fmax(q, ml_hall_inverse(q, skew));
-    out->high = out->delta - out->se * fmin(-q, ml_hall_inverse(-q, skew));
+    ml_interval_skewed(out->delta, out->se, q, skew, &out->low, &out->high);
     if (out->se > 0) {
         t = out->delta / out->se;
         out->p = fmax(ml_t_two_sided(t, out->df), ml_t_two_sided(ml_hall(t, skew), out->df));

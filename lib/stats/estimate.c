@@ -196,14 +196,16 @@ static void maximum(struct ml_measure *m, const struct ml_metric *metric, double
     settle(e, "linear-bootstrap");
 }
 
-/* Value, influences and standard error; false when there is none of the last. */
-static bool linearise(struct ml_measure *m, const struct ml_metric *metric, struct ml_estimate *e)
+/* Value, influences, standard error, and the influences' skewness over the root of their number; false when there is no
+ * standard error. */
+static bool linearise(struct ml_measure *m, const struct ml_metric *metric, struct ml_estimate *e, double *skew)
 {
     bool delong = metric->scale == ML_SCALE_AUC && ml_measure_plain(m);
-    double squares;
+    double squares, cubes;
     int unit;
 
-    if (!ml_measure_psi_squares(m, metric, delong, &squares, &unit, &e->v)) {
+    *skew = 0;
+    if (!ml_measure_psi_squares(m, metric, delong, &squares, &cubes, &unit, &e->v)) {
         if (!e->v.ok)
             e->interval_reason = e->v.reason;
         return false;
@@ -212,6 +214,8 @@ static bool linearise(struct ml_measure *m, const struct ml_metric *metric, stru
         e->interval_reason = ONE_ROW_CLASS;
         return false;
     }
+    if (squares > 0)
+        *skew = cubes / squares / sqrt(squares);
     e->has_se = ml_measure_se(m, squares, delong, &e->se, &e->interval_reason);
     if (e->has_se)
         e->se = ldexp(e->se, unit);
@@ -265,11 +269,11 @@ static void logit(struct ml_measure *m, const struct ml_metric *metric, double q
 static void estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
     const struct ml_boot *boot, struct ml_estimate *out)
 {
-    double z = ml_normal_quantile((1 + confidence) / 2), q;
+    double z = ml_normal_quantile((1 + confidence) / 2), q, skew;
     bool linear;
 
     memset(out, 0, sizeof *out);
-    linear = linearise(m, metric, out);
+    linear = linearise(m, metric, out, &skew);
     if (!out->v.ok)
         return;
     if (metric->scale == ML_SCALE_NONE) {
@@ -299,8 +303,9 @@ static void estimate(struct ml_measure *m, const struct ml_metric *metric, doubl
         ml_calibration_interval(m, metric, confidence, q, out);
         settle(out, "bins");
     } else if (out->se > 0) {
-        ml_interval_linear(out->v.value, out->se, q, &out->low, &out->high);
-        out->low = fmax(out->low, metric->low); /* no loss is below 0, no correlation above 1 */
+        /* no loss is below 0, no correlation above 1 */
+        ml_interval_skewed(out->v.value, out->se, q, skew, &out->low, &out->high);
+        out->low = fmax(out->low, metric->low);
         out->high = fmin(out->high, metric->high);
         settle(out, "linear");
     } else {

@@ -140,3 +140,9 @@ double ml_hall_inverse(double x, double c)
         return x;
     return 3 * (cbrt(1 + c * (x - c / 6)) - 1) / c;
 }
+
+void ml_interval_skewed(double value, double se, double q, double c, double *low, double *high)
+{
+    *low = value - se * fmax(q, ml_hall_inverse(q, c));
+    *high = value - se * fmin(-q, ml_hall_inverse(-q, c));
+}

@@ -32,4 +32,8 @@ void ml_interval_logit(double value, double se, double q, double *low, double *h
 double ml_hall(double t, double c);
 double ml_hall_inverse(double x, double c);
 
+/* Each end the farther one of value +- q se and of the interval by that transformation: few rows of large influence
+ * make the plain one lean away from them, and Hall's alone takes heavy tails for skewness. */
+void ml_interval_skewed(double value, double se, double q, double c, double *low, double *high);
+
 #endif

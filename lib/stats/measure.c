@@ -329,36 +329,39 @@ bool ml_measure_psi_unit(
     return v->ok;
 }
 
-/* Sum of squared influences over the cells of the confusion matrix, each with its rows. */
-static double cell_squares(struct ml_measure *m, const struct cell_psi *cell)
+/* Sums of squared influences and of their third powers over the cells of the confusion matrix, each with its rows. */
+static double cell_squares(struct ml_measure *m, const struct cell_psi *cell, double *cubes)
 {
     size_t k = (size_t)m->s.classes;
     const uint64_t *cells = cells_of(m);
-    struct ml_sum sum = { 0, 0 };
+    struct ml_sum sum = { 0, 0 }, third = { 0, 0 };
 
     for (size_t y = 0; y < k; y++)
         for (size_t p = 0; p < k; p++) {
             double psi = cell_at(cell, (int32_t)y, (int32_t)p);
 
             ml_sum_add(&sum, (double)cells[y * k + p] * (psi * psi));
+            ml_sum_add(&third, (double)cells[y * k + p] * (psi * psi * psi));
         }
+    *cubes = ml_sum_value(&third);
     return ml_sum_value(&sum);
 }
 
-bool ml_measure_psi_squares(
-    struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares, int *unit, struct ml_value *v)
+bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares,
+    double *cubes, int *unit, struct ml_value *v)
 {
     bool counts = metric->family == ML_FAMILY_COUNTS, ranks = ml_rank_plain_has(m, metric);
     struct cell_psi cell;
 
     *unit = 0;
+    *cubes = 0;
     if (ml_measure_plain(m) && ((counts && has_cells(m)) || ranks)) {
         if (!applies(m, metric, v))
             return false;
         if (ranks)
             return ml_rank_plain(m, metric, delong, v, squares);
         if (ml_measure_cells(m, metric, &cell, v))
-            *squares = cell_squares(m, &cell);
+            *squares = cell_squares(m, &cell, cubes);
         free(cell.a);
         return v->ok;
     }
@@ -369,7 +372,7 @@ bool ml_measure_psi_squares(
         m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);
     if (!ml_measure_psi_unit(m, metric, delong, m->psi, unit, v))
         return false;
-    *squares = ml_measure_squares(m, m->psi, NULL);
+    *squares = ml_measure_squares(m, m->psi, cubes);
     return true;
 }
 

@@ -16,7 +16,9 @@
  *
  * The standard error is the linearised one (infinitesimal jackknife: Jaeckel 1972; Efron 1982, The Jackknife, ch. 6;
  * clusters: Binder 1983, Int. Stat. Rev. 51, 279): se^2 = G/(G-1) sum_g (sum_{i in g} w_i psi_i)^2 / W^2, with the
- * influence psi_i = W dM/dw_i. */
+ * influence psi_i = W dM/dw_i. Intervals on the metric's own scale ("linear") allow for the influences' skewness, as
+ * those of differences do (delta.h): the mean of losses of which few are large is too small more often than too
+ * large. */
 #ifndef ML_STATS_MEASURE_H
 #define ML_STATS_MEASURE_H
 

@@ -226,10 +226,11 @@ bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
 /* Sum of (w psi)^2 over rows, or of the groups' sums; `cubes` (NULL is fine) is that of their third powers. */
 double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes);
-/* The same from the metric itself, without a pass over the rows where fewer numbers tell; in units of 2^(2 unit).
+/* The same from the metric itself, without a pass over the rows where fewer numbers tell; in units of 2^(2 unit), the
+ * third powers of 2^(3 unit). Those of an area or an average precision aren't asked for: 0.
  * False: no value (v says why), or no influence function. */
-bool ml_measure_psi_squares(
-    struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares, int *unit, struct ml_value *v);
+bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares,
+    double *cubes, int *unit, struct ml_value *v);
 /* Standard error from such a sum; false (with reason) below 2 rows or groups. */
 bool ml_measure_se(const struct ml_measure *m, double squares, bool delong, double *se, const char **reason);
 /* How many independent rows those in the metric's denominator are worth when their variance tells nothing: Kish's

@@ -149,7 +149,10 @@ def expected(rows, name, v, psi, z, q):
         return None, se, None
     if name in LINEAR:
         low, high = {"mcc": (-1, 1), "r2": (-math.inf, 1), **dict.fromkeys(KAPPAS, (-1, 1))}.get(name, (0, math.inf))
-        return ("linear", se, [max(v - q * se, low), min(v + q * se, high)]) if se > 0 else (None, se, None)
+        if not se > 0:
+            return None, se, None
+        limits = hall(v, se, sums(rows, psi), q, lambda t: stats.t.sf(t, rows.units - 1))[0]
+        return "linear", se, [max(limits[0], low), min(limits[1], high)]
     v = round(v, 13)
     if name == "roc_auc":
         y = s.label == s.positive

@@ -177,6 +177,7 @@ def estimates(tap, session, rng):
                 if a[0] == "none" or rows.units < 2 or name == "roc_auc" and (rows.plain or "single" in a):
                     return
                 v, context = float(a[1]), f"{name} n {rows.n} {a}"
+                u = sums(rows, np.array(got["psi"][1:], float))
                 se = rows.se(np.array(got["psi"][1:], float))
                 se = 0.0 if se < 1e-14 else se
                 tap.close(f"standard error of {name} (multilabel)", [float(a[2])], [se], 1e-7, 1e-10, context)
@@ -186,7 +187,8 @@ def estimates(tap, session, rng):
                         m = rows.worth(np.ones(m, bool)) if v in (0, 1) else min(m, v * (1 - v) / se**2) if se else m
                     want = wilson(v, m, z)
                 elif name == "coverage_error":
-                    want = [max(v - q * se, 0), v + q * se] if se > 0 else None
+                    low, high = hall(v, se, u, q, lambda t: t)[0] if se > 0 else (0, 0)
+                    want = [max(low, 0), high] if se > 0 else None
                 elif name != "roc_auc" and se > 0 and 1e-13 < v < 1 - 1e-13:
                     want = logit(v, se, q)
                 else:
