@@ -16,6 +16,7 @@
 struct block {
     struct ml_sum sum, total;    /* of weighted losses, and of the weights */
     struct ml_sum moved, spread; /* of losses less `about`, and of the squares of that */
+    struct ml_sum third;         /* and of its third powers */
     size_t clipped;
     const char *reason; /* why the scores are no probabilities; NULL when they may be */
 };
@@ -197,6 +198,7 @@ static void add_block(void *ctx, size_t b, size_t thread)
 
             ml_sum_add(&sums.moved, d);
             ml_sum_add(&sums.spread, d * d);
+            ml_sum_add(&sums.third, d * d * d);
         }
     }
     l->blocks[b] = sums;
@@ -224,6 +226,7 @@ static struct block add_losses(struct losing *l)
         ml_sum_join(&all.total, &l->blocks[b].total);
         ml_sum_join(&all.moved, &l->blocks[b].moved);
         ml_sum_join(&all.spread, &l->blocks[b].spread);
+        ml_sum_join(&all.third, &l->blocks[b].third);
         all.clipped += l->blocks[b].clipped;
     }
     free(l->blocks);
@@ -253,14 +256,15 @@ static const char *loss_reason(struct ml_measure *m, const struct ml_metric *met
     return NULL;
 }
 
-bool ml_class_loss_squares(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares)
+bool ml_class_loss_squares(
+    struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares, double *cubes)
 {
     struct weighting plain = { NULL, NULL };
     struct losing l = { .m = m, .metric = metric, .by = &plain, .squares = true };
     struct ml_sum first = { 0, 0 };
     size_t n = m->s.n, some = ml_parallel_end(n, 0), ignored = 0;
     struct block all;
-    double moved;
+    double moved, by;
 
     if (loss_reason(m, metric) || unit_of(&m->s, metric))
         return false;
@@ -273,7 +277,9 @@ bool ml_class_loss_squares(struct ml_measure *m, const struct ml_metric *metric,
     v->n = n;
     v->clipped = all.clipped;
     v->value = ml_sum_value(&all.sum) / (double)n;
-    *squares = fmax(ml_sum_value(&all.spread) - moved * (moved / (double)n), 0);
+    by = moved / (double)n;
+    *squares = fmax(ml_sum_value(&all.spread) - moved * by, 0);
+    *cubes = ml_sum_value(&all.third) - 3 * by * ml_sum_value(&all.spread) + 2 * moved * by * by;
     return isfinite(v->value);
 }
 

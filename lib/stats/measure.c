@@ -366,7 +366,7 @@ bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric
         return v->ok;
     }
     if (ml_measure_plain(m) && metric->family == ML_FAMILY_CLASS_LOSS && ml_metric_has_psi(metric) &&
-        applies(m, metric, v) && ml_class_loss_squares(m, metric, v, squares))
+        applies(m, metric, v) && ml_class_loss_squares(m, metric, v, squares, cubes))
         return true;
     if (!m->psi)
         m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);

@@ -172,9 +172,10 @@ bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, c
     struct ml_value *v, double *psi, int *unit);
 /* Are the scores probabilities? Looked at once; m->proba_reason says why not. */
 bool ml_class_loss_proba(struct ml_measure *m);
-/* Without weights and groups: the value and the sum of squared influences, in one pass. False where there is no value,
- * or no such way. */
-bool ml_class_loss_squares(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares);
+/* Without weights and groups: the value and the sums of the influences' squares and third powers, in one pass. False
+ * where there is no value, or no such way. */
+bool ml_class_loss_squares(
+    struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares, double *cubes);
 /* The same of two models, without weights, and what each row's losses are to each other. */
 bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
     struct ml_value *v_a, struct ml_value *v_b, struct pair_sums *out);
