@@ -472,10 +472,8 @@ static int find_metrics(struct settling *st)
             continue;
         if (m != NULL && m->id == ML_METRIC_COST && st->c->cost == NULL && must)
             return ml_err_set(st->err, ML_USAGE, "--metric cost needs --cost");
-        if (must && m == NULL && ml_metric_find(name) != NULL)
-            return ml_err_set(st->err, ML_USAGE, "--metric '%s' is for another task (--task)", name);
         if (must && m == NULL)
-            return ml_err_set(st->err, ML_USAGE, "--metric '%s': no such metric; ml-eval(1) lists them", name);
+            return ml_subject_no_metric(s, name, st->err);
         if (m != NULL && !in_list(s, m) && (m->id != ML_METRIC_COST || st->c->cost != NULL))
             s->metrics[s->n_metrics++] = m;
     }
@@ -493,7 +491,7 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
     if (rc == 0)
         rc = find_metrics(&st);
     bool numbers = s->task == ML_TASK_REGRESSION || s->task == ML_TASK_RANKING;
-    if (rc == 0 && c->cost != NULL && !(s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS)))
+    if (rc == 0 && c->cost != NULL && (s->probabilistic || !(s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS))))
         rc = ml_err_set(err, ML_USAGE, "--cost is for --task binary and multiclass");
     if (rc == 0 && s->task == ML_TASK_MULTILABEL)
         rc = ml_subject_settle_sets(s, c, p, n, out, err);

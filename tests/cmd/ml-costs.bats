@@ -87,4 +87,7 @@ PY
     fails 2 'binary and multiclass'
     run --separate-stderr ml-eval --task regression --cost error=1 two-current.csv
     fails 2 'binary and multiclass'
+    awk -F, -v OFS=, '{ print $1, $2, NR == 1 ? "score" : $3 }' two-current.csv >score.csv
+    run --separate-stderr ml-eval --task probabilistic --cost fp=1 score.csv
+    fails 2 'binary and multiclass'
 }

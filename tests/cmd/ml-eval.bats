@@ -273,6 +273,18 @@ PY
     fails 2 "no such metric"
     run --separate-stderr ml-eval --task regression --metric accuracy r.csv
     fails 2 "another task"
+    called() {
+        run --separate-stderr ml-eval --task "$1" --metric "$2" r.csv
+        fails 2 "$3"
+    }
+    called regression mean_absolute_error "it is called 'mae' here"
+    called multiclass brier_score_loss "it is called 'brier' here"
+    called regression r2_score "it is called 'r2' here"
+    called regression pinball "its parameter is missing or can't be: 'pinball@0.9'"
+    called regression mean_pinball_loss "'pinball@0.9'"
+    called multiclass hamming "it is called 'hamming_loss' here"
+    called multiclass jaccard "here it is 'jaccard_macro'"
+    called multiclass fbeta@2 "here it is 'fbeta_macro@2'"
     ml-compare -q --task regression --metric mse --current r.csv --candidate r.csv >c.json
     [ "$(ml get comparison.metrics.mse.verdict c.json)" = equivalent ]
 }

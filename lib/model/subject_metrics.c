@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What is said of a --metric that isn't there: the name that was meant, the parameter that is missing. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/subject_impl.h"
+
+/* Names that scikit-learn's functions and others use, where more than "mean_", "_score" and "_loss" differs. */
+static const char *const others[][2] = {
+    { "auc", "roc_auc" },
+    { "d2", "d2_absolute_error" },
+    { "kappa", "cohen_kappa" },
+    { "mad", "median_ae" },
+    { "matthews_corrcoef", "mcc" },
+    { "mean_absolute_error", "mae" },
+    { "mean_absolute_percentage_error", "mape" },
+    { "mean_squared_error", "mse" },
+    { "mean_squared_log_error", "msle" },
+    { "median_absolute_error", "median_ae" },
+    { "label_ranking_average_precision_score", "lrap" },
+    { "root_mean_squared_error", "rmse" },
+    { "root_mean_squared_log_error", "rmsle" },
+    { "sensitivity", "recall" },
+    { "symmetric_mean_absolute_percentage_error", "smape" },
+    { "tpr", "recall" },
+    { "tnr", "specificity" },
+    { "top_k_accuracy", "top_5_accuracy" },
+    { "top_k_accuracy_score", "top_5_accuracy" },
+    { "zero_one_loss", "hamming_loss" },
+};
+
+static const char *example(enum ml_parameter kind)
+{
+    switch (kind) {
+    case ML_PARAMETER_REAL:
+        return "2";
+    case ML_PARAMETER_LEVEL:
+        return "0.9";
+    case ML_PARAMETER_TOP:
+        return "10%";
+    case ML_PARAMETER_POWER:
+        return "1.5";
+    case ML_PARAMETER_COUNT:
+    case ML_PARAMETER_NONE:
+        break;
+    }
+    return "10";
+}
+
+/* The n bytes of s without what scikit-learn's functions put around the name of a metric. */
+static const char *bare(const char *s, size_t *n)
+{
+    static const char *const tails[] = { "_loss", "_score" };
+
+    if (*n > 5 && strncmp(s, "mean_", 5) == 0) {
+        s += 5;
+        *n -= 5;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        size_t k = strlen(tails[i]);
+        if (*n > k && strncmp(s + *n - k, tails[i], k) == 0)
+            *n -= k;
+    }
+    return s;
+}
+
+static bool alike(const char *a, size_t n, const char *b)
+{
+    size_t m = strlen(b);
+    const char *x = bare(a, &n), *y = bare(b, &m);
+    return n == m && strncmp(x, y, n) == 0;
+}
+
+/* The metric that a name seems to mean, in this task if it has one; NULL when it resembles none. */
+static const struct ml_metric *meant(const char *name, enum ml_task task)
+{
+    size_t n = strcspn(name, "@");
+    const struct ml_metric *best = NULL;
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strlen(others[i][0]) == n && strncmp(name, others[i][0], n) == 0)
+            return ml_metric_find(others[i][1]);
+    for (size_t i = 0; i < ml_metric_count(); i++) {
+        const struct ml_metric *m = ml_metric_at(i);
+        if (alike(name, n, m->name) && (name[n] != '@' || m->parameter != ML_PARAMETER_NONE) &&
+            (!best || (m->tasks & (int)task)))
+            best = m;
+    }
+    return best;
+}
+
+static int other_task(const struct ml_subject *s, const char *name, struct ml_err *err)
+{
+    char here[96];
+    snprintf(here, sizeof here, "%.*s_macro%s", (int)strcspn(name, "@"), name, name + strcspn(name, "@"));
+    if (ml_metric_of(here, s->task) != NULL)
+        return ml_err_set(err, ML_USAGE, "--metric '%s' is for another task (--task); here it is '%s'", name, here);
+    return ml_err_set(err, ML_USAGE, "--metric '%s' is for another task (--task)", name);
+}
+
+int ml_subject_no_metric(const struct ml_subject *s, const char *name, struct ml_err *err)
+{
+    const struct ml_metric *m = meant(name, s->task);
+
+    if (ml_metric_find(name) != NULL)
+        return other_task(s, name, err);
+    if (m != NULL && m->parameter != ML_PARAMETER_NONE && (isnan(m->x) || strchr(name, '@') != NULL))
+        return ml_err_set(err, ML_USAGE, "--metric '%s': no such metric; its parameter is missing or can't be: '%s@%s'",
+            name, m->name, example(m->parameter));
+    if (m != NULL)
+        return ml_err_set(err, ML_USAGE, "--metric '%s': no such metric; it is called '%s' here", name, m->name);
+    return ml_err_set(err, ML_USAGE, "--metric '%s': no such metric; ml-eval(1) lists them", name);
+}
