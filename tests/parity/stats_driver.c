@@ -196,6 +196,7 @@ static void draw(struct input *in)
     ml_measure_free(t->m);
     if (t->s.tuned != ML_TUNED_NO) {
         ml_sample_release(&t->drawn);
+        t->s.pred = NULL; /* tune() frees them and makes those of the rows drawn */
         ml_sample_take(&t->s, rows, n, &t->drawn);
         tune(t, &t->drawn.s);
         t->m = ml_measure_new(&t->drawn.s, NULL, 0);
