@@ -275,6 +275,7 @@ int ml_comment_render(const struct ml_card *card, const struct ml_comment_place 
         comment_candidates(out, s.comparison);
         comment_slices(out, &s);
         comment_classes(out, s.comparison);
+        comment_calibration(out, s.comparison);
         comment_gate(out, s.gate);
         comment_flips(out, ml_json_get(s.comparison, "flips"));
         product(out, &s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The comment's parts about what an average doesn't tell: hidden regressions, classes, further candidates, the
- * confirmation. */
+/* The comment's parts about what an average doesn't tell: hidden regressions, classes, calibration, further candidates,
+ * the confirmation. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +94,33 @@ void comment_classes(struct ml_buf *out, const cJSON *comparison)
     if (n > MOST_CLASSES)
         ml_buf_addf(out, "\nAnd %zu more classes: the card has them all.\n", n - MOST_CLASSES);
     ml_buf_adds(out, "\n</details>\n\n");
+}
+
+/* "0.005 before, 0.011 now: +0.006 (-0.003 … +0.015)" */
+static void shift(struct ml_buf *out, const cJSON *m)
+{
+    comment_value(out, m, "current", m);
+    ml_buf_adds(out, " before, ");
+    comment_value(out, m, "candidate", m);
+    ml_buf_adds(out, " now: ");
+    change(out, m);
+    ml_buf_adds(out, ".");
+}
+
+void comment_calibration(struct ml_buf *out, const cJSON *comparison)
+{
+    const cJSON *of = ml_json_get(comparison, "calibration"), *bias = ml_json_get(of, "bias"),
+                *ece = ml_json_get(of, "ece");
+    double x;
+    if (!ml_json_num(bias, "delta", &x))
+        return;
+    ml_buf_adds(out, "**Calibration** What was predicted, less what came true, on average: ");
+    shift(out, bias);
+    if (ml_json_num(ece, "delta", &x)) {
+        ml_buf_adds(out, " Expected calibration error: ");
+        shift(out, ece);
+    }
+    ml_buf_adds(out, "\n\n");
 }
 
 void comment_candidates(struct ml_buf *out, const cJSON *comparison)

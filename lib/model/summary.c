@@ -153,6 +153,29 @@ static void hidden(const cJSON *comparison, struct ml_strs *out)
     }
 }
 
+/* "predicted less observed: 0.005, now 0.011: +0.006 (-0.003 to +0.015)" */
+static void calibration(const cJSON *comparison, struct ml_strs *out)
+{
+    static const char *const keys[] = { "current", "candidate", "delta", "low", "high" }, *const parts[][2] = {
+        { "bias", "predicted less observed, on average" }, { "ece", "expected calibration error" }
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const cJSON *m = ml_json_get(ml_json_get(comparison, "calibration"), parts[i][0]);
+        char text[5][ML_NUMBER_LEN];
+        double x[5] = { NAN, NAN, NAN, NAN, NAN };
+        for (size_t k = 0; k < 5; k++)
+            ml_json_num(m, keys[k], &x[k]);
+        if (isnan(x[2]))
+            continue;
+        for (size_t k = 0; k < 5; k++)
+            ml_number_format(x[k], ml_number_decimals(x[3], x[4]), k > 1, text[k]);
+        char *line =
+            ml_format("%s: %s, now %s: %s (%s to %s)", parts[i][1], text[0], text[1], text[2], text[3], text[4]);
+        ml_strs_add(out, line);
+        free(line);
+    }
+}
+
 /* "1. b.csv 0.912, may be the best" */
 static void ranking(const cJSON *comparison, struct ml_strs *out)
 {
@@ -201,6 +224,7 @@ void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
         ml_strs_add(out, line);
         free(line);
     }
+    calibration(comparison, out);
     ranking(comparison, out);
     confirmation(comparison, out);
 }

@@ -167,7 +167,10 @@ PY
 
 @test "calibration: how far the probabilities are off, before and now" {
     make_files
-    ml-compare -q --current cur.csv --candidate b.csv -o b.json </dev/null
+    run --separate-stderr ml-compare --current cur.csv --candidate b.csv -o b.json </dev/null
+    [[ "$stderr" =~ 'predicted less observed, on average: '.*', now '.*' to '.*'expected calibration error: ' ]]
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card b.json -o comment.md
+    grep -E '^\*\*Calibration\*\* .* before, .* now: .* Expected calibration error: .* before, .* now: ' comment.md
     /usr/bin/python3 - <<'PY'
 import csv, json
 b = json.load(open('b.json'))['comparison']['calibration']['bias']
@@ -180,6 +183,8 @@ PY
     ml-compare -q --threshold 7.5 --current s.csv --candidate s.csv -o s.json </dev/null
     [ "$(value comparison.calibration s.json)" = null ]
     [[ "$(value comparison.calibration_reason s.json)" =~ 'no probabilities' ]]
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card s.json -o comment.md
+    run ! grep -F Calibration comment.md
 }
 
 @test "several runs: means, and a standard error that knows of other seeds" {
