@@ -253,37 +253,40 @@ static bool kappa(const struct ml_sample *s, const struct ml_metric *metric, con
 }
 
 /* Gorodkin's R_K (2004, Comput. Biol. Chem. 28, 367, eq. 8), of which the binary coefficient is the case K = 2: X /
- * sqrt(Y Z) with X = hits - sum t p, Y = 1 - sum p^2, Z = 1 - sum t^2 in shares. */
+ * sqrt(Y Z) with X = hits - sum t p, Y = 1 - sum p^2, Z = 1 - sum t^2 in shares, from shares of the other classes. */
 static double mcc(const struct class_counts *c, struct cell_psi *cell)
 {
-    double w = c->total, hits = 0, tp = 0, pp = 0, tt = 0, root, value;
-    int32_t trues = 0, preds = 0;
+    size_t n = (size_t)c->k;
+    double *pred_others = ml_malloc((2 * n + 1) * sizeof *pred_others), *truth_others = pred_others + n;
+    double w = c->total, x = 0, tp = 0, pp = 0, tt = 0, y = 0, z = 0, root, value = 0;
 
-    for (int32_t k = 0; k < c->k; k++) {
+    expected_distance(c->pred, w, c->k, 0, pred_others);
+    expected_distance(c->truth, w, c->k, 0, truth_others);
+    for (size_t k = 0; k < n; k++) {
         double t = c->truth[k] / w, p = c->pred[k] / w;
 
-        hits += c->hit[k] / w;
+        x += c->hit[k] / w * truth_others[k] - t * ((c->pred[k] - c->hit[k]) / w);
         tp += t * p;
         pp += p * p;
         tt += t * t;
-        trues += t > 0;
-        preds += p > 0;
+        y += p * pred_others[k];
+        z += t * truth_others[k];
     }
-    if (trues < 2 || preds < 2 || !((1 - pp) * (1 - tt) > 0))
-        return 0;
-    root = sqrt((1 - pp) * (1 - tt));
-    value = (hits - tp) / root;
-    if (!cell)
-        return fmin(fmax(value, -1), 1);
-    cell->c = (2 * tp - hits) / root - value * (pp / (1 - pp) + tt / (1 - tt));
-    for (int32_t k = 0; k < c->k; k++) {
-        double t = c->truth[k] / w, p = c->pred[k] / w;
+    root = sqrt(y) * sqrt(z);
+    if (root > 0)
+        value = fmin(fmax(x / root, -1), 1);
+    if (root > 0 && cell) {
+        cell->c = (tp - x) / root - value * (pp / y + tt / z);
+        for (size_t k = 0; k < n; k++) {
+            double t = c->truth[k] / w, p = c->pred[k] / w;
 
-        cell->d[k] = 1 / root;
-        cell->a[k] = -p / root + value * t / (1 - tt);
-        cell->b[k] = -t / root + value * p / (1 - pp);
+            cell->d[k] = 1 / root;
+            cell->a[k] = -p / root + value * t / z;
+            cell->b[k] = -t / root + value * p / y;
+        }
     }
-    return fmin(fmax(value, -1), 1);
+    free(pred_others);
+    return value;
 }
 
 /* The class that a metric of two classes is about. */

@@ -114,6 +114,19 @@ def everything(tap, session, rng):
                 "models that say the same differ by 0, with p 1", a[0] != "ok" or [float(x) for x in a[1:6]] == [0, 0, 0, 0, 1], f"{c} {m}: {a}"))
 
 
+def no_mistake(tap, session, rng):
+    """Whatever the weights, who makes no mistake agrees fully."""
+    for _ in range(60):
+        s = spread(rng, multi_case(rng, int(rng.choice([5, 40])), 4, shape="perfect"), "wild")
+        s.pred = s.label
+        if len(set(s.label)) < 2:
+            continue
+        session.sample(s)
+        for m in ("mcc", "cohen_kappa", "f1_macro"):
+            session.ask(f"value A {m}", lambda a, m=m: tap.close(
+                "agreement without a mistake is 1", [float(a[1])] if a[0] == "ok" else [], [1.0] if a[0] == "ok" else [], 1e-9, 0, m))
+
+
 def top_rows(tap, session, rng):
     """Of the best rows nearly all are positive. That two models differ in which ones says little about how many are."""
     s = binary(rng)
@@ -141,6 +154,7 @@ def top_rows(tap, session, rng):
 def main():
     tap, session, rng = Tap(), Session(), np.random.default_rng(4)
     everything(tap, session, rng)
+    no_mistake(tap, session, rng)
     session.run()
     top_rows(tap, Session(), rng)
     tap.finish()
