@@ -165,6 +165,18 @@ static int load_to_check(const struct cfg *cfg, struct ml_policy *p, struct ml_e
     return rc;
 }
 
+/* Names that may be mistyped: cards that ml-eval writes have no such metric, and a rule about it fails them. */
+static void doubt(const struct cfg *cfg, const struct ml_policy *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct ml_metric_rule *m = &p->rules[i];
+        if (m->direction == 0)
+            ml_tool_warn(&cfg->common,
+                "%s: line %u: ml-eval has no metric '%s'; where a card gets it from elsewhere, say its 'direction'",
+                p->name, m->min.amount.set ? m->min.terms.line : m->max.terms.line, m->metric);
+    }
+}
+
 static int check_policy(const struct cfg *cfg, const struct ml_policy *p, struct ml_err *err)
 {
     cJSON *doc = cJSON_CreateObject();
@@ -181,6 +193,8 @@ static int check_policy(const struct cfg *cfg, const struct ml_policy *p, struct
     for (size_t i = 0; i < p->n_card; i++)
         cJSON_AddItemToArray(numbers, cJSON_CreateString(p->card[i].path));
     int rc = put(cfg, doc, err);
+    if (!rc)
+        doubt(cfg, p);
     if (!rc)
         ml_tool_say(&cfg->common, "%s: rules for %zu metric%s and %zu other number%s of the card", p->name, p->n,
             p->n == 1 ? "" : "s", p->n_card, p->n_card == 1 ? "" : "s");

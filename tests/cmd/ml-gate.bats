@@ -650,6 +650,12 @@ PY
     /usr/bin/python3 -c 'import json, sys
 c = json.loads(sys.argv[1])
 assert c["metrics"] == ["accuracy", "a=b.f1_macro"] and c["policy_digest"] == "sha256:" + sys.argv[2], c' "$output" "$(sha256sum p.yml | cut -d' ' -f1)"
+    [[ "$stderr" != *warning* ]]
+    # a name that may be mistyped is no fault: another tool may have measured it
+    printf 'metrics:\n  acuracy:\n    min: 0.6\n  profit: { min: 2, direction: higher }\n  pinball@0.9: { max: 1 }\n' >p.yml
+    run --separate-stderr ml-gate --check p.yml
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"warning: p.yml: line 3: ml-eval has no metric 'acuracy'"* && "$stderr" != *profit* && "$stderr" != *pinball* ]]
     printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
     run -2 ml-gate --check p.yml
     [[ "$output" == *"p.yml: line 2"* ]]
