@@ -173,7 +173,7 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_buf_addf(out, "%.0f rows%s. ", rows,
             cJSON_IsFalse(ml_json_get(s->comparison, "paired")) ? ", not the same ones on both sides" : "");
     if (ml_json_num(metric, "detectable", &detectable)) {
-        ml_buf_addf(out, "They can show a difference of %.2g in ", detectable);
+        ml_buf_addf(out, "They can show a difference of %s in ", ML_PLAIN(detectable, 2));
         ml_md_code(out, name);
         ml_buf_adds(out, " (80 % power). ");
     }
@@ -181,8 +181,8 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_buf_addf(out, "Look %.0f at them in this merge request, so alpha is %.2g. ", look, alpha);
     if (ml_json_num(reuse, "seen", &seen) && ml_json_num(reuse, "optimism", &optimism) && seen > 1)
         ml_buf_addf(out,
-            "Used %.0f times: the best of as many changes that change nothing would look up to %.2g better. ", seen,
-            optimism);
+            "Used %.0f times: the best of as many changes that change nothing would look up to %s better. ", seen,
+            ML_PLAIN(optimism, 2));
     if (out->len > start) {
         out->data[--out->len] = 0; /* the last sentence's blank */
         ml_buf_adds(out, "\n\n");

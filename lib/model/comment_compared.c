@@ -49,7 +49,7 @@ static void number(struct ml_buf *out, const cJSON *o, const char *key)
 {
     double x;
     if (ml_json_num(o, key, &x))
-        ml_buf_addf(out, "%.4g", x);
+        ml_buf_adds(out, ML_PLAIN(x, 4));
     else
         ml_buf_adds(out, "–");
 }

@@ -209,7 +209,7 @@ static void slice_head(struct ml_buf *out, const struct comment_sections *s)
 static void plain(struct ml_buf *out, const cJSON *v)
 {
     if (cJSON_IsNumber(v))
-        ml_buf_addf(out, "%.4g", v->valuedouble);
+        ml_buf_adds(out, ML_PLAIN(v->valuedouble, 4));
     else
         ml_md_code(out, cJSON_IsString(v) ? v->valuestring : NULL);
 }
@@ -289,7 +289,7 @@ static void required(struct ml_buf *out, const cJSON *rule)
     if (on && !strcmp(on, "bound"))
         ml_buf_adds(out, " at its bound");
     if (ml_json_num(rule, "margin", &margin))
-        ml_buf_addf(out, ", margin %.4g", margin);
+        ml_buf_addf(out, ", margin %s", ML_PLAIN(margin, 4));
 }
 
 /* Whether a rule is about the difference from the current model. */
@@ -374,7 +374,7 @@ void comment_flips(struct ml_buf *out, const cJSON *flips)
     cJSON_ArrayForEach(row, ml_json_get(flips, "worst"))
     {
         if (++n == 1)
-            ml_buf_adds(out, "| row | label | current | candidate | score |\n|---|---|---|---|---:|\n");
+            ml_buf_adds(out, "| row | label | current | candidate | its score for that |\n|---|---|---|---|---:|\n");
         if (n > MOST_FLIPS)
             continue;
         for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/number.h"
 #include "model/gate_priv.h"
 
 const cJSON *gate_metric(const cJSON *section, const char *slice, const char *metric)
@@ -170,8 +171,8 @@ static int judge_absolute(struct gate_judge *j, const struct ml_metric_rule *m, 
     }
     double gap = fabs(limit - x);
     ml_json_set_num(rule, "shortfall", gap);
-    gate_failed(rule, "%s%.4g is %s %.4g by %.2g", bound ? (sign > 0 ? "the low end " : "the high end ") : "", x,
-        sign > 0 ? "below" : "above", limit, gap);
+    gate_failed(rule, "%s%s is %s %s by %s", bound ? (sign > 0 ? "the low end " : "the high end ") : "", ML_PLAIN(x, 4),
+        sign > 0 ? "below" : "above", ML_PLAIN(limit, 4), ML_PLAIN(gap, 2));
     return 0;
 }
 

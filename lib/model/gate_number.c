@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "data/number.h"
 #include "model/gate_priv.h"
 
 /* The number at a path. 0, 1 where there is none (or null), 2 where what is there is something else. */
@@ -73,7 +74,8 @@ static void judge(struct gate_judge *j, const struct ml_card_rule *c, const stru
         return;
     }
     ml_json_set_num(rule, "shortfall", fabs(limit - x));
-    gate_failed(rule, "%.6g is %s %.6g by %.2g", x, sign > 0 ? "below" : "above", limit, fabs(limit - x));
+    gate_failed(rule, "%s is %s %s by %s", ML_PLAIN(x, 6), sign > 0 ? "below" : "above", ML_PLAIN(limit, 6),
+        ML_PLAIN(fabs(limit - x), 2));
 }
 
 /* What is missing for a rule about a change, told in the rule; whether it was. */
@@ -135,8 +137,8 @@ static void judge_change(struct gate_judge *j, const struct ml_card_rule *c, con
         return;
     }
     ml_json_set_num(rule, "shortfall", sign * (is - was) - limit);
-    gate_failed(rule, "%s from %.6g to %.6g, by %.4g, and %.4g is allowed", sign > 0 ? "it rose" : "it fell", was, is,
-        sign * (is - was), limit);
+    gate_failed(rule, "%s from %s to %s, by %s, and %s is allowed", sign > 0 ? "it rose" : "it fell", ML_PLAIN(was, 6),
+        ML_PLAIN(is, 6), ML_PLAIN(sign * (is - was), 4), ML_PLAIN(limit, 4));
 }
 
 void gate_numbers(struct gate_judge *j)

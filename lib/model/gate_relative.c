@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/number.h"
 #include "model/gate_priv.h"
 #include "stats/dist.h"
 #include "stats/metric.h"
@@ -115,7 +116,8 @@ int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
         return 0;
     }
     ml_json_set_num(rule, "shortfall", drop - limit);
-    gate_failed(rule, "%s by %.4g, and %.4g is allowed", bound ? "it may have got worse" : "it got worse", drop, limit);
+    gate_failed(rule, "%s by %s, and %s is allowed", bound ? "it may have got worse" : "it got worse",
+        ML_PLAIN(drop, 4), ML_PLAIN(limit, 4));
     return 0;
 }
 
@@ -230,16 +232,18 @@ static void judge_no_regress(const struct gate_judge *j, const struct ml_metric_
         gate_failed(rule, "%s%s%s; max_drop needs none", said ? "" : untested, f->reason && !said ? ": " : "",
             f->reason ? f->reason : "");
     } else if (!set) {
-        gate_failed(rule, "it got worse by %.4g", -m->direction * c->delta);
+        gate_failed(rule, "it got worse by %s", ML_PLAIN(-m->direction * c->delta, 4));
     } else if (worst < f->margin) {
-        gate_failed(rule, "not shown to be within %.4g: %s", f->margin, f->reason ? f->reason : "too little data");
+        gate_failed(
+            rule, "not shown to be within %s: %s", ML_PLAIN(f->margin, 4), f->reason ? f->reason : "too little data");
     } else {
         ml_json_set_num(rule, "shortfall", worst - f->margin);
         if (!strcmp(f->verdict, "worse"))
-            gate_failed(rule, "it got worse by %.4g (up to %.4g), and %.4g is allowed", -m->direction * c->delta, worst,
-                f->margin);
+            gate_failed(rule, "it got worse by %s (up to %s), and %s is allowed", ML_PLAIN(-m->direction * c->delta, 4),
+                ML_PLAIN(worst, 4), ML_PLAIN(f->margin, 4));
         else
-            gate_failed(rule, "it may have got worse by up to %.4g, and %.4g is allowed", worst, f->margin);
+            gate_failed(rule, "it may have got worse by up to %s, and %s is allowed", ML_PLAIN(worst, 4),
+                ML_PLAIN(f->margin, 4));
     }
 }
 

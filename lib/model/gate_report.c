@@ -18,7 +18,7 @@ static const char *or_empty(const char *s)
 static void add_number(struct ml_buf *out, const cJSON *v)
 {
     if (cJSON_IsNumber(v))
-        ml_buf_addf(out, "%.6g", v->valuedouble);
+        ml_buf_adds(out, ML_PLAIN(v->valuedouble, 6));
     else if (cJSON_IsString(v))
         ml_buf_adds(out, v->valuestring);
     else
@@ -39,11 +39,11 @@ void ml_gate_describe(const cJSON *rule, struct ml_buf *out)
     if (on && !strcmp(on, "bound"))
         ml_buf_adds(out, " at its bound");
     if (ml_json_num(rule, "margin", &margin))
-        ml_buf_addf(out, ", margin %.6g", margin);
+        ml_buf_addf(out, ", margin %s", ML_PLAIN(margin, 6));
     ml_buf_adds(out, "; observed ");
     add_number(out, ml_json_get(rule, "observed"));
     if (ml_json_num(rule, "low", &low) && ml_json_num(rule, "high", &high))
-        ml_buf_addf(out, "; interval %.4g to %.4g", low, high);
+        ml_buf_addf(out, "; interval %s to %s", ML_PLAIN(low, 4), ML_PLAIN(high, 4));
     if (ml_json_num(rule, "neutral_pass_rate", &rate))
         ml_buf_addf(out, "; a change that changes nothing passes in %.3g %%", rate * 100);
 }

@@ -257,13 +257,12 @@ static void draw_axis(struct canvas *c, const struct frame *f, double top, doubl
 
     for (int i = -4; i <= 4; i++) {
         char number[PICTURE_NUMBER];
-        double x = i * step;
+        double x = i ? i * step : 0;
         if (fabs(x) > f->limit)
             continue;
-        snprintf(number, sizeof number, "%.3g", i ? x : 0.0);
         ml_svg_line(&c->svg, place(f, x), top, place(f, x), bottom, i ? "g" : "a");
         if (i % 2 == 0 || 2 * step > f->limit)
-            ml_svg_text(&c->svg, place(f, x), bottom + 15, 'm', "c m", number);
+            ml_svg_text(&c->svg, place(f, x), bottom + 15, 'm', "c m", picture_number(x, -1, false, number));
     }
 }
 
@@ -342,7 +341,7 @@ static void say(struct canvas *c, const struct plot *p)
             ml_buf_adds(&c->words, "; ");
         say_row(&c->words, &p->v[i], false);
         if (p->v[i].margin > 0)
-            ml_buf_addf(&c->words, ", margin %.4g", p->v[i].margin);
+            ml_buf_addf(&c->words, ", margin %s", ML_PLAIN(p->v[i].margin, 4));
         if (i >= MOST_IN_ALT)
             continue;
         if (i)

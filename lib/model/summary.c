@@ -93,10 +93,10 @@ static void add_found(const cJSON *found, struct ml_strs *out)
     double looked_at = 0;
     if (!ml_json_num(found, "looked_at", &looked_at))
         return;
-    char *text = ml_format("%s slice is certain to be worse than the rest, of %.0f that were looked at (%s)",
-        cJSON_GetArraySize(slices) == 0   ? "no"
-        : cJSON_GetArraySize(slices) == 1 ? "one"
-                                          : "more than one",
+    char *text = ml_format("%s certain to be worse than the rest, of %.0f that were looked at (%s)",
+        cJSON_GetArraySize(slices) == 0   ? "no slice is"
+        : cJSON_GetArraySize(slices) == 1 ? "one slice is"
+                                          : "these slices are",
         looked_at, ml_json_str(found, "loss"));
     ml_strs_add(out, text);
     free(text);
@@ -186,8 +186,8 @@ static void ranking(const cJSON *comparison, struct ml_strs *out)
         double rank = 0, value = NAN;
         ml_json_num(one, "rank", &rank);
         ml_json_num(one, "value", &value);
-        char *line = ml_format("%.0f. %s: %s %.4g, %s", rank, ml_json_str(one, "reference"), metric ? metric : "",
-            value, ml_json_true(one, "best") ? "may be the best" : "not the best");
+        char *line = ml_format("%.0f. %s: %s %s, %s", rank, ml_json_str(one, "reference"), metric ? metric : "",
+            ML_PLAIN(value, 4), ml_json_true(one, "best") ? "may be the best" : "not the best");
         ml_strs_add(out, line);
         free(line);
     }

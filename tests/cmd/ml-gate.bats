@@ -780,7 +780,7 @@ Y
     is smoke.latency.p99.max neutral_pass_rate null
     is image.size.min verdict '"passed"'
     is image.size.max verdict '"warned"'
-    is image.size.max reason '"6e+08 is above 5e+08 by 1e+08"'
+    is image.size.max reason '"600000000 is above 500000000 by 100000000"'
     is run.duration.max required 5400
     is image.layers.1.size.max required 1024
     is /evaluation/metrics/f1_macro/value.min low 0.6041

@@ -36,6 +36,8 @@ static void digits(void **state)
         { NAN, 0, 1, false, "-" },
         { INFINITY, 0, 1, false, "-" },
         { 1e300, 0, 1, false, "1e+300" },
+        { 31712.4, NAN, NAN, false, "31712" }, /* no power of ten where whole digits do */
+        { -99999.6, NAN, NAN, true, "-100000" },
         { 1e-20, 0, 1e-19, false, "0.000000000000" },
     };
     (void)state;
@@ -44,6 +46,29 @@ static void digits(void **state)
         ml_number_format(cases[i].x, ml_number_decimals(cases[i].low, cases[i].high), cases[i].sign, out);
         assert_string_equal(out, cases[i].text);
     }
+}
+
+static void plain(void **state)
+{
+    static const struct {
+        double x;
+        int digits;
+        const char *text;
+    } cases[] = {
+        { 48061, 4, "48061" },
+        { 5e8, 4, "500000000" },
+        { 6711.6, 2, "6712" },
+        { 99.96, 3, "100" },
+        { 0.00581, 2, "0.0058" },
+        { 1e15, 4, "1e+15" },
+        { -25000.4, 4, "-25000" },
+        { 0, 4, "0" },
+        { 3e-7, 2, "3e-07" },
+        { INFINITY, 4, "inf" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(ML_PLAIN(cases[i].x, cases[i].digits), cases[i].text);
 }
 
 static void junit(void **state)
@@ -126,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digits),
+        cmocka_unit_test(plain),
         cmocka_unit_test(junit),
         cmocka_unit_test(openmetrics),
         cmocka_unit_test(svg),
