@@ -151,8 +151,8 @@ static void add_slopes(cJSON *to, const struct sides *s)
 {
     struct ml_calibration_line line[2];
     const char *reason = NULL;
-    bool ok = ml_calibration_fit(s->r[0].m[0], 0.95, &line[0], &reason) &&
-              ml_calibration_fit(s->r[1].m[0], 0.95, &line[1], &reason);
+    bool ok = ml_calibration_fit(s->r[0].m[0], 0, &line[0], &reason) &&
+              ml_calibration_fit(s->r[1].m[0], 0, &line[1], &reason);
     cJSON *o = ml_json_set_object(to, "slope");
     pair(o, ok ? line[0].slope : NAN, ok ? line[1].slope : NAN);
     if (!ok)

@@ -37,17 +37,17 @@ static double mean_promise(const struct ml_measure *m)
 
 void ml_delta_bias(struct ml_measure *current, struct ml_measure *candidate, double alpha, struct ml_delta *out)
 {
-    const struct ml_metric *proba = ml_metric_find("log_loss"); /* has a value where scores are probabilities */
     const struct ml_sample *a = &current->s, *b = &candidate->s;
-    struct ml_value x, y;
     double *psi, df = (double)ml_measure_units(current) - 1;
 
     memset(out, 0, sizeof *out);
     out->smaller_class = SIZE_MAX;
-    ml_measure_value(current, proba, &x);
-    ml_measure_value(candidate, proba, &y);
-    if (!x.ok || !y.ok) {
-        out->reason = x.ok ? y.reason : x.reason;
+    if (a->n == 0) {
+        out->reason = "no rows";
+        return;
+    }
+    if (!ml_class_loss_proba(current) || !ml_class_loss_proba(candidate)) {
+        out->reason = current->proba ? candidate->proba_reason : current->proba_reason;
         return;
     }
     out->ok = true;

@@ -32,7 +32,8 @@ struct ml_calibration_line {
     double slope_low, slope_high, intercept_low, intercept_high;
 };
 
-/* Two classes only. False with a reason: there is no such line, or no standard error. */
+/* Two classes only. False with a reason: there is no such line, or no standard error. `confidence` 0: slope and
+ * intercept are all that is asked for. */
 bool ml_calibration_fit(struct ml_measure *m, double confidence, struct ml_calibration_line *out, const char **reason);
 
 #endif
