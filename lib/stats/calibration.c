@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "stats/dist.h"
 #include "stats/interval.h"
 #include "stats/measure_impl.h"
@@ -52,22 +53,46 @@ struct bin {
     size_t rows;
 };
 
-static struct bin *fill_bins(const struct ml_sample *s, const struct weighting *by, size_t bins, double *total)
-{
-    struct bin *v = ml_calloc(bins, sizeof *v);
+struct filling {
+    const struct ml_sample *s;
+    const struct weighting *by;
+    size_t bins;
+    struct bin *v; /* those of each block */
+};
 
-    *total = 0;
-    for (size_t i = 0; i < s->n; i++) {
+static void fill_block(void *ctx, size_t block, size_t thread)
+{
+    struct filling *f = ctx;
+    struct bin *v = f->v + block * f->bins;
+
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(f->s->n, block); i++) {
         bool hit;
-        double p = confidence_of(s, i, &hit), w = weight_of(by, i);
-        struct bin *b = &v[bin_of(p, bins)];
+        double p = confidence_of(f->s, i, &hit), w = weight_of(f->by, i);
+        struct bin *b = &v[bin_of(p, f->bins)];
 
         b->weight += w;
         b->rows += w > 0;
         ml_sum_add(&b->gap, w * (p - hit));
-        *total += w;
     }
-    return v;
+}
+
+static struct bin *fill_bins(const struct ml_sample *s, const struct weighting *by, size_t bins, double *total)
+{
+    size_t blocks = ml_parallel_blocks(s->n);
+    struct filling f = { s, by, bins, ml_calloc((blocks + 1) * bins, sizeof *f.v) };
+
+    ml_parallel(blocks, fill_block, &f);
+    *total = 0;
+    for (size_t b = 0; b < bins; b++) {
+        for (size_t k = 1; k < blocks; k++) {
+            f.v[b].weight += f.v[k * bins + b].weight;
+            f.v[b].rows += f.v[k * bins + b].rows;
+            ml_sum_join(&f.v[b].gap, &f.v[k * bins + b].gap);
+        }
+        *total += f.v[b].weight;
+    }
+    return f.v;
 }
 
 static double gap_of(const struct bin *b)
