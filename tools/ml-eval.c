@@ -157,6 +157,8 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
         ml_tool_detail(&cfg->common, "the column 'score' isn't used: several classes have one score each (--scores)");
     if (rc == 0 && cfg->cols.threshold != NULL && !s.thresholded)
         ml_tool_say(&cfg->common, "--threshold plays no part: a column says what was predicted");
+    if (rc == 0 && cfg->curves && !(s.task & (ML_TASK_BINARY | ML_TASK_MULTICLASS)))
+        ml_tool_say(&cfg->common, "--curves plays no part: they are of classes with scores");
     if (rc == 0)
         say(cfg, &p, *out);
     ml_answers_release(&a);

@@ -110,9 +110,11 @@ int ml_table_index_columns(struct ml_table *t, struct ml_err *err)
     qsort_r(t->sorted, n, sizeof *t->sorted, by_name, &t->columns);
     for (size_t i = 1; i < n; i++) {
         const char *name = t->columns.v[t->sorted[i]];
+        double x;
         if (name[0] != '\0' && strcmp(name, t->columns.v[t->sorted[i - 1]]) == 0)
-            return ml_err_set(err, ML_LOCAL, "'%s': line %llu: two columns are called '%s'", t->name,
-                (unsigned long long)t->line, name);
+            return ml_err_set(err, ML_LOCAL, "'%s': line %llu: two columns are called '%s'%s", t->name,
+                (unsigned long long)t->line, name,
+                ml_double_parse(name, strlen(name), &x) ? "; where the first line is a row, --no-header says so" : "");
     }
     return 0;
 }

@@ -71,11 +71,21 @@ static int find_cut(struct reading *rd, const char *part, size_t len, struct ml_
 {
     char *name = ml_strndup(part, len), *colon;
     int at = ml_table_pick(rd->t, name);
-    if (at < 0 && (colon = strrchr(name, ':')) != NULL && read_cut(cut, colon + 1, strlen(colon + 1))) {
+    bool cannot = false;
+    if (at < 0 && (colon = strrchr(name, ':')) != NULL) {
+        bool good = read_cut(cut, colon + 1, strlen(colon + 1));
         *colon = '\0';
         at = ml_table_pick(rd->t, name);
+        cannot = at >= 0 && !good;
+        if (at < 0 && !good)
+            *colon = ':';
     }
-    if (at < 0 && !rd->lenient) {
+    if (cannot) {
+        at = ml_err_set(rd->err, ML_USAGE,
+            "--slice '%.*s': '%.150s' is cut as in '%.150s:4' (2 to %d quantiles), '%.150s:18/65' (edges that rise) or "
+            "'%.150s:each'",
+            (int)len, part, name, name, QUANTILES_MAX, name, name);
+    } else if (at < 0 && !rd->lenient) {
         char *what = ml_format("no column '%.150s'", name);
         ml_reading_no_column(rd, what);
         free(what);

@@ -230,7 +230,8 @@ refuses() {
     printf '\x00\x01\xfe\xff\x80' | refuses 3 'line 1, byte 1: a NUL byte'
     printf 'label,prediction\na,a\n\x80\x81,a\n' | refuses 3 'line 3, byte 1: invalid UTF-8'
     printf ',,\n1,2,3\n' | refuses 3 "no column 'label'"
-    printf 'a,a\n' | refuses 3 "two columns are called 'a'"
+    printf 'a,a\n' | refuses 3 "two columns are called 'a'$"
+    printf '1,0,0\n2,1,1\n' | refuses 3 "two columns are called '0'; where the first line is a row, --no-header says so"
     if [ "$(id -u)" = 0 ]; then
         printf 'label,prediction\na,a\n' >closed.csv
         chmod 0 closed.csv

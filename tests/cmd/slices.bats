@@ -76,8 +76,10 @@ PY
     [ "$(ml get /evaluation/slices/b=2/rows s.json)" = 2 ]
     for bad in b:1 b:101 b:x b: b:2.5 b:/ b:1/1 b:2/1 b:1/x b:1/2/ab; do
         run --separate-stderr ml-eval --slice "$bad" c.csv
-        fails 3 "no column '$bad'"
+        fails 2 "'$bad': 'b' is cut as in 'b:4' .* 'b:18/65' .* 'b:each'"
     done
+    run --separate-stderr ml-eval --slice d:x c.csv
+    fails 3 "no column 'd:x'"
     ml-eval -q --slice b:1/2/ c.csv
 }
 
