@@ -108,6 +108,8 @@ static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
     ml_json_set_num(o, "rows_needed", margin || (known && p.room) ? rows_needed(&p, alpha) : NAN);
     if (known && p.kind == LIMIT && !p.room)
         ml_json_set_str(o, "reason", "no number of rows helps: the current value itself doesn't meet the limit");
+    else if (known && p.kind != LIMIT && !margin)
+        ml_json_set_str(o, "reason", "no margin says how large a drop or a gain is meant");
     else if (!known)
         ml_json_set_str(o, "reason",
             ml_json_get(rule, "metric") == NULL ? "not a matter of chance"

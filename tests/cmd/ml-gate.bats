@@ -745,6 +745,10 @@ PY
     /usr/bin/python3 -c 'import json, sys
 r = json.loads(sys.argv[1])["rules"][1]
 assert r["neutral_fail_rate"] is None and r["reason"] == "no current model", r' "$output"
+    # no margin: no drop or gain to be missed
+    printf 'metrics:\n  accuracy: { must: improve }\n' >q.yml
+    run --separate-stderr ml-gate --power q.yml --card "$TOP/tests/golden/compared.json"
+    [[ "$output" == *'"reason": "no margin says how large a drop or a gain is meant"'* ]]
     # the card as an operand, as everywhere
     ml-gate -q --power p.yml "$TOP/tests/golden/compared.json" | cmp - power.json
     run --separate-stderr ml-gate --power p.yml card.json --card card.json
