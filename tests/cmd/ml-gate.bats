@@ -746,7 +746,7 @@ PY
 r = json.loads(sys.argv[1])["rules"][1]
 assert r["neutral_fail_rate"] is None and r["reason"] == "no current model", r' "$output"
     # no margin: no drop or gain to be missed
-    printf 'metrics:\n  accuracy: { must: improve }\n' >q.yml
+    printf 'metrics:\n  f1_macro: { must: improve }\n' >q.yml
     run --separate-stderr ml-gate --power q.yml --card "$TOP/tests/golden/compared.json"
     [[ "$output" == *'"reason": "no margin says how large a drop or a gain is meant"'* ]]
     # the card as an operand, as everywhere
