@@ -65,7 +65,7 @@ int ml_table_check_text(const struct ml_table *t, const char *p, size_t n, struc
     unsigned long long line = t->line;
     size_t bad = ml_utf8_check(p, n);
     const char *nul = memchr(p, 0, n);
-    const char *why = "invalid UTF-8; convert the file with iconv -t UTF-8";
+    const char *why = "invalid UTF-8; convert the file, if it is in Latin 1 with iconv -f LATIN1 -t UTF-8";
     if (nul != NULL && (size_t)(nul - p) < bad) {
         bad = (size_t)(nul - p);
         why = "a NUL byte; is this a text file in UTF-8?";

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "data/number.h"
 #include "data/rowjoin.h"
 #include "model/comparison.h"
 
@@ -18,6 +19,7 @@ struct pairing {
     size_t example[3]; /* rows of p[from] that show the first kind of mismatch */
     int from;
     size_t n_examples;
+    size_t label; /* the first pair whose labels differ */
 };
 
 static void add_example(struct pairing *pr, int from, size_t row)
@@ -165,7 +167,7 @@ static size_t compare_labels(struct pairing *pr)
     for (size_t b = 0; b < blocks; b++)
         for (size_t i = b * ML_PARALLEL_ROWS; l.differ[b] && i < ml_parallel_end(pr->n, b); i++)
             if (!same_label(&l, i)) {
-                differ++;
+                pr->label = differ++ == 0 ? i : pr->label;
                 add_example(pr, 1, pr->rows[1][i]);
             }
     free(l.differ);
@@ -228,6 +230,32 @@ static void add_part(struct ml_buf *b, size_t n, const char *one, const char *ma
             where != NULL ? " only in '" : "", where != NULL ? where : "", where != NULL ? "'" : "");
 }
 
+/* The label of a row; of a set its members with ';' between them. Owned. */
+static char *label_text(const struct ml_column *c, size_t row)
+{
+    char *text = ml_strdup(c->dense ? ML_PLAIN(c->dense[row], 6) : ml_intern_text(&c->dict, c->code[row]));
+    size_t n = strlen(text);
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] < ' ')
+            text[i] = i + 1 < n ? ';' : '\0';
+    return text;
+}
+
+/* What both say of a row, so that it shows when one of them writes its labels in another way. */
+static void describe_label(const struct pairing *pr, struct ml_buf *b)
+{
+    char number[24], *label[2];
+    for (int k = 0; k < 2; k++)
+        label[k] = label_text(&pr->p[k]->label, pr->rows[k][pr->label]);
+    ml_buf_addf(b, "; '%.60s' is labelled '%.40s' in '%.100s' and '%.40s' in '%.100s'",
+        ml_predictions_id(pr->p[1], pr->rows[1][pr->label], number), label[0], pr->p[0]->name, label[1],
+        pr->p[1]->name);
+    if (!pr->p[0]->has_id)
+        ml_buf_adds(b, "; without a column of ids both need the same order");
+    free(label[0]);
+    free(label[1]);
+}
+
 static void describe(struct pairing *pr)
 {
     struct ml_mismatch *m = pr->out;
@@ -244,6 +272,8 @@ static void describe(struct pairing *pr)
         ml_buf_addf(&b, "%s'%.60s'", i > 0 ? ", " : " (for example ",
             ml_predictions_id(pr->p[pr->from], pr->example[i], number));
     ml_buf_adds(&b, ")");
+    if (m->labels > 0)
+        describe_label(pr, &b);
     snprintf(m->message, sizeof m->message, "%s", ml_buf_str(&b));
     ml_buf_release(&b);
 }
@@ -267,7 +297,8 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
     *out = (struct ml_mismatch){ 0 };
     if (current->has_id != candidate->has_id || (!current->has_id && current->n != candidate->n)) {
         if (current->has_id != candidate->has_id)
-            snprintf(out->message, sizeof out->message, "only '%.200s' has a column of ids",
+            snprintf(out->message, sizeof out->message,
+                "only '%.200s' has a column of ids: both need one (--id), or none and the same order",
                 current->has_id ? current->name : candidate->name);
         else
             snprintf(out->message, sizeof out->message, "%zu rows and %zu rows, and no column of ids", current->n,

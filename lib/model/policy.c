@@ -101,6 +101,10 @@ static void read_all(const struct policy_reader *r, const cJSON *root)
         policy_fault(r, NULL, "an empty policy would let everything through: give it 'metrics'");
         return;
     }
+    if (ml_json_str(root, "schema") && !strncmp(ml_json_str(root, "schema"), "mlci.", 5)) {
+        policy_fault(r, NULL, "this is a model card; the policy comes first, then the card");
+        return;
+    }
     if (!policy_mapping(r, root, keys))
         return;
     if ((v = ml_json_get(root, "current"))) {

@@ -72,7 +72,9 @@ static void unknown(
             best = *words;
         }
     }
-    if (best)
+    if (*word && strspn(word, "0123456789%") == strlen(word))
+        policy_fault(r, node, "unknown %s '%.80s'; numbers have a decimal point, not a comma", what, word);
+    else if (best)
         policy_fault(r, node, "unknown %s '%.80s', did you mean '%s'?", what, word, best);
     else
         policy_fault(r, node, "unknown %s '%.80s'", what, word);

@@ -169,7 +169,7 @@ static int add_label(struct reading *rd, const struct ml_cell *cells)
     if (rd->r->sets && ml_reading_set(rd, cells, &rd->r->label_set, &label) < 0)
         return -1;
     if (label.len == 0 && !rd->r->sets)
-        return bad_cell(rd, rd->r->label, "the label is missing");
+        return bad_cell(rd, rd->r->label, "the label is missing; an empty set of labels needs --task multilabel");
     if (add_class(rd, &p->label, &rd->label_partial, rd->r->label, label) < 0)
         return -1;
     ml_buf_reset(&rd->scratch);

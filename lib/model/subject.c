@@ -295,8 +295,8 @@ static int decide_task(struct settling *st)
             st->p[0]->name);
     if (strcmp(task, "auto") == 0 && !st->labels.text && st->labels.n > 2 && !by_class)
         return ml_err_set(st->err, ML_USAGE,
-            "'%s': the labels are numbers with more than two values: say --task multiclass or --task regression",
-            st->p[0]->name);
+            "'%s': the labels are numbers with more than two values: say --task multiclass or --task regression%s",
+            st->p[0]->name, c->group != NULL ? " or --task ranking" : ", or --task ranking with --group");
     const char *positive = c->positive != NULL ? c->positive : usual_positive(&st->all);
     bool binary = st->all.n <= 2 && positive != NULL;
     bool two = strcmp(task, "binary") == 0 || s->probabilistic;

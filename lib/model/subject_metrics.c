@@ -92,11 +92,24 @@ static const struct ml_metric *meant(const char *name, enum ml_task task)
 
 static int other_task(const struct ml_subject *s, const char *name, struct ml_err *err)
 {
+    static const struct {
+        enum ml_task task;
+        const char *name;
+    } tasks[] = { { ML_TASK_BINARY, "binary" }, { ML_TASK_MULTICLASS, "multiclass" },
+        { ML_TASK_MULTILABEL, "multilabel" }, { ML_TASK_REGRESSION, "regression" }, { ML_TASK_RANKING, "ranking" } };
+    const struct ml_metric *m = ml_metric_find(name);
     char here[96];
+    struct ml_buf of;
     snprintf(here, sizeof here, "%.*s_macro%s", (int)strcspn(name, "@"), name, name + strcspn(name, "@"));
     if (ml_metric_of(here, s->task) != NULL)
         return ml_err_set(err, ML_USAGE, "--metric '%s' is for another task (--task); here it is '%s'", name, here);
-    return ml_err_set(err, ML_USAGE, "--metric '%s' is for another task (--task)", name);
+    ml_buf_init(&of, 90);
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (m->tasks & (int)tasks[i].task)
+            ml_buf_addf(&of, "%s%s", of.len ? ", " : "", tasks[i].name);
+    ml_err_set(err, ML_USAGE, "--metric '%s' is for another task (--task %s)", name, ml_buf_str(&of));
+    ml_buf_release(&of);
+    return -1;
 }
 
 int ml_subject_no_metric(const struct ml_subject *s, const char *name, struct ml_err *err)

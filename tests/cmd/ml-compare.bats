@@ -223,7 +223,7 @@ PY
     make_files
     sed '3s/,b,/,c,/;9s/,b,/,c,/' current.csv >c.csv
     run --separate-stderr ml-compare --current c.csv --candidate candidate.csv </dev/null
-    fails 4 "2 labels differ \(for example 'r1', 'r7'\)"
+    fails 4 "2 labels differ \(for example 'r1', 'r7'\); 'r1' is labelled 'c' in 'c.csv' and 'b' in 'candidate.csv'"
     run --separate-stderr ml-compare --unmatched drop --current c.csv --candidate candidate.csv </dev/null
     fails 4 '2 labels differ'
     for f in current candidate; do paste -d, $f.csv <(echo w; seq 600) >$f.w.csv; done
@@ -252,8 +252,11 @@ PY
     head -500 current.n.csv >short.csv
     run --separate-stderr ml-compare --current short.csv --candidate candidate.n.csv </dev/null
     fails 4 '499 rows and 600 rows, and no column of ids'
+    sed '2s/^./x/' current.n.csv >other.csv
+    run --separate-stderr ml-compare --current other.csv --candidate candidate.n.csv </dev/null
+    fails 4 "1 label differs .*; without a column of ids both need the same order"
     run --separate-stderr ml-compare --current current.csv --candidate candidate.n.csv </dev/null
-    fails 4 "only 'current.csv' has a column of ids"
+    fails 4 "only 'current.csv' has a column of ids: both need one \(--id\), or none and the same order"
 }
 
 @test "regression: rows that came nearer, and the worst" {

@@ -47,7 +47,7 @@ refuses() {
 }
 
 @test "labels and predictions that are missing, or numbers that aren't finite" {
-    printf 'label,prediction\na,a\n,b\n' | refuses 3 "line 3, column 'label': the label is missing"
+    printf 'label,prediction\na,a\n,b\n' | refuses 3 "line 3, column 'label': the label is missing; an empty set of labels needs --task multilabel"
     printf 'label,prediction\na,a\nb,\n' | refuses 3 "line 3, column 'prediction': the prediction is missing"
     printf 'label,prediction\n1.5,1\n2,nan\n3,4\n' | refuses 3 "line 3, column 'prediction': 'nan' is not a finite number" --task regression
     printf 'label,prediction\n1.5,1\n-inf,2\n' | refuses 3 "line 3, column 'label': '-inf' is not a finite number" --task regression

@@ -137,7 +137,7 @@ PY
 @test "regression" {
     printf 'label,prediction\n3,2.5\n-0.5,0.0\n2,2\n7,8\n' >r.csv
     run --separate-stderr ml-eval r.csv
-    fails 2 'say --task multiclass or --task regression'
+    fails 2 'say --task multiclass or --task regression, or --task ranking with --group'
     ml-eval -q --task regression r.csv >r.json
     [ "$(value evaluation.metrics.mae.value r.json)" = 0.5 ]
     [ "$(value evaluation.metrics.r2.value r.json | cut -c1-12)" = 0.9486081370 ]
@@ -272,7 +272,7 @@ PY
     run --separate-stderr ml-eval --task regression --metric msee r.csv
     fails 2 "no such metric"
     run --separate-stderr ml-eval --task regression --metric accuracy r.csv
-    fails 2 "another task"
+    fails 2 "another task \(--task binary, multiclass\)"
     called() {
         run --separate-stderr ml-eval --task "$1" --metric "$2" r.csv
         fails 2 "$3"

@@ -456,6 +456,8 @@ means() {
 
 @test "a policy that can't mean anything is exit 2 and says where" {
     means $'metrics:\n  accuracy:\n    mni: 0.6\n' "p.yml: line 3: unknown key 'mni', did you mean 'min'\?"
+    means $'metrics:\n  accuracy: {min: 0,6}\n' "line 2: unknown key '6'; numbers have a decimal point, not a comma"
+    means $'{"schema": "mlci.card/1"}' 'p.yml: this is a model card; the policy comes first, then the card'
     means $'metric:\n  accuracy: {min: 1}\n' "line 1: unknown key 'metric', did you mean 'metrics'\?"
     means '' "an empty policy would let everything through"
     means '# only a comment' "an empty policy"

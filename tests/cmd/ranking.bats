@@ -110,7 +110,7 @@ PY
     run --separate-stderr ml-eval --task ranking --group query text.csv
     fails 3 "line 3: the label 'good' is not a number, as ranking needs it"
     run --separate-stderr ml-eval --task ranking --group query --metric lift@10% candidate.csv
-    fails 2 'another task'
+    fails 2 'another task \(--task binary\)'
     run --separate-stderr ml-eval --task ranking --group query --metric ndcg@0 candidate.csv
     fails 2 'no such metric'
     awk -F, -v OFS=, 'NR > 1 { $3 = 0 } 1' candidate.csv >none.csv
