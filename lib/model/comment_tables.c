@@ -9,7 +9,7 @@
 #include "model/gate.h"
 #include "model/markdown.h"
 
-enum { MOST_METRICS = 60, MOST_SLICES = 60, MOST_RULES = 120, MOST_FLIPS = 10 };
+enum { MOST_METRICS = 60, MOST_SLICES = 60, MOST_RULES = 120, MOST_FLIPS = 10, FOLDED_SLICES = 12 };
 
 static int decimals_of(const cJSON *metric)
 {
@@ -195,7 +195,6 @@ void comment_metrics(struct ml_buf *out, const struct comment_sections *s)
 
 static void slice_head(struct ml_buf *out, const struct comment_sections *s)
 {
-    ml_buf_adds(out, "**Slices**\n\n");
     if (s->compared)
         ml_buf_addf(out,
             "| slice | rows | metric | current | candidate | difference | %.3g %% interval | verdict |\n"
@@ -241,37 +240,81 @@ static void found_slices(struct ml_buf *out, const cJSON *found)
     ml_buf_adds(out, "\n");
 }
 
-void comment_slices(struct ml_buf *out, const struct comment_sections *s)
+static void slice_row(struct ml_buf *out, const struct comment_sections *s, const cJSON *slice, const cJSON *m)
 {
-    const cJSON *values = ml_json_get(s->evaluation, "slices"), *slice, *m;
+    const cJSON *value = ml_json_get(ml_json_get(s->evaluation, "slices"), slice->string);
+    double rows;
+
+    ml_buf_adds(out, "| ");
+    ml_md_code(out, slice->string);
+    if (ml_json_num(slice, "rows", &rows) || ml_json_num(value, "rows", &rows))
+        ml_buf_addf(out, " | %.0f | ", rows);
+    else
+        ml_buf_adds(out, " | – | ");
+    ml_md_code(out, m->string);
+    ml_buf_adds(out, " |");
+    if (s->compared)
+        compared_cells(out, m, ml_json_get(ml_json_get(value, "metrics"), m->string));
+    else
+        value_cells(out, m);
+}
+
+static bool is_worse(const cJSON *metric)
+{
+    const char *verdict = ml_json_str(metric, "verdict");
+    return verdict && !strcmp(verdict, "worse");
+}
+
+/* The rows of slices that got worse, or all others, `left` of them at most. Returns how many there are. */
+static size_t slice_rows(
+    struct ml_buf *out, const struct comment_sections *s, const cJSON *slices, bool worse, size_t *left)
+{
+    const cJSON *slice, *m;
     size_t n = 0;
-    const cJSON *from = s->compared ? ml_json_get(s->comparison, "slices") : values;
-    cJSON_ArrayForEach(slice, from)
+
+    cJSON_ArrayForEach(slice, slices)
     {
-        const cJSON *value = ml_json_get(values, slice->string);
         cJSON_ArrayForEach(m, ml_json_get(slice, "metrics"))
         {
-            double rows;
-            if (++n == 1)
-                slice_head(out, s);
-            if (n > MOST_SLICES)
+            if (is_worse(m) != worse)
                 continue;
-            ml_buf_adds(out, "| ");
-            ml_md_code(out, slice->string);
-            if (ml_json_num(slice, "rows", &rows) || ml_json_num(value, "rows", &rows))
-                ml_buf_addf(out, " | %.0f | ", rows);
-            else
-                ml_buf_adds(out, " | – | ");
-            ml_md_code(out, m->string);
-            ml_buf_adds(out, " |");
-            if (s->compared)
-                compared_cells(out, m, ml_json_get(ml_json_get(value, "metrics"), m->string));
-            else
-                value_cells(out, m);
+            n++;
+            if (*left == 0)
+                continue;
+            --*left;
+            slice_row(out, s, slice, m);
         }
     }
-    more(out, n, MOST_SLICES, "rows of slices");
+    return n;
+}
+
+/* Those that got worse come first; the others are a click away where they are many. */
+void comment_slices(struct ml_buf *out, const struct comment_sections *s)
+{
+    const cJSON *from = ml_json_get(s->compared ? s->comparison : s->evaluation, "slices");
+    struct ml_buf worse = ML_BUF_INIT, others = ML_BUF_INIT;
+    size_t left = MOST_SLICES, n_worse = slice_rows(&worse, s, from, true, &left);
+    size_t n_others = slice_rows(&others, s, from, false, &left);
+    bool fold = n_others > FOLDED_SLICES;
+
+    if (n_worse + n_others)
+        ml_buf_adds(out, "**Slices**\n\n");
+    if (n_worse || (n_others && !fold)) {
+        slice_head(out, s);
+        ml_buf_adds(out, ml_buf_str(&worse));
+    }
+    if (fold) {
+        ml_buf_addf(out, "%s<details><summary>%zu %srows of slices</summary>\n\n", n_worse ? "\n" : "", n_others,
+            n_worse ? "other " : "");
+        slice_head(out, s);
+    }
+    ml_buf_adds(out, ml_buf_str(&others));
+    more(out, n_worse + n_others, MOST_SLICES, "rows of slices");
+    if (fold)
+        ml_buf_adds(out, "</details>\n\n");
     found_slices(out, ml_json_get(s->evaluation, "found_slices"));
+    ml_buf_release(&worse);
+    ml_buf_release(&others);
 }
 
 /* Numbers as they are, words as code. */

@@ -438,7 +438,7 @@ PY
     check '
 f = writes[0]["findings"]
 assert f.pop("comments") == 1 and sorted(f.pop("links")) == ["https://gitlab.example/shop/sections/-/jobs/44", "https://gitlab.example/shop/sections/-/pipelines/118"], f
-assert f.pop("html") == ["<details>", "<summary>", "</summary>", "</details>"], f  # the one fold, ours
+assert f.pop("html") == ["<details>", "<summary>", "</summary>", "</details>"] * 2, f  # both folds are ours
 assert not any(f.values()), f
 assert writes[0]["ran"] == [] and len(writes[0]["marker"]) == 1
 assert notes[0]["body"] == open("c.md").read().strip()'
@@ -478,6 +478,28 @@ PY
     # and it is found again
     ml-comment -q --card evil.json -o c.md
     check 'assert len(writes) == 1'
+}
+
+@test "slices that got worse come first, and many others are folded" {
+    /usr/bin/python3 - <<'PY'
+import copy, json
+c = json.load(open("card.json"))
+one = c["comparison"]["slices"]["accents=no"]
+bad = copy.deepcopy(one)
+bad["metrics"]["accuracy"]["verdict"] = "worse"
+for n in 12, 13:
+    c["comparison"]["slices"] = {f"k={i}": {"rows": 9, "metrics": {"accuracy": one["metrics"]["accuracy"]}} for i in range(n)}
+    c["comparison"]["slices"]["z"] = {"rows": 9, "metrics": {"accuracy": bad["metrics"]["accuracy"]}}
+    json.dump(c, open(f"s{n}.json", "w"))
+PY
+    for n in 12 13; do
+        env -u CI_MERGE_REQUEST_IID ml-comment -q --card s$n.json | sed -n '/^..Slices/,/^..Gate/p' >s$n.md
+        [ "$(grep -n '^| `' s$n.md | head -n 1 | grep -c '`z`.*\*\*worse\*\*')" = 1 ]
+        [ "$(grep -c '^| `' s$n.md)" = $((n + 1)) ]
+    done
+    ! grep details s12.md
+    grep -qx '<details><summary>13 other rows of slices</summary>' s13.md
+    grep -qx '</details>' s13.md
 }
 
 @test "long lists are cut with a notice" {
