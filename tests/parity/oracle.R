@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What R says of generated cases: pROC's areas with DeLong's variances and tests, boot's bootstrap, Wilson's intervals.
-# usage: oracle.R CASES.csv BOOT.csv PROPORTIONS.csv
+# usage: oracle.R REPLICATES CASES.csv BOOT.csv PROPORTIONS.csv
 suppressMessages({
     library(pROC)
     library(boot)
 })
 options(digits = 17, warn = -1)
 args <- commandArgs(trailingOnly = TRUE)
+replicates <- as.integer(args[1])
+args <- args[-1]
 say <- function(...) cat(..., "\n")
 number <- function(x) formatC(x, digits = 17, format = "g")
 
@@ -29,7 +31,7 @@ set.seed(1)
 samples <- read.csv(args[2])
 for (d in split(samples, samples$case))
     for (name in names(statistics)) {
-        bt <- boot(d, statistics[[name]], R = 10000)
+        bt <- boot(d, statistics[[name]], R = replicates)
         q <- quantile(bt$t, c(0.025, 0.975), type = 7)
         say("boot", d$case[1], name, number(bt$t0), number(sd(bt$t)), number(q[1]), number(q[2]),
             number(mean((bt$t - mean(bt$t))^4) / mean((bt$t - mean(bt$t))^2)^2))

@@ -11,6 +11,12 @@ TOP = os.environ.get("TOP", os.path.join(os.path.dirname(os.path.abspath(__file_
 DRIVER = os.path.join(TOP, os.environ.get("B", "build"), "tests", "parity", "stats_driver")
 
 BINARY, MULTICLASS, REGRESSION, MULTILABEL = 1, 2, 4, 8
+LONG = os.environ.get("MLCI_LONG", "") != ""  # tests/long/test_parity.sh
+
+
+def some(n, share=3):
+    """Of n cases that are alike in kind, how many are made: all of them in tests/long."""
+    return n if LONG else max(n // share, 1)
 
 
 class Sample:
@@ -84,6 +90,23 @@ class Session:
             taker(line.split())
 
 
+def drawn_values(models, names, draws):
+    """By name, each model's values on the rows of each draw: an array of draws by models."""
+    session, out = Session(), {name: np.full((len(draws), len(models)), math.nan) for name in names}
+    for slot, s in zip("AB", models):
+        session.sample(s, slot)
+    for i, rows in enumerate(draws):
+        for j, slot in enumerate("AB"[:len(models)]):
+            session.commands.append(f"draw {slot} {len(rows)} {text(rows)}")
+            for name in names:
+                def take(a, at=out[name], i=i, j=j):
+                    if a[0] == "ok":
+                        at[i, j] = float(a[1])
+                session.ask(f"value {slot} {name}", take)
+    session.run()
+    return out
+
+
 class Tap:
     """One line a subject: how many comparisons were made, and the first that differ."""
 
@@ -132,6 +155,14 @@ def weights_for(rng, n, kind):
 
 
 WEIGHTS = ("none", "none", "real", "whole", "alike", "zeros", "huge", "tiny")
+
+
+def take_slice(rng, s):
+    """Now and then only some of the rows are measured, of which one has a weight."""
+    if rng.random() < 0.2:
+        s.rows = rng.choice(s.n, int(rng.integers(1, s.n + 1)), replace=False)
+        if s.weight is not None and not (s.weight[s.rows] > 0).any():
+            s.rows = None
 
 
 def binary_case(rng, n, weight="none", skill=1.0, ties=False, shape="plain"):

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from stats_cases import BINARY, Session, Tap, binary_case, multi_case
+from stats_cases import BINARY, Session, Tap, binary_case, drawn_values, multi_case
 from test_comparisons import OF_POSITIVE, SHARED, other_model
 from test_metrics import CLASSES, OF_BINARY
 
@@ -20,13 +20,10 @@ def against_bootstrap(tap, session, rng):
     draws = 250
     for s in (binary_case(rng, 400, skill=0.7), multi_case(rng, 400, 4, skill=1.0)):
         t = other_model(rng, s, 0.6)
-        rows = [rng.integers(0, s.n, s.n) for _ in range(draws)]
         session.sample(s, "A")
         session.sample(t, "B")
-        for name, peer in PEERS.items():
-            if s.task != BINARY and name not in CLASSES:
-                continue
-            pairs = np.array([[peer(x.but(label=x.label[r], pred=x.pred[r]), None) for x in (s, t)] for r in rows])
+        names = [name for name in PEERS if s.task == BINARY or name in CLASSES]
+        for name, pairs in drawn_values((s, t), names, [rng.integers(0, s.n, s.n) for _ in range(draws)]).items():
             for command, drawn in ((f"estimate A {name} 0.95 0 0 0 0", pairs[:, 0]),
                                    (f"delta {name} 0.05 0 0 0 0", pairs[:, 1] - pairs[:, 0])):
                 def take(a, want=np.std(drawn, ddof=1), command=command):

@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from stats_cases import BINARY, DRIVER, REGRESSION, Session, Tap, binary_case, label_case, number_case, text
+from stats_cases import BINARY, DRIVER, REGRESSION, Session, Tap, binary_case, label_case, number_case, some, text
 from test_comparisons import Rows, case, other_model, top2
 from test_ranking import case as ranking_case, of_order
 
@@ -66,7 +66,7 @@ def units(rows, d, mean=False):
 
 def on_samples(tap, session, rng):
     """Through whole samples: TOST, Wilcoxon, and permutations of means of losses."""
-    for _ in range(300):
+    for _ in range(some(300)):
         sample = case(rng, rng.choice(["none", "none", "real"]), rng.choice(["no", "no", "some"]))
         if sample.n < 5:
             continue
@@ -174,18 +174,19 @@ def on_numbers(tap, session, rng):
             want = stats.wilcoxon(x, mode="exact" if exact else "approx")
             session.ask(f"ranks {n} {text(d)}", lambda r, w=want, e=exact: tap.close(
                 "signed ranks are scipy's", [float(r[2]), float(r[1]), float(r[3])], [w.statistic, w.pvalue, e], context=str(r)))
-    for _ in range(40):
+    for _ in range(some(40)):
         d = rng.normal(size=int(rng.choice([2, 5, 12]))) + 0.4
         want = stats.permutation_test((d,), np.mean, permutation_type="samples", vectorized=True, axis=-1).pvalue
         session.ask(f"flips 0 9999 {len(d)} {text(d)}", lambda r, w=want: tap.close(
             "sign flips, all of them, are scipy's", [float(r[1]), float(r[3])], [w, 1], context=str(r)))
     for seed in range(20):
         d = rng.normal(size=60) + rng.choice([0, 0.2, 0.4])
-        want = stats.permutation_test((d,), np.mean, permutation_type="samples", vectorized=True, axis=-1, n_resamples=40000,
+        want = stats.permutation_test((d,), np.mean, permutation_type="samples", vectorized=True, axis=-1, n_resamples=20000,
                                       random_state=seed).pvalue
 
         def near(r, w=want):
-            se = np.sqrt(w * (2 - w) * (1 / 40000 + 1 / 9999))
+            p = (w * 20000 + float(r[1]) * 9999) / 29999
+            se = np.sqrt(p * (2 - p) * (1 / 20000 + 1 / 9999))
             tap.count("sign flips at random are scipy's within 4 standard errors", abs(float(r[1]) - w) < 4 * se + 2e-4, f"{r} {w}")
         session.ask(f"flips {seed} 9999 60 {text(d)}", near)
 

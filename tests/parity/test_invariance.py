@@ -11,9 +11,10 @@ import tempfile
 
 import numpy as np
 
-TOP = os.environ.get("TOP", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+from stats_cases import TOP, some
+
 BIN = os.path.join(TOP, os.environ.get("B", "build"), "bin")
-MANY = 150000  # rows that are cut into several blocks, here and there
+MANY = some(150000, 2)  # rows that are cut into several blocks, here and there
 
 
 def write(path, columns):

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
-from stats_cases import WEIGHTS, Session, Tap, label_case
+from stats_cases import LONG, WEIGHTS, Session, Tap, drawn_values, label_case, some, take_slice
 from test_comparisons import Rows, hall, logit, sums, tango, wilson
 from test_influence import slope
 from test_metrics import NONE
@@ -65,13 +65,10 @@ SHAPES = ("plain", "plain", "plain", "perfect", "wrong", "never", "always", "no 
 
 
 def values(tap, session, rng):
-    for _ in range(260):
+    for _ in range(some(260, 2)):
         n, k = int(rng.choice([1, 2, 3, 5, 8, 13, 30, 77])), int(rng.choice([2, 3, 5, 9]))
         s = label_case(rng, n, k, rng.choice(WEIGHTS), rng.uniform(-0.5, 2), rng.random() < 0.4, rng.choice(SHAPES))
-        if rng.random() < 0.2:
-            s.rows = rng.choice(n, int(rng.integers(1, n + 1)), replace=False)
-            if s.weight is not None and not (s.weight[s.rows] > 0).any():
-                s.rows = None
+        take_slice(rng, s)
         session.sample(s)
         t = s.taken()
         w = None if t.weight is None else t.weight / t.weight.max()
@@ -128,8 +125,8 @@ def single_class(tap, session, rng):
 
 
 def influences(tap, session, rng):
-    for case in range(14):
-        s = label_case(rng, int(rng.integers(6, 13)), int(rng.integers(2, 5)), ("real", "whole", "alike")[case % 3],
+    for case in range(some(12, 2)):
+        s = label_case(rng, int(rng.integers(6, 13) if LONG else rng.integers(5, 9)), int(rng.integers(2, 5)), ("real", "whole", "alike")[case % 3],
                        ties=bool(case % 2))
         session.sample(s)
         for name, peer in ALL.items():
@@ -265,22 +262,17 @@ def deltas(tap, session, rng):
 
 def against_bootstrap(tap, session, rng):
     draws = 300
-
-    def at(x, rows):
-        return x.but(labels=x.labels[rows], preds=x.preds[rows], score=x.score[rows], n=len(rows))
     s = label_case(rng, 400, 4, "none", skill=0.8)
     s = s.but(labels=s.labels | (rng.random(s.labels.shape) < 0.15))
     t = other_model(rng, s, 0.6)
-    rows = [rng.integers(0, s.n, s.n) for _ in range(draws)]
     session.sample(s, "A")
     session.sample(t, "B")
-    for name, peer in ALL.items():
-        pairs = np.array([(peer(at(s, d), None), peer(at(t, d), None)) for d in rows[:draws if name in SETS else 120]])
+    for name, pairs in drawn_values((s, t), ALL, [rng.integers(0, s.n, s.n) for _ in range(draws)]).items():
         for command, drawn in ((f"estimate A {name} 0.95 0 0 0 0", pairs[:, 0]),
                                (f"delta {name} 0.05 0 0 0 0", pairs[:, 1] - pairs[:, 0])):
-            def take(a, want=np.std(drawn, ddof=1), n=len(drawn), command=command):
+            def take(a, want=np.std(drawn, ddof=1), command=command):
                 tap.count("standard errors are the bootstrap's, within 3 Monte Carlo errors",
-                          abs(math.log(float(a[2]) / want)) < 3 / math.sqrt(2 * n) + 0.03,
+                          abs(math.log(float(a[2]) / want)) < 3 / math.sqrt(2 * draws) + 0.03,
                           f"{command}: {a[2]}, bootstrap {want}")
             session.ask(command, take)
 

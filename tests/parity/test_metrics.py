@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 from sklearn import metrics as sk
 
-from stats_cases import (BINARY, MULTICLASS, WEIGHTS, Sample, Session, Tap, binary_case, multi_case, number_case)
+from stats_cases import (BINARY, MULTICLASS, WEIGHTS, Sample, Session, Tap, binary_case, multi_case, number_case,
+                         take_slice)
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
@@ -153,10 +154,7 @@ def classification(tap, session, rng):
             s, peers = binary_case(rng, n, weight, rng.uniform(-0.5, 2), ties, shape), {**CLASSES, **OF_BINARY}
         else:
             s, peers = multi_case(rng, n, int(rng.integers(3, 9)), weight, 1.5, ties, shape), {**CLASSES, **OF_MANY}
-        if rng.random() < 0.2:
-            s.rows = rng.choice(n, int(rng.integers(1, n + 1)), replace=False)
-            if s.weight is not None and not (s.weight[s.rows] > 0).any():
-                s.rows = None
+        take_slice(rng, s)
         session.sample(s)
         for name, peer in peers.items():
             check(tap, session, f"{name} ({'binary' if s.task == BINARY else 'multiclass'}) is scikit-learn's", s, name, peer)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 from sklearn import metrics as sk
 
-from stats_cases import WEIGHTS, Session, Tap, number_case
+from stats_cases import LONG, WEIGHTS, Session, Tap, drawn_values, number_case, some, take_slice
 from test_influence import check as check_influence
 from test_metrics import NONE, check
 
@@ -107,14 +107,11 @@ def case(rng, n, weight, shape, positive):
 
 
 def values(tap, session, rng):
-    for _ in range(300):
+    for _ in range(some(300, 2)):
         n = int(rng.choice([1, 2, 3, 6, 11, 50, 400]))
         shape = rng.choice(["plain", "plain", "ties", "constant", "perfect"])
         s = case(rng, n, rng.choice(WEIGHTS), shape, rng.random() < 0.7)
-        if rng.random() < 0.2:
-            s.rows = rng.choice(n, int(rng.integers(1, n + 1)), replace=False)
-            if s.weight is not None and not (s.weight[s.rows] > 0).any():
-                s.rows = None
+        take_slice(rng, s)
         session.sample(s)
         for name, peer in ALL.items():
             check(tap, session, f"{name} is scikit-learn's", s, name, peer)
@@ -176,7 +173,7 @@ def exact(s):
 
 
 def extremes(tap, session, rng):
-    for i in range(250):
+    for i in range(some(250)):
         n = int(rng.choice([2, 3, 10, 30]))
         s = number_case(rng, n, rng.choice(["none", "real", "huge", "tiny"]), rng.choice(["huge", "tiny", "plain"]))
         if rng.random() < 0.3:
@@ -197,8 +194,8 @@ def extremes(tap, session, rng):
 
 
 def influences(tap, session, rng):
-    for i in range(14):
-        n = int(rng.integers(6, 13))
+    for i in range(some(12, 2)):
+        n = int(rng.integers(6, 13) if LONG else rng.integers(5, 9))
         s = case(rng, n, ("real", "whole", "alike")[i % 3], "ties" if i % 2 else "plain", True)
         s.truth += 0.5
         for name, peer in MEANS.items():
@@ -210,15 +207,12 @@ def influences(tap, session, rng):
 
 def intervals(tap, session, rng):
     """What an influence function leads to: a standard error near that of the jackknife; a maximum has none."""
-    for _ in range(6):
+    for _ in range(some(6)):
         s = case(rng, 200, "none", "plain", True)
         s.truth += 0.5
         session.sample(s)
-        for name, peer in {**MEANS, **QUANTILES}.items():
-            if name.endswith(("@7", "@-2.5")):
-                continue  # too heavy a tail for 200 rows
-            keep = [np.delete(np.arange(s.n), i) for i in range(s.n)]
-            left = np.array([peer(s.but(n=s.n - 1, truth=s.truth[k], estimate=s.estimate[k]), None) for k in keep])
+        names = [x for x in [*MEANS, *QUANTILES] if not x.endswith(("@7", "@-2.5"))]  # too heavy a tail for 200 rows
+        for name, left in drawn_values((s,), names, [np.delete(np.arange(s.n), i) for i in range(s.n)]).items():
             jackknife = np.sqrt((s.n - 1) / s.n * ((left - left.mean()) ** 2).sum())
             session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a, name=name, se=jackknife: tap.count(
                 "the standard error is near the jackknife's", a[0] == "ok" and a[5] == "linear" and abs(

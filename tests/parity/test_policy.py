@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The policy's JSON Schema against its reader: every policy of this repository is fine for both, and thousands of policies that were
-changed at random are accepted or refused alike. What only the reader can know is listed, each with the reason."""
+"""The policy's JSON Schema against its reader: every policy of this repository is fine for both, and policies that were changed at
+random are accepted or refused alike. What only the reader can know is listed, each with the reason."""
 import copy
 import json
 import os
@@ -13,11 +13,13 @@ import tempfile
 
 import jsonschema
 
+from stats_cases import some
+
 TOP = os.environ.get("TOP", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 B = os.path.join(TOP, os.environ.get("B", "build"))
 SCHEMA = json.load(open(os.path.join(TOP, "ci-templates", "ml-policy.schema.json")))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
-SEED, MUTATED = 20261122, 1500
+SEED, MUTATED = 20261122, some(1500, 2)
 
 # What the schema cannot say: the reader's message, and why.
 READER_ONLY = [
@@ -170,7 +172,7 @@ def main():
         a, b = alike(mutate(r, small(r)), bad)
         kept += a
         refused += b
-    check(f"{MUTATED} changed policies: {kept} are fine, {refused} aren't, for both alike", not bad and kept > 100 and refused > 200, "\n".join(bad[:20]))
+    check(f"{MUTATED} changed policies: {kept} are fine, {refused} aren't, for both alike", not bad and kept > MUTATED / 15 and refused > MUTATED / 8, "\n".join(bad[:20]))
     print(f"1..{count}")
     sys.exit(failed > 0)
 

@@ -9,10 +9,11 @@ import tempfile
 import numpy as np
 from scipy import stats
 
-from stats_cases import BINARY, REGRESSION, Sample, Session, Tap
+from stats_cases import BINARY, REGRESSION, Sample, Session, Tap, some
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROC, BOOT, WILSON = 600, 8, 400
+ROC, BOOT, WILSON = some(600), some(8, 2), 400
+DRAWS = some(10000, 2)  # of R
 REPLICATES = 20000
 
 
@@ -50,7 +51,7 @@ def ask_r(roc, boot, wilson):
                     f.writelines(f"{i},{y[j]!r},{a[j]!r},{b[j]!r}\n" for j in range(len(y)))
         with open(f"{d}/wilson.csv", "w", encoding="ascii") as f:
             f.write("x,n,confidence\n" + "".join(f"{x},{n},{c!r}\n" for x, n, c in wilson))
-        done = subprocess.run(["Rscript", "--vanilla", os.path.join(HERE, "oracle.R")] + [f"{d}/{n}.csv" for n in ("roc", "boot", "wilson")],
+        done = subprocess.run(["Rscript", "--vanilla", os.path.join(HERE, "oracle.R"), str(DRAWS)] + [f"{d}/{n}.csv" for n in ("roc", "boot", "wilson")],
                               capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-500:])
@@ -102,10 +103,11 @@ def bootstraps(tap, session, cases, answers):
             got = [float(x) for x in v[1:5]]
             tap.close("bootstrapped value, boot", got[:1], [value], context=name)
             # both are estimates: of a deviation to sqrt((kurtosis - 1) / 4 B), of a quantile to sqrt(p (1 - p) / B) / density, here that of a
-            # normal at 1.96
-            both = math.sqrt(1 / REPLICATES + 1 / 10000)
-            error = se * both * math.sqrt(0.025 * 0.975) / stats.norm.pdf(1.96)
-            tap.count("bootstrap standard error, boot", abs(got[1] - se) <= 4 * se * both * math.sqrt(max(kurtosis - 1, 2) / 4), f"{name}, {n} rows: {got[1]}, R {se}")
+            # normal at 1.96, less where tails are heavier
+            both = math.sqrt(1 / REPLICATES + 1 / DRAWS)
+            tails = math.sqrt(max(kurtosis - 1, 2) / 2)
+            error = se * both * tails * math.sqrt(0.025 * 0.975) / stats.norm.pdf(1.96)
+            tap.count("bootstrap standard error, boot", abs(got[1] - se) <= 4 * se * both * tails / math.sqrt(2), f"{name}, {n} rows: {got[1]}, R {se}")
             for g, w in ((got[2], low), (got[3], high)):
                 # medians take the values of single rows, between which a quantile may jump
                 room = 4 * error + (0.1 * se if name in ("median_ae", "difference") else 0)

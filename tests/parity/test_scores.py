@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
-from stats_cases import BINARY, WEIGHTS, Session, Tap, binary_case, multi_case
+from stats_cases import BINARY, WEIGHTS, Session, Tap, binary_case, multi_case, take_slice
 from test_influence import check as check_influence
 from test_metrics import NONE, auc_binary, auc_ovr, check
 
@@ -139,10 +139,7 @@ def values(tap, session, rng):
             s, peers = binary_case(rng, n, weight, rng.uniform(-0.5, 2), ties, shape), OF_BINARY
         else:
             s, peers = multi_case(rng, n, int(rng.integers(3, 9)), weight, 1.5, ties, shape), OF_MANY
-        if rng.random() < 0.2:
-            s.rows = rng.choice(n, int(rng.integers(1, n + 1)), replace=False)
-            if s.weight is not None and not (s.weight[s.rows] > 0).any():
-                s.rows = None
+        take_slice(rng, s)
         session.sample(s)
         for name, peer in peers.items():
             kind = "binary" if s.task == BINARY else "multiclass"
