@@ -1,140 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What predictions are about: the task, the classes in their order, and each row's class. */
+/* What predictions are about: the task, what is measured, and each row's class. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "model/predictions.h"
+#include "model/subject_classes.h"
 #include "model/subject_impl.h"
 #include "model/subject_numbers.h"
-
-/* Classes while they are collected from all columns: numbers in order, or texts in byte order. Starts zeroed. */
-struct classes {
-    bool text;
-    bool number_labels;     /* labels are numbers: a text that is one too is written as they are, 1.0 as 1 */
-    struct ml_strs written; /* such texts */
-    double *number;
-    const char **name;
-    size_t n, cap;
-};
-
-static int by_number(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void add_number(struct classes *k, double x)
-{
-    k->number = ml_grow(k->number, &k->cap, k->n + 1, sizeof *k->number);
-    k->number[k->n++] = x;
-}
-
-static void add_name(struct classes *k, const char *s)
-{
-    k->name = ml_grow(k->name, &k->cap, k->n + 1, sizeof *k->name);
-    k->name[k->n++] = s;
-}
-
-static void sort_classes(struct classes *k)
-{
-    size_t kept = 0;
-    if (k->n == 0)
-        return;
-    if (k->text)
-        qsort(k->name, k->n, sizeof *k->name, by_name);
-    else
-        qsort(k->number, k->n, sizeof *k->number, by_number);
-    for (size_t i = 1; i < k->n; i++) {
-        if (k->text ? strcmp(k->name[i], k->name[kept]) == 0 : k->number[i] == k->number[kept])
-            continue;
-        kept++;
-        if (k->text)
-            k->name[kept] = k->name[i];
-        else
-            k->number[kept] = k->number[i];
-    }
-    k->n = kept + 1;
-}
-
-/* The name of the class that a text stands for: the text, a word, or in `buf`. */
-static const char *text_name(const struct classes *k, const char *s, char buf[32])
-{
-    struct ml_cell cell = ml_column_canonical((struct ml_cell){ s, strlen(s) });
-    double x;
-    if (!k->number_labels || !ml_column_number(cell.s, cell.len, &x))
-        return cell.s;
-    buf[ml_double_format(x, buf)] = '\0';
-    return buf;
-}
-
-static void add_text(struct classes *k, const char *s)
-{
-    char buf[32];
-    const char *name = text_name(k, s, buf);
-    if (name == buf) {
-        ml_strs_add(&k->written, buf);
-        name = k->written.v[k->written.n - 1];
-    }
-    add_name(k, name);
-}
-
-static void add_column(struct classes *k, const struct ml_column *c)
-{
-    for (size_t i = 0; c->dense == NULL && i < c->dict.n; i++) {
-        if (k->text)
-            add_text(k, ml_intern_text(&c->dict, (uint32_t)i));
-        else
-            add_number(k, c->value[i]);
-    }
-    for (size_t i = 0; c->dense != NULL && i < c->n; i++)
-        add_number(k, c->dense[i]);
-    sort_classes(k);
-}
-
-static int32_t find_number(const struct classes *k, double x)
-{
-    const double *at = bsearch(&x, k->number, k->n, sizeof *k->number, by_number);
-    return at != NULL ? (int32_t)(at - k->number) : -1;
-}
-
-/* The class that a text names, or -1. */
-static int32_t find_class(const struct classes *k, const char *s)
-{
-    double x;
-    char buf[32];
-    if (k->n == 0)
-        return -1;
-    if (!k->text)
-        return ml_column_number(s, strlen(s), &x) ? find_number(k, x) : -1;
-    const char *name = text_name(k, s, buf), **at = bsearch(&name, k->name, k->n, sizeof *k->name, by_name);
-    return at != NULL ? (int32_t)(at - k->name) : -1;
-}
-
-/* Each row's class. */
-static int32_t *map_column(const struct classes *k, const struct ml_column *c)
-{
-    int32_t *out = ml_malloc((c->n + 1) * sizeof *out);
-    if (c->dense != NULL) {
-        for (size_t i = 0; i < c->n; i++)
-            out[i] = find_number(k, c->dense[i]);
-        return out;
-    }
-    int32_t *map = ml_malloc((c->dict.n + 1) * sizeof *map);
-    for (size_t i = 0; i < c->dict.n; i++)
-        map[i] = k->text ? find_class(k, ml_intern_text(&c->dict, (uint32_t)i)) : find_number(k, c->value[i]);
-    for (size_t i = 0; i < c->n; i++)
-        out[i] = map[c->code[i]];
-    free(map);
-    return out;
-}
 
 /* One call of ml_subject_settle. */
 struct settling {
@@ -174,46 +48,20 @@ static int collect_classes(struct settling *st)
                 "'%s': %s are more than %zu different numbers, but other classes are texts; are these the right "
                 "columns?",
                 p->name, p->label.dense != NULL ? "the labels" : "the predictions", ML_COLUMN_DISTINCT);
-        add_column(&st->labels, &p->label);
-        add_column(&st->all, &p->label);
-        add_column(&st->all, &p->prediction);
+        classes_add_column(&st->labels, &p->label);
+        classes_add_column(&st->all, &p->label);
+        classes_add_column(&st->all, &p->prediction);
         for (size_t k = 0; k < p->score_names.n; k++) {
             const char *name = p->score_names.v[k];
             double x = 0;
             if (st->all.text)
-                add_text(&st->all, name);
+                classes_add_text(&st->all, name);
             else if (ml_column_number(name, strlen(name), &x))
-                add_number(&st->all, x);
+                classes_add_number(&st->all, x);
         }
-        sort_classes(&st->all);
+        classes_sort(&st->all);
     }
     return 0;
-}
-
-static const char *class_name(const struct classes *k, size_t i, char buf[32])
-{
-    if (k->text)
-        return k->name[i];
-    buf[ml_double_format(k->number[i], buf)] = '\0';
-    return buf;
-}
-
-/* Whether all classes are among a and b. */
-static bool among(const struct classes *k, const char *a, const char *b)
-{
-    char buf[32];
-    for (size_t i = 0; i < k->n; i++) {
-        const char *s = class_name(k, i, buf);
-        if (strcmp(s, a) != 0 && strcmp(s, b) != 0)
-            return false;
-    }
-    return true;
-}
-
-/* The positive class where nobody says which; NULL when there is none. */
-static const char *usual_positive(const struct classes *k)
-{
-    return among(k, "0", "1") || among(k, "-1", "1") ? "1" : among(k, "false", "true") ? "true" : NULL;
 }
 
 /* A predicted class that no label has is worth a note only, but when all are like that the columns don't belong
@@ -226,13 +74,13 @@ static int check_predictions(struct settling *st)
         bool any = c->n == 0;
         if (c->dense != NULL && !st->labels.text)
             for (size_t r = 0; !any && r < c->n; r++)
-                any = find_number(&st->labels, c->dense[r]) >= 0;
+                any = classes_find_number(&st->labels, c->dense[r]) >= 0;
         for (size_t k = 0; c->dense == NULL && !any && k < c->dict.n; k++)
-            any = find_class(&st->labels, ml_intern_text(&c->dict, (uint32_t)k)) >= 0;
+            any = classes_find(&st->labels, ml_intern_text(&c->dict, (uint32_t)k)) >= 0;
         if (!any)
             return ml_err_set(st->err, ML_LOCAL,
                 "'%s': no prediction is among the labels (a prediction: '%s', a label: '%s')", st->p[i]->name,
-                c->dense != NULL ? "a number" : ml_intern_text(&c->dict, 0), class_name(&st->labels, 0, buf));
+                c->dense != NULL ? "a number" : ml_intern_text(&c->dict, 0), classes_name(&st->labels, 0, buf));
     }
     return 0;
 }
@@ -249,7 +97,7 @@ static bool has_prediction(const struct settling *st)
 static bool stray_numbers(const struct settling *st)
 {
     for (size_t i = 0; !st->all.text && i < st->all.n; i++)
-        if (st->all.number[i] != floor(st->all.number[i]) && find_number(&st->labels, st->all.number[i]) < 0)
+        if (st->all.number[i] != floor(st->all.number[i]) && classes_find_number(&st->labels, st->all.number[i]) < 0)
             return true;
     return false;
 }
@@ -297,7 +145,7 @@ static int decide_task(struct settling *st)
         return ml_err_set(st->err, ML_USAGE,
             "'%s': the labels are numbers with more than two values: say --task multiclass or --task regression%s",
             st->p[0]->name, c->group != NULL ? " or --task ranking" : ", or --task ranking with --group");
-    const char *positive = c->positive != NULL ? c->positive : usual_positive(&st->all);
+    const char *positive = c->positive != NULL ? c->positive : classes_positive(&st->all);
     bool binary = st->all.n <= 2 && positive != NULL;
     bool two = strcmp(task, "binary") == 0 || s->probabilistic;
     if (strcmp(task, "multiclass") == 0 && c->positive != NULL)
@@ -321,39 +169,40 @@ static int add_missing_class(struct settling *st, const char *positive)
     struct classes *k = &st->all;
     double x = 0;
     char buf[32];
-    if (find_class(k, positive) >= 0) {
+    if (classes_find(k, positive) >= 0) {
         if (k->n > 1)
             return 0;
         if (k->text)
-            add_name(k, st->added = strcmp(positive, "true") == 0 ? ml_strdup("false") : ml_format("not %s", positive));
+            classes_add_name(
+                k, st->added = strcmp(positive, "true") == 0 ? ml_strdup("false") : ml_format("not %s", positive));
         else
-            add_number(k, k->number[0] == 0);
+            classes_add_number(k, k->number[0] == 0);
     } else if (k->n > 1) {
-        return ml_err_set(
-            st->err, ML_USAGE, "--positive '%s' is none of the classes; one is '%s'", positive, class_name(k, 0, buf));
+        return ml_err_set(st->err, ML_USAGE, "--positive '%s' is none of the classes; one is '%s'", positive,
+            classes_name(k, 0, buf));
     } else if (k->text) {
-        add_text(k, positive);
+        classes_add_text(k, positive);
     } else if (ml_column_number(positive, strlen(positive), &x)) {
-        add_number(k, x);
+        classes_add_number(k, x);
     } else {
         return ml_err_set(st->err, ML_USAGE, "--positive '%s': the classes are numbers", positive);
     }
-    sort_classes(k);
+    classes_sort(k);
     return 0;
 }
 
 static int number_classes(struct settling *st)
 {
     struct ml_subject *s = st->s;
-    const char *positive = st->c->positive != NULL ? st->c->positive : usual_positive(&st->all);
+    const char *positive = st->c->positive != NULL ? st->c->positive : classes_positive(&st->all);
     char buf[32];
     if (s->task == ML_TASK_BINARY) {
         if (add_missing_class(st, positive) < 0)
             return -1;
-        s->positive = find_class(&st->all, positive);
+        s->positive = classes_find(&st->all, positive);
     }
     for (size_t i = 0; i < st->all.n; i++)
-        ml_strs_add(&s->classes, class_name(&st->all, i, buf));
+        ml_strs_add(&s->classes, classes_name(&st->all, i, buf));
     return 0;
 }
 
@@ -366,7 +215,7 @@ static int order_scores(struct settling *st, const struct ml_predictions *p, str
     for (size_t i = 0; i < k; i++)
         from[i] = -1;
     for (size_t i = 0; i < columns; i++) {
-        int32_t at = find_class(&st->all, p->score_names.v[i]);
+        int32_t at = classes_find(&st->all, p->score_names.v[i]);
         if (at >= 0 && from[at] >= 0)
             rc = ml_err_set(st->err, ML_LOCAL, "'%s': the columns '%s%s' and '%s%s' are of the same class", p->name,
                 st->c->scores, p->score_names.v[from[at]], st->c->scores, p->score_names.v[i]);
@@ -414,7 +263,7 @@ static const double *weights_for(const struct settling *st, const struct ml_pred
 static int answer_classes(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
 {
     bool binary = st->s->task == ML_TASK_BINARY;
-    a->label = map_column(&st->all, &p->label);
+    a->label = classes_map(&st->all, &p->label);
     a->s.classes = (int32_t)st->all.n;
     a->s.positive = st->s->positive;
     a->s.label = a->label;
@@ -427,7 +276,7 @@ static int answer_classes(struct settling *st, const struct ml_predictions *p, s
         a->score_ignored = p->score != NULL;
     }
     if (p->prediction.n > 0) {
-        a->pred = map_column(&st->all, &p->prediction);
+        a->pred = classes_map(&st->all, &p->prediction);
     } else if (!binary) {
         predict_largest(st, p, a);
     } else if (st->s->probabilistic) {
@@ -509,13 +358,9 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
         if (s->task != ML_TASK_MULTILABEL)
             rc = numbers ? ml_answer_numbers(out[i], p[i], c, err) : answer_classes(&st, p[i], out[i]);
     }
-    free(st.labels.number);
-    free(st.labels.name);
-    free(st.all.number);
-    free(st.all.name);
+    classes_release(&st.labels);
+    classes_release(&st.all);
     free(st.added);
-    ml_strs_release(&st.labels.written);
-    ml_strs_release(&st.all.written);
     return rc;
 }
 

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A sample made ready for measuring, and the two questions asked of it: what is the value, what are the influences. */
-#include <float.h>
+/* The two questions asked of a sample: what is the value of a metric, what are the influences of the rows. */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "stats/measure_impl.h"
-#include "stats/order.h"
 #include "stats/sum.h"
 
-#define CELLS_MAX    ((size_t)1 << 20) /* a confusion matrix that is kept */
-#define WEIGHT_LARGE 1e30
-#define WEIGHT_SMALL 1e-30
+#define CELLS_MAX ((size_t)1 << 20) /* a confusion matrix that is kept */
 
 bool ml_value_none(struct ml_value *v, const char *reason)
 {
@@ -22,190 +17,6 @@ bool ml_value_none(struct ml_value *v, const char *reason)
     v->reason = reason;
     v->value = 0;
     return false;
-}
-
-/* Goes on with `rows` of what is there (n of them), groups numbered anew. */
-static void keep_rows(struct ml_measure *m, const uint32_t *rows, size_t n)
-{
-    struct ml_sample_copy copy;
-
-    ml_sample_take(&m->s, rows, n, &copy);
-    ml_sample_release(&m->copy);
-    m->copy = copy;
-    m->s = copy.s;
-}
-
-/* Rows of weight 0 are left out. */
-static void drop_weightless(struct ml_measure *m)
-{
-    uint32_t *rows = ml_malloc((m->s.n + 1) * sizeof *rows);
-    size_t kept = 0;
-
-    for (size_t i = 0; i < m->s.n; i++)
-        if (m->s.weight[i] > 0)
-            rows[kept++] = (uint32_t)i;
-    if (kept < m->s.n)
-        keep_rows(m, rows, kept);
-    free(rows);
-}
-
-/* Weights that are all alike are none; enormous or tiny ones are brought to a moderate size by a power of 2. */
-static void settle_weights(struct ml_measure *m)
-{
-    double most = 0, least = INFINITY;
-    int e;
-
-    for (size_t i = 0; i < m->s.n; i++) {
-        most = fmax(most, m->s.weight[i]);
-        least = fmin(least, m->s.weight[i]);
-    }
-    if (!(least < most)) {
-        m->s.weight = NULL;
-        return;
-    }
-    if (most <= WEIGHT_LARGE && most >= WEIGHT_SMALL)
-        return;
-    frexp(most, &e);
-    m->weight = ml_malloc(m->s.n * sizeof *m->weight);
-    for (size_t i = 0; i < m->s.n; i++)
-        m->weight[i] = fmax(ldexp(m->s.weight[i], -e), DBL_MIN);
-    m->s.weight = m->weight;
-}
-
-/* A query without a relevant row has no value: its rows are left out. */
-static void drop_empty_queries(struct ml_measure *m)
-{
-    uint32_t *rows = ml_malloc((m->s.n + 1) * sizeof *rows);
-    size_t kept;
-
-    ml_queries_drop_empty(&m->s, rows, &kept);
-    if (kept < m->s.n)
-        keep_rows(m, rows, kept);
-    free(rows);
-}
-
-/* Counts the groups that are there; one row each is the same as none. Numbers without rows are closed up. */
-static void settle_groups(struct ml_measure *m)
-{
-    unsigned char *seen = ml_calloc((size_t)m->s.groups + 1, 1);
-    uint32_t *rows;
-
-    for (size_t i = 0; i < m->s.n; i++)
-        if (!seen[m->s.group[i]]) {
-            seen[m->s.group[i]] = 1;
-            m->groups++;
-        }
-    free(seen);
-    if (m->groups == m->s.n) {
-        m->s.group = NULL;
-        m->groups = 0;
-    } else if (m->groups < m->s.groups) {
-        rows = ml_malloc((m->s.n + 1) * sizeof *rows);
-        for (size_t i = 0; i < m->s.n; i++)
-            rows[i] = (uint32_t)i;
-        keep_rows(m, rows, m->s.n);
-        free(rows);
-    }
-}
-
-static atomic_uint_fast64_t serials;
-
-struct ml_measure *ml_measure_new(const struct ml_sample *s, const uint32_t *rows, size_t n_rows)
-{
-    struct ml_measure *m = ml_calloc(1, sizeof *m);
-    struct ml_sum total = { 0, 0 }, squares = { 0, 0 };
-
-    m->s = *s;
-    m->serial = atomic_fetch_add(&serials, 1) + 1;
-    m->proba = -1;
-    if (rows) {
-        ml_sample_take(s, rows, n_rows, &m->copy);
-        m->s = m->copy.s;
-    }
-    if (m->s.weight)
-        drop_weightless(m);
-    if (m->s.task == ML_TASK_RANKING)
-        drop_empty_queries(m);
-    if (m->s.group)
-        settle_groups(m);
-    if (m->s.weight)
-        settle_weights(m);
-    m->total = m->squares = (double)m->s.n;
-    if (m->s.weight) {
-        for (size_t i = 0; i < m->s.n; i++) {
-            ml_sum_add(&total, m->s.weight[i]);
-            ml_sum_add(&squares, m->s.weight[i] * m->s.weight[i]);
-        }
-        m->total = ml_sum_value(&total);
-        m->squares = ml_sum_value(&squares);
-    }
-    return m;
-}
-
-void ml_measure_free(struct ml_measure *m)
-{
-    if (!m)
-        return;
-    ml_sample_release(&m->copy);
-    ml_counts_free(m->rows);
-    if (m->sums != m->rows)
-        ml_counts_free(m->sums);
-    free(m->weight);
-    free(m->order);
-    free(m->mark);
-    free(m->cells);
-    ml_ties_free(m->ties);
-    free(m->places);
-    free(m->joint);
-    free(m->known);
-    ml_queries_free(m->queries);
-    free(m->tuned);
-    free(m->psi);
-    free(m);
-}
-
-size_t ml_measure_rows(const struct ml_measure *m)
-{
-    return m->s.n;
-}
-
-size_t ml_measure_groups(const struct ml_measure *m)
-{
-    return m->groups;
-}
-
-double ml_measure_kish(const struct ml_measure *m)
-{
-    return m->squares > 0 ? m->total * m->total / m->squares : 0;
-}
-
-bool ml_measure_plain(const struct ml_measure *m)
-{
-    return !m->s.weight && !m->s.group;
-}
-
-size_t ml_measure_units(const struct ml_measure *m)
-{
-    return m->groups ? m->groups : m->s.n;
-}
-
-const uint32_t *ml_measure_order(struct ml_measure *m)
-{
-    double *errors;
-
-    if (m->order)
-        return m->order;
-    m->order = ml_malloc((m->s.n + 1) * sizeof *m->order);
-    if (m->s.task != ML_TASK_REGRESSION) {
-        ml_order(m->s.score, 1, m->s.n, m->order);
-        return m->order;
-    }
-    errors = ml_malloc((m->s.n + 1) * sizeof *errors);
-    for (size_t i = 0; i < m->s.n; i++)
-        errors[i] = fabs(m->s.truth[i] / 2 - m->s.estimate[i] / 2); /* a difference may overflow */
-    ml_order(errors, 1, m->s.n, m->order);
-    free(errors);
-    return m->order;
 }
 
 /* Has the sample what the metric reads? */

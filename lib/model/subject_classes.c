@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The classes of predictions in their order: numbers as numbers, texts as bytes. */
+#include "model/subject_classes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void classes_add_number(struct classes *k, double x)
+{
+    k->number = ml_grow(k->number, &k->cap, k->n + 1, sizeof *k->number);
+    k->number[k->n++] = x;
+}
+
+void classes_add_name(struct classes *k, const char *s)
+{
+    k->name = ml_grow(k->name, &k->cap, k->n + 1, sizeof *k->name);
+    k->name[k->n++] = s;
+}
+
+void classes_sort(struct classes *k)
+{
+    size_t kept = 0;
+    if (k->n == 0)
+        return;
+    if (k->text)
+        qsort(k->name, k->n, sizeof *k->name, by_name);
+    else
+        qsort(k->number, k->n, sizeof *k->number, by_number);
+    for (size_t i = 1; i < k->n; i++) {
+        if (k->text ? strcmp(k->name[i], k->name[kept]) == 0 : k->number[i] == k->number[kept])
+            continue;
+        kept++;
+        if (k->text)
+            k->name[kept] = k->name[i];
+        else
+            k->number[kept] = k->number[i];
+    }
+    k->n = kept + 1;
+}
+
+/* The name of the class that a text stands for: the text, a word, or in `buf`. */
+static const char *text_name(const struct classes *k, const char *s, char buf[32])
+{
+    struct ml_cell cell = ml_column_canonical((struct ml_cell){ s, strlen(s) });
+    double x;
+    if (!k->number_labels || !ml_column_number(cell.s, cell.len, &x))
+        return cell.s;
+    buf[ml_double_format(x, buf)] = '\0';
+    return buf;
+}
+
+void classes_add_text(struct classes *k, const char *s)
+{
+    char buf[32];
+    const char *name = text_name(k, s, buf);
+    if (name == buf) {
+        ml_strs_add(&k->written, buf);
+        name = k->written.v[k->written.n - 1];
+    }
+    classes_add_name(k, name);
+}
+
+void classes_add_column(struct classes *k, const struct ml_column *c)
+{
+    for (size_t i = 0; c->dense == NULL && i < c->dict.n; i++) {
+        if (k->text)
+            classes_add_text(k, ml_intern_text(&c->dict, (uint32_t)i));
+        else
+            classes_add_number(k, c->value[i]);
+    }
+    for (size_t i = 0; c->dense != NULL && i < c->n; i++)
+        classes_add_number(k, c->dense[i]);
+    classes_sort(k);
+}
+
+int32_t classes_find_number(const struct classes *k, double x)
+{
+    const double *at = bsearch(&x, k->number, k->n, sizeof *k->number, by_number);
+    return at != NULL ? (int32_t)(at - k->number) : -1;
+}
+
+int32_t classes_find(const struct classes *k, const char *s)
+{
+    double x;
+    char buf[32];
+    if (k->n == 0)
+        return -1;
+    if (!k->text)
+        return ml_column_number(s, strlen(s), &x) ? classes_find_number(k, x) : -1;
+    const char *name = text_name(k, s, buf), **at = bsearch(&name, k->name, k->n, sizeof *k->name, by_name);
+    return at != NULL ? (int32_t)(at - k->name) : -1;
+}
+
+int32_t *classes_map(const struct classes *k, const struct ml_column *c)
+{
+    int32_t *out = ml_malloc((c->n + 1) * sizeof *out);
+    if (c->dense != NULL) {
+        for (size_t i = 0; i < c->n; i++)
+            out[i] = classes_find_number(k, c->dense[i]);
+        return out;
+    }
+    int32_t *map = ml_malloc((c->dict.n + 1) * sizeof *map);
+    for (size_t i = 0; i < c->dict.n; i++)
+        map[i] = k->text ? classes_find(k, ml_intern_text(&c->dict, (uint32_t)i)) : classes_find_number(k, c->value[i]);
+    for (size_t i = 0; i < c->n; i++)
+        out[i] = map[c->code[i]];
+    free(map);
+    return out;
+}
+
+const char *classes_name(const struct classes *k, size_t i, char buf[32])
+{
+    if (k->text)
+        return k->name[i];
+    buf[ml_double_format(k->number[i], buf)] = '\0';
+    return buf;
+}
+
+/* Whether all classes are among a and b. */
+static bool among(const struct classes *k, const char *a, const char *b)
+{
+    char buf[32];
+    for (size_t i = 0; i < k->n; i++) {
+        const char *s = classes_name(k, i, buf);
+        if (strcmp(s, a) != 0 && strcmp(s, b) != 0)
+            return false;
+    }
+    return true;
+}
+
+const char *classes_positive(const struct classes *k)
+{
+    return among(k, "0", "1") || among(k, "-1", "1") ? "1" : among(k, "false", "true") ? "true" : NULL;
+}
+
+void classes_release(struct classes *k)
+{
+    free(k->number);
+    free(k->name);
+    ml_strs_release(&k->written);
+}
