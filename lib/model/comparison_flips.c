@@ -60,6 +60,37 @@ static void add_answer(
     ml_buf_release(&text);
 }
 
+static void add_classes(cJSON *o, const struct duel *d, size_t row)
+{
+    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+    double sure = confidence(d, row);
+    add_answer(o, "label", d, b->label, b->labels, row);
+    add_answer(o, "current", d, a->pred, a->preds, row);
+    add_answer(o, "candidate", d, b->pred, b->preds, row);
+    if (!isnan(sure))
+        ml_json_set_num(o, "score", fabs(sure));
+}
+
+static void add_numbers(cJSON *o, const struct duel *d, size_t row)
+{
+    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+    ml_json_set_num(o, "label", b->truth[row]);
+    ml_json_set_num(o, "current", a->estimate[row]);
+    ml_json_set_num(o, "candidate", b->estimate[row]);
+}
+
+static void add_worst(cJSON *flips, const struct duel *d, const struct example *worst, size_t n)
+{
+    cJSON *list = ml_json_set_array(flips, "worst");
+    for (size_t i = 0; i < n; i++) {
+        char number[24];
+        cJSON *o = cJSON_CreateObject();
+        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], worst[i].row, number));
+        (d->subject.task == ML_TASK_REGRESSION ? add_numbers : add_classes)(o, d, worst[i].row);
+        cJSON_AddItemToArray(list, o);
+    }
+}
+
 static void add_flips(cJSON *to, const struct duel *d)
 {
     const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
@@ -75,20 +106,7 @@ static void add_flips(cJSON *to, const struct duel *d)
     cJSON *flips = ml_json_set_object(to, "flips");
     ml_json_set_int(flips, "fixed", (int64_t)fixed);
     ml_json_set_int(flips, "broken", (int64_t)broken);
-    cJSON *list = ml_json_set_array(flips, "worst");
-    for (size_t i = 0; i < n; i++) {
-        char number[24];
-        size_t row = worst[i].row;
-        cJSON *o = cJSON_CreateObject();
-        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
-        add_answer(o, "label", d, b->label, b->labels, row);
-        add_answer(o, "current", d, a->pred, a->preds, row);
-        add_answer(o, "candidate", d, b->pred, b->preds, row);
-        double sure = confidence(d, row);
-        if (!isnan(sure))
-            ml_json_set_num(o, "score", fabs(sure));
-        cJSON_AddItemToArray(list, o);
-    }
+    add_worst(flips, d, worst, n);
 }
 
 /* Regression: rows that came nearer to the truth and rows that went away from it. */
@@ -107,17 +125,7 @@ static void add_moves(cJSON *to, const struct duel *d)
     cJSON *flips = ml_json_set_object(to, "flips");
     ml_json_set_int(flips, "nearer", (int64_t)nearer);
     ml_json_set_int(flips, "farther", (int64_t)farther);
-    cJSON *list = ml_json_set_array(flips, "worst");
-    for (size_t i = 0; i < n; i++) {
-        char number[24];
-        size_t row = worst[i].row;
-        cJSON *o = cJSON_CreateObject();
-        ml_json_set_str(o, "id", ml_predictions_id(d->p[1], row, number));
-        ml_json_set_num(o, "label", b->truth[row]);
-        ml_json_set_num(o, "current", a->estimate[row]);
-        ml_json_set_num(o, "candidate", b->estimate[row]);
-        cJSON_AddItemToArray(list, o);
-    }
+    add_worst(flips, d, worst, n);
 }
 
 void duel_flips(cJSON *to, const struct duel *d)
