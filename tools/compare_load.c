@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ml-compare: what is compared with what. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

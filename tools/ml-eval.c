@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ml-eval: predictions in, metrics with intervals out; writes the card's section `evaluation`. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/json.h"
 #include "model/attached.h"
 #include "oci/signkey.h"
 #include "publish.h"

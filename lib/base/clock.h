@@ -3,7 +3,6 @@
 #ifndef ML_BASE_CLOCK_H
 #define ML_BASE_CLOCK_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"

@@ -202,11 +202,6 @@ int ml_column_append(struct ml_column *c, const struct ml_column *part, bool com
     return 0;
 }
 
-size_t ml_column_distinct(const struct ml_column *c)
-{
-    return c->dense != NULL ? SIZE_MAX : c->dict.n;
-}
-
 double ml_column_at(const struct ml_column *c, size_t row)
 {
     return c->dense != NULL ? c->dense[row] : c->value[c->code[row]];

@@ -63,9 +63,6 @@ void ml_column_expect_numbers(struct ml_column *c);
 /* Empties it, keeping memory. */
 void ml_column_reset(struct ml_column *c);
 
-/* How many distinct values there are, as far as it is known: dense columns answer SIZE_MAX. */
-size_t ml_column_distinct(const struct ml_column *c);
-
 /* The number in a row of a column that isn't text. */
 double ml_column_at(const struct ml_column *c, size_t row);
 

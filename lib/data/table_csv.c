@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Rows of CSV and TSV (RFC 4180). */
-#include <stdlib.h>
 #include <string.h>
 
 #ifdef __SSE2__

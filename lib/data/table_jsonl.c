@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Rows of JSON Lines: one RFC 8259 object a line, read without building a tree. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"

@@ -118,13 +118,6 @@ int ml_card_filter(struct ml_card *c, const struct ml_common *common, struct ml_
     return load(c, "-", err);
 }
 
-bool ml_card_has(const struct ml_card *c, const char *section)
-{
-    struct ml_span v;
-
-    return ml_json_find(c->text.data, whole(c), section, &v) == 0;
-}
-
 cJSON *ml_card_get(const struct ml_card *c, const char *section, struct ml_err *err)
 {
     struct ml_span v;

@@ -37,7 +37,6 @@ int ml_card_filter(struct ml_card *c, const struct ml_common *common, struct ml_
 /* The parsed copy of a section (owned), NULL with err->code 0 when the card has none, NULL with err set when it isn't
  * an object. */
 cJSON *ml_card_get(const struct ml_card *c, const char *section, struct ml_err *err);
-bool ml_card_has(const struct ml_card *c, const char *section);
 
 /* Replaces (or appends) a section; takes ownership of the value. */
 void ml_card_set(struct ml_card *c, const char *section, cJSON *value);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "data/number.h"
 #include "model/comment_priv.h"
 #include "model/gate.h"
@@ -38,7 +37,9 @@ static int load(const struct ml_card *card, struct comment_sections *s, struct m
     return 0;
 }
 
-const char *comment_headline(const struct comment_sections *s)
+/* The metric that the answer speaks of: the first one that the gate holds, else the first primary one, else the first.
+ * NULL: none. */
+static const char *headline_metric(const struct comment_sections *s)
 {
     const cJSON *from = s->compared ? s->comparison : s->evaluation, *rule, *metric;
     const cJSON *metrics = ml_json_get(from, "metrics");
@@ -60,7 +61,7 @@ const char *comment_headline(const struct comment_sections *s)
 /* ": `accuracy` +0.024, better", or the value where there was nothing to compare with. */
 static void headline(struct ml_buf *out, const struct comment_sections *s)
 {
-    const char *name = comment_headline(s);
+    const char *name = headline_metric(s);
     const cJSON *compared = name ? ml_json_get(ml_json_get(s->comparison, "metrics"), name) : NULL;
     const cJSON *value = name ? ml_json_get(ml_json_get(s->evaluation, "metrics"), name) : NULL;
     double x;
@@ -164,7 +165,7 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
     }
     if (!s->compared)
         return;
-    const char *name = comment_headline(s);
+    const char *name = headline_metric(s);
     const cJSON *metric = name ? ml_json_get(ml_json_get(s->comparison, "metrics"), name) : NULL;
     const cJSON *reuse = ml_json_get(s->comparison, "reuse");
     double rows, detectable, alpha, look, seen, optimism;
@@ -271,7 +272,7 @@ int ml_comment_render(const struct ml_card *card, const struct ml_comment_place 
         comment_metrics(out, &s);
         pictures(out, place);
         fine_print(out, &s);
-        comment_confirm(out, s.comparison, comment_headline(&s));
+        comment_confirm(out, s.comparison, headline_metric(&s));
         comment_candidates(out, s.comparison);
         comment_slices(out, &s);
         comment_classes(out, s.comparison);

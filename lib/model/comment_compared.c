@@ -2,7 +2,6 @@
 /* The comment's parts about what an average doesn't tell: hidden regressions, classes, calibration, further candidates,
  * the confirmation. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/number.h"

@@ -13,10 +13,6 @@ struct comment_sections {
     bool compared; /* there is a comparison with a current model */
 };
 
-/* The metric that the answer speaks of: the first one that the gate holds, else the first primary one, else the first.
- * NULL: none. */
-const char *comment_headline(const struct comment_sections *s);
-
 /* "+0.024", "better": what the answer says of a compared metric. */
 void comment_difference(struct ml_buf *out, const cJSON *metric);
 void comment_verdict(struct ml_buf *out, const cJSON *metric, bool with_reason);

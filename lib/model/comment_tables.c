@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The comment's tables. */
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/number.h"

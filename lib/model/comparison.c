@@ -9,7 +9,6 @@
 #include "model/comparison_confusion.h"
 #include "model/comparison_duel.h"
 #include "model/evaluation.h"
-#include "stats/extra.h"
 #include "stats/threshold.h"
 
 static double value_of(struct ml_measure *m, const struct ml_metric *metric)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Compares two models that were measured apart: by their cards' standard errors, or by mere numbers. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/comparison.h"

@@ -2,7 +2,6 @@
 /* Brings two contenders together as well as what is there allows. */
 #include "model/contest.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -43,10 +43,6 @@ const char *ml_gate_verdict(const cJSON *rule);
 /* How many rules have that verdict. */
 size_t ml_gate_count(const cJSON *gate, const char *verdict);
 
-/* What a rule says in words, on one line: required, observed, the interval it rests on, how often a neutral change
- * passes it. */
-void ml_gate_describe(const cJSON *rule, struct ml_buf *out);
-
 /* What each rule of a gate section tells on rows like these, owned: {"policy", "policy_digest", "alpha",
  * "rules":
  * [{"rule", "required", "drop", "se", "rows", "neutral_fail_rate", "missed_drop_rate", "missed_gain_rate",

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/decompress.h"
-#include "base/text.h"
 #include "model/package_priv.h"
 #include "oci/names.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Are two files about the same rows, and which row is which? */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a policy asks of metrics. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/policy_priv.h"

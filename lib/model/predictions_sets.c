@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Sets of labels: lists in one cell, or a column of 0 and 1 for each class, in one form. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "data/json.h"
-#include "model/attached.h"
 
 #define NOTE "mlci.promotion."
 #define STAMP                                                                                                          \

@@ -2,7 +2,6 @@
 /* Queries are counted, and those that lost most are named. */
 #include "model/ranking.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"

@@ -2,7 +2,6 @@
 /* Case files. */
 #include "model/smoke.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

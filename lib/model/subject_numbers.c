@@ -3,7 +3,6 @@
 #include "model/subject_numbers.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"

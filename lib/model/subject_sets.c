@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What predictions of sets of labels are about: the classes in their order, and each row's. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
 /* What an HTTP answer means: headers, errors in words, pages that lead to the next. */
 #include "net/http.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,7 +5,6 @@
 #define ML_NET_URL_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "base/err.h"
 #include "base/mem.h"

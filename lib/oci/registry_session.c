@@ -3,7 +3,6 @@
 #include "oci/registry_session.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

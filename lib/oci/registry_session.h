@@ -4,7 +4,6 @@
 #ifndef ML_OCI_REGISTRY_SESSION_H
 #define ML_OCI_REGISTRY_SESSION_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/digest.h"

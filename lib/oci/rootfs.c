@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oci/untar.h"
-
 #define LINKS_MAX 40 /* as Linux */
 #define WHITEOUT  ".wh."
 #define OPAQUE    ".wh..wh..opq"

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 
 #define BLOCK            ML_TAR_BLOCK
 #define NAME_MAX_USTAR   100

@@ -378,7 +378,7 @@ int ml_tar_view_digest(struct ml_tar_view *v, struct ml_digest *out, struct ml_e
     return n < 0 ? -1 : 0;
 }
 
-int ml_tree_digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err)
+static int digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err)
 {
     struct ml_tar_view *v = ml_tar_view_tree(t);
     int rc = ml_tar_view_digest(v, out, err);
@@ -396,7 +396,7 @@ int ml_tree_digest(const char *src, struct ml_digest *out, uint64_t *size, struc
 
     if (ml_tree_scan(src, &t, err) < 0)
         return -1;
-    rc = ml_tree_digest_of(&t, out, err);
+    rc = digest_of(&t, out, err);
     if (size)
         *size = t.size;
     ml_tree_release(&t);

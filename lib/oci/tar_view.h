@@ -49,6 +49,5 @@ struct ml_tar_view *ml_tar_view_tree(const struct ml_tree *t);
 
 /* The tree digest of what is at `src`; `size` (may be NULL): bytes in files. */
 int ml_tree_digest(const char *src, struct ml_digest *out, uint64_t *size, struct ml_err *err);
-int ml_tree_digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err);
 
 #endif

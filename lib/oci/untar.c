@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 
 #define CHUNK      ((size_t)256 << 10)
 #define BLOCK      512

@@ -4,7 +4,6 @@
 #ifndef ML_OCI_UNTAR_H
 #define ML_OCI_UNTAR_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"

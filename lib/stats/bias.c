@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Mean predicted less mean observed, of two models. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

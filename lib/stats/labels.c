@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Metrics of sets of labels, from predicted sets: means over rows, and ratios of sums over rows, classes or both. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -163,6 +162,11 @@ static bool class_value(
     return true;
 }
 
+static bool has_label(const struct ml_sample *s, size_t i)
+{
+    return memchr(s->labels + i * (size_t)s->classes, 1, (size_t)s->classes) != NULL;
+}
+
 bool ml_labels_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i)
 {
     struct sizes z;
@@ -170,23 +174,18 @@ bool ml_labels_within(const struct ml_sample *s, const struct ml_metric *metric,
     if (metric->average != ML_AVERAGE_MICRO)
         return true;
     if (metric->need == ML_NEED_SCORE)
-        return ml_labels_any(s, i);
+        return has_label(s, i);
     z = sizes_of(s, i);
     return metric->id == ML_METRIC_PRECISION ? z.pred > 0
            : metric->id == ML_METRIC_RECALL  ? z.truth > 0
                                              : z.truth + z.pred > 0;
 }
 
-bool ml_labels_any(const struct ml_sample *s, size_t i)
-{
-    return memchr(s->labels + i * (size_t)s->classes, 1, (size_t)s->classes) != NULL;
-}
-
 /* Has any row of weight a label at all? */
 static bool any_label(const struct ml_sample *s, const struct weighting *by)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (weight_of(by, i) > 0 && ml_labels_any(s, i))
+        if (weight_of(by, i) > 0 && has_label(s, i))
             return true;
     return false;
 }

@@ -128,7 +128,6 @@ bool ml_labels_score_value(struct ml_measure *m, const struct ml_metric *metric,
 /* What each row contributes. */
 void ml_labels_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 void ml_labels_score_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
-bool ml_labels_any(const struct ml_sample *s, size_t i); /* the row has a label */
 bool ml_labels_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i);
 size_t ml_labels_smallest(struct ml_measure *m, const struct ml_metric *metric, size_t *classes);
 

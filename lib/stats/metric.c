@@ -2,7 +2,6 @@
 /* The one static table of metrics, and the rows that a parameter makes of it. */
 #include <math.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "stats/order.h"
 #include "stats/rank_impl.h"
 #include "stats/sum.h"
 

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "stats/rank_impl.h"
-#include "stats/sum.h"
 
 /* The largest TPR - FPR over all thresholds, 0 at least: Smirnov's one-sided D+ of the two classes' scores. Its
  * influence is that of the two rates at the threshold, which the largest one's own move doesn't change (Danskin). */

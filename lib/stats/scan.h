@@ -9,7 +9,6 @@
 #ifndef ML_STATS_SCAN_H
 #define ML_STATS_SCAN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -24,16 +24,6 @@ const char *ml_verdict_name(enum ml_verdict v)
     return names[v];
 }
 
-bool ml_verdict_parse(const char *name, enum ml_verdict *out)
-{
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i], name) == 0) {
-            *out = (enum ml_verdict)i;
-            return true;
-        }
-    return false;
-}
-
 /* Rule 1: is there too little to say anything? */
 static bool too_little(const struct ml_evidence *e, char *reason, size_t size)
 {

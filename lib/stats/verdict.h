@@ -19,7 +19,6 @@ enum ml_verdict {
 };
 
 const char *ml_verdict_name(enum ml_verdict v); /* "better" ... */
-bool ml_verdict_parse(const char *name, enum ml_verdict *out);
 
 /* What a verdict stands on; from a struct ml_delta, or from a card's numbers. Start with ML_EVIDENCE_INIT. */
 struct ml_evidence {

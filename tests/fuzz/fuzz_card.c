@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         ml_json_set_int(section, "cases", again);
         ml_card_set(&c, "smoke", section);
-        require(ml_json_check(c.text.data, c.text.len, "set", NULL) == 0 && ml_card_has(&c, "smoke"));
+        require(ml_json_check(c.text.data, c.text.len, "set", NULL) == 0);
     }
     /* taken out of both, the rest is equal: before and behind the section */
     require(ml_json_find(c.text.data, (struct ml_span){ 0, c.text.len }, "smoke", &v) == 0);

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cache.h"
 #include "base/file.h"
 #include "net/url.h"
 #include "oci/registry_session.h"

@@ -3,7 +3,6 @@
  * leads out. The input's first two bytes are the length of the first layer. */
 #include <fcntl.h>
 #include <ftw.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -24,13 +24,11 @@ static void begins(void **state)
 
     (void)state;
     ml_card_init(&c);
-    assert_false(ml_card_has(&c, "smoke"));
     assert_null(ml_card_get(&c, "smoke", &err));
     assert_int_equal(err.code, 0);
     ml_json_set_num(v, "cases", 40);
     ml_card_set(&c, "smoke", v);
     assert_string_equal(c.text.data, "{\n  \"schema\": \"mlci.card/1\",\n  \"smoke\": {\n    \"cases\": 40\n  }\n}");
-    assert_true(ml_card_has(&c, "smoke"));
     v = ml_card_get(&c, "smoke", &err);
     assert_true(ml_json_get(v, "cases")->valuedouble == 40);
     cJSON_Delete(v);
@@ -113,7 +111,7 @@ static void comes_from_files(void **state)
     ml_card_release(&c);
     assert_int_equal(ml_file_write(path, "{\"schema\": \"mlci.card/1\", \"a\": 1}", 33, 0600, &err), 0);
     assert_int_equal(ml_card_start(&c, &common, &err), 0);
-    assert_true(ml_card_has(&c, "a"));
+    assert_non_null(strstr(c.text.data, "\"a\": 1"));
     ml_card_release(&c);
     assert_int_equal(ml_card_filter(&c, &common, &err), 0);
     ml_card_release(&c);
@@ -126,7 +124,7 @@ static void comes_from_files(void **state)
     ml_card_release(&c);
     assert_non_null(freopen(path, "r", stdin));
     assert_int_equal(ml_card_filter(&c, &common, &err), 0);
-    assert_true(ml_card_has(&c, "a"));
+    assert_non_null(strstr(c.text.data, "\"a\": 1"));
     ml_card_release(&c);
     unlink(path);
 }

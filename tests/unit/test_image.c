@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "base/decompress.h"
-#include "data/json.h"
 #include "oci/image.h"
 
 #define D0 "sha256:0000000000000000000000000000000000000000000000000000000000000000"

@@ -14,7 +14,6 @@
 
 #include "base/file.h"
 #include "oci/layer_out.h"
-#include "oci/layout.h"
 
 static char dir[] = "/tmp/test_layer_out.XXXXXX";
 

@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "data/json.h"
 #include "oci/layout.h"
 
 #define MANIFEST "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_MANIFEST "\",\"config\":{},\"layers\":[]}"

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "oci/credentials.h"
 #include "oci/ref.h"
 
