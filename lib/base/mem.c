@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mman.h>
 
 static void *checked(void *p)
 {
@@ -20,6 +21,18 @@ static void *checked(void *p)
 void *ml_malloc(size_t n)
 {
     return checked(malloc(n ? n : 1));
+}
+
+void *ml_malloc_huge(size_t n)
+{
+    size_t large = (size_t)2 << 20, whole = (n + large - 1) / large * large;
+    void *p;
+
+    if (n < large || whole < n)
+        return ml_malloc(n);
+    p = checked(aligned_alloc(large, whole));
+    madvise(p, whole, MADV_HUGEPAGE); /* where it can't be had it is slower, and no more */
+    return p;
 }
 
 void *ml_calloc(size_t count, size_t size)

@@ -10,6 +10,8 @@
 #include "base/err.h"
 
 void *ml_malloc(size_t n);
+/* The same for what is gone through in no order: in large pages, where the system has them. */
+void *ml_malloc_huge(size_t n);
 void *ml_calloc(size_t count, size_t size); /* zeroed; count * size is checked */
 void *ml_realloc(void *p, size_t n);
 char *ml_strdup(const char *s);

@@ -148,7 +148,7 @@ static void strip(struct job *j, size_t first, uint8_t *counts)
 static void *work(void *ctx)
 {
     struct job *j = ctx;
-    uint8_t *counts = ml_malloc(j->m[0]->s.n * j->lanes + 1);
+    uint8_t *counts = ml_malloc_huge(j->m[0]->s.n * j->lanes + 1);
 
     for (;;) {
         size_t first;
