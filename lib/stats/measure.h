@@ -14,6 +14,12 @@
  * Jaccard have no value; areas and average precisions are the mean over the classes that have one. Rows of weight 0 are
  * no rows.
  *
+ * Metrics that scikit-learn hasn't: gini is 2 AUC - 1; ks the largest TPR - FPR over all thresholds (Smirnov's D+);
+ * precision@K, recall@K and lift@K are of the rows of highest score that make up K/n, or K %, of the weight, the group
+ * of equal scores that is cut counting in part, and lift is precision over the share of positives; ece and mce are the
+ * mean by weight and the largest of the bins' |predicted - observed| (calibration.h); cost is the mean cost of a row
+ * (sample.h).
+ *
  * The standard error is the linearised one (infinitesimal jackknife: Jaeckel 1972; Efron 1982, The Jackknife, ch. 6;
  * clusters: Binder 1983, Int. Stat. Rev. 51, 279): se^2 = G/(G-1) sum_g (sum_{i in g} w_i psi_i)^2 / W^2, with the
  * influence psi_i = W dM/dw_i. Intervals on the metric's own scale ("linear") allow for the influences' skewness, as
@@ -30,6 +36,8 @@
 #include "stats/metric.h"
 #include "stats/sample.h"
 
+/* One thread at a time may use a measure; several measures are independent of each other. Functions that are given much
+ * to do use all processors themselves, with the same result for any number of them. */
 struct ml_measure;
 
 /* Prepares a sample for measuring; what metrics share (class counts, order of the scores) is computed when first asked
@@ -75,8 +83,8 @@ struct ml_estimate {
     size_t undefined;            /* bootstrap: replicates dropped */
 };
 
-/* `boot` NULL: the bootstrap only where there is no other way, with its defaults. Given with `force`: everywhere.
- * Limits lie within the metric's range. */
+/* `confidence` is two-sided, between 0 and 1. `boot` NULL: the bootstrap only where there is no other way, with its
+ * defaults. Given with `force`: everywhere. Limits lie within the metric's range. */
 void ml_measure_estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
     const struct ml_boot *boot, struct ml_estimate *out);
 

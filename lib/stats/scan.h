@@ -3,9 +3,9 @@
  * of two columns.
  *
  * Each slice is held against all other rows by the linearised variance of the difference of two means (rows: Welch
- * 1938, Biometrika 29, 350; groups: Binder 1983) or, where that is larger, the variance that it would have if the slice
- * were like all rows; Student's t with one degree of freedom less than there are rows or
- * groups on the smaller side, p two-sided. All slices with enough rows are one family (Holm), whatever they hold. */
+ * 1938, Biometrika 29, 350; groups: Binder 1983, as in measure.h) or, where that is larger, the variance that it would
+ * have if the slice were like all rows; Student's t with one degree of freedom less than there are rows or groups on
+ * the smaller side, p two-sided. All slices with enough rows are one family (Holm, verdict.h), whatever they hold. */
 #ifndef ML_STATS_SCAN_H
 #define ML_STATS_SCAN_H
 
