@@ -71,7 +71,9 @@ void ml_svg_text(struct ml_svg *s, double x, double y, char anchor, const char *
     number(&s->body, "x", x);
     number(&s->body, "y", y);
     ml_buf_addf(&s->body, " class=\"%s\"", classes);
-    if (anchor != 's')
+    if (anchor == 'u')
+        ml_buf_addf(&s->body, " transform=\"rotate(-45 %.10g %.10g)\"", round(x * 100) / 100, round(y * 100) / 100);
+    else if (anchor != 's')
         ml_buf_addf(&s->body, " text-anchor=\"%s\"", anchor == 'e' ? "end" : "middle");
     ml_buf_addc(&s->body, '>');
     add_text(&s->body, text);

@@ -25,8 +25,8 @@ struct ml_svg {
         .body = ML_BUF_INIT                                                                                            \
     }
 
-/* Text on the base line y, which begins at x ('s'), ends there ('e') or has its middle there ('m'). Any text: markup is
- * escaped, characters that turn the direction or end a line are replaced. */
+/* Text on the base line y, which begins at x ('s'; 'u': and goes up by 45 degrees), ends there ('e') or has its middle
+ * there ('m'). Any text: markup is escaped, characters that turn the direction or end a line are replaced. */
 void ml_svg_text(struct ml_svg *s, double x, double y, char anchor, const char *classes, const char *text);
 
 void ml_svg_line(struct ml_svg *s, double x1, double y1, double x2, double y2, const char *classes);

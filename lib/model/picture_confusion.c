@@ -11,6 +11,9 @@
 #define EDGE       16
 #define SIDE       44
 #define MOST_CELLS 22
+#define FLAT_CELLS 6  /* so many fit over a column */
+#define UP_CELLS   16 /* of longer ones, turned by 45 degrees */
+#define SLOPE      0.71
 #define MOST_SAID  ((size_t)8)
 #define LABELS_MAX 200
 
@@ -158,11 +161,18 @@ static void say(struct canvas *c, const struct matrix *m)
         ml_buf_addf(&c->alt, "; and %zu more cells", n - MOST_SAID);
 }
 
+static void name_column(struct canvas *c, const char *label, double x, double y, bool up)
+{
+    char *brief = ml_svg_cut(label, up ? UP_CELLS : FLAT_CELLS);
+    ml_svg_text(&c->svg, up ? x + 4 : x, y, up ? 'u' : 'm', "c m", brief);
+    free(brief);
+}
+
 bool picture_confusion(const cJSON *comparison, struct canvas *c)
 {
     struct matrix m = { .n = 0 };
     size_t cells = 5;
-    double left, top = 64;
+    double left, top = 64, rise;
     char text[96];
 
     if (!read_matrix(comparison, &m))
@@ -171,22 +181,24 @@ bool picture_confusion(const cJSON *comparison, struct canvas *c)
         size_t w = ml_svg_cells(m.labels[i]);
         cells = w > cells ? w : cells;
     }
+    bool up = cells > FLAT_CELLS;
+    rise = up ? SLOPE * ML_SVG_CELL * (double)(cells > UP_CELLS ? UP_CELLS : cells) : 0;
+    top += rise;
     left = EDGE + (double)(cells > MOST_CELLS ? MOST_CELLS : cells) * ML_SVG_CELL + 10;
     ml_svg_text(&c->svg, EDGE, 24, 's', "h", "Confusion, candidate − current");
     ml_svg_text(&c->svg, left, 44, 's', "m", "predicted →");
-    ml_svg_text(&c->svg, EDGE, 60, 's', "m", "label");
+    ml_svg_text(&c->svg, EDGE, top - 4, 's', "m", "label");
     for (size_t i = 0; i < m.n; i++) {
         double at = (double)i * SIDE;
-        char *label = ml_svg_cut(m.labels[i], MOST_CELLS), *brief = ml_svg_cut(m.labels[i], 5);
-        ml_svg_text(&c->svg, left + at + SIDE / 2.0 - 1, 60, 'm', "c m", brief);
+        char *label = ml_svg_cut(m.labels[i], MOST_CELLS);
+        name_column(c, m.labels[i], left + at + SIDE / 2.0 - 1, top - 4, up);
         ml_svg_text(&c->svg, EDGE, top + at + SIDE / 2.0 + 4, 's', "c", label);
         for (size_t j = 0; j < m.n; j++)
             draw_cell(c, &m, i, j, left + (double)j * SIDE, top + at);
         free(label);
-        free(brief);
     }
     c->height = top + (double)m.n * SIDE + 12;
-    c->width = fmax(left + (double)m.n * SIDE + EDGE, 270);
+    c->width = fmax(left + (double)m.n * SIDE + fmax(EDGE, rise - SIDE / 2.0 + 8), 290);
     if (m.n < m.all) {
         snprintf(text, sizeof text, "%zu of %zu classes, those with the most changes", m.n, m.all);
         ml_svg_text(&c->svg, EDGE, c->height + 8, 's', "m", text);

@@ -153,6 +153,19 @@ assert width < 1100, width
 PY
 }
 
+@test "long names of classes stand aslant over the columns of the confusion" {
+    edit 'cmp["confusion"]["labels"] = ["entertainment", "net", "a name of more than sixteen"]'
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card card.json --pictures out -o c.md
+    /usr/bin/python3 - <<'PY'
+import re
+s = open("out/confusion.svg").read()
+width, height = (float(re.search(f'{k}="([0-9]+)"', s)[1]) for k in ("width", "height"))
+up = re.findall(r'<text x="([0-9.]+)" y="([0-9.]+)" class="c m" transform="rotate\(-45 \1 \2\)">(.*?)</text>', s)
+assert [t for _, _, t in up][:2] == ["entertainment", "net"] and "…" in up[2][2], up
+assert all(float(x) + 7.3 * 0.71 * len(t) < width and float(y) - 7.3 * 0.71 * len(t) > 40 for x, y, t in up), up
+PY
+}
+
 @test "uploaded once, shown in the note, not again while they are the same" {
     gitlab
     run --separate-stderr ml-comment --card card.json --pictures out -o c.md
