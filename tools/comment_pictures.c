@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "comment.h"
 
 static const char *variable(const char *name)
@@ -19,15 +20,9 @@ static const char *variable(const char *name)
 /* Where GitLab shows a file of this job's artifacts; their paths are relative to the project. NULL: not known. */
 static char *artifact(const char *dir, const char *file)
 {
-    const char *job = variable("CI_JOB_URL"), *root = variable("CI_PROJECT_DIR");
-    size_t n = root ? strlen(root) : 0;
+    const char *job = variable("CI_JOB_URL");
 
-    while (n && root[n - 1] == '/')
-        n--;
-    if (n && !strncmp(dir, root, n) && dir[n] == '/')
-        dir += n + 1;
-    while (!strncmp(dir, "./", 2))
-        dir += 2;
+    dir = ml_path_within(dir, variable("CI_PROJECT_DIR"));
     return job && *dir != '/' ? ml_format("%s/artifacts/file/%s/%s", job, dir, file) : NULL;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* UTF-8 and numbers as text. */
+/* UTF-8, numbers as text, and paths. */
 #include "base/text.h"
 
 #include <ctype.h>
@@ -119,4 +119,17 @@ void ml_text_harmless(char *s)
             *s = '?';
         }
     }
+}
+
+const char *ml_path_within(const char *path, const char *root)
+{
+    size_t n = root ? strlen(root) : 0;
+
+    while (n && root[n - 1] == '/')
+        n--;
+    if (n && !strncmp(path, root, n) && path[n] == '/')
+        path += n + 1;
+    while (!strncmp(path, "./", 2))
+        path += 2;
+    return path;
 }

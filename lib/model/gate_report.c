@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "data/junit.h"
 #include "data/number.h"
 #include "data/openmetrics.h"
@@ -88,20 +89,6 @@ void ml_gate_junit(const cJSON *gate, const char *model, struct ml_buf *out)
     ml_junit_finish(&j, out);
 }
 
-/* The policy's path as GitLab knows it: relative to the project. */
-static const char *relative(const char *path, const char *root)
-{
-    size_t n = root ? strlen(root) : 0;
-
-    while (n && root[n - 1] == '/')
-        n--;
-    if (n && !strncmp(path, root, n) && path[n] == '/')
-        path += n + 1;
-    while (!strncmp(path, "./", 2))
-        path += 2;
-    return path;
-}
-
 /* The same in every run, whatever was observed; GitLab tells by it what is new and what was fixed. */
 static void fingerprint(cJSON *issue, const char *path, const char *model, const char *rule)
 {
@@ -116,7 +103,7 @@ static void fingerprint(cJSON *issue, const char *path, const char *model, const
 void ml_gate_code_quality(const cJSON *gate, const char *model, const char *root, struct ml_buf *out)
 {
     cJSON *list = cJSON_CreateArray();
-    const char *path = relative(or_empty(ml_json_str(gate, "policy")), root);
+    const char *path = ml_path_within(or_empty(ml_json_str(gate, "policy")), root);
     const cJSON *rule;
     cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
     {
