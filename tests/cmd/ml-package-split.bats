@@ -27,7 +27,7 @@ pack() {
     [ "$(wc -l <before)" -le 9 ]
     for f in shards/model-*; do
         cp "$f" kept
-        printf X | dd of="$f" conv=notrunc bs=1 seek=1000 status=none
+        printf 'other bytes' | dd of="$f" conv=notrunc bs=1 seek=1000 status=none
         pack --split 1M >after
         [ "$(comm -13 before after | wc -l)" -eq 1 ]
         [ "$(comm -23 before after | wc -l)" -eq 1 ]
