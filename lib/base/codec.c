@@ -70,7 +70,8 @@ static int step_gzip(struct ml_decoder *d, const unsigned char **in, size_t *nin
     rc = inflate(&d->z, Z_NO_FLUSH);
     if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
         return bad(err, "gzip", d->z.msg);
-    *in += take - d->z.avail_in;
+    if (take > d->z.avail_in) /* there may be no input at all */
+        *in += take - d->z.avail_in;
     *nin -= take - d->z.avail_in;
     *nout = room - d->z.avail_out;
     d->ended = rc == Z_STREAM_END;
@@ -89,7 +90,8 @@ int ml_decoder_step(struct ml_decoder *d, const unsigned char **in, size_t *nin,
     rc = ZSTD_decompressStream(d->zstd, &to, &from);
     if (ZSTD_isError(rc))
         return bad(err, "zstd", ZSTD_getErrorName(rc));
-    *in += from.pos;
+    if (from.pos > 0) /* there may be no input at all */
+        *in += from.pos;
     *nin -= from.pos;
     *nout = to.pos;
     return rc == 0;

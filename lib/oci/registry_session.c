@@ -63,7 +63,7 @@ static bool inward(const char *host)
     else if (strchr(plain, ':'))
         is = inet_pton(AF_INET6, plain, &a6) != 1 || inward6(&a6);
     else
-        is = inet_aton(plain, &a4) && inward4(ntohl(a4.s_addr));
+        is = inet_aton(plain, &a4) ? inward4(ntohl(a4.s_addr)) : !plain[strspn(plain, "0123456789.")]; /* no name */
     free(plain);
     return is;
 }
