@@ -376,7 +376,7 @@ PY
     evil "entry('m/'), entry('m/f', b'1' * 5000)"
     f=$(find evil/blobs -type f -size +4k)
     cp "$f" kept
-    printf X | dd of="$f" bs=1 seek=2000 conv=notrunc status=none
+    printf XXXXXXXX | dd of="$f" bs=1 seek=2000 conv=notrunc status=none
     hostile "has other bytes" 4
     cp kept "$f" && dd if=/dev/urandom of="$f" bs=512 count=2 conv=notrunc status=none
     hostile "has other bytes" 4

@@ -111,7 +111,7 @@ PY
     d=$(ml get image.layers.0.digest card.json | cut -d: -f2)
     f=$BATS_FILE_TMPDIR/open/docker/registry/v2/blobs/sha256/${d:0:2}/$d/data
     cp "$f" kept
-    printf X | dd of="$f" bs=1 seek=700 conv=notrunc status=none
+    printf XXXXXXXX | dd of="$f" bs=1 seek=700 conv=notrunc status=none
     run --separate-stderr ml-fetch -q files "$REG/shop/lies:v1" --path /app/model --to out
     cp kept "$f"
     fails 4 "."

@@ -43,7 +43,7 @@ meddle() {
     head -c 20000000 /dev/urandom >src/model.bin
     for i in $(seq 50); do echo "$i" >"src/$i.txt"; done
     meddle sh -c 'echo more >>src/model.bin; sleep 0.02'
-    meddle sh -c 'printf X | dd of=src/model.bin conv=notrunc bs=1 seek=19000000; sleep 0.02'
+    meddle sh -c 'printf XXXXXXXX | dd of=src/model.bin conv=notrunc bs=1 seek=19000000; sleep 0.02'
     meddle sh -c 'echo new >src/.x && mv src/.x src/30.txt; sleep 0.02'
     meddle sh -c 'touch src/late; sleep 0.01; rm -f src/late; sleep 0.01'
     rm -f src/late src/.x

@@ -418,7 +418,7 @@ PY
     model m
     cp -r base b2
     f=$(find b2/blobs -type f -size +8k)
-    printf X | dd of="$f" bs=1 seek=3000 conv=notrunc status=none
+    printf XXXXXXXX | dd of="$f" bs=1 seek=3000 conv=notrunc status=none
     run --separate-stderr ml-package -q --base oci:b2:1 --add m:/m --out oci:img:1
     fails 4 "base 'oci:b2:1'.*has other bytes"
     truncate -s 5000 "$f"

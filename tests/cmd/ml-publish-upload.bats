@@ -244,7 +244,7 @@ assert len(p) == len(set(p)) > 9, p'
 
 @test "a layer that isn't what its digest says: exit 4, sent once" {
     cp -r "$IMG" bad
-    printf x | dd of="bad/blobs/sha256/${LAYER#*:}" bs=1 seek=500000 conv=notrunc status=none
+    printf xxxxxxxx | dd of="bad/blobs/sha256/${LAYER#*:}" bs=1 seek=500000 conv=notrunc status=none
     faulty '[]'
     run --separate-stderr ml-publish push -q --image oci:bad:a "$P/$N:1" </dev/null
     fails 4 "blob $LAYER.* its digest is sha256:"
@@ -420,7 +420,7 @@ assert len({x.split("digest=")[1] for x in puts[:5]}) == 5, puts'
     export ML_UPLOAD_CHUNK=67108864
     layers img four 1000000 1000000 1000000 50000
     small=$(find img/blobs/sha256 -size +40k -size -60k)
-    printf x | dd of="$small" bs=1 seek=20000 conv=notrunc status=none
+    printf xxxxxxxx | dd of="$small" bs=1 seek=20000 conv=notrunc status=none
     faulty '[{"name": "slow", "method": "PUT", "min": 500000, "pace": 30000}]'
     start=$SECONDS
     IMG=img push "$P/$N:1" four
@@ -436,7 +436,7 @@ assert len({x.split("digest=")[1] for x in puts[:5]}) == 5, puts'
     ml-publish push -q --image oci:img:one oci:whole:1 </dev/null >out.json
     [ "whole/blobs/sha256/${large##*/}" -ef "$large" ]
     cp -r img damaged
-    printf x | dd of="damaged/blobs/sha256/${large##*/}" bs=1 seek=20000 conv=notrunc status=none
+    printf xxxxxxxx | dd of="damaged/blobs/sha256/${large##*/}" bs=1 seek=20000 conv=notrunc status=none
     run --separate-stderr ml-publish push -q --image oci:damaged:one oci:copy:1 </dev/null
     ends 4 "the blob sha256:${large##*/} has other bytes"
     [ ! -e "copy/blobs/sha256/${large##*/}" ]
