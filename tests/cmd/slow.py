@@ -2,11 +2,8 @@
 """Commands that are held up while they do something, so that a test can stop or kill them there, however busy the machine is."""
 import glob
 import os
-import signal
 import subprocess
 import time
-
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup, where the tests are run under it, has ignored
 
 
 def wait(state):
