@@ -63,6 +63,17 @@ cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char
     return rule;
 }
 
+void gate_required(cJSON *rule, const struct ml_amount *amount)
+{
+    if (!amount->percent) {
+        ml_json_set_num(rule, "required", amount->x);
+        return;
+    }
+    char *s = ml_format("%g%%", amount->x * 100);
+    ml_json_set_str(rule, "required", s);
+    free(s);
+}
+
 void gate_passed(cJSON *rule)
 {
     ml_json_set_bool(rule, "passed", true);
@@ -145,7 +156,7 @@ static int judge_absolute(struct gate_judge *j, const struct ml_metric_rule *m, 
     double limit = l->amount.x, x = 0;
     bool bound = l->on == ML_ON_BOUND;
     const char *key;
-    ml_json_set_num(rule, "required", limit);
+    gate_required(rule, &l->amount);
     ml_json_set_str(rule, "on", bound ? "bound" : "value");
     if (!gate_here(j, rule, &l->terms))
         return 0;
@@ -185,7 +196,7 @@ static void judge_rows(struct gate_judge *j, const char *slice, const struct ml_
     free(kind);
     if (slice)
         ml_json_set_str(rule, "slice", slice);
-    ml_json_set_num(rule, "required", l->amount.x);
+    gate_required(rule, &l->amount);
     if (!gate_here(j, rule, &l->terms))
         return;
     const cJSON *from = j->evaluation ? j->evaluation : j->comparison;
@@ -253,7 +264,7 @@ static void judge_reuse(struct gate_judge *j)
     if (!l->amount.set)
         return;
     cJSON *rule = gate_add(j, NULL, "max_reuse", &l->terms);
-    ml_json_set_num(rule, "required", l->amount.x);
+    gate_required(rule, &l->amount);
     if (!gate_here(j, rule, &l->terms))
         return;
     double seen;

@@ -39,21 +39,28 @@ static void basis(const struct ml_gate_input *in, const char *path, cJSON *rule)
     }
 }
 
+/* A rule about a number; `kind` is the key of its limit. */
+static cJSON *add(struct gate_judge *j, const struct ml_card_rule *c, const char *kind, const struct ml_limit *l)
+{
+    char *name = ml_format("%s.%s", c->path, kind);
+    cJSON *rule = gate_add(j, NULL, name, &l->terms);
+
+    free(name);
+    ml_json_set_str(rule, "number", c->path);
+    gate_required(rule, &l->amount);
+    return rule;
+}
+
 /* min and max: `sign` is +1 for min, -1 for max. */
 static void judge(struct gate_judge *j, const struct ml_card_rule *c, const struct ml_limit *l, int sign)
 {
-    char *name;
     cJSON *rule;
     double limit = l->amount.x, x = 0;
     int rc;
 
     if (!l->amount.set)
         return;
-    name = ml_format("%s.%s", c->path, sign > 0 ? "min" : "max");
-    rule = gate_add(j, NULL, name, &l->terms);
-    free(name);
-    ml_json_set_str(rule, "number", c->path);
-    ml_json_set_num(rule, "required", limit);
+    rule = add(j, c, sign > 0 ? "min" : "max", l);
     if (!gate_here(j, rule, &l->terms))
         return;
     rc = number_at(j->in->card, j->in->card_len, c->path, &x);
@@ -108,22 +115,12 @@ static bool lacks(struct gate_judge *j, const struct ml_card_rule *c, cJSON *rul
 /* max_increase and max_decrease: `sign` is +1 and -1. */
 static void judge_change(struct gate_judge *j, const struct ml_card_rule *c, const struct ml_limit *l, int sign)
 {
-    char *name;
     cJSON *rule;
     double limit = l->amount.x, was, is;
 
     if (!l->amount.set)
         return;
-    name = ml_format("%s.%s", c->path, sign > 0 ? "max_increase" : "max_decrease");
-    rule = gate_add(j, NULL, name, &l->terms);
-    free(name);
-    ml_json_set_str(rule, "number", c->path);
-    ml_json_set_num(rule, "required", limit);
-    if (l->amount.percent) {
-        char *s = ml_format("%g%%", limit * 100);
-        ml_json_set_str(rule, "required", s);
-        free(s);
-    }
+    rule = add(j, c, sign > 0 ? "max_increase" : "max_decrease", l);
     if (!gate_here(j, rule, &l->terms) || lacks(j, c, rule, &was, &is))
         return;
     if (l->amount.percent)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the gate's two files share: gate.c has the absolute rules and the whole, gate_relative.c the rules that compare.
- */
+/* What the gate's files share: gate.c has the absolute rules and the whole, gate_number.c the rules about numbers of
+ * the card, gate_relative.c those that compare, gate_terms.c level, when and waivers. */
 #ifndef ML_MODEL_GATE_PRIV_H
 #define ML_MODEL_GATE_PRIV_H
 
@@ -38,6 +38,9 @@ void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSO
 
 /* A new rule at the end of the list; without a metric its name is `kind`. */
 cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, const struct ml_terms *terms);
+
+/* Writes down what the rule asks for: a number, or a percentage as text ("2%"). */
+void gate_required(cJSON *rule, const struct ml_amount *amount);
 
 /* Whether the rule applies on this branch and in this environment; else it is settled. */
 bool gate_here(struct gate_judge *j, cJSON *rule, const struct ml_terms *terms);

@@ -89,13 +89,8 @@ int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
     struct change c;
     double limit = l->amount.x;
     bool bound = l->on == ML_ON_BOUND;
-    ml_json_set_num(rule, "required", limit);
+    gate_required(rule, &l->amount);
     ml_json_set_str(rule, "on", bound ? "bound" : "value");
-    if (l->amount.percent) {
-        char *s = ml_format("%g%%", limit * 100);
-        ml_json_set_str(rule, "required", s);
-        free(s);
-    }
     if (!gate_here(j, rule, &l->terms))
         return 0;
     int rc = look_up(j, m, rule, &c);

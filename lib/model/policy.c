@@ -43,14 +43,10 @@ static void read_number(const struct policy_reader *r, const cJSON *node, struct
     if (!policy_mapping(r, node, keys))
         return;
     policy_terms(r, node, &terms);
-    if ((v = ml_json_get(node, "min")))
-        policy_limit(r, v, POLICY_UNIT, false, &terms, &c->min);
-    if ((v = ml_json_get(node, "max")))
-        policy_limit(r, v, POLICY_UNIT, false, &terms, &c->max);
-    if ((v = ml_json_get(node, "max_increase")))
-        change(r, v, &terms, &c->max_increase);
-    if ((v = ml_json_get(node, "max_decrease")))
-        change(r, v, &terms, &c->max_decrease);
+    policy_limit(r, ml_json_get(node, "min"), POLICY_UNIT, false, &terms, &c->min);
+    policy_limit(r, ml_json_get(node, "max"), POLICY_UNIT, false, &terms, &c->max);
+    change(r, ml_json_get(node, "max_increase"), &terms, &c->max_increase);
+    change(r, ml_json_get(node, "max_decrease"), &terms, &c->max_decrease);
     if ((v = ml_json_get(node, "missing")))
         c->may_lack = policy_choice(r, v, "value of 'missing'", words) == 1;
     if (!ml_json_get(node, "min") && !ml_json_get(node, "max") && !ml_json_get(node, "max_increase") &&
@@ -116,12 +112,9 @@ static void read_all(const struct policy_reader *r, const cJSON *root)
             policy_fault(r, v, "'allow_unpaired' must be true or false");
         p->allow_unpaired = cJSON_IsTrue(v);
     }
-    if ((v = ml_json_get(root, "min_rows")))
-        policy_count(r, v, 1, POLICY_PLAIN, &p->min_rows);
-    if ((v = ml_json_get(root, "max_unmatched")))
-        policy_count(r, v, 0, POLICY_PERCENT, &p->max_unmatched);
-    if ((v = ml_json_get(root, "max_reuse")))
-        policy_count(r, v, 1, POLICY_PLAIN, &p->max_reuse);
+    policy_count(r, ml_json_get(root, "min_rows"), 1, POLICY_PLAIN, &p->min_rows);
+    policy_count(r, ml_json_get(root, "max_unmatched"), 0, POLICY_PERCENT, &p->max_unmatched);
+    policy_count(r, ml_json_get(root, "max_reuse"), 1, POLICY_PLAIN, &p->max_reuse);
     if ((v = ml_json_get(root, "metrics")))
         policy_metrics(r, v, NULL);
     if ((v = ml_json_get(root, "slices")))

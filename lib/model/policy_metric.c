@@ -90,15 +90,12 @@ static void read_rule(const struct policy_reader *r, const cJSON *node, struct m
     if (!policy_mapping(r, node, keys))
         return;
     policy_terms(r, node, &terms);
-    if ((v = ml_json_get(node, "min")))
-        policy_limit(r, v, POLICY_PLAIN, true, &terms, &m->min);
-    if ((v = ml_json_get(node, "max")))
-        policy_limit(r, v, POLICY_PLAIN, true, &terms, &m->max);
-    if ((v = ml_json_get(node, "max_drop"))) {
-        policy_limit(r, v, POLICY_PERCENT, true, &terms, &m->max_drop);
-        if (m->max_drop.amount.set && m->max_drop.amount.x < 0)
-            policy_fault(r, v, "'max_drop' must not be negative; 'must: improve' asks for a gain");
-    }
+    policy_limit(r, ml_json_get(node, "min"), POLICY_PLAIN, true, &terms, &m->min);
+    policy_limit(r, ml_json_get(node, "max"), POLICY_PLAIN, true, &terms, &m->max);
+    policy_limit(r, ml_json_get(node, "max_drop"), POLICY_PERCENT, true, &terms, &m->max_drop);
+    if (m->max_drop.amount.set && m->max_drop.amount.x < 0)
+        policy_fault(
+            r, ml_json_get(node, "max_drop"), "'max_drop' must not be negative; 'must: improve' asks for a gain");
     if ((v = ml_json_get(node, "must")))
         must(r, v, &terms, m);
     if ((v = ml_json_get(node, "margin")))

@@ -45,11 +45,12 @@ enum policy_form {
 bool policy_amount(
     const struct policy_reader *r, const cJSON *node, const char *name, enum policy_form form, struct ml_amount *out);
 
-/* A limit: the amount alone, or a mapping of limit, terms and, where `bound`, on. */
+/* A limit: the amount alone, or a mapping of limit, terms and, where `bound`, on. A node of NULL leaves `out` as it is.
+ */
 void policy_limit(const struct policy_reader *r, const cJSON *node, enum policy_form form, bool bound,
     const struct ml_terms *otherwise, struct ml_limit *out);
 
-/* A limit that is a whole number from `from` up, or a share where the form allows one. */
+/* The same of a limit that is a whole number from `from` up, or a share where the form allows one. */
 void policy_count(
     const struct policy_reader *r, const cJSON *node, double from, enum policy_form form, struct ml_limit *out);
 

@@ -300,6 +300,8 @@ void policy_limit(const struct policy_reader *r, const cJSON *node, enum policy_
     static const char *const ons[] = { "value", "bound", NULL };
     const cJSON *x, *on;
 
+    if (!node)
+        return;
     if (otherwise)
         out->terms = *otherwise;
     out->terms.line = policy_line(r, node);
