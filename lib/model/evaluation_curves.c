@@ -54,20 +54,22 @@ void ml_evaluation_add_calibration(cJSON *to, const struct ml_sample *s, double 
     ml_measure_free(m);
 }
 
-/* Six digits behind the point are as many as a picture shows, and a card stays small. */
+/* So many digits behind the point keep the areas, and a card stays small. */
 static cJSON *rounded(double x)
 {
-    return cJSON_CreateNumber(round(x * 1e6) / 1e6);
+    return cJSON_CreateNumber(round(x * 1e10) / 1e10);
 }
 
 static void add_curve(cJSON *to, const char *key, const char *x, const char *y, const struct ml_curve *c)
 {
     cJSON *o = ml_json_set_object(to, key);
     cJSON *xs = ml_json_set_array(o, x), *ys = ml_json_set_array(o, y), *ts = ml_json_set_array(o, "thresholds");
+    cJSON *areas = ml_json_set_array(o, "area");
     for (size_t i = 0; i < c->n; i++) {
         cJSON_AddItemToArray(xs, rounded(c->x[i]));
         cJSON_AddItemToArray(ys, rounded(c->y[i]));
         cJSON_AddItemToArray(ts, isnan(c->threshold[i]) ? cJSON_CreateNull() : cJSON_CreateNumber(c->threshold[i]));
+        cJSON_AddItemToArray(areas, rounded(c->area[i]));
     }
 }
 

@@ -15,9 +15,10 @@
 
 struct building {
     struct ml_curve *c;
+    bool steps; /* the area is that of steps */
     size_t cap;
-    double x, y, threshold; /* the last point, not yet kept */
-    struct ml_sum area;     /* below all points */
+    double x, y, threshold;   /* the last point, not yet kept */
+    struct ml_sum area, line; /* below all points: the curve's own, and that of the line through them */
 };
 
 static void keep(struct building *b)
@@ -29,32 +30,27 @@ static void keep(struct building *b)
         c->x = ml_realloc(c->x, b->cap * sizeof *c->x);
         c->y = ml_realloc(c->y, b->cap * sizeof *c->y);
         c->threshold = ml_realloc(c->threshold, b->cap * sizeof *c->threshold);
+        c->area = ml_realloc(c->area, b->cap * sizeof *c->area);
     }
     c->x[c->n] = b->x;
     c->y[c->n] = b->y;
+    c->area[c->n] = ml_sum_value(&b->area);
     c->threshold[c->n++] = b->threshold;
 }
 
-/* The point before one that lies further off is kept, so that no line leaves out more than a step. */
+/* The point before one that lies further off is kept, so that no line leaves out more than a step; so are the first. */
 static void add(struct building *b, double x, double y, double threshold)
 {
     struct ml_curve *c = b->c;
+    double line = (x - b->x) * (y + b->y) / 2;
 
-    ml_sum_add(&b->area, (x - b->x) * (y + b->y) / 2);
-    if (c->n == 0 || fabs(x - c->x[c->n - 1]) > STEP || fabs(y - c->y[c->n - 1]) > STEP)
+    if (c->n < ML_CURVE_POINTS || fabs(x - c->x[c->n - 1]) > STEP || fabs(y - c->y[c->n - 1]) > STEP)
         keep(b);
+    ml_sum_add(&b->line, line);
+    ml_sum_add(&b->area, b->steps ? (x - b->x) * y : line);
     b->x = x;
     b->y = y;
     b->threshold = threshold;
-}
-
-static double area_below(const struct ml_curve *c)
-{
-    struct ml_sum sum = { 0, 0 };
-
-    for (size_t i = 1; i < c->n; i++)
-        ml_sum_add(&sum, (c->x[i] - c->x[i - 1]) * (c->y[i] + c->y[i - 1]) / 2);
-    return ml_sum_value(&sum);
 }
 
 /* Points that may go, the smallest triangle on top; of an entry whose point has changed the stamp is old. */
@@ -65,6 +61,8 @@ struct entry {
 
 struct thinning {
     const struct ml_curve *c;
+    bool steps;
+    size_t left;
     uint32_t *before, *after, *stamp;
     struct entry *heap;
     size_t n;
@@ -100,57 +98,137 @@ static struct entry pop(struct thinning *t)
     return top;
 }
 
-/* What the area grows by when point i goes. */
-static double triangle(const struct thinning *t, uint32_t i)
+/* What the area below the line from a to b grows by when point i between them goes. */
+static double triangle(const struct thinning *t, uint32_t a, uint32_t i, uint32_t b)
 {
     const double *x = t->c->x, *y = t->c->y;
-    uint32_t a = t->before[i], b = t->after[i];
 
     return ((x[b] - x[a]) * (y[b] + y[a]) - (x[i] - x[a]) * (y[i] + y[a]) - (x[b] - x[i]) * (y[b] + y[i])) / 2;
+}
+
+static double without(const struct thinning *t, uint32_t i)
+{
+    return triangle(t, t->before[i], i, t->after[i]);
+}
+
+/* The curve is the same without point i. */
+static bool needless(const struct thinning *t, uint32_t i)
+{
+    const double *x = t->c->x, *y = t->c->y;
+
+    return fabs(without(t, i)) <= FLAT &&
+           (!t->steps || fabs((x[i] - x[t->before[i]]) * (y[i] - y[t->after[i]])) <= FLAT);
+}
+
+/* Below the line through the points that are left. */
+static double area_left(const struct thinning *t)
+{
+    const double *x = t->c->x, *y = t->c->y;
+    struct ml_sum sum = { 0, 0 };
+
+    for (uint32_t i = 0, j; (j = t->after[i]) != i; i = j)
+        ml_sum_add(&sum, (x[j] - x[i]) * (y[j] + y[i]) / 2);
+    return ml_sum_value(&sum);
 }
 
 static void consider(struct thinning *t, uint32_t i)
 {
     if (i > 0 && i + 1 < t->c->n)
-        push(t, (struct entry){ fabs(triangle(t, i)), i, ++t->stamp[i] });
+        push(t, (struct entry){ fabs(without(t, i)), i, ++t->stamp[i] });
 }
 
-/* `off`: how much the area is off already. */
-static void thin(struct ml_curve *c, double off)
+static void join(struct thinning *t, uint32_t a, uint32_t b)
 {
-    size_t n = c->n, left = n, kept = 0;
+    t->after[a] = b;
+    t->before[b] = a;
+}
+
+/* `off`: how much the line's area is off already. True: more than needless points have gone. */
+static bool thin(struct thinning *t, double off)
+{
+    bool gone = false;
+
+    for (size_t i = 0; i < t->c->n; i++)
+        consider(t, (uint32_t)i);
+    while (t->n > 0) {
+        struct entry e = pop(t);
+        double change;
+
+        if (e.stamp != t->stamp[e.at])
+            continue;
+        change = without(t, e.at);
+        if ((t->left <= ML_CURVE_POINTS && e.size > FLAT) || fabs(off + change) > ROOM * ML_CURVE_AREA)
+            break;
+        if (!needless(t, e.at)) {
+            if (t->left <= ML_CURVE_POINTS)
+                continue;
+            gone = true;
+        }
+        off += change;
+        t->left--;
+        join(t, t->before[e.at], t->after[e.at]);
+        consider(t, t->before[e.at]);
+        consider(t, t->after[e.at]);
+    }
+    return gone;
+}
+
+/* The point between the neighbours of i that brings the area nearest to the right one, and changes it by no more than
+ * `most`. */
+static uint32_t nearest(const struct thinning *t, uint32_t i, double most, double *off)
+{
+    uint32_t a = t->before[i], b = t->after[i], best = i;
+    double now = without(t, i), found = *off;
+
+    for (uint32_t j = a + 1; j < b; j++) {
+        double change = now - triangle(t, a, j, b);
+        if (fabs(change) <= most && fabs(*off + change) < fabs(found)) {
+            best = j;
+            found = *off + change;
+        }
+    }
+    *off = found;
+    return best;
+}
+
+/* Takes others of the points that went instead of some that are left, until the line's area isn't `off`: what each may
+ * change begins with its share, so that all bear a little. */
+static void balance(struct thinning *t, double off)
+{
+    uint32_t last = (uint32_t)t->c->n - 1;
+
+    for (double most = fabs(off) / (double)t->left; fabs(off) > FLAT && most < ML_CURVE_AREA; most *= 2)
+        for (uint32_t i = t->after[0]; i < last && fabs(off) > FLAT; i = t->after[i]) {
+            uint32_t a = t->before[i], b = t->after[i];
+            i = nearest(t, i, most, &off);
+            join(t, a, i);
+            join(t, i, b);
+        }
+}
+
+/* `line`: the area below the line through all points; `wanted`: the one to be had where points have gone. */
+static void draw_less(struct ml_curve *c, bool steps, double line, double wanted)
+{
+    size_t n = c->n, kept = 0;
     struct thinning t = { .c = c,
-        .before = ml_malloc((n + 1) * sizeof(uint32_t)),
-        .after = ml_malloc((n + 1) * sizeof(uint32_t)),
-        .stamp = ml_calloc(n + 1, sizeof(uint32_t)),
-        .heap = ml_malloc((3 * n + 1) * sizeof *t.heap) };
+        .steps = steps,
+        .left = n,
+        .before = ml_malloc(n * sizeof(uint32_t)),
+        .after = ml_malloc(n * sizeof(uint32_t)),
+        .stamp = ml_calloc(n, sizeof(uint32_t)),
+        .heap = ml_malloc(3 * n * sizeof *t.heap) };
 
     for (size_t i = 0; i < n; i++) {
         t.before[i] = (uint32_t)i - (i > 0);
         t.after[i] = (uint32_t)i + (i + 1 < n);
     }
-    for (size_t i = 0; i < n; i++)
-        consider(&t, (uint32_t)i);
-    while (t.n > 0) {
-        struct entry e = pop(&t);
-        double change;
-
-        if (e.stamp != t.stamp[e.at])
-            continue;
-        change = triangle(&t, e.at);
-        if ((left <= ML_CURVE_POINTS && e.size > FLAT) || fabs(off + change) > ROOM * ML_CURVE_AREA)
-            break;
-        off += change;
-        left--;
-        t.after[t.before[e.at]] = t.after[e.at];
-        t.before[t.after[e.at]] = t.before[e.at];
-        consider(&t, t.before[e.at]);
-        consider(&t, t.after[e.at]);
-    }
-    for (size_t i = 0; kept < left; i = t.after[i], kept++) {
+    if (thin(&t, area_left(&t) - line))
+        balance(&t, area_left(&t) - wanted);
+    for (size_t i = 0; kept < t.left; i = t.after[i], kept++) {
         c->x[kept] = c->x[i];
         c->y[kept] = c->y[i];
         c->threshold[kept] = c->threshold[i];
+        c->area[kept] = c->area[i];
     }
     c->n = kept;
     free(t.before);
@@ -162,7 +240,7 @@ static void thin(struct ml_curve *c, double off)
 static bool draw(struct ml_measure *m, bool roc, struct ml_curve *out, const char **reason)
 {
     struct weighting by = { m->s.weight, NULL };
-    struct building b = { .c = out, .y = roc ? 0 : 1, .threshold = NAN };
+    struct building b = { .c = out, .steps = !roc, .y = roc ? 0 : 1, .threshold = NAN };
     double hits = 0, alarms = 0;
     struct ranking r;
 
@@ -183,11 +261,11 @@ static bool draw(struct ml_measure *m, bool roc, struct ml_curve *out, const cha
             hits = r.pos;
             alarms = r.neg;
         }
-        add(&b, roc ? alarms / r.neg : hits / r.pos, roc ? hits / r.pos : hits / (hits + alarms),
-            m->s.score[r.order[i]]);
+        double tpr = fmin(hits / r.pos, 1), fpr = fmin(alarms / r.neg, 1);
+        add(&b, roc ? fpr : tpr, roc ? tpr : hits / (hits + alarms), m->s.score[r.order[i]]);
     }
     keep(&b);
-    thin(out, area_below(out) - ml_sum_value(&b.area));
+    draw_less(out, !roc, ml_sum_value(&b.line), ml_sum_value(&b.area));
     return true;
 }
 
@@ -206,5 +284,6 @@ void ml_curve_release(struct ml_curve *c)
     free(c->x);
     free(c->y);
     free(c->threshold);
+    free(c->area);
     *c = (struct ml_curve){ 0 };
 }

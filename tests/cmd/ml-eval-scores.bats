@@ -131,11 +131,26 @@ assert all(b["observed_low"] <= b["observed"] <= b["observed_high"] for b in bin
 assert e["calibration"]["slope"]["low"] < e["calibration"]["slope"]["value"] < e["calibration"]["slope"]["high"]
 for curve, x, y in (("roc", "fpr", "tpr"), ("pr", "recall", "precision")):
     c = e["curves"][curve]
-    assert len(c[x]) == len(c[y]) == len(c["thresholds"]) <= 200 and c["thresholds"][0] is None
+    assert len(c[x]) == len(c[y]) == len(c["thresholds"]) == len(c["area"]) <= 200 and c["thresholds"][0] is None
     assert c[x][0] == 0 and c[x][-1] == 1 and c[x] == sorted(c[x])
+    assert abs(c["area"][-1] - e["metrics"][{"roc": "roc_auc", "pr": "average_precision"}[curve]]["value"]) < 1e-9
 x, y = e["curves"]["roc"]["fpr"], e["curves"]["roc"]["tpr"]
 area = sum((b - a) * (c + d) / 2 for a, b, c, d in zip(x, x[1:], y, y[1:]))
-assert abs(area - e["metrics"]["roc_auc"]["value"]) < 1e-4, area
+assert abs(area - e["metrics"]["roc_auc"]["value"]) < 1e-9, area
+x, y = e["curves"]["pr"]["recall"], e["curves"]["pr"]["precision"]
+area = sum((b - a) * d for a, b, d in zip(x, x[1:], y[1:]))
+assert abs(area - e["metrics"]["average_precision"]["value"]) < 1e-9, area
+E2
+    # of many points some are left out, and the areas are what they were
+    awk 'BEGIN { srand(4); print "label,score"; for (i = 0; i < 9000; i++) { y = rand() < .3; printf "%d,%.9f\n", y, (rand() + rand() + .4 * y) / 2.4 } }' >many.csv
+    ml-eval -q --curves many.csv -o many.json
+    /usr/bin/python3 - many.json <<'E2'
+import json, sys
+e = json.load(open(sys.argv[1]))["evaluation"]
+for curve, x, y, metric in (("roc", "fpr", "tpr", "roc_auc"), ("pr", "recall", "precision", "average_precision")):
+    c, value = e["curves"][curve], e["metrics"][metric]["value"]
+    line = sum((b - a) * (p + q) / 2 for a, b, p, q in zip(c[x], c[x][1:], c[y], c[y][1:]))
+    assert len(c[x]) == 200 and abs(line - value) < 1e-6 and abs(c["area"][-1] - value) < 1e-9, (curve, line, value)
 E2
     ml-eval -q --curves <(printf 'label,score\n1,7\n0,-2\n') --threshold 1 -o card.json
     [ "$(value evaluation.calibration card.json)" = null ]

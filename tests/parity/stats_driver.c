@@ -606,7 +606,7 @@ static void line(struct input *in)
         printf("none %s\n", reason);
 }
 
-/* curve SLOT roc|pr: x, y and threshold of each point */
+/* curve SLOT roc|pr: x, y, threshold and area of each point */
 static void curve(struct input *in)
 {
     struct slot *t = slot(in);
@@ -619,7 +619,7 @@ static void curve(struct input *in)
     if (!(name[0] == 'r' ? ml_curve_roc : ml_curve_pr)(t->m, &c, &reason))
         printf("none %s", reason);
     for (size_t i = 0; i < c.n; i++)
-        printf("%.17g %.17g %.17g ", c.x[i], c.y[i], c.threshold[i]);
+        printf("%.17g %.17g %.17g %.17g ", c.x[i], c.y[i], c.threshold[i], c.area[i]);
     printf("\n");
     ml_curve_release(&c);
 }
