@@ -267,6 +267,29 @@ static void decimals(void **state)
     }
 }
 
+/* A few bytes out of digits and what stands next to them in ASCII or in numbers: a number where strtod takes all. */
+static void short_numbers(void **state)
+{
+    static const char bytes[] = "0123456789012345678901234567890123456789....-+e/:\x1f\xb0";
+    uint64_t seed = 88172645463325252u;
+    char text[24], *end;
+    double x, y;
+
+    (void)state;
+    for (int i = 0; i < 500000; i++) {
+        uint64_t r = next_random(&seed);
+        size_t n = 1 + r % 17;
+        for (size_t k = 0; k < n; k++)
+            text[k] = bytes[(next_random(&seed) >> 32) % (i % 2 ? sizeof bytes - 1 : 44)];
+        text[n] = 0;
+        text[n + 1] = '7'; /* what lies behind isn't read */
+        y = strtod(text, &end);
+        bool number = end == text + n && end > text;
+        if (ml_double_parse(text, n, &x) != number || (number && memcmp(&x, &y, sizeof x) != 0))
+            fail_msg("'%s': %s, %a", text, number ? "a number" : "no number", y);
+    }
+}
+
 static void numbers(void **state)
 {
     static const char *const not_doubles[] = { "", " 1", "1 ", "0x10", "inf", "nan", "1e", "e1", ".", "-", "1.2.3",
@@ -501,6 +524,7 @@ int main(void)
         cmocka_unit_test(doubles),
         cmocka_unit_test(everyday_doubles),
         cmocka_unit_test(decimals),
+        cmocka_unit_test(short_numbers),
         cmocka_unit_test(numbers),
         cmocka_unit_test(texts),
         cmocka_unit_test(digests),
