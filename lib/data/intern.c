@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/word.h"
 #include "data/rowhash.h"
 
 void ml_intern_release(struct ml_intern *d)
@@ -51,7 +50,7 @@ static size_t slot_of(const struct ml_intern *d, const char *s, size_t len, uint
     return at;
 }
 
-static uint32_t put(struct ml_intern *d, const char *s, size_t len)
+uint32_t ml_intern_put_any(struct ml_intern *d, const char *s, size_t len)
 {
     if (d->n * 2 >= d->slots_n)
         rehash(d);
@@ -67,19 +66,6 @@ static uint32_t put(struct ml_intern *d, const char *s, size_t len)
     d->used += len + 1;
     d->slots[at] = (uint32_t)++d->n;
     return (uint32_t)d->n - 1;
-}
-
-uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len)
-{
-    if (len >= 8)
-        return put(d, s, len);
-    uint64_t word = ml_word(s, len) | (uint64_t)(len + 1) << 56;
-    struct ml_intern_memo *m = &d->memo[(word * 0x9E3779B97F4A7C15u) >> 58];
-    if (m->word != word) {
-        m->number = put(d, s, len);
-        m->word = word;
-    }
-    return m->number;
 }
 
 int64_t ml_intern_find(const struct ml_intern *d, const char *s, size_t len)

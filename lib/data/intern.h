@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/word.h"
+
 #define ML_INTERN_MAX ((size_t)1 << 31)
 
 struct ml_intern_entry {
@@ -38,8 +40,20 @@ void ml_intern_release(struct ml_intern *d);
 /* Empties it, keeping its memory. */
 void ml_intern_reset(struct ml_intern *d);
 
-/* The number of a text, which is added when it is new. */
-uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len);
+/* The number of a text, which is added when it is new; "any" doesn't look among the short ones of late first. */
+uint32_t ml_intern_put_any(struct ml_intern *d, const char *s, size_t len);
+static inline uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len)
+{
+    if (len >= 8)
+        return ml_intern_put_any(d, s, len);
+    uint64_t word = ml_word(s, len) | (uint64_t)(len + 1) << 56;
+    struct ml_intern_memo *m = &d->memo[(word * 0x9E3779B97F4A7C15u) >> 58];
+    if (m->word != word) {
+        m->number = ml_intern_put_any(d, s, len);
+        m->word = word;
+    }
+    return m->number;
+}
 
 /* The number of a text, or -1. */
 int64_t ml_intern_find(const struct ml_intern *d, const char *s, size_t len);

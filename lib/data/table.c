@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/processors.h"
 #include "base/text.h"
 #include "data/table_priv.h"
 
@@ -13,7 +14,7 @@
 #define BLOCK ((size_t)1 << 20)
 
 /* Whether all bytes are ASCII and none is NUL, eight at a time. */
-static bool plain_text(const char *p, size_t n)
+ML_VECTORS static bool plain_text(const char *p, size_t n)
 {
     const uint64_t high = 0x8080808080808080u, ones = 0x0101010101010101u;
     uint64_t bad = 0;

@@ -49,6 +49,7 @@ struct reading {
     struct ml_buf scratch;
     struct label_set set;
     struct ml_err *err;
+    uint64_t line; /* of the row at hand */
     struct line_run *runs;
     size_t runs_n, runs_cap;
     uint64_t next_line; /* where a row goes on with the last run */

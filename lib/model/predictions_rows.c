@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Cells become typed columns, and each row adds to the identity of the data; parts of a file become one. */
+#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ int ml_reading_bad_cell(struct reading *rd, uint64_t line, int column, const cha
 
 static int bad_cell(struct reading *rd, int column, const char *why)
 {
-    return ml_reading_bad_cell(rd, ml_table_line(rd->t), column, why);
+    return ml_reading_bad_cell(rd, rd->line, column, why);
 }
 
 static void keep_id(struct ml_predictions *p, const char *s, size_t len)
@@ -41,7 +42,7 @@ static inline char *rec_room(struct reading *rd, size_t n)
     return rd->rec + rd->rec_len;
 }
 
-static void rec_add(struct reading *rd, const void *p, size_t n)
+static inline void rec_add(struct reading *rd, const void *p, size_t n)
 {
     ml_copy_short(rec_room(rd, n), p, n);
     rd->rec_len += n;
@@ -102,10 +103,10 @@ static int not_a_class(struct reading *rd, uint64_t line, int column, struct ml_
  */
 static int add_class(struct reading *rd, struct ml_column *to, bool *partial, int column, struct ml_cell cell)
 {
-    if (*partial || ml_column_add(to, cell, ml_table_line(rd->t)) == 0)
+    if (*partial || ml_column_add(to, cell, rd->line) == 0)
         return 0;
     *partial = rd->part;
-    return rd->part ? 0 : not_a_class(rd, ml_table_line(rd->t), column, cell);
+    return rd->part ? 0 : not_a_class(rd, rd->line, column, cell);
 }
 
 static int get_number(struct reading *rd, int column, struct ml_cell cell, double *out)
@@ -128,23 +129,24 @@ static int get_number(struct reading *rd, int column, struct ml_cell cell, doubl
     return bad_cell(rd, column, why);
 }
 
-static void put_double(unsigned char le[8], double x)
+static inline void put_double(char le[8], double x)
 {
     uint64_t bits;
     memcpy(&bits, &x, 8);
-    for (int i = 0; i < 8; i++)
-        le[i] = (unsigned char)(bits >> (8 * i));
+    bits = htole64(bits);
+    memcpy(le, &bits, 8);
 }
 
 /* One form of the row's record: the label as `kind` and its bytes, then what stands behind it. */
 static void add_record(
     struct reading *rd, struct ml_rowsum *sum, size_t id_len, struct ml_cell label, const double *number)
 {
-    unsigned char le[9] = "n";
     rd->rec_len = id_len;
     if (number != NULL) {
-        put_double(le + 1, *number);
-        rec_add(rd, le, sizeof le);
+        char *to = rec_room(rd, 9);
+        to[0] = 'n';
+        put_double(to + 1, *number);
+        rd->rec_len += 9;
     } else {
         rec_add(rd, "s", 1);
         rec_add(rd, label.s, label.len);
@@ -160,21 +162,14 @@ static inline double last_number(const struct ml_column *c)
     return ml_column_at(c, c->n - 1);
 }
 
-static int add_label(struct reading *rd, const struct ml_cell *cells)
+/* Weight and group, which stand behind the label in the row's record. */
+static int add_description(struct reading *rd, const struct ml_cell *cells)
 {
     struct ml_predictions *p = rd->p;
-    struct ml_cell label = ml_column_canonical(cells[rd->r->label]);
-    size_t id_len = rd->rec_len;
     double x;
-    if (rd->r->sets && ml_reading_set(rd, cells, &rd->r->label_set, &label) < 0)
-        return -1;
-    if (label.len == 0 && !rd->r->sets)
-        return bad_cell(rd, rd->r->label, "the label is missing; an empty set of labels needs --task multilabel");
-    if (add_class(rd, &p->label, &rd->label_partial, rd->r->label, label) < 0)
-        return -1;
     ml_buf_reset(&rd->scratch);
     if (rd->r->weight >= 0) {
-        unsigned char le[8];
+        char le[8];
         p->weight = ml_grow(p->weight, &p->weight_cap, p->n + 1, sizeof *p->weight);
         if (get_number(rd, rd->r->weight, cells[rd->r->weight], &x) < 0)
             return -1;
@@ -194,6 +189,23 @@ static int add_label(struct reading *rd, const struct ml_cell *cells)
         ml_buf_add(&rd->scratch, "\0g", 2);
         ml_buf_add(&rd->scratch, g->s, g->len);
     }
+    return 0;
+}
+
+static int add_label(struct reading *rd, const struct ml_cell *cells)
+{
+    struct ml_predictions *p = rd->p;
+    struct ml_cell label = ml_column_canonical(cells[rd->r->label]);
+    size_t id_len = rd->rec_len;
+    double x;
+    if (rd->r->sets && ml_reading_set(rd, cells, &rd->r->label_set, &label) < 0)
+        return -1;
+    if (label.len == 0 && !rd->r->sets)
+        return bad_cell(rd, rd->r->label, "the label is missing; an empty set of labels needs --task multilabel");
+    if (add_class(rd, &p->label, &rd->label_partial, rd->r->label, label) < 0)
+        return -1;
+    if ((rd->r->weight >= 0 || rd->r->group >= 0) && add_description(rd, cells) < 0)
+        return -1;
     bool number = !p->label.text && !rd->label_partial;
     if (number && !rd->only_text) {
         x = last_number(&p->label);
@@ -234,7 +246,7 @@ static int add_prediction(struct reading *rd, const struct ml_cell *cells)
     return add_class(rd, &rd->p->prediction, &rd->prediction_partial, rd->r->prediction, cell);
 }
 
-static void note_line(struct reading *rd, size_t row, uint64_t line)
+static inline void note_line(struct reading *rd, size_t row, uint64_t line)
 {
     if (rd->runs_n == 0 || line != rd->next_line) {
         rd->runs = ml_grow(rd->runs, &rd->runs_cap, rd->runs_n + 1, sizeof *rd->runs);
@@ -277,13 +289,14 @@ static void note_rows(struct reading *part)
 int ml_reading_row(struct reading *rd, const struct ml_cell *cells)
 {
     struct ml_predictions *p = rd->p;
+    rd->line = ml_table_line(rd->t);
     if (rd->before + p->n == ML_ROWS_MAX)
         return ml_err_set(rd->err, ML_LOCAL, "'%s': more than %zu rows", p->name, ML_ROWS_MAX);
     if (add_id(rd, cells) < 0 || add_label(rd, cells) < 0 || add_scores(rd, cells) < 0 || add_prediction(rd, cells) < 0)
         return -1;
     for (size_t i = 0; i < p->n_features; i++)
         ml_feature_add(&p->features[i].f, cells[rd->r->features[i]]);
-    note_line(rd, p->n, ml_table_line(rd->t));
+    note_line(rd, p->n, rd->line);
     if (rd->note)
         note_row(rd, p->n, cells);
     p->n++;
