@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
-from stats_cases import MULTILABEL, REGRESSION as NUMBERS, Sample  # noqa: E402
+from stats_cases import MULTILABEL, REGRESSION as NUMBERS, Sample, values_of_both  # noqa: E402
 from stats_coverage import Session, Tap, binary, multiclass, numbers, second, sigmoid  # noqa: E402
 
 DRAWS = int(os.environ.get("DRAWS", "10000"))
@@ -62,17 +62,6 @@ def twins(s, t):
     return s.but(n=2 * s.n, **a), s.but(n=2 * s.n, **b)
 
 
-def values(s, t, metrics):
-    session, out = Session(), {}
-    session.sample(s, "A")
-    session.sample(t, "B")
-    for m in metrics:
-        for slot in "AB":
-            session.ask(f"value {slot} {m}", lambda a, k=(slot, m): out.update({k: float(a[1])}))
-    session.run()
-    return out
-
-
 def changes(s, t, n, metric, seen):
     """Expected rows that say something else, in the class that has fewest of them where classes weigh alike."""
     if metric not in EACH_CLASS or s.label is None:
@@ -100,7 +89,7 @@ def simulate(title, s, t, n, metrics, seed):
     """Rates of each metric at n rows: s and t are two models of which t is the worse one."""
     rng, rates = np.random.default_rng(seed), {}
     x, y = twins(s, t)
-    true = values(s, t, metrics)
+    true = values_of_both(s, t, metrics)
     harm = {m: true["B", m] - true["A", m] for m in metrics}
     session = Session()
 

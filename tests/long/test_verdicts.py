@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
+from stats_cases import values_of_both  # noqa: E402
 from stats_coverage import Session, Tap, binary, multiclass, numbers, second  # noqa: E402
 
 DRAWS = int(os.environ.get("DRAWS", "3000"))
@@ -28,21 +29,16 @@ def swapped(rng, s, t):
     return s.but(**{c: v[0] for c, v in pick.items()}), s.but(**{c: v[1] for c, v in pick.items()})
 
 
+def differences(s, t, metrics):
+    of = values_of_both(s, t, metrics)
+    return {m: of["B", m] - of["A", m] for m in metrics}
+
+
 class Trial:
     """Draws of n rows, judged at one margin a metric."""
 
     def __init__(self, rng, draws):
         self.rng, self.draws = rng, draws
-
-    def values(self, s, t, metrics):
-        session, truth = Session(), {}
-        session.sample(s, "A")
-        session.sample(t, "B")
-        for m in metrics:
-            for slot in "AB":
-                session.ask(f"value {slot} {m}", lambda a, k=(slot, m): truth.update({k: float(a[1])}))
-        session.run()
-        return {m: truth["B", m] - truth["A", m] for m in metrics}
 
     def run(self, s, t, n, margins):
         session = Session()
@@ -68,7 +64,7 @@ def share(tap, subject, hits, n, low, high):
 def neutral(tap, trial, title, s, t, n, metrics):
     """At most alpha, apart from what a skewed small sample adds; pass rates of non-inferiority as announced."""
     a, b = swapped(trial.rng, s, t)
-    true = trial.values(a, b, metrics)
+    true = differences(a, b, metrics)
     first = trial.run(a, b, n, {m: 0.0 for m in metrics})
     se = {m: float(np.median([r[3] for r in first[m]])) for m in metrics}
     for m in metrics:
@@ -87,7 +83,7 @@ def neutral(tap, trial, title, s, t, n, metrics):
 def harm(tap, trial, title, s, t, n, metrics):
     """A model that is worse by exactly the margin passes in 2.5 % of the draws; differences of scores are skewed, and need more
     rows than these for that."""
-    true = {m: d for m, d in trial.values(s, t, metrics).items() if d * (-1 if m in LOSSES else 1) < 0}
+    true = {m: d for m, d in differences(s, t, metrics).items() if d * (-1 if m in LOSSES else 1) < 0}
     got = trial.run(s, t, n, {m: abs(d) for m, d in true.items()})
     for m in true:
         most = 0.075 if m in SCORED else 0.04
@@ -98,7 +94,7 @@ def harm(tap, trial, title, s, t, n, metrics):
 
 def power(tap, trial, title, s, t, metrics):
     """With the rows at which `detectable` is the true gain, four in five draws say better."""
-    true = trial.values(s, t, metrics)
+    true = differences(s, t, metrics)
     for m in metrics:
         pilot = trial.run(s, t, 1000, {m: 0.0})[m]
         n = int(1000 * (np.median([r[2] for r in pilot]) / abs(true[m])) ** 2)

@@ -107,6 +107,18 @@ def drawn_values(models, names, draws):
     return out
 
 
+def values_of_both(s, t, metrics):
+    """By slot ("A" is s, "B" is t) and metric."""
+    session, out = Session(), {}
+    session.sample(s, "A")
+    session.sample(t, "B")
+    for m in metrics:
+        for slot in "AB":
+            session.ask(f"value {slot} {m}", lambda a, k=(slot, m): out.update({k: float(a[1])}))
+    session.run()
+    return out
+
+
 class Tap:
     """One line a subject: how many comparisons were made, and the first that differ."""
 
@@ -137,6 +149,30 @@ class Tap:
         print(f"1..{len(self.order)}")
         print(f"# {total} cases compared")
         sys.exit(any(bad for _, bad in self.subjects.values()))
+
+
+def run_parts(seed, *parts):
+    """Each part asks its questions of one session, and counts what comes back."""
+    tap, session, rng = Tap(), Session(), np.random.default_rng(seed)
+    for part in parts:
+        part(tap, session, rng)
+    session.run()
+    tap.finish()
+
+
+def errors_of_bootstrap(tap, session, rng, models, names, draws):
+    """Standard errors of the first of two models' values, and of their differences, against rows drawn again."""
+    for slot, s in zip("AB", models):
+        session.sample(s, slot)
+    n = models[0].n
+    for name, pairs in drawn_values(models, names, [rng.integers(0, n, n) for _ in range(draws)]).items():
+        for command, drawn in ((f"estimate A {name} 0.95 0 0 0 0", pairs[:, 0]),
+                               (f"delta {name} 0.05 0 0 0 0", pairs[:, 1] - pairs[:, 0])):
+            def take(a, want=np.std(drawn, ddof=1), command=command):
+                tap.count("standard errors are the bootstrap's, within 3 Monte Carlo errors",
+                          abs(math.log(float(a[2]) / want)) < 3 / math.sqrt(2 * draws) + 0.03,
+                          f"{command}: {a[2]}, bootstrap {want}")
+            session.ask(command, take)
 
 
 def weights_for(rng, n, kind):

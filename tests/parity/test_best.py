@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import stats
 
-from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, Session, Tap, binary_case, number_case
+from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, binary_case, number_case, run_parts
 from test_comparisons import Rows, case, hall, other_model
 
 warnings.filterwarnings("ignore")
@@ -90,13 +90,5 @@ def calibration(tap, session, rng):
         session.ask("bias 0.05", take)
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(1981)
-    for part in (coverage, sets, calibration):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(1981, coverage, sets, calibration)

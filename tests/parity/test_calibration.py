@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy import stats
 from sklearn.calibration import calibration_curve
 
-from stats_cases import BINARY, WEIGHTS, Session, Tap, binary_case, multi_case
+from stats_cases import BINARY, WEIGHTS, binary_case, multi_case, run_parts
 from test_influence import check as check_influence
 from test_metrics import NONE, check
 
@@ -198,13 +198,5 @@ def lines(tap, session, rng):
             "slope and intercept are statsmodels'", [float(v) for v in a[1:]] if a[0] == "ok" else a, want, rel=1e-6, absolute=1e-6))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(15)
-    for part in (values, influences, intervals, reliability, lines):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(15, values, influences, intervals, reliability, lines)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from stats_cases import BINARY, Session, Tap, binary_case, drawn_values, multi_case
+from stats_cases import BINARY, binary_case, errors_of_bootstrap, multi_case, run_parts
 from test_comparisons import OF_POSITIVE, SHARED, other_model
 from test_metrics import CLASSES, OF_BINARY
 
@@ -17,20 +17,9 @@ PEERS = {**CLASSES, **{name: peer for name, peer in OF_BINARY.items() if name in
 
 
 def against_bootstrap(tap, session, rng):
-    draws = 250
     for s in (binary_case(rng, 400, skill=0.7), multi_case(rng, 400, 4, skill=1.0)):
-        t = other_model(rng, s, 0.6)
-        session.sample(s, "A")
-        session.sample(t, "B")
         names = [name for name in PEERS if s.task == BINARY or name in CLASSES]
-        for name, pairs in drawn_values((s, t), names, [rng.integers(0, s.n, s.n) for _ in range(draws)]).items():
-            for command, drawn in ((f"estimate A {name} 0.95 0 0 0 0", pairs[:, 0]),
-                                   (f"delta {name} 0.05 0 0 0 0", pairs[:, 1] - pairs[:, 0])):
-                def take(a, want=np.std(drawn, ddof=1), command=command):
-                    tap.count("standard errors are the bootstrap's, within 3 Monte Carlo errors",
-                              abs(math.log(float(a[2]) / want)) < 3 / math.sqrt(2 * draws) + 0.03,
-                              f"{command}: {a[2]}, bootstrap {want}")
-                session.ask(command, take)
+        errors_of_bootstrap(tap, session, rng, (s, other_model(rng, s, 0.6)), names, 250)
 
 
 def exact(s):
@@ -90,13 +79,5 @@ def invariances(tap, session, rng):
                     f"{name}: {b}, {got['a']}"))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(60)
-    for part in (against_bootstrap, extreme_weights, invariances):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(60, against_bootstrap, extreme_weights, invariances)

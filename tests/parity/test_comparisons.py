@@ -7,7 +7,7 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from stats_cases import (BINARY, MULTICLASS, REGRESSION, Session, Tap, binary_case, multi_case, number_case, weights_for)
+from stats_cases import BINARY, MULTICLASS, REGRESSION, binary_case, multi_case, number_case, run_parts
 from test_intervals import newcombe_width, tango_closed
 
 warnings.filterwarnings("ignore")
@@ -611,13 +611,5 @@ def verdicts(tap, session, rng):
     tap.count("all four verdicts occurred", len(seen) == 4, str(seen))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(1988)
-    for part in (estimates, edges, deltas, changed_rows, random_numbers, bootstrap, poisson_sums, many_rows, verdicts):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(1988, estimates, edges, deltas, changed_rows, random_numbers, bootstrap, poisson_sums, many_rows, verdicts)

@@ -5,7 +5,7 @@ metric's range, p is at most alpha just where the interval excludes 0, exchangin
 and few changed rows are no certainty."""
 import numpy as np
 
-from stats_cases import MULTILABEL, Session, Tap, binary_case, label_case, multi_case, number_case
+from stats_cases import Session, Tap, binary_case, label_case, multi_case, number_case
 from stats_coverage import binary, second
 
 BINARY = ("accuracy balanced_accuracy precision recall f1 fbeta@2 jaccard specificity hamming_loss mcc cohen_kappa roc_auc gini ks "

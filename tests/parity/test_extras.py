@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from stats_cases import BINARY, DRIVER, REGRESSION, Session, Tap, binary_case, label_case, number_case, some, text
+from stats_cases import BINARY, DRIVER, REGRESSION, binary_case, label_case, number_case, run_parts, some, text
 from test_comparisons import Rows, case, other_model, top2
 from test_ranking import case as ranking_case, of_order
 
@@ -281,13 +281,5 @@ def bca(tap, session, rng):
         "groups are drawn whole", abs(np.array(r[10:12], float) - want).max() < 0.06 * (want[1] - want[0]), f"{r} {want}"))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(1935)
-    for part in (q_values, threads, bca, on_samples, other_tasks, on_numbers, swaps):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(1935, q_values, threads, bca, on_samples, other_tasks, on_numbers, swaps)

@@ -10,7 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from stats_cases import Session, Tap
+from stats_cases import run_parts
 
 warnings.filterwarnings("ignore")
 FLOOR = 1e-300
@@ -183,14 +183,6 @@ def arithmetic(tap, session, rng):
         session.ask(f"unpaired 0 {a!r} {value!r} {b!r} 0.05", take)
 
 
-def main():
-    gc.freeze()  # multipletests collects garbage on every call
-    tap, session, rng = Tap(), Session(), np.random.default_rng(1927)
-    for part in (distributions, wilson, newcombe, tango, midp, holm, logits, arithmetic):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    gc.freeze()  # multipletests collects garbage on every call
+    run_parts(1927, distributions, wilson, newcombe, tango, midp, holm, logits, arithmetic)

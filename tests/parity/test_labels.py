@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
-from stats_cases import LONG, WEIGHTS, Session, Tap, drawn_values, label_case, some, take_slice
+from stats_cases import LONG, WEIGHTS, errors_of_bootstrap, label_case, run_parts, some, take_slice
 from test_comparisons import Rows, hall, logit, sums, tango, wilson
 from test_influence import slope
 from test_metrics import NONE
@@ -261,29 +261,10 @@ def deltas(tap, session, rng):
 
 
 def against_bootstrap(tap, session, rng):
-    draws = 300
     s = label_case(rng, 400, 4, "none", skill=0.8)
     s = s.but(labels=s.labels | (rng.random(s.labels.shape) < 0.15))
-    t = other_model(rng, s, 0.6)
-    session.sample(s, "A")
-    session.sample(t, "B")
-    for name, pairs in drawn_values((s, t), ALL, [rng.integers(0, s.n, s.n) for _ in range(draws)]).items():
-        for command, drawn in ((f"estimate A {name} 0.95 0 0 0 0", pairs[:, 0]),
-                               (f"delta {name} 0.05 0 0 0 0", pairs[:, 1] - pairs[:, 0])):
-            def take(a, want=np.std(drawn, ddof=1), command=command):
-                tap.count("standard errors are the bootstrap's, within 3 Monte Carlo errors",
-                          abs(math.log(float(a[2]) / want)) < 3 / math.sqrt(2 * draws) + 0.03,
-                          f"{command}: {a[2]}, bootstrap {want}")
-            session.ask(command, take)
-
-
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(811)
-    for part in (values, invariances, single_class, influences, estimates, delong, deltas, against_bootstrap):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
+    errors_of_bootstrap(tap, session, rng, (s, other_model(rng, s, 0.6)), ALL, 300)
 
 
 if __name__ == "__main__":
-    main()
+    run_parts(811, values, invariances, single_class, influences, estimates, delong, deltas, against_bootstrap)

@@ -7,8 +7,7 @@ from fractions import Fraction
 import numpy as np
 from sklearn import metrics as sk
 
-from stats_cases import (BINARY, MULTICLASS, WEIGHTS, Sample, Session, Tap, binary_case, multi_case, number_case,
-                         take_slice)
+from stats_cases import BINARY, WEIGHTS, binary_case, multi_case, number_case, run_parts, take_slice
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
@@ -255,13 +254,5 @@ def orders(tap, session, rng):
                     lambda a, want=want: tap.count("the order of numbers is numpy's stable one", [int(v) for v in a] == want))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(20261122)
-    for part in (classification, regression, extremes, probabilities, orders):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(20261122, classification, regression, extremes, probabilities, orders)

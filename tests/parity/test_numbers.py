@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 from sklearn import metrics as sk
 
-from stats_cases import LONG, WEIGHTS, Session, Tap, drawn_values, number_case, some, take_slice
+from stats_cases import LONG, WEIGHTS, drawn_values, number_case, run_parts, some, take_slice
 from test_influence import check as check_influence
 from test_metrics import NONE, check
 
@@ -221,13 +221,5 @@ def intervals(tap, session, rng):
                     lambda a: tap.count("the largest error has no interval", a[0] == "open", f"{a}"))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(31)
-    for part in (values, extremes, influences, intervals):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(31, values, extremes, influences, intervals)

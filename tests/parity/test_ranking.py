@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
-from stats_cases import Sample, Session, Tap
+from stats_cases import Sample, run_parts
 
 warnings.filterwarnings("ignore")
 RANKING = 16
@@ -186,13 +186,5 @@ def slices(tap, session, rng):
             "of a slice the queries are what it holds of them", [float(a[1]), float(a[2])], [want.mean(), len(want)]))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(11)
-    for part in (values, long_lists, extremes, intervals, differences, slices):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(11, values, long_lists, extremes, intervals, differences, slices)

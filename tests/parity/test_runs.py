@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import stats
 
-from stats_cases import REGRESSION, Sample, Session, Tap
+from stats_cases import REGRESSION, Sample, run_parts
 from test_comparisons import Rows, case, other_model
 
 warnings.filterwarnings("ignore")
@@ -93,13 +93,5 @@ def seeds(tap, session, rng):
                   called[k][1] / DRAWS <= 0.05 + slack, str(called))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(1946)
-    for part in (seeds, numbers):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(1946, seeds, numbers)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
-from stats_cases import BINARY, WEIGHTS, Session, Tap, binary_case, multi_case, take_slice
+from stats_cases import BINARY, WEIGHTS, binary_case, multi_case, run_parts, take_slice
 from test_influence import check as check_influence
 from test_metrics import NONE, auc_binary, auc_ovr, check
 
@@ -260,13 +260,5 @@ def intervals(tap, session, rng):
             session.ask(f"estimate A {name} 0.95 0 0 0 0", compare)
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(1)
-    for part in (values, orders_of_ties, extremes, influences, top_influences, intervals):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(1, values, orders_of_ties, extremes, influences, top_influences, intervals)

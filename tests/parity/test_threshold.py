@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn import metrics as sk
 
-from stats_cases import Session, Tap, binary_case
+from stats_cases import binary_case, run_parts
 from test_comparisons import draw
 
 warnings.filterwarnings("ignore")
@@ -115,13 +115,5 @@ def differences(tap, session, rng):
             [float(v) for v in a[2:5]] if a[0] == "ok" and a[6] == "bootstrap" else a, want))
 
 
-def main():
-    tap, session, rng = Tap(), Session(), np.random.default_rng(2)
-    for part in (chosen, intervals, differences):
-        part(tap, session, rng)
-    session.run()
-    tap.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(2, chosen, intervals, differences)
