@@ -16,12 +16,12 @@ static const char style[] =
     ".c{font:12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace}"
     ".h{font-weight:600;font-size:14px}.m{fill:#57606a}"
     ".bg{fill:#fff;stroke:#d0d7de}.n{fill:#57606a}.g{stroke:#d8dee4}.a{stroke:#57606a}"
-    ".p{stroke:#0550ae;fill:none;stroke-width:2}"
+    ".p{stroke:#0550ae;fill:none;stroke-width:2}.q{stroke:#57606a;fill:none;stroke-width:2;stroke-dasharray:6 4}"
     ".b{fill:#116329}.w{fill:#b31d28}.e{fill:#0550ae}.i{fill:#57606a}"
     ".lb{stroke:#116329}.lw{stroke:#b31d28}.le{stroke:#0550ae}.li{stroke:#57606a}"
     ".l{stroke-width:2}.o{fill:#fff;stroke-width:2}"
     "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.m{fill:#a5aeb8}.bg{fill:#161b22;stroke:#30363d}"
-    ".n{fill:#a5aeb8}.g{stroke:#30363d}.a{stroke:#a5aeb8}.p{stroke:#79c0ff}"
+    ".n{fill:#a5aeb8}.g{stroke:#30363d}.a{stroke:#a5aeb8}.p{stroke:#79c0ff}.q{stroke:#a5aeb8}"
     ".b{fill:#56d364}.w{fill:#ff9590}.e{fill:#79c0ff}.i{fill:#a5aeb8}"
     ".lb{stroke:#56d364}.lw{stroke:#ff9590}.le{stroke:#79c0ff}.li{stroke:#a5aeb8}.o{fill:#161b22}}";
 

@@ -4,8 +4,8 @@
  * contrast of at least 4.5:1 in both. Lengths are pixels; y grows downwards.
  *
  * Classes: "t" text, "m" less important text, "c" text whose characters are all of one width, "h" a heading; "g" a line
- * of the grid, "a" an axis, "p" a line of data; "b", "w", "e", "i" better, worse, equivalent, inconclusive, for what is
- * filled, with "l" for what is drawn; "o" hollow; "n" a band. */
+ * of the grid, "a" an axis, "p" a line of data, "q" another one, dashed, behind it; "b", "w", "e", "i" better, worse,
+ * equivalent, inconclusive, for what is filled, with "l" for what is drawn; "o" hollow; "n" a band. */
 #ifndef ML_DATA_SVG_H
 #define ML_DATA_SVG_H
 

@@ -9,6 +9,7 @@
 #include "model/comparison_confusion.h"
 #include "model/comparison_duel.h"
 #include "model/evaluation.h"
+#include "model/evaluation_curves.h"
 #include "stats/threshold.h"
 
 static double value_of(struct ml_measure *m, const struct ml_metric *metric)
@@ -260,6 +261,15 @@ int ml_comparison_ranked(cJSON *to, const struct ml_comparison_opts *o, const st
     return rc;
 }
 
+/* What pictures show both models by. */
+static void add_curves(cJSON *current, const struct ml_comparison_opts *o, const struct ml_sample *s)
+{
+    if (o->calibration && s->score != NULL)
+        ml_evaluation_add_calibration(current, s, 1 - o->alpha);
+    if (o->curves && s->score != NULL && s->task == ML_TASK_BINARY)
+        ml_evaluation_add_curves(current, s);
+}
+
 int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
     const struct ml_field *field, struct ml_err *err)
 {
@@ -271,6 +281,7 @@ int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const st
         measure_all(&d);
         rc = write_section(to, &d, err);
         ml_comparison_confusion(to, &d.subject, &d.a[0].s, &d.a[1].s);
+        add_curves(cJSON_GetObjectItemCaseSensitive(to, "current"), o, &d.a[0].s);
     }
     release(&d);
     return rc;

@@ -29,8 +29,9 @@ struct ml_comparison_opts {
     const struct ml_policy *policy; /* its metrics are the primary ones; NULL: all are */
     const struct ml_named_margin *margins;
     size_t n_margins;
-    size_t promotions; /* earlier promotions that were judged by the same data */
-    unsigned extras;   /* enum ml_extra: further tests of the primary metrics */
+    size_t promotions;        /* earlier promotions that were judged by the same data */
+    unsigned extras;          /* enum ml_extra: further tests of the primary metrics */
+    bool calibration, curves; /* of the current model, to 'current', as an evaluation has them */
 };
 
 /* Further predictions of the same rows, in the candidate's order. */

@@ -126,6 +126,8 @@ static int compare_paired(struct ml_contest *t, cJSON *to, const struct ml_misma
     add_unmatched(to, m);
     if (count_promotions(t, err) < 0)
         return -1;
+    t->opts->calibration = cJSON_IsObject(ml_json_get(t->candidate->evaluation, "calibration"));
+    t->opts->curves = cJSON_IsObject(ml_json_get(t->candidate->evaluation, "curves"));
     return compare_field(t, to, &t->current->predictions, err);
 }
 
@@ -254,6 +256,7 @@ static int confirm(struct ml_contest *t, cJSON *to, struct ml_err *err)
     struct ml_mismatch m = { 0 };
     cJSON *o = ml_json_set_object(to, "confirm");
     opts.look = 0;
+    opts.calibration = opts.curves = false;
     opts.promotions = confirmed_before(t, cand->predictions.data.s);
     ml_json_set_str(o, "reference", cand->reference);
     if (ml_contender_evaluate(cand, t->cols, CONFIDENCE, err) < 0)

@@ -72,8 +72,8 @@ bool ml_picture_draw(
     struct canvas c = { .svg = ML_SVG_INIT, .words = ML_BUF_INIT, .alt = ML_BUF_INIT };
     bool drawn = kind == ML_PICTURE_DIFFERENCES   ? picture_differences(comparison, &c)
                  : kind == ML_PICTURE_CONFUSION   ? picture_confusion(comparison, &c)
-                 : kind == ML_PICTURE_RELIABILITY ? picture_reliability(evaluation, &c)
-                                                  : picture_roc(evaluation, &c);
+                 : kind == ML_PICTURE_RELIABILITY ? picture_reliability(evaluation, comparison, &c)
+                                                  : picture_roc(evaluation, comparison, &c);
 
     *out = (struct ml_picture){ .svg = ML_BUF_INIT, .alt = ML_BUF_INIT };
     if (drawn) {

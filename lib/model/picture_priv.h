@@ -15,8 +15,8 @@ struct canvas {
 
 bool picture_differences(const cJSON *comparison, struct canvas *c);
 bool picture_confusion(const cJSON *comparison, struct canvas *c);
-bool picture_reliability(const cJSON *evaluation, struct canvas *c);
-bool picture_roc(const cJSON *evaluation, struct canvas *c);
+bool picture_reliability(const cJSON *evaluation, const cJSON *comparison, struct canvas *c);
+bool picture_roc(const cJSON *evaluation, const cJSON *comparison, struct canvas *c);
 
 /* A number in few characters, with the digits that an interval supports. */
 #define PICTURE_NUMBER 24

@@ -25,6 +25,10 @@ ev["metrics"]["roc_auc"] = {"value": 0.912, "low": 0.89, "high": 0.93}
 ev["curves"] = {"roc": {"fpr": [0, 0, 0.1, 0.4, 1], "tpr": [0, 0.5, 0.8, 0.95, 1]}}
 ev["calibration"] = {"bins": [{"low": 0, "high": 0.5, "rows": 900, "predicted": 0.2, "observed": 0.25, "observed_low": 0.22, "observed_high": 0.28},
                               {"low": 0.5, "high": 1, "rows": 300, "predicted": 0.8, "observed": 0.7, "observed_low": 0.64, "observed_high": 0.75}]}
+cmp["current"]["curves"] = {"roc": {"fpr": [0, 0.05, 0.2, 0.6, 1], "tpr": [0, 0.4, 0.7, 0.9, 1]}}
+cmp["current"]["calibration"] = {"bins": [{"low": 0, "high": 0.5, "rows": 800, "predicted": 0.25, "observed": 0.4}, {"low": 0.5, "high": 1, "rows": 400, "predicted": 0.9, "observed": 0.6}]}
+cmp["calibration"] = {"ece": {"current": 0.2, "candidate": 0.06}}
+cmp["metrics"]["roc_auc"] = {"current": 0.881, "candidate": 0.912, "delta": 0.031, "low": 0.01, "high": 0.05, "direction": "higher", "verdict": "better"}
 exec(sys.argv[2])
 json.dump(c, sys.stdout)
 PY
@@ -71,6 +75,16 @@ PY
     diff -r out again
     # without a place of their own they are linked among the job's artifacts
     grep -qF '**Pictures** [Differences from the current model](https://gitlab.example/shop/sections/-/jobs/44/artifacts/file/again/differences.svg) · [' c.md
+    # both models are named, in the picture and in words; without the current one the candidate stands alone
+    grep -qF '<text x="54" y="46" class="t">candidate, area 0.912 (0.89 … 0.93)</text>' out/roc.svg
+    grep -qF '<text x="54" y="64" class="t">current model, area 0.881</text>' out/roc.svg
+    grep -qE '<desc.*candidate: area 0.912 .*\. current model: area 0.881; 0 of the positives at a false positive rate of 0.01; 0.4 of' out/roc.svg
+    grep -qE '<desc.*candidate: expected calibration error 0.06; .*\. current model: expected calibration error 0.2; 0.25 said, 0.4 observed in 800 rows' out/reliability.svg
+    [ "$(grep -c 'class="q"' out/roc.svg out/reliability.svg)" = "$(printf 'out/roc.svg:2\nout/reliability.svg:2')" ]
+    edit 'del cmp["current"]["curves"], cmp["current"]["calibration"]'
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card card.json --pictures alone -o c.md
+    grep -qF 'ROC curve, area 0.912' alone/roc.svg
+    ! grep -qE 'class="q"|current model:' alone/roc.svg alone/reliability.svg
     # what the card doesn't have isn't drawn, and what was there before goes
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card "$TOP/tests/golden/compared.json" --pictures out -o c.md
     [ "$(ls out)" = differences.svg ]
@@ -130,6 +144,9 @@ for path in found:
     for css in (fill(light), fill(light) | fill(dark)):
         for name in ("text", ".m", ".b", ".w", ".e", ".i"):
             assert contrast(css[name], css[".bg"]) >= 4.5, (name, css)
+        for name in ("p", "q"):  # both models' lines
+            stroke = dict(re.findall(r"(?:^|\})\.(\w+)\{stroke:(#\w+)", light)) | (dict(re.findall(r"(?:^|\})\.(\w+)\{stroke:(#\w+)", dark)) if css[".bg"] != fill(light)[".bg"] else {})
+            assert contrast(stroke[name], css[".bg"]) >= 4.5, (name, stroke)
         for name in (".b", ".w"):  # a number in a cell at its darkest, on the diagonal
             assert contrast(css["text"], over(css[name], 0.30, over(css[".n"], 0.14, css[".bg"]))) >= 4.5, (name, css)
 PY
@@ -247,4 +264,25 @@ assert "picture=" not in notes[0]["body"]'
     ml-comment -q --card card.json --pictures real -o c.md
     grep -qF '>+4<' real/confusion.svg
     grep -q '+4 rows of 0 taken for 0; -4 rows of 0 taken for 1' real/confusion.svg
+}
+
+@test "a comparison has the current model's curves where the evaluation has the candidate's: the same as its own evaluation's" {
+    unset CI_MERGE_REQUEST_IID
+    awk 'BEGIN { srand(2); print "id,label,score" >"a.csv"; print "id,label,score" >"b.csv"
+        for (i = 0; i < 400; i++) { y = rand() < .4; printf "%d,%d,%.6f\n", i, y, (rand() + y) / 2 >"a.csv"; row[i] = sprintf("%d,%d,%.6f", i, y, (2 * rand() + y) / 3) }
+        for (i = 399; i >= 0; i--) print row[i] >"b.csv" }'
+    ml-eval -q --curves a.csv | ml-compare -q --candidate a.csv --current b.csv -o both.json
+    ml-eval -q --curves b.csv -o b.json
+    ml-eval -q a.csv | ml-compare -q --candidate a.csv --current b.csv -o none.json
+    /usr/bin/python3 - <<'PY'
+import json
+both, b, none = (json.load(open(f"{n}.json")) for n in ("both", "b", "none"))
+current, own = both["comparison"]["current"], b["evaluation"]
+assert current["curves"] == own["curves"]
+assert [x["observed"] for x in current["calibration"]["bins"]] == [x["observed"] for x in own["calibration"]["bins"]]
+assert "curves" not in none["comparison"]["current"] and "calibration" not in none["comparison"]["current"]
+PY
+    ml-comment -q --card both.json --pictures both -o c.md
+    grep -qF '>current model, area 0' both/roc.svg
+    grep -qF '>current model, expected calibration error 0' both/reliability.svg
 }
