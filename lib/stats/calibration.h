@@ -25,8 +25,9 @@ size_t ml_calibration_bins(
     struct ml_measure *m, size_t bins, double confidence, struct ml_calibration_bin *out, const char **reason);
 
 /* logit P(positive) = intercept + slope logit(score), by maximum likelihood (Cox 1958, Biometrika 45, 562): 0 and 1
- * when the probabilities are right. Scores are clipped at 2^-52. Standard errors are sandwich ones, by groups where
- * rows come in groups; intervals Student's. */
+ * when the probabilities are right. Scores are clipped at 2^-52. Of 2^18 rows and more the sums are taken over nodes
+ * that stand for the rows of narrow bins, where that is as good as 1e-10 (calibration_line.c). Standard errors are
+ * sandwich ones, by groups where rows come in groups; intervals Student's. */
 struct ml_calibration_line {
     double slope, intercept, slope_se, intercept_se;
     double slope_low, slope_high, intercept_low, intercept_high;

@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy import stats
 from sklearn.calibration import calibration_curve
 
-from stats_cases import BINARY, WEIGHTS, binary_case, multi_case, run_parts
+from stats_cases import BINARY, WEIGHTS, Sample, binary_case, multi_case, run_parts
 from test_influence import check as check_influence
 from test_metrics import NONE, check
 
@@ -198,5 +198,26 @@ def lines(tap, session, rng):
             "slope and intercept are statsmodels'", [float(v) for v in a[1:]] if a[0] == "ok" else a, want, rel=1e-6, absolute=1e-6))
 
 
+def long_lines(tap, session, rng):
+    """So many rows that they are gathered in bins, or not where that isn't near enough: narrow scores, steep lines."""
+    n = 300000
+    for middle, spread, slope, digits, weighted in ((-1, 1.5, 1.3, 17, False), (-1, 1.5, 0.7, 3, False), (0, 9, 1, 17, True),
+            (2, 0.001, 1, 17, False), (0, 0.3, 5, 17, False), (-8, 2, -1, 17, True)):
+        score = np.round(1 / (1 + np.exp(-rng.normal(middle, spread, n))), digits)
+        score[:4] = 0, 1, 0.5, 1e-300
+        x = np.log(np.clip(score, 2.0 ** -52, 1 - 2.0 ** -52) / (1 - np.clip(score, 2.0 ** -52, 1 - 2.0 ** -52)))
+        y = (rng.random(n) < 1 / (1 + np.exp(-0.2 - slope * x))).astype(float)
+        w = rng.uniform(0.1, 3, n) if weighted else np.ones(n)
+        design = sm.add_constant(x)
+        want = sm.GLM(y, design, family=sm.families.Binomial(), freq_weights=w).fit(tol=1e-14, maxiter=100).params
+        for _ in range(2):  # to the last digits
+            mu = 1 / (1 + np.exp(-design @ want))
+            want = want + np.linalg.solve((design * (w * mu * (1 - mu))[:, None]).T @ design, design.T @ (w * (y - mu)))
+        session.sample(Sample(BINARY, n, 2, 1, label=y.astype(int), score=score, weight=w if weighted else None))
+        for confidence in (0, 0.95):
+            session.ask(f"line A {confidence}", lambda a, want=want: tap.close(
+                "the line of many rows is the likelihood's", [float(a[1]), float(a[5])], list(want), rel=1e-9, absolute=1e-9))
+
+
 if __name__ == "__main__":
-    run_parts(15, values, influences, intervals, reliability, lines)
+    run_parts(15, values, influences, intervals, reliability, lines, long_lines)
