@@ -112,7 +112,7 @@ static void measure_metric(
         x->extra = duel_extras(d, s, x, &boot);
 }
 
-/* All metrics on all rows, or the primary ones on a slice. */
+/* All metrics on all rows, with what else is told of them, or the primary ones on a slice. */
 static void measure(struct duel *d, const struct ml_slice *slice)
 {
     struct sides s;
@@ -124,6 +124,10 @@ static void measure(struct duel *d, const struct ml_slice *slice)
         else if (applies(d, metric) && (slice == NULL || ml_difference_primary(d->o, metric->name)))
             measure_metric(d, &s, metric, slice);
     }
+    if (slice == NULL) {
+        duel_classes_measure(d, &s);
+        d->calibration = duel_calibration(d, &s);
+    }
     duel_sides_free(&s);
 }
 
@@ -134,7 +138,7 @@ static void measure_all(struct duel *d)
     measure(d, NULL);
     for (size_t i = 0; i < d->slices.n; i++)
         measure(d, &d->slices.v[i]);
-    duel_classes_measure(d);
+    duel_classes_add(d);
     duel_rivals_measure(d);
     ml_differences_judge(&d->all, d->o);
 }
@@ -200,7 +204,10 @@ static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
         cJSON_AddItemToObject(x->slice != NULL ? of : metrics, x->metric->name, ml_difference_json(x));
     }
     duel_classes(to, d);
-    duel_calibration(to, d);
+    while (d->calibration->child != NULL) {
+        cJSON *item = cJSON_DetachItemViaPointer(d->calibration, d->calibration->child);
+        cJSON_AddItemToObject(to, item->string, item);
+    }
     duel_flips(to, d);
     duel_rivals(to, d);
     return ml_comparison_check_margins(d->o, metrics, err);
@@ -246,6 +253,8 @@ static void release(struct duel *d)
     for (size_t i = 0; i < d->n; i++)
         ml_answers_release(&d->a[i]);
     free(d->a);
+    free(d->recalls);
+    cJSON_Delete(d->calibration);
     ml_subject_release(&d->subject);
 }
 

@@ -33,31 +33,50 @@ static uint32_t *sort_rows(const struct ml_sample *s, size_t classes, size_t *st
 }
 
 /* The accuracy on the rows of one label is its recall. */
-void duel_classes_measure(struct duel *d)
+static void measure_rows(
+    const struct duel *d, const struct ml_boot *boot, const uint32_t *rows, size_t n, struct ml_delta *out)
 {
     const struct ml_metric *accuracy = ml_metric_find("accuracy");
-    size_t classes = d->subject.classes.n;
+    struct sides s;
+    double se_test;
+    duel_sides(d, rows, n, &s);
+    if (s.r[0].n + s.r[1].n > 2)
+        ml_delta_runs(&s.r[0], &s.r[1], accuracy, d->alpha, boot, out, &se_test);
+    else
+        ml_delta_paired(s.r[0].m[0], s.r[1].m[0], accuracy, d->alpha, boot, out);
+    duel_sides_free(&s);
+}
+
+void duel_classes_measure(struct duel *d, const struct sides *s)
+{
+    struct ml_boot boot = { .seed = d->o->seed };
+    size_t classes = d->subject.classes.n, *start;
+    uint32_t *rows;
+    bool counted = s->r[0].n + s->r[1].n == 2;
     if (!by_class(d))
         return;
-    size_t *start = ml_malloc((classes + 1) * sizeof *start);
-    uint32_t *rows = sort_rows(&d->a[1].s, classes, start);
-    for (size_t k = 0; k < classes; k++) {
-        struct ml_boot boot = { .seed = d->o->seed };
-        struct ml_delta delta = { 0 };
-        struct sides s;
-        double se_test;
-        if (start[k + 1] == start[k])
-            continue;
-        duel_sides(d, rows + start[k], start[k + 1] - start[k], &s);
-        if (s.r[0].n + s.r[1].n > 2)
-            ml_delta_runs(&s.r[0], &s.r[1], accuracy, d->alpha, &boot, &delta, &se_test);
-        else
-            ml_delta_paired(s.r[0].m[0], s.r[1].m[0], accuracy, d->alpha, &boot, &delta);
-        ml_differences_add_class(&d->all, d->o, (int32_t)k, &delta);
-        duel_sides_free(&s);
+    d->recalls = ml_calloc(classes + 1, sizeof *d->recalls);
+    for (size_t k = 0; counted && k < classes; k++) {
+        counted = ml_delta_recall(s->r[0].m[0], s->r[1].m[0], (int32_t)k, d->alpha, &boot, &d->recalls[k]);
+        if (d->recalls[k].rows == 0)
+            d->recalls[k] = (struct ml_delta){ 0 };
     }
+    if (counted)
+        return;
+    start = ml_malloc((classes + 1) * sizeof *start);
+    rows = sort_rows(&d->a[1].s, classes, start);
+    for (size_t k = 0; k < classes; k++)
+        if (start[k + 1] > start[k])
+            measure_rows(d, &boot, rows + start[k], start[k + 1] - start[k], &d->recalls[k]);
     free(rows);
     free(start);
+}
+
+void duel_classes_add(struct duel *d)
+{
+    for (size_t k = 0; d->recalls != NULL && k < d->subject.classes.n; k++)
+        if (d->recalls[k].ok || d->recalls[k].reason != NULL) /* else no row is of the class */
+            ml_differences_add_class(&d->all, d->o, (int32_t)k, &d->recalls[k]);
 }
 
 /* Weighted counts of one model: rows predicted a class, and rightly so. */
@@ -159,30 +178,30 @@ static void add_slopes(cJSON *to, const struct sides *s)
         ml_json_set_str(o, "reason", reason);
 }
 
-void duel_calibration(cJSON *to, const struct duel *d)
+cJSON *duel_calibration(const struct duel *d, const struct sides *s)
 {
     const struct ml_metric *ece = ml_metric_find("ece");
     const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+    struct ml_measure *current = s->r[0].m[0], *candidate = s->r[1].m[0];
     struct ml_boot boot = { .seed = d->o->seed };
     struct ml_delta x = { 0 };
-    struct sides s;
+    cJSON *to = cJSON_CreateObject();
     if ((d->subject.task != ML_TASK_BINARY && d->subject.task != ML_TASK_MULTICLASS) || a->score == NULL ||
         b->score == NULL)
-        return;
-    duel_sides(d, NULL, 0, &s);
-    ml_delta_bias(s.r[0].m[0], s.r[1].m[0], d->alpha, &x);
-    if (x.ok) {
-        cJSON *o = ml_json_set_object(to, "calibration");
-        add_change(o, "bias", &x);
-        if (ece != NULL && duel_applies_to(d, 0, ece) && duel_applies_to(d, 1, ece)) {
-            ml_delta_paired(s.r[0].m[0], s.r[1].m[0], ece, d->alpha, &boot, &x);
-            add_change(o, "ece", &x);
-        }
-        if (d->subject.task == ML_TASK_BINARY)
-            add_slopes(o, &s);
-    } else {
+        return to;
+    ml_delta_bias(current, candidate, d->alpha, &x);
+    if (!x.ok) {
         ml_json_set(to, "calibration", NULL);
         ml_json_set_str(to, "calibration_reason", x.reason);
+        return to;
     }
-    duel_sides_free(&s);
+    cJSON *o = ml_json_set_object(to, "calibration");
+    add_change(o, "bias", &x);
+    if (ece != NULL && duel_applies_to(d, 0, ece) && duel_applies_to(d, 1, ece)) {
+        ml_delta_paired(current, candidate, ece, d->alpha, &boot, &x);
+        add_change(o, "ece", &x);
+    }
+    if (d->subject.task == ML_TASK_BINARY)
+        add_slopes(o, s);
+    return to;
 }

@@ -19,8 +19,10 @@ struct duel {
     size_t n;
     struct ml_slices slices;
     struct ml_differences all;
-    size_t primary; /* metrics */
-    double alpha;   /* the effective one */
+    struct ml_delta *recalls; /* of each class; NULL where they aren't compared one by one */
+    cJSON *calibration;       /* what the section says of it */
+    size_t primary;           /* metrics */
+    double alpha;             /* the effective one */
 };
 
 /* Rows `rows[0..n-1]` (NULL: all) of both sides, with their runs. */
@@ -36,12 +38,14 @@ bool duel_applies_to(const struct duel *d, size_t who, const struct ml_metric *m
 /* Flips, or moves, and the worst of them. */
 void duel_flips(cJSON *to, const struct duel *d);
 
-/* Each class's rows: measured before the verdicts, written after them. */
-void duel_classes_measure(struct duel *d);
+/* Each class's rows: measured with the sides on all rows, added before the verdicts, written after them. */
+void duel_classes_measure(struct duel *d, const struct sides *s);
+void duel_classes_add(struct duel *d);
 void duel_classes(cJSON *to, const struct duel *d);
 
-/* How far the probabilities are off, and whether that changed. */
-void duel_calibration(cJSON *to, const struct duel *d);
+/* How far the probabilities are off, and whether that changed, with the sides on all rows: keys of the section; owned.
+ */
+cJSON *duel_calibration(const struct duel *d, const struct sides *s);
 
 /* Further candidates: against the current model, before the verdicts; then ranked. */
 void duel_rivals_measure(struct duel *d);

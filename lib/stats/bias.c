@@ -12,7 +12,7 @@
 #include "stats/sum.h"
 
 /* What a row's score promises, less what came true. */
-static double promise(const struct ml_sample *s, size_t i)
+static inline double promise(const struct ml_sample *s, size_t i)
 {
     size_t k = (size_t)s->classes, best = 0;
     const double *row;
@@ -28,10 +28,10 @@ static double promise(const struct ml_sample *s, size_t i)
 
 /* Both models' promises, and their sums by blocks. */
 struct promises {
-    const struct ml_measure *a, *b;
-    double *psi; /* b's less a's */
+    const struct ml_sample *a, *b;
+    double delta, *psi; /* b's less a's, less delta; NULL: squares are summed */
     struct promise_sum {
-        struct ml_sum a, b;
+        struct ml_sum a, b, squares;
         size_t changed;
     } * blocks;
 };
@@ -39,23 +39,44 @@ struct promises {
 static void promise_block(void *ctx, size_t block, size_t thread)
 {
     struct promises *q = ctx;
-    struct promise_sum *out = &q->blocks[block];
+    struct promise_sum out = { 0 };
 
     (void)thread;
-    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(q->a->s.n, block); i++) {
-        double w = q->a->s.weight ? q->a->s.weight[i] : 1, a = promise(&q->a->s, i), b = promise(&q->b->s, i);
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(q->a->n, block); i++) {
+        double w = q->a->weight ? q->a->weight[i] : 1, a = promise(q->a, i), b = promise(q->b, i);
 
-        ml_sum_add(&out->a, w * a);
-        ml_sum_add(&out->b, w * b);
-        q->psi[i] = b - a;
-        out->changed += b != a;
+        ml_sum_add(&out.a, w * a);
+        ml_sum_add(&out.b, w * b);
+        out.changed += b != a;
     }
+    q->blocks[block] = out;
 }
 
-static void compare_promises(struct promises *q, struct ml_delta *out)
+static void square_block(void *ctx, size_t block, size_t thread)
 {
-    size_t n = q->a->s.n, blocks = ml_parallel_blocks(n);
+    struct promises *q = ctx;
+    struct ml_sum sum = { 0, 0 };
+
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(q->a->n, block); i++) {
+        double psi = promise(q->b, i) - promise(q->a, i) - q->delta, x;
+
+        if (q->psi) {
+            q->psi[i] = psi;
+            continue;
+        }
+        x = (q->a->weight ? q->a->weight[i] : 1) * psi;
+        ml_sum_add(&sum, x * x);
+    }
+    q->blocks[block].squares = sum;
+}
+
+/* Both biases; returns the sum of the squared influences of their difference. */
+static double compare_promises(const struct ml_measure *m, struct promises *q, struct ml_delta *out)
+{
+    size_t n = q->a->n, blocks = ml_parallel_blocks(n);
     struct promise_sum sum = { 0 };
+    double squares;
 
     q->blocks = ml_calloc(blocks, sizeof *q->blocks);
     ml_parallel(blocks, promise_block, q);
@@ -64,18 +85,24 @@ static void compare_promises(struct promises *q, struct ml_delta *out)
         ml_sum_join(&sum.b, &q->blocks[k].b);
         out->changed += q->blocks[k].changed;
     }
+    out->current = ml_sum_value(&sum.a) / m->total;
+    out->candidate = ml_sum_value(&sum.b) / m->total;
+    q->delta = out->delta = out->candidate - out->current;
+    if (m->s.group) /* their rows are added up first */
+        q->psi = ml_malloc((n + 1) * sizeof *q->psi);
+    ml_parallel(blocks, square_block, q);
+    for (size_t k = 0; k < blocks; k++)
+        ml_sum_join(&sum.squares, &q->blocks[k].squares);
+    squares = q->psi ? ml_measure_squares(m, q->psi, NULL) : ml_sum_value(&sum.squares);
+    free(q->psi);
     free(q->blocks);
-    out->current = ml_sum_value(&sum.a) / q->a->total;
-    out->candidate = ml_sum_value(&sum.b) / q->a->total;
-    out->delta = out->candidate - out->current;
-    for (size_t i = 0; i < n; i++)
-        q->psi[i] -= out->delta;
+    return squares;
 }
 
 void ml_delta_bias(struct ml_measure *current, struct ml_measure *candidate, double alpha, struct ml_delta *out)
 {
     const struct ml_sample *a = &current->s;
-    struct promises q = { .a = current, .b = candidate };
+    struct promises q = { .a = a, .b = &candidate->s };
     double df = (double)ml_measure_units(current) - 1;
 
     memset(out, 0, sizeof *out);
@@ -91,11 +118,8 @@ void ml_delta_bias(struct ml_measure *current, struct ml_measure *candidate, dou
     out->ok = true;
     out->rows = out->n = a->n;
     out->groups = current->groups;
-    q.psi = ml_malloc((a->n + 1) * sizeof *q.psi);
-    compare_promises(&q, out);
     out->has_interval =
-        ml_measure_se(current, ml_measure_squares(current, q.psi, NULL), false, &out->se, &out->interval_reason);
-    free(q.psi);
+        ml_measure_se(current, compare_promises(current, &q, out), false, &out->se, &out->interval_reason);
     if (!out->has_interval)
         return;
     out->df = df;

@@ -13,7 +13,7 @@
 #include "stats/sum.h"
 
 /* A row's probability, and whether what it is the probability of came true. */
-static double confidence_of(const struct ml_sample *s, size_t i, bool *hit)
+static inline double confidence_of(const struct ml_sample *s, size_t i, bool *hit)
 {
     const double *row = s->score + i * (size_t)s->classes;
     int32_t best = 0;
@@ -35,13 +35,30 @@ static double edge(size_t b, size_t bins)
     return b == bins ? 1 : (double)b * (1.0 / (double)bins);
 }
 
-static size_t bin_of(double p, size_t bins)
-{
-    size_t b = (size_t)fmin(p * (double)bins, (double)bins - 1);
+struct binning {
+    size_t bins;
+    double *edges; /* of each bin the lower one; nothing is below the first or above the last */
+};
 
-    while (b > 0 && p <= edge(b, bins))
+static struct binning binning_of(size_t bins)
+{
+    struct binning t = { bins, ml_malloc((bins + 1) * sizeof *t.edges) };
+
+    for (size_t b = 1; b < bins; b++)
+        t.edges[b] = edge(b, bins);
+    t.edges[0] = -INFINITY;
+    t.edges[bins] = INFINITY;
+    return t;
+}
+
+static inline size_t bin_of(double p, const struct binning *t)
+{
+    size_t b = (size_t)(p * (double)t->bins);
+
+    b = b < t->bins ? b : t->bins - 1;
+    while (p <= t->edges[b])
         b--;
-    while (b + 1 < bins && p > edge(b + 1, bins))
+    while (p > t->edges[b + 1])
         b++;
     return b;
 }
@@ -56,20 +73,20 @@ struct bin {
 struct filling {
     const struct ml_sample *s;
     const struct weighting *by;
-    size_t bins;
+    struct binning t;
     struct bin *v; /* those of each block */
 };
 
 static void fill_block(void *ctx, size_t block, size_t thread)
 {
     struct filling *f = ctx;
-    struct bin *v = f->v + block * f->bins;
+    struct bin *v = f->v + block * f->t.bins;
 
     (void)thread;
     for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(f->s->n, block); i++) {
         bool hit;
         double p = confidence_of(f->s, i, &hit), w = weight_of(f->by, i);
-        struct bin *b = &v[bin_of(p, f->bins)];
+        struct bin *b = &v[bin_of(p, &f->t)];
 
         b->weight += w;
         b->rows += w > 0;
@@ -80,7 +97,7 @@ static void fill_block(void *ctx, size_t block, size_t thread)
 static struct bin *fill_bins(const struct ml_sample *s, const struct weighting *by, size_t bins, double *total)
 {
     size_t blocks = ml_parallel_blocks(s->n);
-    struct filling f = { s, by, bins, ml_calloc((blocks + 1) * bins, sizeof *f.v) };
+    struct filling f = { s, by, binning_of(bins), ml_calloc((blocks + 1) * bins, sizeof *f.v) };
 
     ml_parallel(blocks, fill_block, &f);
     *total = 0;
@@ -92,6 +109,7 @@ static struct bin *fill_bins(const struct ml_sample *s, const struct weighting *
         }
         *total += f.v[b].weight;
     }
+    free(f.t.edges);
     return f.v;
 }
 
@@ -116,11 +134,12 @@ static void add_psi(const struct ml_sample *s, const struct ml_metric *metric, c
     double value, double *psi)
 {
     size_t bins = (size_t)metric->x, largest = largest_gap(v, bins);
+    struct binning t = binning_of(bins);
 
     for (size_t i = 0; i < s->n; i++) {
         bool hit;
         double p = confidence_of(s, i, &hit);
-        size_t b = bin_of(p, bins);
+        size_t b = bin_of(p, &t);
         double gap = (p - hit) * (ml_sum_value(&v[b].gap) < 0 ? -1 : 1);
 
         if (metric->id == ML_METRIC_ECE)
@@ -128,12 +147,31 @@ static void add_psi(const struct ml_sample *s, const struct ml_metric *metric, c
         else
             psi[i] = b == largest ? (gap - value) * total / v[b].weight : 0;
     }
+    free(t.edges);
+}
+
+/* ECE or MCE of bins; `rows`: how many there are. */
+static void value_of(
+    const struct bin *v, size_t bins, const struct ml_metric *metric, double total, size_t rows, struct ml_value *out)
+{
+    struct ml_sum sum = { 0, 0 };
+
+    out->ok = total > 0;
+    out->n = rows;
+    if (metric->id == ML_METRIC_ECE) {
+        for (size_t i = 0; i < bins; i++)
+            ml_sum_add(&sum, fabs(ml_sum_value(&v[i].gap)));
+        out->value = ml_sum_value(&sum) / total;
+    } else {
+        out->value = fabs(gap_of(&v[largest_gap(v, bins)]));
+        out->n = v[largest_gap(v, bins)].rows;
+    }
+    out->value = fmin(out->value, 1);
 }
 
 bool ml_calibration_value(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi)
 {
-    struct ml_sum sum = { 0, 0 };
     size_t bins = (size_t)metric->x;
     struct bin *b;
     double total;
@@ -143,21 +181,87 @@ bool ml_calibration_value(
     if (metric->x > (double)ML_BINS_MAX)
         return ml_value_none(v, "more than 10000 bins");
     b = fill_bins(&m->s, by, bins, &total);
-    v->ok = total > 0;
-    v->n = m->s.n;
-    if (metric->id == ML_METRIC_ECE) {
-        for (size_t i = 0; i < bins; i++)
-            ml_sum_add(&sum, fabs(ml_sum_value(&b[i].gap)));
-        v->value = ml_sum_value(&sum) / total;
-    } else {
-        v->value = fabs(gap_of(&b[largest_gap(b, bins)]));
-        v->n = b[largest_gap(b, bins)].rows;
-    }
-    v->value = fmin(v->value, 1);
+    value_of(b, bins, metric, total, m->s.n, v);
     if (psi && v->ok)
         add_psi(&m->s, metric, b, total, v->value, psi);
     free(b);
     return v->ok || ml_value_none(v, "no rows");
+}
+
+/* Two models' rows side by side. */
+struct pairing {
+    const struct ml_sample *s[2];
+    struct binning t;
+    double *sign[2], value[2]; /* of each bin's gap */
+    struct pair_sum {
+        struct ml_sum squares, cubes;
+        size_t changed;
+    } * blocks;
+};
+
+static void pair_block(void *ctx, size_t block, size_t thread)
+{
+    struct pairing *q = ctx;
+    struct pair_sum sum = { 0 };
+
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(q->s[0]->n, block); i++) {
+        double psi[2], gap[2], d;
+
+        for (int k = 0; k < 2; k++) {
+            bool hit;
+            double p = confidence_of(q->s[k], i, &hit);
+
+            gap[k] = p - hit;
+            psi[k] = gap[k] * q->sign[k][bin_of(p, &q->t)] - q->value[k];
+        }
+        d = psi[1] - psi[0];
+        ml_sum_add(&sum.squares, d * d);
+        ml_sum_add(&sum.cubes, d * d * d);
+        sum.changed += gap[0] != gap[1];
+    }
+    q->blocks[block] = sum;
+}
+
+bool ml_calibration_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
+    struct ml_value *v_a, struct ml_value *v_b, struct pair_sums *out)
+{
+    struct ml_measure *m[2] = { a, b };
+    struct ml_value *v[2] = { v_a, v_b };
+    size_t bins = (size_t)metric->x, blocks = ml_parallel_blocks(a->s.n);
+    struct weighting plain = { NULL, NULL };
+    struct pairing q = { .s = { &a->s, &b->s } };
+    struct ml_sum squares = { 0, 0 }, cubes = { 0, 0 };
+
+    if (metric->id != ML_METRIC_ECE || !ml_class_loss_proba(a) || !ml_class_loss_proba(b) ||
+        metric->x > (double)ML_BINS_MAX)
+        return false;
+    q.t = binning_of(bins);
+    q.sign[0] = ml_malloc(2 * bins * sizeof *q.sign[0]);
+    q.sign[1] = q.sign[0] + bins;
+    for (int k = 0; k < 2; k++) {
+        double total;
+        struct bin *bin = fill_bins(&m[k]->s, &plain, bins, &total);
+
+        value_of(bin, bins, metric, total, a->s.n, v[k]);
+        q.value[k] = v[k]->value;
+        for (size_t i = 0; i < bins; i++)
+            q.sign[k][i] = ml_sum_value(&bin[i].gap) < 0 ? -1 : 1;
+        free(bin);
+    }
+    q.blocks = ml_malloc((blocks + 1) * sizeof *q.blocks);
+    ml_parallel(blocks, pair_block, &q);
+    for (size_t i = 0; i < blocks; i++) {
+        ml_sum_join(&squares, &q.blocks[i].squares);
+        ml_sum_join(&cubes, &q.blocks[i].cubes);
+        out->changed += q.blocks[i].changed;
+    }
+    out->squares = ml_sum_value(&squares);
+    out->cubes = ml_sum_value(&cubes);
+    free(q.blocks);
+    free(q.sign[0]);
+    free(q.t.edges);
+    return true;
 }
 
 void ml_calibration_rows(struct ml_measure *m, double *out)
@@ -179,14 +283,16 @@ struct binned {
 static struct binned sort_into_bins(const struct ml_sample *s, size_t bins)
 {
     struct binned t = { ml_calloc(bins + 2, sizeof *t.ends), ml_malloc((s->n + 1) * sizeof *t.rows) };
+    struct binning by = binning_of(bins);
     bool hit;
 
     for (size_t i = 0; i < s->n; i++)
-        t.ends[bin_of(confidence_of(s, i, &hit), bins) + 1]++;
+        t.ends[bin_of(confidence_of(s, i, &hit), &by) + 1]++;
     for (size_t b = 1; b <= bins; b++)
         t.ends[b] += t.ends[b - 1];
     for (size_t i = 0; i < s->n; i++)
-        t.rows[t.ends[bin_of(confidence_of(s, i, &hit), bins)]++] = (uint32_t)i;
+        t.rows[t.ends[bin_of(confidence_of(s, i, &hit), &by)]++] = (uint32_t)i;
+    free(by.edges);
     return t;
 }
 

@@ -329,11 +329,12 @@ static bool both_values(
     return true;
 }
 
-void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
-    double alpha, const struct ml_boot *boot, struct ml_delta *out)
+/* `same`: they are identical. */
+static void paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
+    double alpha, const struct ml_boot *boot, bool same, struct ml_delta *out)
 {
     bool plain = ml_measure_plain(current), force = boot && boot->force;
-    bool delong = metric->scale == ML_SCALE_AUC && plain, same = ml_delta_identical(&current->s, &candidate->s);
+    bool delong = metric->scale == ML_SCALE_AUC && plain;
     struct pair_sums sums;
     bool summed = !same && ml_delta_plain(current, candidate, metric, delong, &sums);
     double skew;
@@ -377,6 +378,41 @@ void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, c
         mcnemar(metric, out, alpha);
     else
         linear(current, metric, out, delong, alpha, skew);
+}
+
+void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
+    double alpha, const struct ml_boot *boot, struct ml_delta *out)
+{
+    paired(current, candidate, metric, alpha, boot, ml_delta_identical(&current->s, &candidate->s), out);
+}
+
+/* Both say the same in all rows of a label. */
+static bool identical_within(const struct ml_sample *a, const struct ml_sample *b, int32_t label)
+{
+    size_t width = ml_sample_width(a);
+
+    if (!a->score != !b->score)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->label[i] == label &&
+            (a->pred[i] != b->pred[i] ||
+                (a->score && memcmp(a->score + i * width, b->score + i * width, width * sizeof(double)) != 0)))
+            return false;
+    return true;
+}
+
+bool ml_delta_recall(struct ml_measure *current, struct ml_measure *candidate, int32_t label, double alpha,
+    const struct ml_boot *boot, struct ml_delta *out)
+{
+    struct ml_measure of[2];
+
+    if ((boot && boot->force) || !ml_delta_plain_label(current, candidate, label, of))
+        return false;
+    paired(&of[0], &of[1], ml_metric_find("accuracy"), alpha, boot, identical_within(&current->s, &candidate->s, label),
+        out);
+    for (int i = 0; i < 2; i++)
+        ml_measure_clear(&of[i]);
+    return true;
 }
 
 void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,

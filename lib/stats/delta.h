@@ -46,6 +46,12 @@ struct ml_delta {
 void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     double alpha, const struct ml_boot *boot, struct ml_delta *out);
 
+/* The difference of the recall of one label, as ml_delta_paired has it of the accuracy on the rows of that label alone,
+ * from counts of both measures. False where they don't tell: with weights or groups, of many classes. No row has the
+ * label: out->ok is false. */
+bool ml_delta_recall(struct ml_measure *current, struct ml_measure *candidate, int32_t label, double alpha,
+    const struct ml_boot *boot, struct ml_delta *out);
+
 /* All predictions and scores are bitwise equal. */
 bool ml_delta_identical(const struct ml_sample *a, const struct ml_sample *b);
 

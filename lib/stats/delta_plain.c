@@ -81,6 +81,40 @@ static bool counts(struct ml_measure *a, struct ml_measure *b, const struct ml_m
     return ok;
 }
 
+static bool has_joint(const struct ml_measure *a, const struct ml_measure *b)
+{
+    size_t k = (size_t)a->s.classes;
+
+    return ml_measure_plain(a) && ml_measure_plain(b) && a->s.pred && b->s.pred && k * k * k <= JOINT_MAX;
+}
+
+bool ml_delta_plain_label(struct ml_measure *a, struct ml_measure *b, int32_t label, struct ml_measure of[2])
+{
+    size_t k = (size_t)a->s.classes, cells = k * k;
+    const uint64_t *joint;
+
+    if (!has_joint(a, b))
+        return false;
+    joint = joint_of(a, b) + (size_t)label * cells;
+    for (int side = 0; side < 2; side++) {
+        struct ml_measure *m = &of[side];
+
+        *m = (struct ml_measure){ .s = side == 0 ? a->s : b->s, .serial = ml_measure_serial(), .proba = -1 };
+        m->s.n = 0;
+        m->s.tuned = ML_TUNED_NO; /* all rows chose the threshold */
+        m->cells = ml_calloc(cells, sizeof *m->cells);
+        for (size_t i = 0; i < cells; i++) {
+            m->cells[(size_t)label * k + (side == 0 ? i / k : i % k)] += joint[i];
+            m->s.n += joint[i];
+        }
+        m->total = m->squares = (double)m->s.n;
+    }
+    of[0].joint = ml_calloc(k * cells, sizeof *of[0].joint);
+    of[0].joint_with = of[1].serial;
+    memcpy(of[0].joint + (size_t)label * cells, joint, cells * sizeof *joint);
+    return true;
+}
+
 /* ---- ranks ---- */
 
 typedef __int128 whole;
@@ -253,19 +287,20 @@ static bool ranks(
 bool ml_delta_plain(
     struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct pair_sums *out)
 {
-    size_t k = (size_t)a->s.classes;
     struct ml_value v_a = { 0 }, v_b = { 0 };
 
     memset(out, 0, sizeof *out);
     if (!ml_measure_plain(a) || !ml_measure_plain(b) || a->s.n == 0 || !(metric->tasks & (int)a->s.task))
         return false;
-    if (metric->family == ML_FAMILY_COUNTS && a->s.pred && b->s.pred && k * k * k <= JOINT_MAX)
+    if (metric->family == ML_FAMILY_COUNTS && has_joint(a, b))
         return counts(a, b, metric, out);
     if (!a->s.score || !b->s.score)
         return false;
     if (ml_rank_plain_has(a, metric) && a->s.n < PLACES_MAX)
         return ranks(a, b, metric, delong, out);
-    if (metric->family != ML_FAMILY_CLASS_LOSS || !ml_class_loss_pair(a, b, metric, &v_a, &v_b, out))
+    if (metric->family == ML_FAMILY_CALIBRATION
+            ? !ml_calibration_pair(a, b, metric, &v_a, &v_b, out)
+            : metric->family != ML_FAMILY_CLASS_LOSS || !ml_class_loss_pair(a, b, metric, &v_a, &v_b, out))
         return false;
     ml_measure_remember(a, metric, &v_a);
     ml_measure_remember(b, metric, &v_b);

@@ -286,9 +286,19 @@ static bool within(const struct ml_sample *s, const struct ml_metric *metric, si
 double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k)
 {
     double sum = 0, squares = 0, n;
-    unsigned char *seen = m->s.group ? ml_calloc((size_t)m->s.groups + 1, 1) : NULL;
-    size_t groups = 0;
+    size_t groups = 0, classes = (size_t)m->s.classes;
+    unsigned char *seen;
 
+    if (ml_measure_plain(m) && m->cells) { /* as many as there are */
+        for (size_t i = 0; i < classes * classes; i++) {
+            int32_t label = (int32_t)(i / classes), pred = (int32_t)(i % classes);
+            sum += metric       ? ml_counts_cell_within(&m->s, metric, label, pred) ? (double)m->cells[i] : 0
+                   : label == k ? (double)m->cells[i]
+                                : 0;
+        }
+        return sum;
+    }
+    seen = m->s.group ? ml_calloc((size_t)m->s.groups + 1, 1) : NULL;
     for (size_t i = 0; i < m->s.n; i++) {
         double w = m->s.weight ? m->s.weight[i] : 1;
 

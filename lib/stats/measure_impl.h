@@ -163,6 +163,9 @@ struct pair_sums {
 /* False where there is no such way, or no value. The values of both are known afterwards. */
 bool ml_delta_plain(
     struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct pair_sums *out);
+/* Measures of the rows of one label, which know these rows' counts and nothing else: `of` is cleared by the caller.
+ * False where the counts of a and b don't tell. */
+bool ml_delta_plain_label(struct ml_measure *a, struct ml_measure *b, int32_t label, struct ml_measure of[2]);
 /* delta.c: what a row of this label and prediction contributes to a metric of counts. */
 double ml_delta_contribution(const struct ml_sample *s, const struct ml_metric *metric, int32_t label, int32_t pred);
 
@@ -190,6 +193,9 @@ size_t ml_tuned_replicates(struct ml_measure *a, struct ml_measure *b, const str
 /* calibration.c: probability and share in bins. */
 bool ml_calibration_value(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi);
+/* ECE of two models, without weights and groups; false where there is none. */
+bool ml_calibration_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
+    struct ml_value *v_a, struct ml_value *v_b, struct pair_sums *out);
 /* What each row contributes: its probability less what it came to. */
 void ml_calibration_rows(struct ml_measure *m, double *out);
 /* Limits for the value and standard error in e; q is Student's quantile. */
@@ -214,6 +220,10 @@ void ml_query_rows(struct ml_measure *m, const struct ml_metric *metric, double 
  * else differences b - a. */
 bool ml_median_many(const struct ml_measure *m, const struct ml_metric *metric);
 size_t ml_median_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out);
+
+/* prepare.c: releases what a measure holds; a number that no other measure has. */
+void ml_measure_clear(struct ml_measure *m);
+uint64_t ml_measure_serial(void);
 
 /* measure.c */
 /* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a). */

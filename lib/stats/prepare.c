@@ -99,13 +99,18 @@ static void settle_groups(struct ml_measure *m)
 
 static atomic_uint_fast64_t serials;
 
+uint64_t ml_measure_serial(void)
+{
+    return atomic_fetch_add(&serials, 1) + 1;
+}
+
 struct ml_measure *ml_measure_new(const struct ml_sample *s, const uint32_t *rows, size_t n_rows)
 {
     struct ml_measure *m = ml_calloc(1, sizeof *m);
     struct ml_sum total = { 0, 0 }, squares = { 0, 0 };
 
     m->s = *s;
-    m->serial = atomic_fetch_add(&serials, 1) + 1;
+    m->serial = ml_measure_serial();
     m->proba = -1;
     if (rows) {
         ml_sample_take(s, rows, n_rows, &m->copy);
@@ -131,10 +136,8 @@ struct ml_measure *ml_measure_new(const struct ml_sample *s, const uint32_t *row
     return m;
 }
 
-void ml_measure_free(struct ml_measure *m)
+void ml_measure_clear(struct ml_measure *m)
 {
-    if (!m)
-        return;
     ml_sample_release(&m->copy);
     ml_counts_free(m->rows);
     if (m->sums != m->rows)
@@ -150,6 +153,13 @@ void ml_measure_free(struct ml_measure *m)
     ml_queries_free(m->queries);
     free(m->tuned);
     free(m->psi);
+}
+
+void ml_measure_free(struct ml_measure *m)
+{
+    if (!m)
+        return;
+    ml_measure_clear(m);
     free(m);
 }
 

@@ -298,6 +298,19 @@ static void delta(struct input *in)
     show_delta(&d);
 }
 
+/* recall LABEL ALPHA: of the rows of one label, as the accuracy on them is shown */
+static void recall(struct input *in)
+{
+    int32_t label = (int32_t)number(in);
+    double alpha = number(in);
+    struct ml_delta d;
+
+    if (ml_delta_recall(in->slots[0].m, in->slots[1].m, label, alpha, NULL, &d))
+        show_delta(&d);
+    else
+        printf("uncounted\n");
+}
+
 /* verdict METRIC ALPHA MARGIN: a difference judged alone */
 static void verdict(struct input *in)
 {
@@ -673,6 +686,7 @@ static const struct {
     { "psi", psi },
     { "estimate", estimate },
     { "delta", delta },
+    { "recall", recall },
     { "verdict", verdict },
     { "unpaired", unpaired },
     { "judge", judge },

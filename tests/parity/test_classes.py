@@ -79,5 +79,31 @@ def invariances(tap, session, rng):
                     f"{name}: {b}, {got['a']}"))
 
 
+def recalls(tap, session, rng):
+    """From counts of all rows as from the rows of the label alone, to the last bit."""
+    for i in range(60):
+        n, share = int(rng.choice([3, 30, 400])), (0, 0.02, 0.5)[i % 3]
+        s = binary_case(rng, n, skill=0.7) if i % 2 else multi_case(rng, n, 4, skill=1.0)
+        t = other_model(rng, s, share)
+        if i % 5 == 0:  # the answers are the same, the scores aren't
+            t = s.but(score=s.score * 0.999)
+        answers, alpha = {}, rng.uniform(0.01, 0.3)
+        session.sample(s, "A")
+        session.sample(t, "B")
+        for k in range(s.classes):
+            session.ask(f"recall {k} {alpha!r}", lambda a, k=k, answers=answers: answers.update({k: a}))
+        for k in range(s.classes):
+            rows = np.flatnonzero(s.label == k)
+            session.sample(s.but(rows=rows), "A")
+            session.sample(t.but(rows=rows), "B")
+            if len(rows) > 0:  # an empty list of rows is all of them
+                session.ask(f"delta accuracy {alpha!r} 0 0 0 0", lambda a, k=k, answers=answers: tap.count(
+                    "a label's recall differs as its rows' accuracy does", a == answers[k], f"{a}, {answers[k]}"))
+    s = binary_case(rng, 50)
+    session.sample(s.but(weight=rng.uniform(1, 2, 50)), "A")
+    session.sample(s.but(weight=rng.uniform(1, 2, 50)), "B")
+    session.ask("recall 0 0.05", lambda a: tap.count("weighted rows aren't counted", a == ["uncounted"], str(a)))
+
+
 if __name__ == "__main__":
-    run_parts(60, against_bootstrap, extreme_weights, invariances)
+    run_parts(60, against_bootstrap, extreme_weights, invariances, recalls)
