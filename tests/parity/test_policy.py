@@ -151,6 +151,9 @@ def main():
     bare = [k for k, v in list(SCHEMA["properties"].items()) + list(SCHEMA["definitions"]["metric"]["properties"].items())
             if "description" not in v and "description" not in SCHEMA["definitions"].get(v.get("$ref", "#/definitions/").rsplit("/", 1)[1], {})]
     check("editors have something to show", not bare, bare)
+    name = SCHEMA.get("$id", "")
+    check("it has a name, by which stores and other schemas refer to it, and which names no host",
+          re.fullmatch(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name) and jsonschema.RefResolver.from_schema(SCHEMA).resolve(name)[1] == SCHEMA, name)
     found = list(policies())
     bad = []
     for where, text in found:
