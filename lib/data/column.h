@@ -60,6 +60,9 @@ bool ml_column_mixes(const struct ml_column *c, const struct ml_column *part);
  */
 void ml_column_expect_numbers(struct ml_column *c);
 
+/* It most likely gets that many rows in all. */
+void ml_column_reserve(struct ml_column *c, size_t rows);
+
 /* Empties it, keeping memory. */
 void ml_column_reset(struct ml_column *c);
 

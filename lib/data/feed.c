@@ -372,6 +372,18 @@ size_t ml_feed_left(const struct ml_feed *f)
     return f->n - f->at + (f->stored.n - f->stored.at);
 }
 
+bool ml_feed_size(const struct ml_feed *f, uint64_t *all, uint64_t *so_far)
+{
+    struct stat st;
+    *so_far = f->size;
+    *all = f->n;
+    if (f->inflate != NULL || f->lines != NULL || (f->fd >= 0 && (f->start < 0 || fstat(f->fd, &st) < 0)))
+        return false;
+    if (f->fd >= 0)
+        *all = (uint64_t)(st.st_size - f->start);
+    return *all >= *so_far;
+}
+
 bool ml_feed_reopens(const struct ml_feed *f)
 {
     return f->fd < 0 || f->start >= 0;

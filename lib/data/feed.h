@@ -32,6 +32,10 @@ int64_t ml_feed_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err);
 /* How many bytes are left, where that is known without reading them (bytes that aren't compressed), else SIZE_MAX. */
 size_t ml_feed_left(const struct ml_feed *f);
 
+/* How many bytes there are in all, and how many of them were read so far, where that is known for bytes that aren't
+ * compressed; else false. */
+bool ml_feed_size(const struct ml_feed *f, uint64_t *all, uint64_t *so_far);
+
 /* Whether bytes that begin so are a compressed table, arrays, or something that is known and isn't read: no text in any
  * case. */
 bool ml_feed_recognizes(const void *p, size_t n);

@@ -77,6 +77,9 @@ int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_er
 struct ml_table *ml_table_child(const struct ml_table *t);
 int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t *rows, struct ml_err *err);
 
+/* About how many rows there are in all, going by the blocks that were cut so far; 0: not known. */
+size_t ml_table_expect(const struct ml_table *t);
+
 /* Back to the first row of a child's block. False where cells had to be unescaped in place (JSON, quoted fields): then
  * rows can be read once only. */
 bool ml_table_again(struct ml_table *child);

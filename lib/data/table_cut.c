@@ -175,6 +175,15 @@ int ml_table_cut(struct ml_table *t, struct ml_table *child, bool count, size_t 
     return 0;
 }
 
+size_t ml_table_expect(const struct ml_table *t)
+{
+    uint64_t all, so_far, lines = t->next_line, left = t->end - t->pos;
+
+    if (t->paths.n > 1 || t->feed == NULL || !ml_feed_size(t->feed, &all, &so_far) || so_far <= left)
+        return 0;
+    return (size_t)((double)lines * (double)all / (double)(so_far - left));
+}
+
 bool ml_table_again(struct ml_table *child)
 {
     if (!child->unquoted)

@@ -13,7 +13,7 @@
 
 #define THREADS_MAX 8
 
-enum { AGAIN = 1 }; /* what parts sum has to be more than it was */
+enum { AGAIN = 1 }; /* parts have to sum or to keep more than they did */
 
 enum state { FREE, FILLED, TAKEN, DONE };
 
@@ -133,6 +133,7 @@ static void open_slot(struct file *f, struct slot *s)
         s->p.features[i].f.optional = p->features[i].f.optional;
     s->rd = (struct reading){ .p = &s->p, .t = s->t, .r = &f->roles, .part = true };
     s->rd.keep_ids = f->rd.keep_ids;
+    s->rd.keep_keys = f->rd.keep_keys;
     s->rd.err = &s->err;
     ml_reading_init(&s->rd);
 }
@@ -175,7 +176,13 @@ static int append_slot(struct file *f, struct slot *s)
             *f->rd.err = s->err;
         return -1;
     }
-    return ml_reading_append(&f->rd, &s->rd);
+    bool first = f->rd.p->n <= 1;
+    int rc = ml_reading_append(&f->rd, &s->rd);
+    if (rc == 0 && first && f->filled > 0) { /* others follow */
+        size_t rows = ml_table_expect(f->rd.t);
+        ml_reading_reserve(&f->rd, rows + rows / 16);
+    }
+    return rc;
 }
 
 static void *work(void *ctx)
@@ -354,7 +361,7 @@ static struct file *new_file(struct ml_predictions *p, struct ml_table *t, unsig
 {
     struct file *f = ml_calloc(1, sizeof *f);
     f->rd = (struct reading){ .p = p, .t = t, .r = &f->roles, .err = err };
-    f->rd.keep_ids = (flags & ML_PREDICTIONS_IDS) || !ml_table_reopens(t);
+    f->rd.keep_ids = f->rd.keep_keys = (flags & ML_PREDICTIONS_IDS) || !ml_table_reopens(t);
     f->rd.lenient = flags & ML_PREDICTIONS_LENIENT;
     f->rd.want_text = true;
     f->want_text = !ml_table_reopens(t);
@@ -365,20 +372,24 @@ int ml_predictions_read(
     struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err)
 {
     struct file *f = new_file(p, t, flags, err);
-    int rc = read_once(f, c);
-    if (rc == AGAIN) {
-        struct ml_table *again = ml_table_reopen(t);
+    struct ml_table *again = NULL;
+    int rc;
+    while ((rc = read_once(f, c)) == AGAIN) {
+        bool text = f->want_text || p->label.text, keys = f->rd.keep_keys || f->rd.unordered;
         release_file(f);
         ml_predictions_release(p);
-        f = new_file(p, again != NULL ? again : t, flags, err);
-        f->want_text = true;
-        rc = again != NULL ? read_once(f, c)
-                           : ml_err_set(err, ML_LOCAL, "'%s': cannot read it a second time", ml_table_name(t));
-        release_file(f);
         ml_table_close(again);
-    } else {
-        release_file(f);
+        again = ml_table_reopen(t);
+        f = new_file(p, again != NULL ? again : t, flags, err);
+        f->want_text = text;
+        f->rd.keep_keys = keys;
+        if (again == NULL) {
+            rc = ml_err_set(err, ML_LOCAL, "'%s': cannot read it a second time", ml_table_name(t));
+            break;
+        }
     }
+    release_file(f);
+    ml_table_close(again);
     if (!(flags & ML_PREDICTIONS_IDS)) {
         free(p->key);
         free(p->id_text);

@@ -141,7 +141,8 @@ enum ml_predictions_flag {
 
 /* Reads the whole table. ML_LOCAL, with file, line and column: a column that was named isn't there, no label, neither
  * prediction nor score, no rows, an empty id or label, a duplicate id, a number that is missing or infinite, a negative
- * weight. Memory: 16 bytes a row and 4 to 8 for each column that is used, ids' text when kept. */
+ * weight. Memory: 4 to 8 bytes a row for each column that is used, 16 for ids that aren't in ascending order or are
+ * kept, and their text when kept. */
 int ml_predictions_read(
     struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err);
 void ml_predictions_release(struct ml_predictions *p);

@@ -41,7 +41,7 @@ struct reading {
     struct ml_predictions *p;
     struct ml_table *t;
     const struct roles *r;
-    bool keep_ids, lenient;
+    bool keep_ids, keep_keys, lenient;
     size_t before; /* rows of the file in front of these */
     struct ml_rowsum ids, by_text, by_number;
     char *rec; /* of the row at hand */
@@ -91,9 +91,13 @@ int ml_reading_row(struct reading *rd, const struct ml_cell *cells);
 /* Reads all rows of a part's block. */
 int ml_reading_block(struct reading *part);
 
-/* Appends what a part has read: 0, -1, or 1 when labels of this part turn the column into one of texts, so that the
- * rows in front of it have to be summed again (want_text). */
+/* Appends what a part has read: 0, -1, or 1 when the rows in front of it have to be read again: labels of this part
+ * turn the column into one of texts, as which those weren't summed (want_text), or ids no longer ascend and there are
+ * no keys to tell which one stands twice (keep_keys). */
 int ml_reading_append(struct reading *rd, struct reading *part);
+
+/* There will be about that many rows. */
+void ml_reading_reserve(struct reading *rd, size_t rows);
 
 /* The line on which a row stands. */
 uint64_t ml_reading_line(const struct reading *rd, size_t row);

@@ -83,9 +83,11 @@ static int add_id(struct reading *rd, const struct ml_cell *cells)
         follow_id(rd, id);
     else
         ml_buf_add(&rd->id, id.s, id.len); /* the first row, which no part has */
-    if (p->n >= p->key_cap)
-        p->key = ml_grow(p->key, &p->key_cap, p->n + 1, sizeof *p->key);
-    p->key[p->n] = key;
+    if (rd->keep_keys) {
+        if (p->n >= p->key_cap)
+            p->key = ml_grow(p->key, &p->key_cap, p->n + 1, sizeof *p->key);
+        p->key[p->n] = key;
+    }
     if (rd->keep_ids)
         keep_id(p, id.s, id.len);
     return 0;
@@ -343,8 +345,10 @@ static void follow_part(struct reading *rd, const struct reading *part)
 
 static void append_ids(struct ml_predictions *p, const struct ml_predictions *part)
 {
-    p->key = ml_grow(p->key, &p->key_cap, p->n + part->n, sizeof *p->key);
-    memcpy(p->key + p->n, part->key, part->n * sizeof *p->key);
+    if (part->key != NULL) {
+        p->key = ml_grow(p->key, &p->key_cap, p->n + part->n, sizeof *p->key);
+        memcpy(p->key + p->n, part->key, part->n * sizeof *p->key);
+    }
     if (part->id_used == 0)
         return;
     p->id_text = ml_grow(p->id_text, &p->id_cap, p->id_used + part->id_used, 1);
@@ -409,6 +413,10 @@ int ml_reading_append(struct reading *rd, struct reading *part)
         return 0;
     if (q->n > ML_ROWS_MAX - p->n)
         return ml_err_set(rd->err, ML_LOCAL, "'%s': more than %zu rows", p->name, ML_ROWS_MAX);
+    if (p->has_id)
+        follow_part(rd, part);
+    if (rd->unordered && !rd->keep_keys)
+        return 1;
     if (append_class(rd, &p->label, rd->r->label, &q->label, part->label_partial, part) < 0)
         return -1;
     if (p->label.text && rd->untexted + part->untexted > 0)
@@ -417,10 +425,8 @@ int ml_reading_append(struct reading *rd, struct reading *part)
         return -1;
     for (size_t i = 0; i < part->runs_n; i++)
         append_run(rd, part, i);
-    if (p->has_id) {
-        follow_part(rd, part);
+    if (p->has_id)
         append_ids(p, q);
-    }
     append_doubles(&p->score, &p->score_cap, p->n * k, q->score, q->n * k);
     if (rd->r->weight >= 0)
         append_doubles(&p->weight, &p->weight_cap, p->n, q->weight, q->n);
@@ -434,6 +440,29 @@ int ml_reading_append(struct reading *rd, struct reading *part)
     rd->untexted += part->untexted;
     p->n += q->n;
     return 0;
+}
+
+void ml_reading_reserve(struct reading *rd, size_t rows)
+{
+    struct ml_predictions *p = rd->p;
+    size_t n = p->n, k = p->score_columns;
+    if (rows > ML_ROWS_MAX)
+        rows = ML_ROWS_MAX;
+    ml_column_reserve(&p->label, rows);
+    if (p->prediction.n > 0)
+        ml_column_reserve(&p->prediction, rows);
+    if (p->score != NULL)
+        p->score = ml_reserve(p->score, &p->score_cap, n * k, rows * k, sizeof *p->score);
+    if (p->weight != NULL)
+        p->weight = ml_reserve(p->weight, &p->weight_cap, n, rows, sizeof *p->weight);
+    if (p->group.of != NULL)
+        p->group.of = ml_reserve(p->group.of, &p->group.cap, n, rows, sizeof *p->group.of);
+    if (p->key != NULL)
+        p->key = ml_reserve(p->key, &p->key_cap, n, rows, sizeof *p->key);
+    if (p->id_text != NULL) {
+        p->id_at = ml_reserve(p->id_at, &p->id_at_cap, n, rows, sizeof *p->id_at);
+        p->id_text = ml_reserve(p->id_text, &p->id_cap, p->id_used, p->id_used / n * rows, 1);
+    }
 }
 
 void ml_reading_reset(struct reading *part)

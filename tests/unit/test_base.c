@@ -101,6 +101,28 @@ static void buffers(void **state)
     free(s);
 }
 
+static void reserves(void **state)
+{
+    size_t cap = 0, few;
+    int *v = ml_grow(NULL, &cap, 3, sizeof *v);
+
+    (void)state;
+    v[2] = 7;
+    few = cap;
+    v = ml_reserve(v, &cap, 3, 1000, sizeof *v); /* too few for large pages */
+    v = ml_reserve(v, &cap, 3, SIZE_MAX / 2, sizeof *v);
+    assert_int_equal(cap, few);
+    v = ml_reserve(v, &cap, 3, 2000000, sizeof *v);
+    assert_int_equal(cap, 2000000);
+    v[1999999] = 8;
+    v = ml_reserve(v, &cap, 2000000, 1000000, sizeof *v);
+    assert_int_equal(cap, 2000000);
+    v = ml_grow(v, &cap, 2000001, sizeof *v);
+    assert_true(cap > 2000000);
+    assert_int_equal(v[2] + v[1999999], 15);
+    free(v);
+}
+
 static void lists(void **state)
 {
     struct ml_strs l = { 0 };
@@ -519,6 +541,7 @@ int main(void)
         cmocka_unit_test(base64),
         cmocka_unit_test(scrypt),
         cmocka_unit_test(buffers),
+        cmocka_unit_test(reserves),
         cmocka_unit_test(lists),
         cmocka_unit_test(utf8),
         cmocka_unit_test(doubles),

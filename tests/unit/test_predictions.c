@@ -311,16 +311,15 @@ static void identifies_rows(void **state)
     ml_predictions_release(&p);
 }
 
-/* "binary 0,1 +1" or the error. */
 /* Reads `text` in blocks of some bytes. */
-static int read_blocks(struct ml_predictions *p, const char *text, size_t block, struct ml_err *err)
+static int read_blocks(struct ml_predictions *p, const char *text, size_t block, unsigned flags, struct ml_err *err)
 {
     struct ml_columns c = ML_COLUMNS_INIT;
     struct ml_table *t;
 
     assert_int_equal(ml_table_open_bytes(text, strlen(text), "test", 0, &t, NULL), 0);
     t->block = block;
-    int rc = ml_predictions_read(p, t, &c, ML_PREDICTIONS_IDS, err);
+    int rc = ml_predictions_read(p, t, &c, flags, err);
     ml_table_close(t);
     return rc;
 }
@@ -347,11 +346,11 @@ static void parts_are_the_whole(void **state)
                 ml_buf_addf(&text, "%s\n", cases[i].row);
             else
                 ml_buf_addf(&text, "%zu,%zu,%zu\n", row, row * 7 % 11 % 2, row % 2);
-        int rc = read_blocks(&whole, ml_buf_str(&text), text.len + 1, &want);
-        for (size_t block = 20; block < 30000; block = block * 2 + 1) {
+        int rc = read_blocks(&whole, ml_buf_str(&text), text.len + 1, ML_PREDICTIONS_IDS, &want);
+        for (size_t block = 20, k = 0; block < 30000; block = block * 2 + 1, k++) {
             struct ml_predictions p = { 0 };
             struct ml_err err = ML_ERR_INIT;
-            assert_int_equal(read_blocks(&p, ml_buf_str(&text), block, &err), rc);
+            assert_int_equal(read_blocks(&p, ml_buf_str(&text), block, k % 2 ? ML_PREDICTIONS_IDS : 0, &err), rc);
             assert_string_equal(err.msg, want.msg);
             assert_int_equal(p.n, rc == 0 ? whole.n : p.n);
             assert_string_equal(p.data.s, whole.data.s);
@@ -361,6 +360,32 @@ static void parts_are_the_whole(void **state)
             ml_predictions_release(&p);
         }
         ml_predictions_release(&whole);
+        ml_buf_release(&text);
+    }
+}
+
+/* Rows that are shorter or longer than those of the first block, by which memory is reserved. */
+static void reserves_too_much_or_too_little(void **state)
+{
+    enum { ROWS = 700000 };
+
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        struct ml_buf text = ML_BUF_INIT;
+        struct ml_predictions p = { 0 };
+        struct ml_err err = ML_ERR_INIT;
+        ml_buf_adds(&text, "id,label,prediction,score\n");
+        for (size_t i = 0; i < ROWS; i++)
+            ml_buf_addf(&text, k % 2 == (i < ROWS / 3) ? "%zu,%zu,%zu,0.%02zu\n" : "%020zu,%zu,%zu,0.%02zu\n",
+                i + (k % 2 ? 0 : ROWS), i % 3, i % 5, i * 7 % 100);
+        assert_int_equal(read_blocks(&p, ml_buf_str(&text), 1 << 16, k < 2 ? 0 : ML_PREDICTIONS_IDS, &err), 0);
+        assert_int_equal(p.n, ROWS);
+        for (size_t i = 0; i < ROWS; i++)
+            if (ml_column_at(&p.label, i) != (double)(i % 3) || ml_column_at(&p.prediction, i) != (double)(i % 5) ||
+                p.score[i] != (double)(i * 7 % 100) / 100 ||
+                (k >= 2 && strtoul(p.id_text + p.id_at[i], NULL, 10) != i + (k % 2 ? 0 : ROWS)))
+                fail_msg("row %zu is another", i);
+        ml_predictions_release(&p);
         ml_buf_release(&text);
     }
 }
@@ -507,6 +532,7 @@ int main(void)
         cmocka_unit_test(columns_become_dense),
         cmocka_unit_test(identifies_rows),
         cmocka_unit_test(parts_are_the_whole),
+        cmocka_unit_test(reserves_too_much_or_too_little),
         cmocka_unit_test(settles),
         cmocka_unit_test(pairs),
         cmocka_unit_test(lines_up),
