@@ -70,7 +70,19 @@ static void add_metrics(cJSON *to, const struct ml_subject *subject, const struc
     ml_measure_free(m);
 }
 
-static void add_classes(cJSON *to, const struct ml_subject *s, const struct ml_sample *sample)
+/* The confusion matrix, owned, or NULL where there is none that could be shown. */
+static uint64_t *confusion_of(const struct ml_subject *s, const struct ml_sample *sample)
+{
+    size_t k = s->classes.n;
+    if (sample->pred == NULL || !(s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS)) || k > ML_CONFUSION_MAX)
+        return NULL;
+    uint64_t *cells = ml_malloc((k * k + 1) * sizeof *cells);
+    ml_sample_confusion(sample, cells);
+    return cells;
+}
+
+static void add_classes(
+    cJSON *to, const struct ml_subject *s, const struct ml_sample *sample, const uint64_t *confusion)
 {
     if (s->task == ML_TASK_REGRESSION || s->task == ML_TASK_RANKING) {
         ml_json_set(to, "classes", NULL);
@@ -78,7 +90,9 @@ static void add_classes(cJSON *to, const struct ml_subject *s, const struct ml_s
     }
     uint64_t *count = ml_calloc(s->classes.n + 1, sizeof *count);
     cJSON *classes = ml_json_set_object(to, "classes");
-    for (size_t i = 0; sample->label != NULL && i < sample->n; i++)
+    for (size_t i = 0; confusion != NULL && i < s->classes.n * s->classes.n; i++)
+        count[i / s->classes.n] += confusion[i];
+    for (size_t i = 0; confusion == NULL && sample->label != NULL && i < sample->n; i++)
         count[sample->label[i]]++;
     for (size_t i = 0; sample->labels != NULL && i < sample->n * s->classes.n; i++)
         count[i % s->classes.n] += sample->labels[i];
@@ -88,7 +102,7 @@ static void add_classes(cJSON *to, const struct ml_subject *s, const struct ml_s
     free(count);
 }
 
-static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml_sample *sample)
+static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml_sample *sample, const uint64_t *counts)
 {
     size_t k = s->classes.n;
     if (s->task == ML_TASK_MULTILABEL) {
@@ -105,8 +119,6 @@ static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml
         ml_json_set_str(to, "confusion_reason", why);
         return;
     }
-    uint64_t *counts = ml_malloc((k * k + 1) * sizeof *counts);
-    ml_sample_confusion(sample, counts);
     cJSON *o = ml_json_set_object(to, "confusion");
     cJSON *labels = ml_json_set_array(o, "labels"), *rows = ml_json_set_array(o, "counts");
     for (size_t i = 0; i < k; i++) {
@@ -116,7 +128,6 @@ static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml
             cJSON_AddItemToArray(row, cJSON_CreateNumber((double)counts[i * k + j]));
         cJSON_AddItemToArray(rows, row);
     }
-    free(counts);
 }
 
 static const char *task_name(const struct ml_subject *s)
@@ -139,14 +150,14 @@ static const char *task_name(const struct ml_subject *s)
 }
 
 static void add_description(cJSON *e, const struct ml_predictions *p, const struct ml_subject *s,
-    const struct ml_sample *sample, const struct ml_evaluation_opts *o)
+    const struct ml_sample *sample, const uint64_t *confusion, const struct ml_evaluation_opts *o)
 {
     ml_json_set_str(e, "task", task_name(s));
     ml_json_set_int(e, "rows", (int64_t)p->n);
     ml_json_set_str(e, "data", p->data.s);
     ml_json_set_str(e, "ids", p->ids.s);
     ml_json_set_num(e, "confidence", o->confidence);
-    add_classes(e, s, sample);
+    add_classes(e, s, sample, confusion);
     ml_json_set_str(e, "positive", s->positive >= 0 ? s->classes.v[s->positive] : NULL);
     ml_json_set_num(e, "threshold", s->thresholded ? s->threshold : NAN);
     if (sample->tuned != ML_TUNED_NO)
@@ -185,7 +196,8 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
         rc = ml_found_slices(p, a, 1 - o->confidence, &found, err);
     if (rc == 0) {
         cJSON *e = *out = cJSON_CreateObject();
-        add_description(e, p, s, &a->s, o);
+        uint64_t *confusion = confusion_of(s, &a->s);
+        add_description(e, p, s, &a->s, confusion, o);
         add_metrics(e, s, &a->s, NULL, o);
         cJSON *by_slice = ml_json_set_object(e, "slices");
         for (size_t i = 0; i < slices.n; i++) {
@@ -195,7 +207,8 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
         }
         if (found != NULL)
             ml_json_set(e, "found_slices", found);
-        add_confusion(e, s, &a->s);
+        add_confusion(e, s, &a->s, confusion);
+        free(confusion);
         if (a->s.score != NULL && (s->probabilistic || (o->curves && s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS))))
             ml_evaluation_add_calibration(e, &a->s, o->confidence);
         if (a->s.score != NULL && o->curves && s->task == ML_TASK_BINARY)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
+
 static int by_number(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -102,21 +104,32 @@ int32_t classes_find(const struct classes *k, const char *s)
     return at != NULL ? (int32_t)(at - k->name) : -1;
 }
 
+struct mapping {
+    const struct classes *k;
+    const struct ml_column *c;
+    int32_t *of_text; /* the class of each text of the column */
+    int32_t *out;
+};
+
+static void map_block(void *ctx, size_t b, size_t thread)
+{
+    struct mapping *m = ctx;
+    size_t end = ml_parallel_end(m->c->n, b);
+    (void)thread;
+    for (size_t i = b * ML_PARALLEL_ROWS; i < end; i++)
+        m->out[i] = m->c->dense != NULL ? classes_find_number(m->k, m->c->dense[i]) : m->of_text[m->c->code[i]];
+}
+
 int32_t *classes_map(const struct classes *k, const struct ml_column *c)
 {
-    int32_t *out = ml_malloc((c->n + 1) * sizeof *out);
-    if (c->dense != NULL) {
-        for (size_t i = 0; i < c->n; i++)
-            out[i] = classes_find_number(k, c->dense[i]);
-        return out;
-    }
-    int32_t *map = ml_malloc((c->dict.n + 1) * sizeof *map);
+    struct mapping m = { .k = k, .c = c, .out = ml_malloc_huge((c->n + 1) * sizeof *m.out) };
+    m.of_text = ml_malloc((c->dict.n + 1) * sizeof *m.of_text);
     for (size_t i = 0; i < c->dict.n; i++)
-        map[i] = k->text ? classes_find(k, ml_intern_text(&c->dict, (uint32_t)i)) : classes_find_number(k, c->value[i]);
-    for (size_t i = 0; i < c->n; i++)
-        out[i] = map[c->code[i]];
-    free(map);
-    return out;
+        m.of_text[i] =
+            k->text ? classes_find(k, ml_intern_text(&c->dict, (uint32_t)i)) : classes_find_number(k, c->value[i]);
+    ml_parallel(ml_parallel_blocks(c->n), map_block, &m);
+    free(m.of_text);
+    return m.out;
 }
 
 const char *classes_name(const struct classes *k, size_t i, char buf[32])
