@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Bootstrap replicates from counter-based random numbers. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define WIDE_STRIPS
+#define WIDE_TILES
 #include <immintrin.h>
 #endif
 
@@ -37,29 +38,54 @@ static void philox(uint64_t seed, uint64_t replicate, uint64_t block, uint32_t o
     memcpy(out, c, sizeof c);
 }
 
-/* Poisson(1) by inversion: the cumulative probabilities, times 2^32. */
-#define CUMULATIVE 13
+/* Poisson(1) from 16 bits by the table method (Marsaglia 1963, Comm. ACM 6, 37; Marsaglia, Tsang & Wang 2004, J. Stat.
+ * Software 11(3)): of the 65536 values, floor(65536 P(k)) are k's for certain, those from whole[k-1] to whole[k] - 1.
+ * The last five stand for the fractions that are left of all k together, and 32 more bits choose among these: part[k]
+ * is their cumulative share, times 2^32. So each probability is right to 2^-45; 15 stands for all from there on
+ * (2e-14). */
+#define WHOLE 8
+#define REST  65531
+#define PARTS 15
 
-static const uint32_t cumulative[CUMULATIVE] = { 1580030168u, 3160060337u, 3950075421u, 4213413783u, 4279248373u,
-    4292415291u, 4294609777u, 4294923276u, 4294962463u, 4294966817u, 4294967252u, 4294967292u, 4294967295u };
+static const uint16_t whole[WHOLE - 1] = { 24109, 48218, 60272, 64290, 65294, 65494, 65527 };
+static const uint32_t part[PARTS] = { 298119359u, 596238719u, 1174795128u, 1367647264u, 1845357028u, 2628093748u,
+    3044881021u, 3717988817u, 4231624021u, 4288694599u, 4294401657u, 4294920480u, 4294963716u, 4294967042u,
+    4294967279u };
 
-static uint32_t poisson(uint32_t u)
+static uint8_t poisson(uint16_t u, uint32_t more)
 {
-    uint32_t k = 0;
+    uint8_t k = 0;
 
-    while (k < CUMULATIVE && u >= cumulative[k])
+    while (k < WHOLE - 1 && u >= whole[k])
+        k++;
+    if (u < REST)
+        return k;
+    for (k = 0; k < PARTS && more >= part[k];)
         k++;
     return k;
 }
 
+/* A block of random numbers is for eight rows, 16 bits each, the lower half of a word before its upper half. */
+#define BLOCK 8
+
+static uint8_t draw(const uint32_t block[4], uint64_t seed, uint64_t replicate, uint64_t row)
+{
+    uint16_t u = (uint16_t)(block[row % BLOCK / 2] >> 16 * (row % 2));
+    uint32_t more[4] = { 0 };
+
+    if (u >= REST)
+        philox(seed, replicate, (uint64_t)1 << 61 | row, more);
+    return poisson(u, more[0]);
+}
+
 void ml_boot_poisson(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts)
 {
-    uint32_t u[4];
+    uint32_t block[4];
 
     for (size_t i = 0; i < n; i++) {
-        if (i % 4 == 0)
-            philox(seed, replicate, i / 4, u);
-        counts[i] = poisson(u[i % 4]);
+        if (i % BLOCK == 0)
+            philox(seed, replicate, i / BLOCK, block);
+        counts[i] = draw(block, seed, replicate, i);
     }
 }
 
@@ -79,118 +105,179 @@ void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *count
     }
 }
 
-#define LANES          32 /* the most replicates at once */
-#define EACH(l, lanes) for (int l = 0; l < (lanes); l++)
+/* A tile: 64 blocks of random numbers side by side, so many replicates of one block of rows, or fewer of several. With
+ * `lanes` replicates, number t of a tile is of block + t / lanes and of replicate first + t % lanes. */
+#define TILE    64
+#define EACH(t) for (int t = 0; t < TILE; t++)
 
-/* Philox and Poisson for many replicates side by side. */
-static inline __attribute__((always_inline)) void strip(
-    uint64_t seed, uint64_t first, size_t n, uint8_t *counts, size_t stride, int lanes)
+struct tile {
+    uint64_t seed, first, block;
+    int lanes; /* divides TILE */
+    uint8_t counts[BLOCK][TILE];
+};
+
+/* Fills the counts but for the rests, which are WHOLE - 1 here; false when there are none. */
+ML_VECTORS static bool tile_fill(struct tile *tile)
 {
-    for (size_t block = 0; block * 4 < n; block++) {
-        uint32_t c[4][LANES], k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    uint32_t c[4][TILE], k0 = (uint32_t)tile->seed, k1 = (uint32_t)(tile->seed >> 32);
+    uint16_t any = 0;
 
-        EACH(l, lanes)
+    EACH(t)
+    {
+        uint64_t block = tile->block + (uint64_t)(t / tile->lanes),
+                 replicate = tile->first + (uint64_t)(t % tile->lanes);
+
+        c[0][t] = (uint32_t)block;
+        c[1][t] = (uint32_t)(block >> 32);
+        c[2][t] = (uint32_t)replicate;
+        c[3][t] = (uint32_t)(replicate >> 32);
+    }
+    for (int round = 0; round < 10; round++) {
+        EACH(t)
         {
-            c[0][l] = (uint32_t)block;
-            c[1][l] = (uint32_t)(block >> 32);
-            c[2][l] = (uint32_t)(first + (uint64_t)l);
-            c[3][l] = (uint32_t)((first + (uint64_t)l) >> 32);
-        }
-        for (int round = 0; round < 10; round++) {
-            EACH(l, lanes)
-            {
-                uint64_t p0 = (uint64_t)0xD2511F53 * c[0][l], p1 = (uint64_t)0xCD9E8D57 * c[2][l];
+            uint64_t p0 = (uint64_t)0xD2511F53 * c[0][t], p1 = (uint64_t)0xCD9E8D57 * c[2][t];
 
-                c[0][l] = (uint32_t)(p1 >> 32) ^ c[1][l] ^ k0;
-                c[2][l] = (uint32_t)(p0 >> 32) ^ c[3][l] ^ k1;
-                c[1][l] = (uint32_t)p1;
-                c[3][l] = (uint32_t)p0;
+            c[0][t] = (uint32_t)(p1 >> 32) ^ c[1][t] ^ k0;
+            c[2][t] = (uint32_t)(p0 >> 32) ^ c[3][t] ^ k1;
+            c[1][t] = (uint32_t)p1;
+            c[3][t] = (uint32_t)p0;
+        }
+        k0 += 0x9E3779B9;
+        k1 += 0xBB67AE85;
+    }
+    for (int row = 0; row < BLOCK; row++) {
+        uint16_t u[TILE], k[TILE] = { 0 };
+
+        EACH(t) u[t] = (uint16_t)(c[row / 2][t] >> 16 * (row % 2));
+        for (int b = 0; b < WHOLE - 1; b++)
+            EACH(t) k[t] = (uint16_t)(k[t] + (u[t] >= whole[b]));
+        EACH(t)
+        {
+            any |= u[t] >= REST;
+            tile->counts[row][t] = (uint8_t)k[t];
+        }
+    }
+    return any;
+}
+
+#ifdef WIDE_TILES
+#define WIDE_TARGET __attribute__((target("avx512f,avx512bw")))
+
+/* Philox for each fourth number of a tile from `from` on. Products are of the lower halves of 64 bits; the upper halves
+ * may hold anything. */
+WIDE_TARGET static inline void philox_wide(const struct tile *tile, int from, __m512i word[4])
+{
+    const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57);
+    const int l = tile->lanes;
+    __m512i c[2][4], block = _mm512_set_epi64(56 / l, 48 / l, 40 / l, 32 / l, 24 / l, 16 / l, 8 / l, 0);
+    __m512i replicate = _mm512_set_epi64(56 % l, 48 % l, 40 % l, 32 % l, 24 % l, 16 % l, 8 % l, 0);
+    uint32_t k0 = (uint32_t)tile->seed, k1 = (uint32_t)(tile->seed >> 32);
+
+    block = _mm512_add_epi64(block, _mm512_set1_epi64((long long)tile->block));
+    replicate = _mm512_add_epi64(replicate, _mm512_set1_epi64((long long)(tile->first + (uint64_t)from)));
+    for (int h = 0; h < 2; h++) {
+        c[h][0] = block;
+        c[h][1] = _mm512_srli_epi64(block, 32);
+        c[h][2] = _mm512_add_epi64(replicate, _mm512_set1_epi64(4 * h));
+        c[h][3] = _mm512_srli_epi64(c[h][2], 32);
+    }
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
+        const __m512i key0 = _mm512_set1_epi64(k0), key1 = _mm512_set1_epi64(k1);
+
+        for (int h = 0; h < 2; h++) {
+            __m512i p0 = _mm512_mul_epu32(m0, c[h][0]), p1 = _mm512_mul_epu32(m1, c[h][2]);
+
+            c[h][0] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c[h][1], key0, 0x96);
+            c[h][2] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c[h][3], key1, 0x96);
+            c[h][1] = p1;
+            c[h][3] = p0;
+        }
+    }
+    for (int q = 0; q < 4; q++)
+        word[q] = _mm512_mask_blend_epi32(0xAAAA, c[0][q], _mm512_slli_epi64(c[1][q], 32));
+}
+
+/* The same, `lanes` 8 at least. Numbers 4 i + g of the tile are in lane i of the g-th of four vectors, the bytes of
+ * which then need no more than to be shifted into their places. */
+WIDE_TARGET __attribute__((optimize("O3"))) static bool tile_fill_wide(struct tile *tile)
+{
+    const __m512i low = _mm512_set1_epi32(0xFFFF), one = _mm512_set1_epi16(1);
+    __m512i k[4][4]; /* of each word, in 16 bits: the even row's count and the odd one's */
+    __mmask32 any = 0, at_least = 0;
+
+    for (int g = 0; g < 4; g++) {
+        __m512i word[4];
+
+        philox_wide(tile, g, word);
+        for (int q = 0; q < 4; q++) {
+            k[q][g] = _mm512_setzero_si512();
+            for (int b = 0; b < WHOLE - 1; b++) {
+                at_least = _mm512_cmpge_epu16_mask(word[q], _mm512_set1_epi16((short)whole[b]));
+                k[q][g] = _mm512_mask_add_epi16(k[q][g], at_least, k[q][g], one);
             }
-            k0 += 0x9E3779B9;
-            k1 += 0xBB67AE85;
+            any |= at_least;
         }
-        for (size_t q = 0; q < 4 && block * 4 + q < n; q++) {
-            uint8_t *to = counts + (block * 4 + q) * stride;
-            uint32_t k[LANES] = { 0 };
+    }
+    for (int q = 0; q < 4; q++) {
+        __m512i ab = _mm512_or_si512(k[q][0], _mm512_slli_epi16(k[q][1], 8));
+        __m512i cd = _mm512_or_si512(k[q][2], _mm512_slli_epi16(k[q][3], 8));
 
-            for (int b = 0; b < CUMULATIVE; b++)
-                EACH(l, lanes) k[l] += c[q][l] >= cumulative[b];
-            EACH(l, lanes) to[l] = (uint8_t)k[l];
+        _mm512_storeu_si512(tile->counts[2 * q], _mm512_ternarylogic_epi32(low, ab, _mm512_slli_epi32(cd, 16), 0xCA));
+        _mm512_storeu_si512(
+            tile->counts[2 * q + 1], _mm512_ternarylogic_epi32(low, _mm512_srli_epi32(ab, 16), cd, 0xCA));
+    }
+    return any;
+}
+#endif
+
+/* Draws again what may be rests. */
+static void tile_rests(struct tile *tile)
+{
+    uint32_t words[4];
+
+    for (int row = 0; row < BLOCK; row++) {
+        uint8_t *const counts = tile->counts[row], *at = counts;
+
+        while ((at = memchr(at, WHOLE - 1, (size_t)(counts + TILE - at))) != NULL) {
+            int t = (int)(at - counts);
+            uint64_t block = tile->block + (uint64_t)(t / tile->lanes),
+                     replicate = tile->first + (uint64_t)(t % tile->lanes);
+
+            philox(tile->seed, replicate, block, words);
+            *at++ = draw(words, tile->seed, replicate, block * BLOCK + (uint64_t)row);
         }
     }
 }
 
-#ifdef WIDE_STRIPS
-/* The same 16 replicates at a time: products of the lower halves of 64 bits, of which the upper halves may hold
- * anything. */
-__attribute__((target("avx512f"))) static void strip_wide(
-    uint64_t seed, uint64_t first, size_t n, uint8_t *counts, size_t lanes)
+/* `lanes` divides TILE, or TILE divides it. */
+static void strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts, size_t stride)
 {
-    const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57), one = _mm512_set1_epi32(1);
-    const __m512i iota = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    struct tile tile = { .seed = seed, .first = first, .lanes = (int)lanes };
+    bool (*fill)(struct tile *) = tile_fill;
 
-    for (size_t i = 0; i < n; i += 4)
-        for (size_t lane = 0; lane < lanes; lane += 16) {
-            __m512i c[2][4];
-            uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-
-            for (size_t h = 0; h < 2; h++) {
-                c[h][0] = _mm512_set1_epi64((long long)(i / 4));
-                c[h][1] = _mm512_srli_epi64(c[h][0], 32);
-                c[h][2] = _mm512_add_epi64(_mm512_set1_epi64((long long)(first + lane + 8 * h)), iota);
-                c[h][3] = _mm512_srli_epi64(c[h][2], 32);
-            }
-            for (int round = 0; round < 10; round++, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
-                const __m512i key0 = _mm512_set1_epi64(k0), key1 = _mm512_set1_epi64(k1);
-
-                for (int h = 0; h < 2; h++) {
-                    __m512i p0 = _mm512_mul_epu32(m0, c[h][0]), p1 = _mm512_mul_epu32(m1, c[h][2]);
-
-                    c[h][0] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c[h][1], key0, 0x96);
-                    c[h][2] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c[h][3], key1, 0x96);
-                    c[h][1] = p1;
-                    c[h][3] = p0;
-                }
-            }
-            for (size_t q = 0; q < 4 && i + q < n; q++) {
-                __m512i u = _mm512_inserti64x4(
-                    _mm512_castsi256_si512(_mm512_cvtepi64_epi32(c[0][q])), _mm512_cvtepi64_epi32(c[1][q]), 1);
-                __m512i k = _mm512_setzero_si512();
-                __mmask16 at_least = 0xFFFF;
-
-                for (int b = 0; b < CUMULATIVE && at_least; b++) {
-                    at_least = _mm512_cmpge_epu32_mask(u, _mm512_set1_epi32((int)cumulative[b]));
-                    k = _mm512_mask_add_epi32(k, at_least, k, one);
-                }
-                _mm_storeu_si128((__m128i *)(void *)(counts + (i + q) * lanes + lane), _mm512_cvtepi32_epi8(k));
-            }
-        }
-}
+#ifdef WIDE_TILES
+    if (lanes >= 8 && __builtin_cpu_supports("avx512bw"))
+        fill = tile_fill_wide;
 #endif
-
-ML_VECTORS static void strip_32(uint64_t seed, uint64_t first, size_t n, uint8_t *counts, size_t stride)
-{
-    strip(seed, first, n, counts, stride, 32);
-}
-
-ML_VECTORS static void strip_8(uint64_t seed, uint64_t first, size_t n, uint8_t *counts, size_t stride)
-{
-    strip(seed, first, n, counts, stride, 8);
+    for (size_t i = 0; i < n; i += BLOCK * (TILE / lanes)) {
+        tile.block = i / BLOCK;
+        if (fill(&tile))
+            tile_rests(&tile);
+        for (size_t row = 0; lanes == TILE && row < BLOCK && i + row < n; row++)
+            memcpy(counts + (i + row) * stride, tile.counts[row], TILE);
+        for (size_t t = 0; lanes < TILE && t < TILE; t += lanes)
+            for (size_t q = 0, row = i + BLOCK * (t / lanes); q < BLOCK && row < n; q++, row++)
+                memcpy(counts + row * stride, tile.counts[q] + t, lanes);
+    }
 }
 
 void ml_boot_strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts)
 {
     uint32_t *one;
 
-#ifdef WIDE_STRIPS
-    if (n > ML_BOOT_MULTINOMIAL && lanes % 16 == 0 && __builtin_cpu_supports("avx512f")) {
-        strip_wide(seed, first, n, counts, lanes);
-        return;
-    }
-#endif
-    if (n > ML_BOOT_MULTINOMIAL && lanes % 8 == 0) {
-        for (size_t at = 0; at < lanes; at += lanes % 32 ? 8 : 32)
-            (lanes % 32 ? strip_8 : strip_32)(seed, first + at, n, counts + at, lanes);
+    if (n > ML_BOOT_MULTINOMIAL && (lanes % TILE == 0 || TILE % lanes == 0)) {
+        for (size_t at = 0; at < lanes; at += TILE)
+            strip(seed, first + at, lanes < TILE ? lanes : TILE, n, counts + at, lanes);
         return;
     }
     one = ml_malloc((n + 1) * sizeof *one);
@@ -218,7 +305,7 @@ double ml_boot_poisson_sum(uint64_t seed, uint64_t replicate, unsigned stream, s
 
     for (size_t i = 0; units < 10 && i < units; i++) {
         uniforms(seed, replicate, stream, i, u);
-        sum += poisson((uint32_t)(u[0] * 0x1p32));
+        sum += poisson((uint16_t)(u[0] * 0x1p16), (uint32_t)(u[1] * 0x1p32));
     }
     for (uint64_t at = 0; units >= 10; at++) {
         double shift, v, k;

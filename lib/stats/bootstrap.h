@@ -25,10 +25,11 @@ struct ml_boot {
 void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts);
 
 /* A strip of replicates first .. first+lanes-1 of n units: counts[unit * lanes + lane], each what ml_boot_counts gives
- * (a count over 255, of which nobody will see one, is 255). */
+ * (a count over 255, of which nobody will see one, is 255). Powers of 2 from 8 lanes on are fast, 64 the fastest. */
 void ml_boot_strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts);
 
-/* The same for n units that are part of something larger: each count is Poisson(1). */
+/* The same for n units that are part of something larger: each count is Poisson(1), and 15 at most (more are as rare as
+ * 2 in 10^14). */
 void ml_boot_poisson(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts);
 
 /* The sum of `units` such counts that nobody needs one by one, which is Poisson(units): by Hoermann's transformed

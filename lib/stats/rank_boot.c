@@ -16,10 +16,22 @@
 #define NARROW      8
 #define WIDE_ROWS   ((size_t)1 << 20)
 #define MIDDLE_ROWS ((size_t)2 << 20)
-#define RUN         128  /* rows after which sums in 32 bits are added to those in 64 */
-#define GROUP       1024 /* rows of a tie group that is summed in 32 bits */
+#define RUN         24  /* rows that are summed in 16 bits: twice their pairs are 2 (24 * 15 / 2)^2 at most */
+#define SOME        256 /* rows whose counts are */
+#define AHEAD       32  /* rows whose counts are asked for before they are needed */
 #define THREADS_MAX 8
-#define ROWS_MAX    ((size_t)1 << 31) /* twice positives times negatives fits into 64 bits */
+#define ROWS_MAX    ((size_t)1 << 31) /* twice positives times negatives fits into 64 bits, each of them into 32 */
+
+/* How a strip goes through the rows: by their score, of a tie group the negatives first, in runs of whole groups. */
+struct path {
+    uint32_t *row;       /* n, and AHEAD more */
+    unsigned char *kind; /* KIND_... */
+    uint32_t *end;       /* runs; one of more rows than `most` is a single group */
+    size_t runs, most;
+};
+
+#define KIND_POS   1
+#define KIND_FIRST 2 /* of a tie group */
 
 /* One replicate's sums, side by side for all of a strip. `twice`: two for each pair of a positive and a negative below
  * it, one for a tie. */
@@ -27,94 +39,104 @@ struct sums {
     uint64_t twice[WIDE], pos[WIDE], neg[WIDE];
 };
 
-/* The same over a run of rows. */
-struct run {
-    uint32_t twice[WIDE], pos[WIDE], neg[WIDE];
-};
-
 #define EACH(l, lanes) for (int l = 0; l < (lanes); l++)
 
-static inline __attribute__((always_inline)) void add_run(struct sums *s, struct run *r, int lanes)
+/* Rows of whole groups, `most` at most. `before`: the negatives below the row's group; those up to the row are these
+ * and the ones of its group, so that a positive's pairs, twice, are the sum of both. */
+static inline __attribute__((always_inline)) void add_run(
+    const uint8_t *counts, const uint32_t *row, const unsigned char *kind, size_t n, struct sums *s, int lanes)
 {
+    uint16_t pos[WIDE] = { 0 }, neg[WIDE] = { 0 }, before[WIDE] = { 0 }, twice[WIDE] = { 0 };
+
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *c = counts + (size_t)row[i] * (size_t)lanes;
+        uint16_t if_pos = kind[i] & KIND_POS ? UINT16_MAX : 0, if_first = kind[i] & KIND_FIRST ? UINT16_MAX : 0;
+
+        __builtin_prefetch(counts + (size_t)row[i + AHEAD] * (size_t)lanes);
+        EACH(l, lanes)
+        {
+            uint16_t p = c[l] & if_pos;
+
+            before[l] = (uint16_t)((neg[l] & if_first) | (before[l] & ~if_first));
+            neg[l] = (uint16_t)(neg[l] + c[l] - p);
+            pos[l] = (uint16_t)(pos[l] + p);
+            twice[l] = (uint16_t)(twice[l] + p * (uint16_t)(before[l] + neg[l]));
+        }
+    }
     EACH(l, lanes)
     {
-        s->twice[l] += r->twice[l] + 2 * s->neg[l] * r->pos[l];
-        s->pos[l] += r->pos[l];
-        s->neg[l] += r->neg[l];
+        s->twice[l] += twice[l] + 2 * (uint64_t)(uint32_t)s->neg[l] * pos[l];
+        s->pos[l] += pos[l];
+        s->neg[l] += neg[l];
     }
-    memset(r, 0, sizeof *r);
 }
 
-/* `counts`: lanes numbers a row. `mark`: what stands at each place of the order (MARK_POS, MARK_LAST of rank.c). */
+/* A tie group of any size. */
+static inline __attribute__((always_inline)) void add_group(
+    const uint8_t *counts, const uint32_t *row, const unsigned char *kind, size_t n, struct sums *s, int lanes)
+{
+    uint64_t pos[WIDE] = { 0 }, neg[WIDE] = { 0 };
+
+    for (size_t from = 0; from < n; from += SOME) {
+        uint16_t some_pos[WIDE] = { 0 }, some[WIDE] = { 0 };
+
+        for (size_t i = from; i < n && i < from + SOME; i++) {
+            const uint8_t *c = counts + (size_t)row[i] * (size_t)lanes;
+            uint16_t if_pos = kind[i] & KIND_POS ? UINT16_MAX : 0;
+
+            __builtin_prefetch(counts + (size_t)row[i + AHEAD] * (size_t)lanes);
+            EACH(l, lanes)
+            {
+                some_pos[l] = (uint16_t)(some_pos[l] + (c[l] & if_pos));
+                some[l] = (uint16_t)(some[l] + c[l]);
+            }
+        }
+        EACH(l, lanes)
+        {
+            pos[l] += some_pos[l];
+            neg[l] += (uint64_t)(some[l] - some_pos[l]);
+        }
+    }
+    EACH(l, lanes)
+    {
+        s->twice[l] += pos[l] * (2 * s->neg[l] + neg[l]);
+        s->pos[l] += pos[l];
+        s->neg[l] += neg[l];
+    }
+}
+
+/* `counts`: lanes numbers a row. */
 static inline __attribute__((always_inline)) void walk(
-    const uint8_t *counts, const uint32_t *order, const unsigned char *mark, size_t n, struct sums *s, int lanes)
+    const uint8_t *counts, const struct path *p, struct sums *s, int lanes)
 {
-    struct run r = { 0 };
-    uint32_t pos[WIDE] = { 0 }, neg[WIDE] = { 0 };
-    size_t since = 0, group = 0;
-
     memset(s, 0, sizeof *s);
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *c = counts + (size_t)order[i] * (size_t)lanes;
-
-        if (i + 16 < n)
-            __builtin_prefetch(counts + (size_t)order[i + 16] * (size_t)lanes);
-        if (mark[i] & ML_MARK_POS)
-            EACH(l, lanes) pos[l] += c[l];
+    for (size_t r = 0, from = 0, n; r < p->runs; from += n, r++) {
+        n = p->end[r] - from;
+        if (n <= p->most)
+            add_run(counts, p->row + from, p->kind + from, n, s, lanes);
         else
-            EACH(l, lanes) neg[l] += c[l];
-        group++;
-        if (!(mark[i] & ML_MARK_LAST))
-            continue;
-        if (group > GROUP) { /* too many for 32 bits */
-            add_run(s, &r, lanes);
-            EACH(l, lanes)
-            {
-                s->twice[l] += pos[l] * (2 * s->neg[l] + neg[l]);
-                s->pos[l] += pos[l];
-                s->neg[l] += neg[l];
-                pos[l] = neg[l] = 0;
-            }
-            since = 0;
-        } else {
-            EACH(l, lanes)
-            {
-                r.twice[l] += pos[l] * (2 * r.neg[l] + neg[l]);
-                r.pos[l] += pos[l];
-                r.neg[l] += neg[l];
-                pos[l] = neg[l] = 0;
-            }
-            since += group;
-        }
-        group = 0;
-        if (since >= RUN) {
-            add_run(s, &r, lanes);
-            since = 0;
-        }
+            add_group(counts, p->row + from, p->kind + from, n, s, lanes);
     }
-    add_run(s, &r, lanes);
 }
 
-ML_VECTORS static void walk_wide(
-    const uint8_t *counts, const uint32_t *order, const unsigned char *mark, size_t n, struct sums *s)
+ML_VECTORS static void walk_wide(const uint8_t *counts, const struct path *p, struct sums *s)
 {
-    walk(counts, order, mark, n, s, WIDE);
+    walk(counts, p, s, WIDE);
 }
 
-ML_VECTORS static void walk_middle(
-    const uint8_t *counts, const uint32_t *order, const unsigned char *mark, size_t n, struct sums *s)
+ML_VECTORS static void walk_middle(const uint8_t *counts, const struct path *p, struct sums *s)
 {
-    walk(counts, order, mark, n, s, MIDDLE);
+    walk(counts, p, s, MIDDLE);
 }
 
-ML_VECTORS static void walk_narrow(
-    const uint8_t *counts, const uint32_t *order, const unsigned char *mark, size_t n, struct sums *s)
+ML_VECTORS static void walk_narrow(const uint8_t *counts, const struct path *p, struct sums *s)
 {
-    walk(counts, order, mark, n, s, NARROW);
+    walk(counts, p, s, NARROW);
 }
 
 struct job {
-    struct ml_measure *m[2]; /* the second may be NULL */
+    struct path path[2];
+    size_t n, models; /* rows; one model or two */
     uint64_t seed;
     size_t replicates, lanes;
     double *value; /* one a replicate */
@@ -130,25 +152,22 @@ static double area(const struct sums *s, size_t lane)
 
 static void strip(struct job *j, size_t first, uint8_t *counts)
 {
-    size_t n = j->m[0]->s.n;
     struct sums s[2];
 
-    ml_boot_strip(j->seed, first, j->lanes, n, counts);
-    for (int k = 0; k < 2 && j->m[k]; k++)
-        (j->lanes == WIDE        ? walk_wide
-            : j->lanes == MIDDLE ? walk_middle
-                                 : walk_narrow)(counts, j->m[k]->order, j->m[k]->mark, n, &s[k]);
+    ml_boot_strip(j->seed, first, j->lanes, j->n, counts);
+    for (size_t k = 0; k < j->models; k++)
+        (j->lanes == WIDE ? walk_wide : j->lanes == MIDDLE ? walk_middle : walk_narrow)(counts, &j->path[k], &s[k]);
     for (size_t l = 0; l < j->lanes && first + l < j->replicates; l++) {
         j->ok[first + l] = s[0].pos[l] > 0 && s[0].neg[l] > 0;
         if (j->ok[first + l])
-            j->value[first + l] = j->m[1] ? area(&s[1], l) - area(&s[0], l) : area(&s[0], l);
+            j->value[first + l] = j->models > 1 ? area(&s[1], l) - area(&s[0], l) : area(&s[0], l);
     }
 }
 
 static void *work(void *ctx)
 {
     struct job *j = ctx;
-    uint8_t *counts = ml_malloc_huge(j->m[0]->s.n * j->lanes + 1);
+    uint8_t *counts = ml_malloc_huge(j->n * j->lanes + 1);
 
     for (;;) {
         size_t first;
@@ -165,6 +184,44 @@ static void *work(void *ctx)
     return NULL;
 }
 
+/* Counts up to 10^4 units are multinomial, and larger than 15 perhaps: there each row is a run. */
+static void path_open(struct path *p, struct ml_measure *m)
+{
+    size_t n = m->s.n, from = 0, at = 0; /* from: of the run */
+    const struct ml_ties *t;
+
+    m->with_rows = true;
+    t = ml_rank_ties(m);
+    p->most = n > ML_BOOT_MULTINOMIAL ? RUN : 1;
+    p->row = ml_calloc(n + AHEAD, sizeof *p->row);
+    memcpy(p->row, t->row, n * sizeof *p->row);
+    p->kind = ml_calloc(n + 1, 1);
+    p->end = ml_malloc((n + 1) * sizeof *p->end);
+    p->runs = 0;
+    for (size_t part = 0; part < t->n_parts; part++)
+        for (size_t g = t->parts[part].from; g < t->parts[part].from + t->parts[part].n; g++) {
+            size_t pos = t->v[g] >> 32, neg = t->v[g] & UINT32_MAX;
+
+            if (at + neg + pos - from > p->most && at > from) {
+                p->end[p->runs++] = (uint32_t)at;
+                from = at;
+            }
+            for (size_t i = 0; i < pos; i++)
+                p->kind[at + neg + i] = KIND_POS;
+            p->kind[at] |= KIND_FIRST;
+            at += neg + pos;
+        }
+    if (n > from)
+        p->end[p->runs++] = (uint32_t)n;
+}
+
+static void path_close(struct path *p)
+{
+    free(p->row);
+    free(p->kind);
+    free(p->end);
+}
+
 bool ml_rank_many(const struct ml_measure *m, const struct ml_metric *metric)
 {
     return metric->id == ML_METRIC_ROC_AUC && m->s.task == ML_TASK_BINARY && ml_measure_plain(m) && m->s.n < ROWS_MAX;
@@ -172,13 +229,14 @@ bool ml_rank_many(const struct ml_measure *m, const struct ml_metric *metric)
 
 size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out)
 {
-    struct job j = { .m = { a, b }, .seed = seed, .replicates = replicates, .value = out };
+    struct job j = { .n = a->s.n, .models = b ? 2 : 1, .seed = seed, .replicates = replicates, .value = out };
     size_t used = 0, threads = ml_processors(THREADS_MAX), started = 0;
     pthread_t thread[THREADS_MAX];
 
-    for (int k = 0; k < 2 && j.m[k]; k++)
-        ml_rank_sort(j.m[k]);
-    j.lanes = a->s.n <= WIDE_ROWS ? WIDE : a->s.n <= MIDDLE_ROWS ? MIDDLE : NARROW;
+    path_open(&j.path[0], a);
+    if (b)
+        path_open(&j.path[1], b);
+    j.lanes = j.n <= WIDE_ROWS ? WIDE : j.n <= MIDDLE_ROWS ? MIDDLE : NARROW;
     j.ok = ml_calloc(replicates + 1, sizeof *j.ok);
     pthread_mutex_init(&j.lock, NULL);
     while (started + 1 < threads && (started + 1) * j.lanes < replicates &&
@@ -190,6 +248,8 @@ size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t s
     for (size_t r = 0; r < replicates; r++)
         if (j.ok[r])
             out[used++] = out[r];
+    for (size_t k = 0; k < j.models; k++)
+        path_close(&j.path[k]);
     pthread_mutex_destroy(&j.lock);
     free(j.ok);
     return used;

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Standard errors, intervals, differences, bootstrap and verdicts against straightforward re-implementations in numpy."""
+import bisect
+import itertools
 import math
 import warnings
+from decimal import Decimal, getcontext
 
 import numpy as np
 from scipy import optimize, stats
@@ -426,6 +429,25 @@ def draw(seed, replicate, n):
     return np.bincount([w * n >> 32 for w in words], minlength=n)
 
 
+def poisson_draw(seed, replicate, n):
+    """16 bits a row; the values that no count has for itself are shared by 32 more, by what is left of the probabilities."""
+    getcontext().prec = 50
+    p = [1 / Decimal(1).exp() / math.factorial(k) * 65536 for k in range(40)]
+    whole = list(itertools.accumulate(int(x) for x in p))
+    left = list(itertools.accumulate(x - int(x) for x in p))
+    part = [round(x / left[-1] * 2**32) for x in left[:15]]
+    out = []
+    for i in range(n):
+        if i % 8 == 0:
+            words = philox(seed, replicate, i // 8)
+        u = words[i % 8 // 2] >> 16 * (i % 2) & 0xFFFF
+        if u < whole[-1]:
+            out.append(bisect.bisect_right(whole, u))
+        else:
+            out.append(bisect.bisect_right(part, philox(seed, replicate, 2**61 | i)[0]))
+    return out
+
+
 def random_numbers(tap, session, rng):
     # known answers of the Random123 distribution (kat_vectors, philox4x32 10)
     tap.count("Philox 4x32-10 gives Random123's known answers",
@@ -448,6 +470,11 @@ def random_numbers(tap, session, rng):
         tap.count("counts of more than 10^4 rows are Poisson(1)", chi < stats.chi2.ppf(0.9999, 6), f"chi2 {chi}")
     for seed in range(10):
         session.ask(f"counts {seed} 0 50000", poisson)
+    for seed in (0, 3, 2**62 + 2**20):
+        want = poisson_draw(seed, 2**32 + seed % 7, 30007)
+        session.ask(f"counts {seed} {2**32 + seed % 7} 30007",
+                    lambda a, want=want: tap.count("Poisson counts follow from (seed, replicate, row)",
+                                                   [int(x) for x in a] == want))
 
 
 def poisson_sums(tap, session, rng):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sorting by buckets on several threads, against qsort; replicates side by side, against one by one. */
+/* Sorting by buckets on several threads, against qsort. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -13,7 +13,6 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "stats/bootstrap.h"
 #include "stats/order.h"
 #include "stats/ties.h"
 
@@ -156,34 +155,11 @@ static void does_each_job_once(void **state)
     assert_int_equal(ml_parallel_end(ML_PARALLEL_ROWS + 1, 1), ML_PARALLEL_ROWS + 1);
 }
 
-static void strips_are_replicates(void **state)
-{
-    static const size_t lanes[] = { 64, 32, 8, 3 };
-    static const uint64_t firsts[] = { 5, UINT32_MAX - 20 };
-    size_t n = ML_BOOT_MULTINOMIAL + 7;
-    uint32_t *one = ml_malloc(n * sizeof *one);
-
-    (void)state;
-    for (size_t k = 0; k < 8; k++) {
-        size_t m = lanes[k / 2];
-        uint8_t *strip = ml_malloc(n * m);
-        ml_boot_strip(0x123456789abcdef, firsts[k % 2], m, n, strip);
-        for (size_t l = 0; l < m; l++) {
-            ml_boot_counts(0x123456789abcdef, firsts[k % 2] + l, n, one);
-            for (size_t i = 0; i < n; i++)
-                assert_int_equal(strip[i * m + l], one[i]);
-        }
-        free(strip);
-    }
-    free(one);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(orders),
         cmocka_unit_test(does_each_job_once),
-        cmocka_unit_test(strips_are_replicates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
