@@ -155,6 +155,8 @@ int ml_reading_set(struct reading *rd, const struct ml_cell *cells, const struct
     struct label_set *set = &rd->set;
     set->n = 0;
     ml_buf_reset(&set->names);
+    if (c->n == 0 && cells[c->column].s == NULL)
+        return ml_reading_bad_cell(rd, ml_table_line(rd->t), c->column, "no list of labels; the empty set is []");
     if (c->n == 0 && read_cell(set, cells[c->column], rd->r->separators) < 0)
         return ml_reading_bad_cell(rd, ml_table_line(rd->t), c->column, "not a list of labels");
     for (size_t i = 0; i < c->n; i++) {
@@ -172,18 +174,31 @@ int ml_reading_set(struct reading *rd, const struct ml_cell *cells, const struct
     return 0;
 }
 
+/* A column's class in the form that labels have, of which there is no other column. */
+static int name_indicator(struct reading *rd, struct ml_intern *seen, int column, char **name)
+{
+    struct label_set *set = &rd->set;
+    size_t before = seen->n;
+    set->n = 0;
+    ml_buf_reset(&set->names);
+    if (add_name(set, *name, strlen(*name)) < 0 || set->n == 0)
+        return ml_reading_bad_cell(rd, 1, column, "what stands behind the prefix is no name of a class");
+    free(*name);
+    *name = ml_strdup(ml_buf_str(&set->names));
+    if (ml_intern_put(seen, *name, strlen(*name)) < before)
+        return ml_reading_bad_cell(rd, 1, column, "a second column of this class");
+    return 0;
+}
+
 static int find_indicators(struct reading *rd, const char *prefix, struct set_columns *c, struct ml_strs *names)
 {
-    char buf[32];
-    if (ml_reading_find_classes(rd, prefix, &c->columns, &c->n, names) < 0)
+    struct ml_intern seen = { 0 };
+    int rc = ml_reading_find_classes(rd, prefix, &c->columns, &c->n, names);
+    for (size_t i = 0; rc == 0 && i < names->n; i++)
+        rc = name_indicator(rd, &seen, c->columns[i], &names->v[i]);
+    ml_intern_release(&seen);
+    if (rc < 0)
         return -1;
-    for (size_t i = 0; i < names->n; i++) {
-        struct ml_cell name = one_form(names->v[i], strlen(names->v[i]), buf);
-        if (name.s != buf)
-            continue;
-        free(names->v[i]);
-        names->v[i] = ml_strndup(name.s, name.len);
-    }
     c->names = names;
     c->column = c->columns[0];
     return 0;

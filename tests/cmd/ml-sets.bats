@@ -136,9 +136,24 @@ PY
     fails 3 "line 3, column 'y_a'.*1 where a row has it"
     run --separate-stderr ml-eval --labels z_ --predictions p_ bad.csv
     fails 3 "no column starts with 'z_'"
+    for names in $'y_\001' 'y_ '; do
+        printf '%s,y_b,p_b\n1,0,1\n0,1,0\n' "$names" >bad.csv
+        run --separate-stderr ml-eval --labels y_ --predictions p_ bad.csv
+        fails 3 "line 1, column 'y_.*': what stands behind the prefix"
+    done
+    for names in 'y_a,y_ a' y_1,y_1.0; do
+        printf '%s,p_b\n1,0,1\n0,1,0\n' "$names" >bad.csv
+        run --separate-stderr ml-eval --labels y_ --predictions p_ bad.csv
+        fails 3 "line 1, column '${names#*,}': a second column of this class"
+    done
     printf 'id,label,prediction\n1,"[""a""",a\n2,"[""a]",a\n' >bad.csv
     run --separate-stderr ml-eval --task multilabel bad.csv
     fails 3 "line 3, column 'label': not a list"
+    for row in '{"prediction":["a"]}' '{"label":null,"prediction":["a"]}'; do # is missing, and not empty
+        printf '{"label":["a"],"prediction":[]}\n%s\n' "$row" >x.jsonl
+        run --separate-stderr ml-eval --task multilabel x.jsonl
+        fails 3 "line 2, column 'label': no list of labels"
+    done
     printf 'id,label,prediction\n1,a;b,c\n2,b,d\n' >bad.csv
     run --separate-stderr ml-eval --task multilabel bad.csv
     fails 3 "no predicted label is among the labels"
