@@ -57,11 +57,13 @@ static int load_candidate(
     inherit(cfg, c->evaluation);
     const cJSON *measured = ml_json_get(c->evaluation, "predictions");
     const char *digest = ml_json_str(measured, "digest");
-    if (c->has_predictions && ml_json_get(measured, "files") != NULL)
+    bool other = c->has_predictions && digest != NULL && strcmp(digest, c->predictions.digest.s) != 0;
+    if (other && ml_json_get(measured, "files") != NULL)
         return ml_err_set(err, ML_INTEGRITY,
-            "'%s' isn't what the card's evaluation measured: that were several files; join them before ml-eval",
+            "'%s' isn't what the card's evaluation measured: that were several files; put them in a directory and give "
+            "that to both ml-eval and --candidate",
             c->reference);
-    if (c->has_predictions && digest != NULL && strcmp(digest, c->predictions.digest.s) != 0)
+    if (other)
         return ml_err_set(err, ML_INTEGRITY, "'%s' isn't what the card's evaluation measured (%.19s…, not %.19s…)",
             c->reference, c->predictions.digest.s, digest);
     const char *data = ml_json_str(c->evaluation, "data");

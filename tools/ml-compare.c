@@ -60,7 +60,7 @@ static const struct ml_cmd cmd = {
     .examples = "ml-compare --current current.csv --candidate candidate.csv\n"
                 "ml-eval candidate.csv | ml-compare --candidate candidate.csv \\\n"
                 "    --current current.csv --margin accuracy=0.02",
-    .max_args = 0,
+    .max_args = -1, /* none, with a word about what they may be meant for */
 };
 
 #define NO_LOOK    LONG_MIN /* the option wasn't given */
@@ -89,6 +89,10 @@ static int check_more(const struct cfg *cfg, struct ml_err *err)
 
 static int check_options(struct cfg *cfg, struct ml_err *err)
 {
+    if (cfg->common.args.n > 0)
+        return ml_err_set(err, ML_USAGE,
+            "unexpected operand '%s'; several files of one model are given as the directory that they lie in",
+            cfg->common.args.v[0]);
     if (cfg->current == NULL && cfg->current_predictions == NULL)
         return ml_err_set(err, ML_USAGE, "say what is current: --current FILE or --current REF");
     if (!(cfg->alpha > 0 && cfg->alpha < 1))

@@ -35,7 +35,8 @@ enum ml_table_flag { ML_TABLE_NO_HEADER = 1 }; /* CSV: the first line is a row; 
 int ml_table_open(const char *path, unsigned flags, struct ml_table **out, struct ml_err *err);
 
 /* Several files as one table, opened one after the other: each may be of another format, all have the same columns, in
- * any order (JSON Lines: keys that the first file's first object lacks aren't seen). */
+ * any order (JSON Lines: keys that the first file's first object lacks aren't seen). A directory is the files in it, in
+ * the byte order of their names, but for those that begin with '.' or '_'; ml_table_open takes one, too. */
 int ml_table_open_files(char *const *paths, size_t n, unsigned flags, struct ml_table **out, struct ml_err *err);
 
 /* The same from bytes, which have to outlive the table; `name` is how messages call them. */

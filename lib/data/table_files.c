@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Tables from files by name, one or several, which are opened one after the other. */
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "data/table_priv.h"
 
 static const char *name_of(const char *path)
@@ -21,10 +24,45 @@ static int open_path(const char *path, struct ml_feed **out, struct ml_err *err)
     return ml_feed_open(fd, name_of(path), out, err);
 }
 
-int ml_table_open_files(char *const *paths, size_t n, unsigned flags, struct ml_table **out, struct ml_err *err)
+static bool is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Programs that write a table in parts leave marks beside them, such as _SUCCESS and .part-0.crc. */
+static int is_part(const struct dirent *e)
+{
+    return e->d_name[0] != '.' && e->d_name[0] != '_';
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int add_files_in(const char *dir, struct ml_strs *to, struct ml_err *err)
+{
+    struct dirent **found;
+    int n = scandir(dir, &found, is_part, by_bytes), rc = 0;
+    if (n < 0)
+        return ml_err_errno(err, ML_LOCAL, "'%s': cannot read this directory", dir);
+    for (int i = 0; i < n; i++) {
+        char *path = ml_path_join(dir, found[i]->d_name);
+        if (rc == 0 && is_dir(path))
+            rc = ml_err_set(err, ML_LOCAL, "'%s': '%s' in it is a directory, too; the files have to lie in it directly",
+                dir, found[i]->d_name);
+        ml_strs_add(to, path);
+        free(path);
+        free(found[i]);
+    }
+    free(found);
+    return n == 0 ? ml_err_set(err, ML_LOCAL, "'%s': this directory holds no files", dir) : rc;
+}
+
+static int open_list(char *const *paths, size_t n, unsigned flags, struct ml_table **out, struct ml_err *err)
 {
     struct ml_feed *feed;
-    *out = NULL;
     if (open_path(paths[0], &feed, err) < 0 || ml_table_start(feed, name_of(paths[0]), flags, out, err) < 0)
         return -1;
     struct ml_table *t = *out;
@@ -36,6 +74,23 @@ int ml_table_open_files(char *const *paths, size_t n, unsigned flags, struct ml_
         t->list = ml_hasher_new();
     }
     return 0;
+}
+
+int ml_table_open_files(char *const *paths, size_t n, unsigned flags, struct ml_table **out, struct ml_err *err)
+{
+    struct ml_strs files = { 0 };
+    int rc = 0;
+    *out = NULL;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (is_dir(paths[i]))
+            rc = add_files_in(paths[i], &files, err);
+        else
+            ml_strs_add(&files, paths[i]);
+    }
+    if (rc == 0)
+        rc = open_list(files.v, files.n, flags, out, err);
+    ml_strs_release(&files);
+    return rc;
 }
 
 int ml_table_open(const char *path, unsigned flags, struct ml_table **out, struct ml_err *err)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -204,12 +205,17 @@ static int load_fd(
 int ml_contender_load(
     struct ml_contender *c, const char *path, const struct ml_columns *cols, unsigned flags, struct ml_err *err)
 {
+    struct stat st;
     bool in = strcmp(path, "-") == 0;
     int fd = in ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return ml_err_errno(err, ML_LOCAL, "cannot open '%s'", in ? "standard input" : path);
     free(c->reference);
     c->reference = ml_strdup(in ? "standard input" : path);
+    if (!in && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        close(fd);
+        return ml_contender_load_predictions(c, path, cols, flags, err);
+    }
     return load_fd(c, fd, c->reference, cols, flags, err);
 }
 

@@ -34,7 +34,8 @@ struct ml_contender {
 void ml_contender_release(struct ml_contender *c);
 
 /* What a file is, its content says: predictions (a table with a column of labels, or several JSON objects), a card, or
- * metrics (another JSON object, or a YAML map). "-" is standard input. */
+ * metrics (another JSON object, or a YAML map). "-" is standard input; a directory is the files of predictions in it.
+ */
 int ml_contender_load(
     struct ml_contender *c, const char *path, const struct ml_columns *cols, unsigned flags, struct ml_err *err);
 

@@ -84,9 +84,11 @@ static int join(const struct ml_contest *t, struct ml_contender *c, struct ml_er
     int rc = ml_predictions_pair(&c->predictions, to, false, memory, &m);
     if (rc == 1 && t->drop && m.only_candidate == 0 && m.labels + m.weights + m.groups + m.slices == 0)
         rc = ml_predictions_pair(&c->predictions, to, true, memory, &m);
+    bool parts = t->n_rivals > 0 && m.only_candidate == to->n;
     return rc == 0 ? 0
-                   : ml_err_set(err, ML_INTEGRITY, "the predictions in '%s' are not about the candidate's rows: %s",
-                         c->reference, m.message);
+                   : ml_err_set(err, ML_INTEGRITY, "the predictions in '%s' are not about the candidate's rows: %s%s",
+                         c->reference, m.message,
+                         parts ? "; several files of one candidate are given as the directory that they lie in" : "");
 }
 
 static int join_all(

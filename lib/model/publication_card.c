@@ -23,8 +23,8 @@ int ml_publication_predictions(const struct ml_card *card, struct ml_digest *out
 
     if (ml_json_at(ml_buf_str(&card->text), card->text.len, "evaluation.predictions.files", &files) == 0)
         ml_err_set(err, ML_INTEGRITY,
-            "the card's evaluation measured several files, of which no single one can be stored: join them before "
-            "ml-eval");
+            "the card's evaluation measured several files, and what is stored beside an image is one: join them before "
+            "ml-eval, JSON Lines with cat, CSV with only the first one's header");
     else if (!s || !ml_digest_valid(s))
         ml_err_set(err, ML_INTEGRITY, "the card has no evaluation.predictions.digest to hold the predictions against");
     else

@@ -19,8 +19,9 @@ refuses() {
     printf '{}\n' | refuses 3 "no column 'label'"
     run --separate-stderr ml-eval nowhere.csv
     fails 3 "'nowhere.csv': cannot open: No such file"
-    run --separate-stderr ml-eval .
-    fails 3 "'.': cannot read: Is a directory"
+    mkdir void
+    run --separate-stderr ml-eval void
+    fails 3 "'void': this directory holds no files"
 }
 
 @test "missing columns are named beside those that are there" {
@@ -225,7 +226,7 @@ refuses() {
     run --separate-stderr ml-eval /dev/null
     fails 3 "'/dev/null': the file is empty"
     run --separate-stderr ml-eval /
-    fails 3 "'/': cannot read: Is a directory"
+    fails 3 "'/': '[a-z.]*' in it is a directory, too"
     head -c 3000 /dev/zero | refuses 3 'line 1, byte 1: a NUL byte'
     printf '\x00\x01\xfe\xff\x80' | refuses 3 'line 1, byte 1: a NUL byte'
     printf 'label,prediction\na,a\n\x80\x81,a\n' | refuses 3 'line 3, byte 1: invalid UTF-8'

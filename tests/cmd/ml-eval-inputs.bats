@@ -120,13 +120,44 @@ print(json.dumps(e))'
     ml-eval -q a.csv b c.jsonl >card.json
     [ "$(ml get evaluation.predictions.files card.json)" = 3 ]
     run --separate-stderr ml-compare --candidate a.csv --current p.csv --card card.json
-    fails 4 "'a.csv' isn't what the card's evaluation measured: that were several files; join them before ml-eval"
+    fails 4 "'a.csv' isn't what the card's evaluation measured: that were several files; put them in a directory and give that to both"
     run --separate-stderr ml-publish push --card card.json --image oci:none:1 --predictions a.csv oci:out:1
-    fails 4 "the card's evaluation measured several files, of which no single one can be stored: join them before ml-eval"
+    fails 4 "the card's evaluation measured several files, and what is stored beside an image is one: join them before ml-eval, JSON Lines with cat, CSV with only the first one's header"
     # rows without ids go by their number in the whole
     for f in p a; do cut -d, -f2- $f.csv >$f-bare.csv; done
     { head -n 1 p-bare.csv; tail -n +3002 p-bare.csv; } >b-bare.csv
     [ "$(ml-eval -q a-bare.csv b-bare.csv | ml get evaluation.data)" = "$(ml-eval -q p-bare.csv | ml get evaluation.data)" ]
+}
+
+@test "a directory is the files in it, for ml-eval and ml-compare" {
+    rows 900 >p.csv
+    rows 900 | awk -F, -v OFS=, 'NR > 1 && NR % 5 == 0 { $3 = 1 - $3 } 1' >cur.csv
+    mkdir parts one cur
+    head -n 301 p.csv >parts/b.csv
+    { head -n 1 p.csv; tail -n +302 p.csv; } | gzip >parts/B.csv.gz
+    : >parts/_SUCCESS
+    : >parts/.b.csv.crc
+    cp p.csv one
+    cp cur.csv cur/part-0
+    # B comes before b, and the marks are none of them
+    [ "$(ml-eval -q parts | ml get evaluation)" = "$(ml-eval -q parts/B.csv.gz parts/b.csv | ml get evaluation)" ]
+    [ "$(ml-eval -q one/ | ml get evaluation)" = "$(ml-eval -q p.csv | ml get evaluation)" ]
+    ml-eval -q p.csv | ml-compare -q --candidate p.csv --current cur.csv >whole.json
+    ml-eval -q parts | ml-compare -q --candidate parts --current cur >card.json
+    [ "$(ml get comparison.metrics card.json)" = "$(ml get comparison.metrics whole.json)" ]
+    [ "$(ml get evaluation.predictions.files card.json)" = 2 ]
+    ml-compare -q --candidate p.csv --candidate parts --current cur -o c.json
+    # what people try first
+    run --separate-stderr ml-compare --current cur.csv --candidate parts/*
+    fails 2 "unexpected operand 'parts/[^']*'; several files of one model are given as the directory"
+    run --separate-stderr ml-compare --unmatched drop --current cur.csv --candidate parts/b.csv --candidate parts/B.csv.gz
+    fails 4 "several files of one candidate are given as the directory that they lie in"
+    # and what isn't one
+    mkdir -p none deep/er
+    run --separate-stderr ml-eval none
+    fails 3 "'none': this directory holds no files"
+    run --separate-stderr ml-compare --candidate p.csv --current deep
+    fails 3 "'deep': 'er' in it is a directory, too"
 }
 
 @test "what is wrong in one of several files is told of that file" {
