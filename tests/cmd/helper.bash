@@ -20,3 +20,14 @@ fails() {
         return 1
     }
 }
+
+# waits for a file with a port in it
+port_in() {
+    local i
+    for ((i = 0; i < 200; i++)); do
+        [ -s "$1" ] && cat "$1" && return 0
+        sleep 0.02
+    done
+    echo "no server behind $1" >&2
+    return 1
+}

@@ -1,15 +1,12 @@
 load helper
+load gitlab
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1
-    export CI_SERVER_URL=https://gitlab.example CI_PROJECT_ID=1 CI_MERGE_REQUEST_PROJECT_ID=1 CI_MERGE_REQUEST_IID=7 CI_PIPELINE_ID=118
-    export CI_JOB_URL=https://gitlab.example/shop/sections/-/jobs/44 CI_PROJECT_DIR=$PWD
+    job_of_merge_request
+    export CI_PROJECT_DIR=$PWD
     export ML_RETRIES=0
     edit ''
-}
-
-teardown() {
-    [ -z "${server:-}" ] || kill "$server" 2>/dev/null || true
 }
 
 # edit CODE: the golden card with something for every picture, changed by python ("c" is the card), as card.json
@@ -32,18 +29,6 @@ cmp["metrics"]["roc_auc"] = {"current": 0.881, "candidate": 0.912, "delta": 0.03
 exec(sys.argv[2])
 json.dump(c, sys.stdout)
 PY
-}
-
-# gitlab [option ...]: starts the fake
-gitlab() {
-    /usr/bin/python3 "$TOP/tests/fake/gitlab.py" --port-file port --log log --token good-token:ml-bot --job-token job-token "$@" 3>&- &
-    server=$!
-    for _ in $(seq 100); do
-        [ -s port ] && break
-        sleep 0.05
-    done
-    origin=http://127.0.0.1:$(cat port)
-    export CI_API_V4_URL=$origin/api/v4 ML_GITLAB_TOKEN=good-token
 }
 
 # check PYTHON: with the requests in `log`, the `notes` and `uploads`

@@ -1,9 +1,10 @@
 load helper
+load gitlab
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1
-    export CI_SERVER_URL=https://gitlab.example CI_PROJECT_ID=1 CI_MERGE_REQUEST_PROJECT_ID=1 CI_MERGE_REQUEST_IID=7 CI_PIPELINE_ID=118
-    export CI_JOB_URL=https://gitlab.example/shop/sections/-/jobs/44 CI_PIPELINE_URL=https://gitlab.example/shop/sections/-/pipelines/118
+    job_of_merge_request
+    export CI_PIPELINE_URL=https://gitlab.example/shop/sections/-/pipelines/118
     export ML_RETRIES=2
     # no limits of this project are made up here: a golden card, gated by a small policy
     cat >p.yml <<'Y'
@@ -15,23 +16,6 @@ slices:
   accents=no: { accuracy: { min: 0.55, must: improve } }
 Y
     ml-gate -q p.yml --card "$TOP/tests/golden/compared.json" -o card.json
-}
-
-teardown() {
-    [ -z "${server:-}" ] || kill "$server" 2>/dev/null || true
-}
-
-# gitlab [option ...]: starts the fake
-gitlab() {
-    /usr/bin/python3 "$TOP/tests/fake/gitlab.py" --port-file port --log log --token good-token:ml-bot --token reader:other:reporter:read_api \
-        --token guest:visitor:guest --job-token job-token "$@" 3>&- &
-    server=$!
-    for _ in $(seq 100); do
-        [ -s port ] && break
-        sleep 0.05
-    done
-    origin=http://127.0.0.1:$(cat port)
-    export CI_API_V4_URL=$origin/api/v4 ML_GITLAB_TOKEN=good-token
 }
 
 control() {
@@ -191,7 +175,7 @@ assert [e["query"]["page"] for e in log if e["method"] == "GET" and "page" in e[
 }
 
 @test "a token that is refused: 401, a scope too small, a role too small; the secret isn't printed" {
-    gitlab
+    gitlab --token reader:other:reporter:read_api --token guest:visitor:guest
     for t in wrong-token:401 reader:higher\ privileges guest:403; do
         export ML_GITLAB_TOKEN=${t%:*}
         run --separate-stderr ml-comment -v --card card.json -o c.md
@@ -286,19 +270,15 @@ assert [e["query"]["page"] for e in log if e["method"] == "GET" and "page" in e[
     gitlab
     /usr/bin/python3 "$TOP/tests/fake/gitlab.py" --port-file port2 --log log2 --token good-token:ml-bot 3>&- &
     other=$!
-    for _ in $(seq 100); do
-        [ -s port2 ] && break
-        sleep 0.05
-    done
     for what in GET:/user GET:/notes POST:/notes; do
-        control fault "{\"method\": \"${what%:*}\", \"path\": \"${what#*:}\", \"kind\": \"301\", \"location\": \"http://localhost:$(cat port2)/api/v4${what#*:}\"}"
+        control fault "{\"method\": \"${what%:*}\", \"path\": \"${what#*:}\", \"kind\": \"301\", \"location\": \"http://localhost:$(port_in port2)/api/v4${what#*:}\"}"
         run --separate-stderr ml-comment --require -q --card card.json -o c.md
         fails 5 "301"
         [[ "$stderr" != *good-token* ]]
     done
     check 'assert faults == ["301"] * 3 and notes == [], faults'
     [ ! -s log2 ]
-    curl -sf "http://127.0.0.1:$(cat port2)/api/v4/user" -H "PRIVATE-TOKEN: good-token" >/dev/null
+    curl -sf "http://127.0.0.1:$(port_in port2)/api/v4/user" -H "PRIVATE-TOKEN: good-token" >/dev/null
     [ -s log2 ]
     kill "$other"
 }

@@ -29,16 +29,6 @@ teardown() {
     servers_stop "$BATS_TEST_TMPDIR"
 }
 
-# value PATH [FILE]: at a dotted path of a document
-value() {
-    /usr/bin/python3 -c '
-import json, sys
-v = json.load(open(sys.argv[2]) if len(sys.argv) > 2 else sys.stdin)
-for k in sys.argv[1].split("."):
-    v = v[int(k)] if isinstance(v, list) else v[k]
-print(v if isinstance(v, str) else json.dumps(v))' "$@"
-}
-
 pack() {
     ml-package -q --card card.json --base "$BASE" --add model:/app/model --out oci:img:1 --provenance --sbom "$@" -o packed.json
     hex=$(digest packed.json | cut -c8-)

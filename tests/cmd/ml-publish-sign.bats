@@ -27,16 +27,6 @@ keys() {
     /usr/bin/python3 "$TOP/tests/cmd/keys.py" "$@"
 }
 
-# value PATH [FILE]: at a dotted path of a document
-value() {
-    /usr/bin/python3 -c '
-import json, sys
-v = json.load(open(sys.argv[2]) if len(sys.argv) > 2 else sys.stdin)
-for k in sys.argv[1].split("."):
-    v = v[int(k)] if isinstance(v, list) else v[k]
-print(v if isinstance(v, str) else json.dumps(v))' "$@"
-}
-
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1
     R=$REG/test/t$BATS_TEST_NUMBER

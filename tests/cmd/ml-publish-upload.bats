@@ -43,17 +43,6 @@ push() {
     printf '%s\n' "$stderr" >stderr
 }
 
-ends() {
-    [ "$status" -eq "$1" ] || {
-        echo "exit $status, wanted $1: $stderr"
-        return 1
-    }
-    [[ "$(tail -1 <<<"$stderr")" =~ $2 ]] || {
-        echo "stderr '$stderr' lacks '$2'"
-        return 1
-    }
-}
-
 # arrived REPO: the image is there, with the very bytes
 arrived() {
     ends 0 sent
@@ -296,10 +285,7 @@ assert len(p) == len(set(p)) > 9, p'
     faulty '[{"name": "hold", "method": "PATCH", "after": 6, "hold": true}]'
     ml-publish push -q --image "oci:$IMG:a" "$P/$N:1" </dev/null >out.json 3>&- &
     pid=$!
-    for _ in $(seq 100); do
-        grep -q '"fired": "hold"' proxy.requests && break
-        sleep 0.05
-    done
+    until_fired proxy.requests hold
     kill -9 $pid
     wait $pid || true
     [ "$(find cache/uploads -type f -perm 600 | wc -l)" -eq 1 ]

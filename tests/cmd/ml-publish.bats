@@ -68,16 +68,6 @@ tags() {
     esac
 }
 
-# value PATH [FILE]: at a dotted path of a JSON document
-value() {
-    /usr/bin/python3 -c '
-import json, sys
-v = json.load(open(sys.argv[2]) if len(sys.argv) > 2 else sys.stdin)
-for k in sys.argv[1].split("."):
-    v = v[int(k)] if isinstance(v, list) else v[k]
-print(v if isinstance(v, str) else json.dumps(v))' "$@"
-}
-
 pushed_with_all_that_belongs_to_it() {
     place "$1"
     published a
@@ -394,10 +384,7 @@ rolled_back() {
     proxy=$(proxy_start "$PWD" slow "$REG" '[{"name": "slow", "method": "GET", "path": "/manifests/sha256:", "times": 1, "delay": 3}]')
     ml-publish rollback -q "$proxy/${R#*/}:production" >r.json 2>err 3>&- &
     pid=$!
-    for _ in $(seq 100); do
-        grep -q '"fired": "slow"' slow.requests && break
-        sleep 0.05
-    done
+    until_fired slow.requests slow
     ml-publish tag -q "$R:c-1" production </dev/null >out.json
     rc=0
     wait $pid || rc=$?
@@ -416,10 +403,7 @@ rolled_back() {
     proxy=$(proxy_start "$PWD" slow "$REG" '[{"name": "slow", "method": "PUT", "path": "/blobs/", "times": 1, "delay": 3}]')
     ml-publish push -q --image "oci:$IMG:a" "$proxy/${R#*/}:x" "$proxy/${R#*/}:y" </dev/null >out.json 2>err 3>&- &
     pid=$!
-    for _ in $(seq 100); do
-        grep -q '"fired": "slow"' slow.requests && break
-        sleep 0.05
-    done
+    until_fired slow.requests slow
     ml-publish push -q --image "oci:$IMG:b" "$R:y" </dev/null >b.json
     rc=0
     wait $pid || rc=$?
@@ -519,10 +503,7 @@ rolled_back() {
         proxy=$(proxy_start "$PWD" slow "$REG" "[{\"name\": \"slow\", \"method\": \"PUT\", \"path\": \"$path\", \"hold\": true}]")
         ml-publish push -q --card a.json --predictions pred.csv "$proxy/${R#*/}:a-1" >out.json 3>&- &
         pid=$!
-        for _ in $(seq 100); do
-            grep -q '"fired": "slow"' slow.requests && break
-            sleep 0.05
-        done
+        until_fired slow.requests slow
         kill -9 $pid
         wait $pid || true
         servers_stop "$PWD"

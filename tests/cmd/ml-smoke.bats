@@ -4,11 +4,7 @@ setup_file() {
     cd "$BATS_FILE_TMPDIR" || return 1
     python3 "$TOP/tests/fake/service.py" --port-file port --log log 3>&- &
     echo $! >pid
-    for _ in $(seq 100); do
-        [ -s port ] && break
-        sleep 0.05
-    done
-    URL=http://127.0.0.1:$(cat port)
+    URL=http://127.0.0.1:$(port_in port)
     export URL
 }
 
@@ -329,12 +325,12 @@ E
     cat key cert >pem
     python3 "$TOP/tests/fake/service.py" --tls pem --port-file port --log log 3>&- 2>/dev/null &
     pid=$!
-    for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
+    port=$(port_in port)
     cases '{"path": "/healthz"}'
-    run --separate-stderr ml-smoke --url "https://localhost:$(cat port)" --cases c -o card
+    run --separate-stderr ml-smoke --url "https://localhost:$port" --cases c -o card
     fails 5 "certificate isn't trusted" || { kill $pid; false; }
     [ ! -e card ]
-    CURL_CA_BUNDLE=$PWD/cert run --separate-stderr ml-smoke --url "https://localhost:$(cat port)" --cases c -o card
+    CURL_CA_BUNDLE=$PWD/cert run --separate-stderr ml-smoke --url "https://localhost:$port" --cases c -o card
     kill $pid
     [ "$status" -eq 0 ] || { echo "$stderr"; false; }
     has smoke.passed 1

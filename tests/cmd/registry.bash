@@ -11,17 +11,6 @@ servers_stop() {
     rm -f "$1/pids"
 }
 
-# waits for a file with a port in it
-port_in() {
-    local i
-    for ((i = 0; i < 200; i++)); do
-        [ -s "$1" ] && cat "$1" && return 0
-        sleep 0.02
-    done
-    echo "no server behind $1" >&2
-    return 1
-}
-
 # registry_start DIR NAME [basic|token REALM CERTIFICATE|tls CERTIFICATE KEY]: prints host:port
 registry_start() {
     local dir=$1 name=$2 kind=${3:-none} i port
@@ -115,4 +104,37 @@ PY
 # no_secret FILE ...: none of them holds a secret, plain or in base64
 no_secret() {
     ! grep -F -e "$SECRET" -e "$(printf 'ci:%s' "$SECRET" | base64)" -e "eyJ" "$@"
+}
+
+# until_fired FILE RULE: waits until a proxy's rule has met a request
+until_fired() {
+    local i
+    for ((i = 0; i < 100; i++)); do
+        grep -q "\"fired\": \"$2\"" "$1" && return 0
+        sleep 0.05
+    done
+    echo "rule $2 of $1 met no request" >&2
+    return 1
+}
+
+# ends CODE 'pattern': the last run ended so, and said so in its last line
+ends() {
+    [ "$status" -eq "$1" ] || {
+        echo "exit $status, wanted $1: $stderr"
+        return 1
+    }
+    [[ "$(tail -1 <<<"$stderr")" =~ $2 ]] || {
+        echo "stderr '$stderr' lacks '$2'"
+        return 1
+    }
+}
+
+# value PATH [FILE]: at a dotted path of a JSON document
+value() {
+    /usr/bin/python3 -c '
+import json, sys
+v = json.load(open(sys.argv[2]) if len(sys.argv) > 2 else sys.stdin)
+for k in sys.argv[1].split("."):
+    v = v[int(k)] if isinstance(v, list) else v[k]
+print(v if isinstance(v, str) else json.dumps(v))' "$@"
 }

@@ -45,18 +45,6 @@ push() {
     no_secret stdout stderr
 }
 
-# ends CODE 'pattern': the last run ended so, and said so in its last line
-ends() {
-    [ "$status" -eq "$1" ] || {
-        echo "exit $status, wanted $1: $stderr"
-        return 1
-    }
-    [[ "$(tail -1 <<<"$stderr")" =~ $2 ]] || {
-        echo "stderr '$stderr' lacks '$2'"
-        return 1
-    }
-}
-
 # requests NAME [python expression over r]: how many there were
 requests() {
     /usr/bin/python3 -c '
