@@ -20,6 +20,7 @@ struct cfg {
     double confidence;
     long seed;
     bool curves;
+    struct ml_policy rules; /* the policy's */
 };
 
 static const struct ml_opt opts[] = {
@@ -133,6 +134,45 @@ static void say(const struct cfg *cfg, const struct ml_predictions *p, const cJS
     ml_strs_release(&lines);
 }
 
+/* Where a rule stands in the file; 0: nowhere. */
+static unsigned line_of(const struct ml_metric_rule *m)
+{
+    const unsigned lines[] = { m->min.terms.line, m->max.terms.line, m->max_drop.terms.line, m->must_terms.line };
+    unsigned first = 0;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (lines[i] > 0 && (first == 0 || lines[i] < first))
+            first = lines[i];
+    return first;
+}
+
+/* Rules about what wasn't measured fail every such card. A metric that isn't one of ours, but whose direction is said,
+ * comes from elsewhere. */
+static void doubt(const struct cfg *cfg, const struct ml_subject *s, const cJSON *evaluation)
+{
+    struct ml_strs told = { 0 };
+    for (size_t i = 0; i < cfg->rules.n; i++) {
+        const struct ml_metric_rule *rule = &cfg->rules.rules[i];
+        const struct ml_metric *m = ml_metric_of(rule->metric, s->task);
+        struct ml_err why = ML_ERR_INIT;
+        if (ml_json_get(ml_json_get(evaluation, "metrics"), rule->metric) != NULL || ml_strs_has(&told, rule->metric) ||
+            (rule->direction != 0 && ml_metric_find(rule->metric) == NULL))
+            continue;
+        char *place = ml_format("%s: line %u:", cfg->rules.name, line_of(rule));
+        if (m == NULL)
+            ml_subject_no_metric(s, place, rule->metric, &why);
+        else
+            ml_err_set(&why, ML_USAGE, "%s '%s' needs %s", place, rule->metric,
+                m->id == ML_METRIC_COST  ? "--cost"
+                : m->need & ML_NEED_PRED ? "predictions, and there are none"
+                                         : "scores, and there are none");
+        ml_tool_warn(
+            &cfg->common, "%s; the task is %s, and the card lacks it", why.msg, ml_json_str(evaluation, "task"));
+        ml_strs_add(&told, rule->metric);
+        free(place);
+    }
+    ml_strs_release(&told);
+}
+
 static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_err *err)
 {
     struct ml_predictions p = { 0 };
@@ -158,8 +198,10 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
         ml_tool_say(&cfg->common, "--threshold plays no part: a column says what was predicted");
     if (rc == 0 && cfg->curves && !(s.task & (ML_TASK_BINARY | ML_TASK_MULTICLASS)))
         ml_tool_say(&cfg->common, "--curves plays no part: they are of classes with scores");
-    if (rc == 0)
+    if (rc == 0) {
         say(cfg, &p, *out);
+        doubt(cfg, &s, *out);
+    }
     ml_answers_release(&a);
     ml_subject_release(&s);
     ml_predictions_release(&p);
@@ -169,13 +211,11 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
 /* A policy may have rules about numbers that are no metrics; those others measure. */
 static int read_policy(struct cfg *cfg, struct ml_err *err)
 {
-    struct ml_policy p = ML_POLICY_INIT;
     if (cfg->policy == NULL)
         return 0;
-    if (ml_policy_load(&p, cfg->policy, err) < 0)
+    if (ml_policy_load(&cfg->rules, cfg->policy, err) < 0)
         return -1;
-    ml_policy_metrics(&p, &cfg->cols.offered);
-    ml_policy_release(&p);
+    ml_policy_metrics(&cfg->rules, &cfg->cols.offered);
     return 0;
 }
 
@@ -213,8 +253,9 @@ out:
 
 int main(int argc, char **argv)
 {
-    struct cfg cfg = { .confidence = 0.95, .cols = ML_COLUMNS_INIT };
+    struct cfg cfg = { .confidence = 0.95, .cols = ML_COLUMNS_INIT, .rules = ML_POLICY_INIT };
     int rc = ml_tool_main(&cmd, argc, argv, &cfg, run);
     ml_columns_release(&cfg.cols);
+    ml_policy_release(&cfg.rules);
     return rc;
 }

@@ -322,7 +322,7 @@ static int find_metrics(struct settling *st)
         if (m != NULL && m->id == ML_METRIC_COST && st->c->cost == NULL && must)
             return ml_err_set(st->err, ML_USAGE, "--metric cost needs --cost");
         if (must && m == NULL)
-            return ml_subject_no_metric(s, name, st->err);
+            return ml_subject_no_metric(s, "--metric", name, st->err);
         if (m != NULL && !in_list(s, m) && (m->id != ML_METRIC_COST || st->c->cost != NULL))
             s->metrics[s->n_metrics++] = m;
     }

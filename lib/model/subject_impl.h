@@ -12,8 +12,6 @@ int ml_subject_settle_sets(struct ml_subject *s, const struct ml_columns *c, con
 
 /* Reads --cost into s->costs, by the subject's classes. ML_USAGE: it can't be read, or names no such class. */
 int ml_subject_settle_costs(struct ml_subject *s, const char *spec, struct ml_err *err);
-/* subject_metrics.c: ML_USAGE, with what was meant where that can be told: the task has no metric of this name. */
-int ml_subject_no_metric(const struct ml_subject *s, const char *name, struct ml_err *err);
 /* subject_threshold.c: how --threshold says that a class is told from the score; NULL: from 0.5. ML_USAGE: it is none.
  */
 int ml_threshold_read(struct ml_subject *s, const char *text, struct ml_err *err);

@@ -90,7 +90,7 @@ static const struct ml_metric *meant(const char *name, enum ml_task task)
     return best;
 }
 
-static int other_task(const struct ml_subject *s, const char *name, struct ml_err *err)
+static int other_task(const struct ml_subject *s, const char *asker, const char *name, struct ml_err *err)
 {
     static const struct {
         enum ml_task task;
@@ -102,26 +102,26 @@ static int other_task(const struct ml_subject *s, const char *name, struct ml_er
     struct ml_buf of;
     snprintf(here, sizeof here, "%.*s_macro%s", (int)strcspn(name, "@"), name, name + strcspn(name, "@"));
     if (ml_metric_of(here, s->task) != NULL)
-        return ml_err_set(err, ML_USAGE, "--metric '%s' is for another task (--task); here it is '%s'", name, here);
+        return ml_err_set(err, ML_USAGE, "%s '%s' is for another task (--task); here it is '%s'", asker, name, here);
     ml_buf_init(&of, 90);
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
         if (m->tasks & (int)tasks[i].task)
             ml_buf_addf(&of, "%s%s", of.len ? ", " : "", tasks[i].name);
-    ml_err_set(err, ML_USAGE, "--metric '%s' is for another task (--task %s)", name, ml_buf_str(&of));
+    ml_err_set(err, ML_USAGE, "%s '%s' is for another task (--task %s)", asker, name, ml_buf_str(&of));
     ml_buf_release(&of);
     return -1;
 }
 
-int ml_subject_no_metric(const struct ml_subject *s, const char *name, struct ml_err *err)
+int ml_subject_no_metric(const struct ml_subject *s, const char *asker, const char *name, struct ml_err *err)
 {
     const struct ml_metric *m = meant(name, s->task);
 
     if (ml_metric_find(name) != NULL)
-        return other_task(s, name, err);
+        return other_task(s, asker, name, err);
     if (m != NULL && m->parameter != ML_PARAMETER_NONE && (isnan(m->x) || strchr(name, '@') != NULL))
-        return ml_err_set(err, ML_USAGE, "--metric '%s': no such metric; its parameter is missing or can't be: '%s@%s'",
-            name, m->name, example(m->parameter));
+        return ml_err_set(err, ML_USAGE, "%s '%s': no such metric; its parameter is missing or can't be: '%s@%s'",
+            asker, name, m->name, example(m->parameter));
     if (m != NULL)
-        return ml_err_set(err, ML_USAGE, "--metric '%s': no such metric; it is called '%s' here", name, m->name);
-    return ml_err_set(err, ML_USAGE, "--metric '%s': no such metric; ml-eval(1) lists them", name);
+        return ml_err_set(err, ML_USAGE, "%s '%s': no such metric; it is called '%s' here", asker, name, m->name);
+    return ml_err_set(err, ML_USAGE, "%s '%s': no such metric; ml-eval(1) lists them", asker, name);
 }

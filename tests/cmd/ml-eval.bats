@@ -267,8 +267,19 @@ PY
     ml-eval -q --task regression --metric all r.csv >all.json
     cmp <(ml get evaluation.metrics.mse all.json) <(ml get evaluation.metrics.mse mse.json)
     printf 'metrics:\n  mse: { max: 2 }\n  accuracy: { min: 0.5 }\n  size: { max: 3, direction: lower }\n' >p.yml
-    ml-eval -q --task regression --policy p.yml r.csv >policy.json
-    cmp policy.json mse.json
+    run --separate-stderr ml-eval -q --task regression --policy p.yml r.csv
+    [ "$status" -eq 0 ]
+    cmp <(echo "$output") mse.json
+    # a metric from elsewhere says its direction; one of another task and one that is mistyped are named, once each
+    [ "$stderr" = "ml-eval: warning: p.yml: line 3: 'accuracy' is for another task (--task binary, multiclass); the task is regression, and the card lacks it" ]
+    printf 'metrics:\n  ndcg:\n    must: not_regress\n    min: 0.5\n  acuracy: { min: .5 }\n  roc_auc: { min: .5 }\n  cost: { max: 1 }\n  accuracy: { min: .1 }\nslices:\n  a=b: { ndcg: { min: 0 } }\n' >p.yml
+    printf 'id,label,prediction\n1,1,1\n2,0,1\n3,1,1\n' >c.csv
+    run --separate-stderr ml-eval -q --policy p.yml c.csv
+    [ "$status" -eq 0 ]
+    [ "$stderr" = "ml-eval: warning: p.yml: line 3: 'ndcg' is for another task (--task ranking); the task is binary, and the card lacks it
+ml-eval: warning: p.yml: line 5: 'acuracy': no such metric; ml-eval(1) lists them; the task is binary, and the card lacks it
+ml-eval: warning: p.yml: line 6: 'roc_auc' needs scores, and there are none; the task is binary, and the card lacks it
+ml-eval: warning: p.yml: line 7: 'cost' needs --cost; the task is binary, and the card lacks it" ]
     run --separate-stderr ml-eval --task regression --metric msee r.csv
     fails 2 "no such metric"
     run --separate-stderr ml-eval --task regression --metric accuracy r.csv
