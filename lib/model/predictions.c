@@ -15,7 +15,7 @@
 
 enum { AGAIN = 1 }; /* parts have to sum or to keep more than they did */
 
-enum state { FREE, FILLED, TAKEN, DONE };
+enum state { FILLED, TAKEN, DONE };
 
 /* A block on its way: cut, parsed by a thread, appended. */
 struct slot {
@@ -34,12 +34,14 @@ struct file {
     size_t cut_rows; /* rows in front of the next block; counted only where ids are row numbers */
 
     struct slot slots[THREADS_MAX + 2];
-    size_t n_slots, head, filled; /* blocks filled[..] wait or are parsed, from `head` on */
+    size_t n_slots, head, filled; /* blocks: slots[head] is the first of `filled` that were cut */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    pthread_t threads[THREADS_MAX];
-    size_t n_threads;
-    bool over;
+    bool cutting, appending; /* some thread is */
+    bool end, over;          /* nothing is left to be cut; to be done */
+    int rc;
+    size_t expect;                                 /* rows in all, 0: who knows */
+    bool only_text, many_labels, many_predictions; /* what the columns have turned out to be so far */
 };
 
 /* A column of numbers in which some are nan or inf isn't a column of classes. */
@@ -153,19 +155,14 @@ static int fill_slot(struct file *f, struct slot *s)
     size_t rows;
     if (s->t == NULL)
         open_slot(f, s);
-    int rc = ml_table_cut(f->rd.t, s->t, !s->p.has_id, &rows, f->rd.err);
+    s->err = (struct ml_err)ML_ERR_INIT;
+    int rc = ml_table_cut(f->rd.t, s->t, !s->p.has_id, &rows, &s->err);
     if (rc != 0)
         return rc;
     ml_reading_reset(&s->rd);
     s->rd.want_text = f->want_text;
-    s->rd.only_text = f->rd.p->label.text;
-    if (f->rd.p->label.dense != NULL)
-        ml_column_expect_numbers(&s->p.label);
-    if (f->rd.p->prediction.dense != NULL)
-        ml_column_expect_numbers(&s->p.prediction);
     s->rd.before = f->cut_rows;
     f->cut_rows += rows;
-    s->err = (struct ml_err)ML_ERR_INIT;
     return 0;
 }
 
@@ -176,111 +173,125 @@ static int append_slot(struct file *f, struct slot *s)
             *f->rd.err = s->err;
         return -1;
     }
-    bool first = f->rd.p->n <= 1;
-    int rc = ml_reading_append(&f->rd, &s->rd);
-    if (rc == 0 && first && f->filled > 0) { /* others follow */
-        size_t rows = ml_table_expect(f->rd.t);
-        ml_reading_reserve(&f->rd, rows + rows / 16);
-    }
-    return rc;
+    return ml_reading_append(&f->rd, &s->rd);
 }
 
+/* ---- what a thread does: each is called with the lock, which is given back while it works ---- */
+
+static void cut_next(struct file *f)
+{
+    struct slot *s = &f->slots[(f->head + f->filled) % f->n_slots];
+    f->cutting = true;
+    pthread_mutex_unlock(&f->lock);
+    int rc = fill_slot(f, s);
+    size_t expect = rc == 0 && f->expect == 0 ? ml_table_expect(f->rd.t) : f->expect;
+    pthread_mutex_lock(&f->lock);
+    f->expect = expect;
+    f->cutting = false;
+    f->end = rc != 0;
+    s->rc = rc;
+    s->state = rc < 0 ? DONE : FILLED; /* what failed is told behind the blocks in front of it */
+    f->filled += rc <= 0;
+    f->over = f->over || (rc == 1 && f->filled == 0);
+}
+
+static void parse(struct file *f, struct slot *s)
+{
+    s->state = TAKEN;
+    s->rd.only_text = f->only_text;
+    if (f->many_labels)
+        ml_column_expect_numbers(&s->p.label);
+    if (f->many_predictions)
+        ml_column_expect_numbers(&s->p.prediction);
+    pthread_mutex_unlock(&f->lock);
+    s->rc = ml_reading_block(&s->rd);
+    pthread_mutex_lock(&f->lock);
+    s->state = DONE;
+}
+
+static void look_at_columns(struct file *f)
+{
+    const struct ml_predictions *p = f->rd.p;
+    f->only_text = p->label.text;
+    f->many_labels = p->label.dense != NULL;
+    f->many_predictions = p->prediction.dense != NULL;
+}
+
+static void append_head(struct file *f)
+{
+    struct reading *rd = &f->rd;
+    size_t expect = rd->p->n <= 1 ? f->expect : 0;
+    f->appending = true;
+    pthread_mutex_unlock(&f->lock);
+    int rc = append_slot(f, &f->slots[f->head]);
+    if (rc == 0 && expect > 0)
+        ml_reading_reserve(rd, expect + expect / 16);
+    pthread_mutex_lock(&f->lock);
+    f->appending = false;
+    look_at_columns(f);
+    f->head = (f->head + 1) % f->n_slots;
+    f->filled--;
+    f->rc = rc;
+    f->over = rc != 0 || (f->end && f->filled == 0);
+}
+
+static struct slot *find_filled(struct file *f)
+{
+    for (size_t i = 0; i < f->filled; i++) {
+        struct slot *s = &f->slots[(f->head + i) % f->n_slots];
+        if (s->state == FILLED)
+            return s;
+    }
+    return NULL;
+}
+
+/* All threads do whatever is to be done next: one at a time appends, and one cuts; all parse. */
 static void *work(void *ctx)
 {
     struct file *f = ctx;
+    struct slot *s;
     pthread_mutex_lock(&f->lock);
-    for (;;) {
-        struct slot *s = NULL;
-        for (size_t i = 0; s == NULL && i < f->filled; i++)
-            if (f->slots[(f->head + i) % f->n_slots].state == FILLED)
-                s = &f->slots[(f->head + i) % f->n_slots];
-        if (s == NULL && f->over)
-            break;
-        if (s == NULL) {
+    while (!f->over) {
+        if (f->filled > 0 && f->slots[f->head].state == DONE && !f->appending)
+            append_head(f);
+        else if (f->filled < f->n_slots && !f->end && !f->cutting)
+            cut_next(f);
+        else if ((s = find_filled(f)) != NULL)
+            parse(f, s);
+        else {
             pthread_cond_wait(&f->changed, &f->lock);
             continue;
         }
-        s->state = TAKEN;
-        pthread_mutex_unlock(&f->lock);
-        s->rc = ml_reading_block(&s->rd);
-        pthread_mutex_lock(&f->lock);
-        s->state = DONE;
         pthread_cond_broadcast(&f->changed);
     }
     pthread_mutex_unlock(&f->lock);
     return NULL;
 }
 
-/* Starts one more thread, if there is a processor for it. Without any the blocks are parsed here. */
-static void start_thread(struct file *f)
-{
-    if (f->n_threads < f->n_slots - 2 && pthread_create(&f->threads[f->n_threads], NULL, work, f) == 0)
-        f->n_threads++;
-}
-
-/* Waits for the oldest block and appends it. */
-static int take_head(struct file *f)
-{
-    struct slot *s = &f->slots[f->head];
-    bool mine;
-    pthread_mutex_lock(&f->lock);
-    mine = s->state == FILLED && f->n_threads == 0;
-    while (!mine && s->state != DONE)
-        pthread_cond_wait(&f->changed, &f->lock);
-    f->head = (f->head + 1) % f->n_slots;
-    f->filled--;
-    pthread_mutex_unlock(&f->lock);
-    if (mine)
-        s->rc = ml_reading_block(&s->rd);
-    s->state = FREE; /* only this thread fills it again */
-    return append_slot(f, s);
-}
-
-static int read_blocks(struct file *f)
-{
-    bool end = false;
-    int rc = 0;
-    while (rc == 0) {
-        while (rc == 0 && !end && f->filled < f->n_slots) {
-            struct slot *s = &f->slots[(f->head + f->filled) % f->n_slots];
-            rc = fill_slot(f, s);
-            end = rc == 1;
-            if (rc != 0)
-                break;
-            pthread_mutex_lock(&f->lock);
-            s->state = FILLED;
-            f->filled++;
-            pthread_cond_broadcast(&f->changed);
-            pthread_mutex_unlock(&f->lock);
-            if (f->filled > 1)
-                start_thread(f); /* a small file has one block, and no thread */
-        }
-        if (rc < 0 || f->filled == 0)
-            return rc < 0 ? -1 : 0;
-        rc = take_head(f);
-    }
-    return rc;
-}
-
 /* 0, -1, or AGAIN. */
 static int read_file(struct file *f)
 {
-    int rc;
+    pthread_t threads[THREADS_MAX];
+    size_t most = ml_processors(THREADS_MAX), started = 1;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
-    f->n_slots = ml_processors(THREADS_MAX) + 2;
-    rc = read_blocks(f);
+    f->n_slots = most + 2;
+    look_at_columns(f);
     pthread_mutex_lock(&f->lock);
-    f->over = true;
-    pthread_cond_broadcast(&f->changed);
+    for (int i = 0; i < 2 && !f->end; i++)
+        cut_next(f);
+    bool more = f->filled > 1; /* a small file is one block, and no thread */
     pthread_mutex_unlock(&f->lock);
-    for (size_t i = 0; i < f->n_threads; i++)
-        pthread_join(f->threads[i], NULL);
+    while (more && started < most && pthread_create(&threads[started], NULL, work, f) == 0)
+        started++;
+    work(f);
+    for (size_t i = 1; i < started; i++)
+        pthread_join(threads[i], NULL);
     for (size_t i = 0; i < f->n_slots; i++)
         close_slot(&f->slots[i]);
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->lock);
-    return rc;
+    return f->rc;
 }
 
 const char *ml_predictions_file(const struct ml_predictions *p, uint64_t line)

@@ -70,6 +70,15 @@ print(json.dumps(e))'
     fails 3 "'long': line 2: the row is longer than 16 MiB"
 }
 
+@test "what is wrong first is told first: a row, then that the file is cut off" {
+    rows 100000 | sed '12s/0\..*/high,a/' | gzip | head -c -100 >cut
+    run --separate-stderr ml-eval cut
+    fails 3 "line 12, column 'score': 'high'"
+    rows 100000 | gzip | head -c -100 >cut
+    run --separate-stderr ml-eval cut
+    fails 3 "'cut': the gzip data ends too early"
+}
+
 @test "a row that is refused ends it, though the pipe stays open" {
     rows 600000 | sed '12s/0\..*/high,a/' | gzip >bad
     mkfifo pipe
