@@ -211,9 +211,10 @@ void ml_feature_compare(const struct ml_feature *a, const struct ml_feature *b, 
     for (size_t i = 0; i < a->dict.n; i++)
         map[i] = ml_intern_find(&b->dict, ml_intern_text(&a->dict, (uint32_t)i), a->dict.entries[i].len);
     for (size_t i = 0; i < n; i++) {
-        double p = ml_feature_number(a, x[i]), q = ml_feature_number(b, y[i]);
+        size_t of_a = x != NULL ? x[i] : i, of_b = y != NULL ? y[i] : i;
+        double p = ml_feature_number(a, of_a), q = ml_feature_number(b, of_b);
         bool same = isnan(p) || isnan(q)
-                        ? isnan(p) && isnan(q) && map[ml_feature_text(a, x[i])] == ml_feature_text(b, y[i])
+                        ? isnan(p) && isnan(q) && map[ml_feature_text(a, of_a)] == ml_feature_text(b, of_b)
                         : p == q;
         if (!same)
             differs(ctx, i);

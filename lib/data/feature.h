@@ -41,8 +41,8 @@ double ml_feature_number(const struct ml_feature *f, size_t row);
 /* The index in dict of a row that holds no number. */
 uint32_t ml_feature_text(const struct ml_feature *f, size_t row);
 
-/* Rows x[i] of `a` and y[i] of `b` (n of them) that hold different values: calls differs(ctx, i) for each. Numbers
- * are alike by value, texts by their bytes. Nothing is different where one has been given up. */
+/* Rows x[i] of `a` and y[i] of `b` (n of them; NULL: i) that hold different values: calls differs(ctx, i) for each.
+ * Numbers are alike by value, texts by their bytes. Nothing is different where one has been given up. */
 void ml_feature_compare(const struct ml_feature *a, const struct ml_feature *b, const uint32_t *x, const uint32_t *y,
     size_t n, void (*differs)(void *ctx, size_t i), void *ctx);
 

@@ -112,6 +112,7 @@ static int compare_field(
     int rc = join_all(t, t->rivals, t->n_rivals, &f.rivals, err);
     for (int side = 0; rc == 0 && side < 2; side++)
         rc = join_all(t, t->runs[side], t->n_runs[side], &f.runs[side], err);
+    ml_predictions_drop_ids(&t->candidate->predictions, false);
     if (rc == 0 && current != NULL)
         rc = ml_comparison_paired(to, t->opts, t->cols, &f, err);
     else if (rc == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Are two files about the same rows, and which row is which? */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "data/rowjoin.h"
 #include "model/comparison.h"
 
-/* One pairing. Row rows[1][i] of the candidate is row rows[0][i] of the current model. */
+/* One pairing. Row rows[1][i] of the candidate is row rows[0][i] of the current model; NULL: row i. */
 struct pairing {
     struct ml_predictions *p[2]; /* current, candidate */
     uint32_t *rows[2];
@@ -29,53 +30,78 @@ static void add_example(struct pairing *pr, int from, size_t row)
     }
 }
 
-static void add_pair(struct pairing *pr, size_t current, size_t candidate)
+static inline size_t row_of(const struct pairing *pr, int side, size_t i)
 {
-    pr->rows[0][pr->n] = (uint32_t)current;
-    pr->rows[1][pr->n++] = (uint32_t)candidate;
+    return pr->rows[side] != NULL ? pr->rows[side][i] : i;
 }
 
 /* Whether both have the same ids in the same order. */
+struct ordering {
+    const struct ml_predictions *a, *b;
+    atomic_bool differs;
+};
+
+static void compare_keys(void *ctx, size_t block, size_t thread)
+{
+    struct ordering *o = ctx;
+    size_t from = block * ML_PARALLEL_ROWS, n = ml_parallel_end(o->a->n, block) - from;
+    (void)thread;
+    if (!o->differs && memcmp(o->a->key + from, o->b->key + from, n * sizeof *o->a->key) != 0)
+        o->differs = true;
+}
+
 static bool same_order(const struct ml_predictions *a, const struct ml_predictions *b)
 {
-    return a->n == b->n && memcmp(a->key, b->key, a->n * sizeof *a->key) == 0;
+    struct ordering o = { .a = a, .b = b };
+    if (a->n != b->n)
+        return false;
+    ml_parallel(ml_parallel_blocks(a->n), compare_keys, &o);
+    return !o.differs;
 }
 
-static void join_same(struct pairing *pr)
-{
-    for (size_t i = 0; i < pr->p[0]->n; i++)
-        add_pair(pr, i, i);
-}
-
-static void join(struct pairing *pr, uint64_t memory)
+/* Leaves out what has no match; the rows of the current model that then have none. */
+static void leave_out(struct pairing *pr)
 {
     struct ml_predictions *a = pr->p[0], *b = pr->p[1];
-    if (same_order(a, b)) {
-        join_same(pr);
-        return;
-    }
-    uint32_t *match = ml_malloc((b->n + 1) * sizeof *match);
-    ml_rowjoin(a->key, a->n, b->key, b->n, memory, match);
+    uint32_t *match = pr->rows[0];
+    pr->rows[1] = ml_malloc((b->n + 1) * sizeof *pr->rows[1]);
     for (size_t i = 0; i < b->n; i++) {
         if (match[i] != ML_ROWJOIN_NONE) {
-            add_pair(pr, match[i], i);
+            match[pr->n] = match[i];
+            pr->rows[1][pr->n++] = (uint32_t)i;
             continue;
         }
         pr->out->only_candidate++;
         add_example(pr, 1, i);
     }
-    free(match);
     if (pr->n == a->n)
         return;
     unsigned char *seen = ml_calloc(a->n + 1, 1);
     for (size_t i = 0; i < pr->n; i++)
-        seen[pr->rows[0][i]] = 1;
+        seen[match[i]] = 1;
     for (size_t i = 0; i < a->n; i++)
         if (!seen[i]) {
             pr->out->only_current++;
             add_example(pr, 0, i);
         }
     free(seen);
+}
+
+static void join(struct pairing *pr, uint64_t memory)
+{
+    struct ml_predictions *a = pr->p[0], *b = pr->p[1];
+    size_t missing = 0;
+    pr->n = b->n;
+    if (same_order(a, b))
+        return;
+    pr->rows[0] = ml_malloc((b->n + 1) * sizeof *pr->rows[0]);
+    ml_rowjoin(a->key, a->n, b->key, b->n, memory, pr->rows[0]);
+    for (size_t i = 0; i < b->n; i++)
+        missing += pr->rows[0][i] == ML_ROWJOIN_NONE;
+    if (missing == 0 && b->n == a->n)
+        return;
+    pr->n = 0;
+    leave_out(pr);
 }
 
 /* For each text of `of` its number in `in`, or -1. */
@@ -139,7 +165,7 @@ static void match_texts(struct labelling *l)
 
 static bool same_label(const struct labelling *l, size_t i)
 {
-    size_t x = l->pr->rows[0][i], y = l->pr->rows[1][i];
+    size_t x = row_of(l->pr, 0, i), y = row_of(l->pr, 1, i);
     if (l->same[0] != NULL)
         return l->same[0][l->a->code[x]] == l->same[1][l->b->code[y]];
     return !l->a->text && !l->b->text && ml_column_at(l->a, x) == ml_column_at(l->b, y);
@@ -148,11 +174,16 @@ static bool same_label(const struct labelling *l, size_t i)
 static void compare_block(void *ctx, size_t block, size_t thread)
 {
     struct labelling *l = ctx;
-    bool same = true;
+    size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(l->pr->n, block);
+    uint32_t differ = 0;
     (void)thread;
-    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(l->pr->n, block) && same; i++)
-        same = same_label(l, i);
-    l->differ[block] = !same;
+    if (l->same[0] != NULL && l->pr->rows[0] == NULL && l->pr->rows[1] == NULL)
+        for (size_t i = from; i < end; i++)
+            differ |= l->same[0][l->a->code[i]] ^ l->same[1][l->b->code[i]];
+    else
+        for (size_t i = from; i < end; i++)
+            differ |= !same_label(l, i);
+    l->differ[block] = differ != 0;
 }
 
 static size_t compare_labels(struct pairing *pr)
@@ -167,7 +198,7 @@ static size_t compare_labels(struct pairing *pr)
         for (size_t i = b * ML_PARALLEL_ROWS; l.differ[b] && i < ml_parallel_end(pr->n, b); i++)
             if (!same_label(&l, i)) {
                 pr->label = differ++ == 0 ? i : pr->label;
-                add_example(pr, 1, pr->rows[1][i]);
+                add_example(pr, 1, row_of(pr, 1, i));
             }
     free(l.differ);
     free(l.same[0]);
@@ -182,9 +213,9 @@ static size_t compare_divisions(struct pairing *pr, const struct ml_division *a,
         return 0;
     int64_t *map = map_texts(&a->names, &b->names);
     for (size_t i = 0; i < pr->n; i++)
-        if (map[a->of[pr->rows[0][i]]] != b->of[pr->rows[1][i]]) {
+        if (map[a->of[row_of(pr, 0, i)]] != b->of[row_of(pr, 1, i)]) {
             differ++;
-            add_example(pr, 1, pr->rows[1][i]);
+            add_example(pr, 1, row_of(pr, 1, i));
         }
     free(map);
     return differ;
@@ -194,7 +225,7 @@ static void slice_differs(void *ctx, size_t i)
 {
     struct pairing *pr = ctx;
     pr->out->slices++;
-    add_example(pr, 1, pr->rows[1][i]);
+    add_example(pr, 1, row_of(pr, 1, i));
 }
 
 static size_t compare_weights(struct pairing *pr)
@@ -202,9 +233,9 @@ static size_t compare_weights(struct pairing *pr)
     const double *a = pr->p[0]->weight, *b = pr->p[1]->weight;
     size_t differ = 0;
     for (size_t i = 0; a != NULL && b != NULL && i < pr->n; i++)
-        if (a[pr->rows[0][i]] != b[pr->rows[1][i]]) {
+        if (a[row_of(pr, 0, i)] != b[row_of(pr, 1, i)]) {
             differ++;
-            add_example(pr, 1, pr->rows[1][i]);
+            add_example(pr, 1, row_of(pr, 1, i));
         }
     return differ;
 }
@@ -245,9 +276,9 @@ static void describe_label(const struct pairing *pr, struct ml_buf *b)
 {
     char number[24], *label[2];
     for (int k = 0; k < 2; k++)
-        label[k] = label_text(&pr->p[k]->label, pr->rows[k][pr->label]);
+        label[k] = label_text(&pr->p[k]->label, row_of(pr, k, pr->label));
     ml_buf_addf(b, "; '%.60s' is labelled '%.40s' in '%.100s' and '%.40s' in '%.100s'",
-        ml_predictions_id(pr->p[1], pr->rows[1][pr->label], number), label[0], pr->p[0]->name, label[1],
+        ml_predictions_id(pr->p[1], row_of(pr, 1, pr->label), number), label[0], pr->p[0]->name, label[1],
         pr->p[1]->name);
     if (!pr->p[0]->has_id)
         ml_buf_adds(b, "; without a column of ids both need the same order");
@@ -277,21 +308,12 @@ static void describe(struct pairing *pr)
     ml_buf_release(&b);
 }
 
-static bool in_order(const uint32_t *rows, size_t n, size_t all)
-{
-    for (size_t i = 0; i < n; i++)
-        if (rows[i] != i)
-            return false;
-    return n == all;
-}
-
 #define INDEX_SHARE 4 /* of the memory limit: what the index of the ids may take */
 
 int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *candidate, bool drop, uint64_t memory,
     struct ml_mismatch *out)
 {
     struct pairing pr = { .p = { current, candidate }, .out = out };
-    size_t most = current->n < candidate->n ? current->n : candidate->n;
     int rc = 1;
     *out = (struct ml_mismatch){ 0 };
     if (current->has_id != candidate->has_id || (!current->has_id && current->n != candidate->n)) {
@@ -304,14 +326,10 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
                 candidate->n);
         return 1;
     }
-    ml_predictions_order_ids(current);
-    ml_predictions_order_ids(candidate);
-    for (int i = 0; i < 2; i++)
-        pr.rows[i] = ml_malloc((most + 1) * sizeof *pr.rows[i]);
     if (current->has_id)
         join(&pr, memory / INDEX_SHARE);
     else
-        join_same(&pr);
+        pr.n = current->n;
     bool unmatched = out->only_current + out->only_candidate > 0;
     if (drop && unmatched)
         pr.n_examples = 0;
@@ -322,8 +340,9 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
         snprintf(out->message, sizeof out->message, "no id is in both");
     } else {
         rc = 0;
+        ml_predictions_drop_ids(current, true);
         for (int i = 0; i < 2; i++)
-            if (!in_order(pr.rows[i], pr.n, pr.p[i]->n))
+            if (pr.rows[i] != NULL)
                 ml_predictions_take(pr.p[i], pr.rows[i], pr.n);
     }
     free(pr.rows[0]);

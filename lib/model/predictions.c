@@ -73,9 +73,9 @@ static char *id_text(struct file *f, size_t row)
     const struct ml_predictions *p = f->rd.p;
     const struct ml_cell *cells;
     struct ml_table *t;
-    char *text = NULL;
+    char *text = NULL, number[24];
     if (p->id_text != NULL)
-        return ml_strdup(p->id_text + p->id_at[row]);
+        return ml_strdup(ml_predictions_id(p, row, number));
     t = ml_table_reopen(f->rd.t);
     for (size_t i = 0; t != NULL && i <= row && ml_table_next(t, &cells, NULL) == 0; i++)
         if (i == row)
@@ -401,13 +401,7 @@ int ml_predictions_read(
     }
     release_file(f);
     ml_table_close(again);
-    if (!(flags & ML_PREDICTIONS_IDS)) {
-        free(p->key);
-        free(p->id_text);
-        free(p->id_at);
-        p->key = NULL;
-        p->id_text = NULL;
-        p->id_at = NULL;
-    }
+    if (!(flags & ML_PREDICTIONS_IDS))
+        ml_predictions_drop_ids(p, true);
     return rc;
 }

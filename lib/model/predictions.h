@@ -103,6 +103,11 @@ struct ml_slicing {
     size_t n;
 };
 
+/* Where in the text of all ids that of a row is. */
+struct ml_id_mark {
+    size_t row, at;
+};
+
 /* Starts zeroed. */
 struct ml_predictions {
     char *name;           /* as messages call the file */
@@ -110,12 +115,13 @@ struct ml_predictions {
     size_t n;
     struct ml_digest digest; /* of the file's bytes */
     uint64_t size;
-    struct ml_digest data, ids; /* identity of the rows, with and without labels */
-    bool has_id;                /* ids are the file's; else row numbers from 1 */
-    struct ml_hash128 *key;     /* of each id */
-    char *id_text;              /* ids one behind the other, with a NUL each; NULL unless kept */
-    size_t *id_at, id_used, id_cap, id_at_cap, key_cap;
-    uint32_t *id_row;                   /* where rows were picked: each one's place in key and id_at; NULL: its own */
+    struct ml_digest data, ids;  /* identity of the rows, with and without labels */
+    bool has_id;                 /* ids are the file's; else row numbers from 1 */
+    struct ml_hash128 *key;      /* of each id */
+    char *id_text;               /* ids one behind the other, with a NUL each; NULL unless kept */
+    struct ml_id_mark *id_marks; /* some rows of the file, the first among them, ascending */
+    size_t id_used, id_cap, id_marks_n, id_marks_cap, key_cap;
+    uint32_t *id_row;                   /* where rows were picked: each one's row in the file; NULL: the same */
     struct ml_column label, prediction; /* prediction.n is 0 without one */
     bool sets; /* they are sets of labels, as texts: the names in byte order, once each, with an ML_SET_END each */
     struct ml_strs label_names, prediction_names; /* --labels, --predictions: the classes, in the columns' order */
@@ -153,8 +159,8 @@ const char *ml_predictions_file(const struct ml_predictions *p, uint64_t line);
 /* Keeps rows[0..n-1], in that order (digests stay those of the whole file). */
 void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n);
 
-/* Brings key and id_at into the rows' order, so that id_row is NULL. */
-void ml_predictions_order_ids(struct ml_predictions *p);
+/* Gives back the keys of ids that are not going to be looked for; `texts`: nor asked for. */
+void ml_predictions_drop_ids(struct ml_predictions *p, bool texts);
 
 /* The id of a row: borrowed, or written to `buf` when ids are row numbers. "" when they weren't kept. */
 const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char buf[24]);

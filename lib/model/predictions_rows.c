@@ -22,15 +22,18 @@ static int bad_cell(struct reading *rd, int column, const char *why)
     return ml_reading_bad_cell(rd, rd->line, column, why);
 }
 
+#define ID_MARK 64 /* rows from one mark to the next, in a part */
+
 static void keep_id(struct ml_predictions *p, const char *s, size_t len)
 {
     if (p->id_used + len + 1 > p->id_cap)
         p->id_text = ml_grow(p->id_text, &p->id_cap, p->id_used + len + 1, 1);
-    if (p->n >= p->id_at_cap)
-        p->id_at = ml_grow(p->id_at, &p->id_at_cap, p->n + 1, sizeof *p->id_at);
+    if (p->n % ID_MARK == 0) {
+        p->id_marks = ml_grow(p->id_marks, &p->id_marks_cap, p->id_marks_n + 1, sizeof *p->id_marks);
+        p->id_marks[p->id_marks_n++] = (struct ml_id_mark){ p->n, p->id_used };
+    }
     ml_copy_short(p->id_text + p->id_used, s, len);
     p->id_text[p->id_used + len] = '\0';
-    p->id_at[p->n] = p->id_used;
     p->id_used += len + 1;
 }
 
@@ -352,10 +355,11 @@ static void append_ids(struct ml_predictions *p, const struct ml_predictions *pa
     if (part->id_used == 0)
         return;
     p->id_text = ml_grow(p->id_text, &p->id_cap, p->id_used + part->id_used, 1);
-    p->id_at = ml_grow(p->id_at, &p->id_at_cap, p->n + part->n, sizeof *p->id_at);
+    p->id_marks = ml_grow(p->id_marks, &p->id_marks_cap, p->id_marks_n + part->id_marks_n, sizeof *p->id_marks);
     memcpy(p->id_text + p->id_used, part->id_text, part->id_used);
-    for (size_t i = 0; i < part->n; i++)
-        p->id_at[p->n + i] = p->id_used + part->id_at[i];
+    for (size_t i = 0; i < part->id_marks_n; i++)
+        p->id_marks[p->id_marks_n++] =
+            (struct ml_id_mark){ p->n + part->id_marks[i].row, p->id_used + part->id_marks[i].at };
     p->id_used += part->id_used;
 }
 
@@ -459,16 +463,14 @@ void ml_reading_reserve(struct reading *rd, size_t rows)
         p->group.of = ml_reserve(p->group.of, &p->group.cap, n, rows, sizeof *p->group.of);
     if (p->key != NULL)
         p->key = ml_reserve(p->key, &p->key_cap, n, rows, sizeof *p->key);
-    if (p->id_text != NULL) {
-        p->id_at = ml_reserve(p->id_at, &p->id_at_cap, n, rows, sizeof *p->id_at);
+    if (p->id_text != NULL)
         p->id_text = ml_reserve(p->id_text, &p->id_cap, p->id_used, p->id_used / n * rows, 1);
-    }
 }
 
 void ml_reading_reset(struct reading *part)
 {
     struct ml_predictions *p = part->p;
-    p->n = p->id_used = 0;
+    p->n = p->id_used = p->id_marks_n = 0;
     ml_column_reset(&p->label);
     ml_column_reset(&p->prediction);
     ml_intern_reset(&p->group.names);

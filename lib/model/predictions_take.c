@@ -34,10 +34,7 @@ void ml_predictions_release(struct ml_predictions *p)
     free(p->slicings);
     free(p->name);
     ml_strs_release(&p->files);
-    free(p->key);
-    free(p->id_text);
-    free(p->id_at);
-    free(p->id_row);
+    ml_predictions_drop_ids(p, true);
     free(p->score);
     free(p->weight);
     *p = (struct ml_predictions){ 0 };
@@ -58,7 +55,8 @@ void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t 
 {
     ml_column_take(&p->label, rows, n);
     ml_column_take(&p->prediction, rows, n);
-    if (p->key != NULL || p->id_at != NULL) { /* they are large, and few ids are asked for */
+    p->key = take(p->key, sizeof *p->key, rows, n);
+    if (p->id_text != NULL) { /* few of them are asked for */
         uint32_t *row = ml_malloc((n + 1) * sizeof *row);
         for (size_t i = 0; i < n; i++)
             row[i] = p->id_row != NULL ? p->id_row[rows[i]] : rows[i];
@@ -73,20 +71,43 @@ void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t 
     p->n = n;
 }
 
-void ml_predictions_order_ids(struct ml_predictions *p)
+void ml_predictions_drop_ids(struct ml_predictions *p, bool texts)
 {
-    if (p->id_row == NULL)
+    free(p->key);
+    p->key = NULL;
+    p->key_cap = 0;
+    if (!texts)
         return;
-    p->key = take(p->key, sizeof *p->key, p->id_row, p->n);
-    p->id_at = take(p->id_at, sizeof *p->id_at, p->id_row, p->n);
+    free(p->id_text);
+    free(p->id_marks);
     free(p->id_row);
+    p->id_text = NULL;
+    p->id_marks = NULL;
     p->id_row = NULL;
+    p->id_used = p->id_cap = p->id_marks_n = p->id_marks_cap = 0;
+}
+
+/* From the last mark that isn't behind it. */
+static const char *id_of(const struct ml_predictions *p, size_t row)
+{
+    size_t low = 0, high = p->id_marks_n;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (p->id_marks[middle].row <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    const char *s = p->id_text + p->id_marks[low].at;
+    for (size_t i = p->id_marks[low].row; i < row; i++)
+        s += strlen(s) + 1;
+    return s;
 }
 
 const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char buf[24])
 {
-    if (p->id_at != NULL)
-        return p->id_text + p->id_at[p->id_row != NULL ? p->id_row[row] : row];
+    if (p->id_text != NULL)
+        return id_of(p, p->id_row != NULL ? p->id_row[row] : row);
     buf[0] = '\0';
     if (!p->has_id)
         snprintf(buf, 24, "%zu", row + 1);

@@ -374,6 +374,7 @@ static void reserves_too_much_or_too_little(void **state)
         struct ml_buf text = ML_BUF_INIT;
         struct ml_predictions p = { 0 };
         struct ml_err err = ML_ERR_INIT;
+        char number[24];
         ml_buf_adds(&text, "id,label,prediction,score\n");
         for (size_t i = 0; i < ROWS; i++)
             ml_buf_addf(&text, k % 2 == (i < ROWS / 3) ? "%zu,%zu,%zu,0.%02zu\n" : "%020zu,%zu,%zu,0.%02zu\n",
@@ -383,7 +384,7 @@ static void reserves_too_much_or_too_little(void **state)
         for (size_t i = 0; i < ROWS; i++)
             if (ml_column_at(&p.label, i) != (double)(i % 3) || ml_column_at(&p.prediction, i) != (double)(i % 5) ||
                 p.score[i] != (double)(i * 7 % 100) / 100 ||
-                (k >= 2 && strtoul(p.id_text + p.id_at[i], NULL, 10) != i + (k % 2 ? 0 : ROWS)))
+                (k >= 2 && strtoul(ml_predictions_id(&p, i, number), NULL, 10) != i + (k % 2 ? 0 : ROWS)))
                 fail_msg("row %zu is another", i);
         ml_predictions_release(&p);
         ml_buf_release(&text);
@@ -495,12 +496,56 @@ static void pairs(void **state)
     assert_true(m.only_current == 1 && m.only_candidate == 0 && a.n == 3 && b.n == 4);
     assert_int_equal(ml_predictions_pair(&b, &a, true, 1, &m), 0);
     assert_true(m.only_current == 1 && a.n == 3 && b.n == 3);
-    assert_string_equal(ml_predictions_id(&b, 0, buf), "x");
-    assert_string_equal(ml_predictions_id(&b, 2, buf), "z");
+    assert_string_equal(ml_predictions_id(&a, 0, buf), "x");
+    assert_string_equal(ml_predictions_id(&a, 2, buf), "z");
+    assert_string_equal(ml_predictions_id(&b, 0, buf), "");
     assert_true(ml_column_at(&b.prediction, 2) == 1);
     ml_predictions_release(&a);
     ml_predictions_release(&b);
     ml_strs_release(&c.slices);
+}
+
+/* Every third row of the candidate and the last of the current model have no partner; then the next model comes. */
+static void pairs_what_is_left(void **state)
+{
+    struct ml_columns c = ML_COLUMNS_INIT;
+    struct ml_predictions candidate, other[2];
+    struct ml_mismatch m;
+    struct ml_buf text = ML_BUF_INIT, reverse = ML_BUF_INIT;
+    char buf[24];
+
+    (void)state;
+    ml_buf_adds(&text, "id,label,prediction\n");
+    ml_buf_adds(&reverse, "id,label,prediction\n");
+    for (int i = 0; i < 300; i++) {
+        ml_buf_addf(&text, "row%d,1,%d\n", i * i, i % 2);
+        if ((299 - i) % 3 != 2)
+            ml_buf_addf(&reverse, "row%d,1,%d\n", (299 - i) * (299 - i), i % 5);
+    }
+    ml_buf_adds(&reverse, "x,1,1\n");
+    read_from(&candidate, ml_buf_str(&text), &c, ML_PREDICTIONS_IDS);
+    assert_string_equal(ml_predictions_id(&candidate, 299, buf), "row89401");
+    for (int k = 0; k < 2; k++) {
+        read_from(&other[k], ml_buf_str(&reverse), &c, ML_PREDICTIONS_IDS);
+        assert_int_equal(ml_predictions_pair(&other[k], &candidate, false, UINT64_MAX, &m), 1);
+        assert_int_equal(ml_predictions_pair(&other[k], &candidate, true, UINT64_MAX, &m), 0);
+        assert_true(m.only_current == 1 && m.only_candidate == (k == 0 ? 100 : 0));
+        assert_true(candidate.n == 200 && other[k].n == 200);
+    }
+    for (int i = 0; i < 200; i++) {
+        int row = i / 2 * 3 + i % 2;
+        char id[24];
+
+        snprintf(id, sizeof id, "row%d", row * row);
+        assert_string_equal(ml_predictions_id(&candidate, (size_t)i, buf), id);
+        for (int k = 0; k < 2; k++)
+            assert_true(ml_column_at(&other[k].prediction, (size_t)i) == (299 - row) % 5);
+    }
+    ml_predictions_release(&candidate);
+    for (int k = 0; k < 2; k++)
+        ml_predictions_release(&other[k]);
+    ml_buf_release(&text);
+    ml_buf_release(&reverse);
 }
 
 static void lines_up(void **state)
@@ -535,6 +580,7 @@ int main(void)
         cmocka_unit_test(reserves_too_much_or_too_little),
         cmocka_unit_test(settles),
         cmocka_unit_test(pairs),
+        cmocka_unit_test(pairs_what_is_left),
         cmocka_unit_test(lines_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
