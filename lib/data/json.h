@@ -75,7 +75,8 @@ int ml_json_elements(const char *text, struct ml_span arr, struct ml_span **out,
 int ml_json_find(const char *text, struct ml_span obj, const char *key, struct ml_span *value);
 
 /* The value at a dotted path ("image.layers.0.digest") or, when it starts with '/', a JSON Pointer (RFC 6901): 0, or 1.
- */
+ * Each part between dots is a key; when that finds nothing, dots may be in keys, and of each object the longest one is
+ * taken that the path goes on with. */
 int ml_json_at(const char *text, size_t len, const char *path, struct ml_span *value);
 
 /* The object in text[obj], with member `key` replaced in place or appended at its end by the JSON text `value`; all

@@ -247,13 +247,9 @@ static void unescape_pointer(char *s)
     *o = '\0';
 }
 
-int ml_json_at(const char *text, size_t len, const char *path, struct ml_span *value)
+/* Every part of the path is a key of its own. */
+static int find_parts(const char *text, struct ml_span at, const char *path, bool pointer, struct ml_span *value)
 {
-    bool pointer = path[0] == '/';
-    struct ml_span at = { blank(text, len, 0), 0 };
-
-    at.len = value_end(text, len, at.off) - at.off;
-    path += pointer;
     while (pointer || *path) {
         size_t n = strcspn(path, pointer ? "/" : ".");
         char *key = ml_strndup(path, n);
@@ -272,6 +268,62 @@ int ml_json_at(const char *text, size_t len, const char *path, struct ml_span *v
     }
     *value = at;
     return 0;
+}
+
+/* The member with the longest name that the path goes on with: how long the name is, or 0. */
+static size_t longest_name(const char *text, struct ml_span object, const char *path, struct ml_span *value)
+{
+    size_t end = object.off + object.len, i = blank(text, end, object.off), longest = 0;
+    struct ml_json_member m;
+
+    if (i >= end || text[i] != '{')
+        return 0;
+    while (next_child(text, end, &i, true, &m)) {
+        char *name = ml_json_decode(text, m.key);
+        size_t n = name ? strlen(name) : 0;
+
+        if (n > longest && !strncmp(path, name, n) && (path[n] == '.' || !path[n])) {
+            longest = n;
+            *value = m.value;
+        }
+        free(name);
+        if (i >= end || text[i] != ',')
+            break;
+    }
+    return longest;
+}
+
+/* Dots may be in names. */
+static int find_longest(const char *text, struct ml_span at, const char *path, struct ml_span *value)
+{
+    for (;;) {
+        size_t n = longest_name(text, at, path, &at);
+
+        if (n == 0) { /* of an array */
+            n = strcspn(path, ".");
+            char *key = ml_strndup(path, n);
+            int rc = find_child(text, at, key, &at);
+            free(key);
+            if (rc)
+                return rc;
+        }
+        if (!path[n])
+            break;
+        path += n + 1;
+    }
+    *value = at;
+    return 0;
+}
+
+int ml_json_at(const char *text, size_t len, const char *path, struct ml_span *value)
+{
+    bool pointer = path[0] == '/';
+    struct ml_span at = { blank(text, len, 0), 0 };
+
+    at.len = value_end(text, len, at.off) - at.off;
+    if (find_parts(text, at, path + pointer, pointer, value) == 0)
+        return 0;
+    return pointer ? 1 : find_longest(text, at, path, value);
 }
 
 /* `add` before the closing bracket of the container in text[c], behind a comma where it isn't empty. */

@@ -16,6 +16,8 @@ load helper
     [ "$output" = 1.50 ]
     run ml get /a/b.c/1/d c
     [ "$output" = $'x\ny' ]
+    run ml get a.b.c.1.d c
+    [ "$output" = $'x\ny' ]
     run ml get a.b c
     [ "$status" -eq 1 ]
     run ml get a <c

@@ -84,6 +84,40 @@ static void finds(void **state)
     assert_int_equal(ml_json_at(t, strlen(t), "b.x", &v), 1);
 }
 
+/* The path is found, and the value is this number. */
+static void dotted(const char *text, const char *path, const char *number)
+{
+    struct ml_span v;
+
+    assert_int_equal(ml_json_at(text, strlen(text), path, &v), 0);
+    assert_int_equal(v.len, strlen(number));
+    assert_memory_equal(text + v.off, number, v.len);
+}
+
+static void finds_dots_in_names(void **state)
+{
+    const char *t = "{\"m\": {\"p@0.9\": {\"v\": 1, \"1.5\": [2, {\"a.b\": 3}]}, \"p@0\": 4},"
+                    " \"x\": {\"y\": 5, \"y.z\": 6, \"y.z.w\": {\"u\": 7}}, \"q\": {\"r.s\": 9}, \"q.r\": 10}";
+    struct ml_span v;
+
+    (void)state;
+    dotted(t, "m.p@0.9.v", "1");
+    dotted(t, "m.p@0.9.1.5.0", "2");
+    dotted(t, "m.p@0.9.1.5.1.a.b", "3");
+    dotted(t, "m.p@0", "4");
+    /* the plain path goes first; then the longest name */
+    dotted(t, "x.y", "5");
+    dotted(t, "x.y.z", "6");
+    dotted(t, "x.y.z.w.u", "7");
+    dotted(t, "/x/y.z", "6");
+    /* nothing is tried again with a shorter one: that takes a pointer */
+    assert_int_equal(ml_json_at(t, strlen(t), "q.r.s", &v), 1);
+    dotted(t, "/q/r.s", "9");
+    dotted(t, "q.r", "10");
+    assert_int_equal(ml_json_at(t, strlen(t), ".", &v), 1);
+    assert_int_equal(ml_json_at(t, strlen(t), "/m/p@0/9", &v), 1);
+}
+
 static void splices(void **state)
 {
     const char *t = "{\"a\": 1.50, \"big\": 9007199254740993 }";
@@ -129,6 +163,7 @@ int main(void)
         cmocka_unit_test(refuses),
         cmocka_unit_test(refuses_depth),
         cmocka_unit_test(finds),
+        cmocka_unit_test(finds_dots_in_names),
         cmocka_unit_test(splices),
         cmocka_unit_test(prints_exactly),
     };
