@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/comparison_confusion.h"
 #include "model/comparison_duel.h"
 #include "model/evaluation.h"
 #include "model/evaluation_curves.h"
@@ -254,6 +253,8 @@ static void release(struct duel *d)
         ml_answers_release(&d->a[i]);
     free(d->a);
     free(d->recalls);
+    free(d->cells[0]);
+    free(d->cells[1]);
     cJSON_Delete(d->calibration);
     ml_subject_release(&d->subject);
 }
@@ -289,7 +290,7 @@ int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const st
     if (rc == 0) {
         measure_all(&d);
         rc = write_section(to, &d, err);
-        ml_comparison_confusion(to, &d.subject, &d.a[0].s, &d.a[1].s);
+        duel_confusion(to, &d);
         add_curves(cJSON_GetObjectItemCaseSensitive(to, "current"), o, &d.a[0].s);
     }
     release(&d);

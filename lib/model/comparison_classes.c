@@ -56,6 +56,10 @@ void duel_classes_measure(struct duel *d, const struct sides *s)
     if (!by_class(d))
         return;
     d->recalls = ml_calloc(classes + 1, sizeof *d->recalls);
+    for (int i = 0; i < 2; i++) {
+        d->cells[i] = ml_malloc((classes * classes + 1) * sizeof *d->cells[i]);
+        ml_sample_confusion(&d->a[i].s, d->cells[i]);
+    }
     for (size_t k = 0; counted && k < classes; k++) {
         counted = ml_delta_recall(s->r[0].m[0], s->r[1].m[0], (int32_t)k, d->alpha, &boot, &d->recalls[k]);
         if (d->recalls[k].rows == 0)
@@ -85,16 +89,21 @@ struct predicted {
     size_t *rows;
 };
 
-static void count(const struct ml_sample *s, size_t classes, struct predicted *p)
+static void count(const struct ml_sample *s, const uint64_t *cells, size_t classes, struct predicted *p)
 {
     p->all = ml_calloc(classes + 1, sizeof *p->all);
     p->right = ml_calloc(classes + 1, sizeof *p->right);
     p->rows = ml_calloc(classes + 1, sizeof *p->rows);
-    for (size_t i = 0; i < s->n; i++) {
-        double w = s->weight != NULL ? s->weight[i] : 1;
-        p->all[s->pred[i]] += w;
-        p->right[s->pred[i]] += s->pred[i] == s->label[i] ? w : 0;
-        p->rows[s->pred[i]]++;
+    for (size_t label = 0; label < classes; label++)
+        for (size_t k = 0; k < classes; k++)
+            p->rows[k] += cells[label * classes + k];
+    for (size_t k = 0; k < classes && s->weight == NULL; k++) {
+        p->all[k] = (double)p->rows[k];
+        p->right[k] = (double)cells[k * classes + k];
+    }
+    for (size_t i = 0; i < s->n && s->weight != NULL; i++) {
+        p->all[s->pred[i]] += s->weight[i];
+        p->right[s->pred[i]] += s->pred[i] == s->label[i] ? s->weight[i] : 0;
     }
 }
 
@@ -144,7 +153,7 @@ void duel_classes(cJSON *to, const struct duel *d)
         return;
     cJSON *classes = ml_json_set_object(to, "classes");
     for (int i = 0; i < 2; i++)
-        count(&d->a[i].s, d->subject.classes.n, &p[i]);
+        count(&d->a[i].s, d->cells[i], d->subject.classes.n, &p[i]);
     for (size_t i = 0; i < d->all.n; i++)
         if (d->all.v[i].label >= 0)
             add_class(classes, d, &d->all.v[i], p);

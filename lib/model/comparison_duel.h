@@ -20,6 +20,7 @@ struct duel {
     struct ml_slices slices;
     struct ml_differences all;
     struct ml_delta *recalls; /* of each class; NULL where they aren't compared one by one */
+    uint64_t *cells[2];       /* then also both confusion matrices, in rows */
     cJSON *calibration;       /* what the section says of it */
     size_t primary;           /* metrics */
     double alpha;             /* the effective one */
@@ -42,6 +43,9 @@ void duel_flips(cJSON *to, const struct duel *d);
 void duel_classes_measure(struct duel *d, const struct sides *s);
 void duel_classes_add(struct duel *d);
 void duel_classes(cJSON *to, const struct duel *d);
+/* Sets "confusion": labels, and for each the rows by what the current model and the candidate said. Of not too many
+ * classes and with predictions only; else nothing is set. */
+void duel_confusion(cJSON *to, const struct duel *d);
 
 /* How far the probabilities are off, and whether that changed, with the sides on all rows: keys of the section; owned.
  */

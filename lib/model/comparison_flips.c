@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Rows that the candidate repaired and broke, and the worst of the latter. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "model/comparison_duel.h"
 #include "model/ranking.h"
 
@@ -91,49 +93,73 @@ static void add_worst(cJSON *flips, const struct duel *d, const struct example *
     }
 }
 
-static void add_flips(cJSON *to, const struct duel *d)
-{
-    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
+/* Rows that got better and worse, and the worst of the latter: of each block, then of all. */
+struct flips {
+    size_t better, worse, n;
     struct example worst[ML_WORST_MAX];
-    size_t n = 0, fixed = 0, broken = 0;
-    for (size_t i = 0; i < a->n; i++) {
+};
+
+struct flipping {
+    const struct duel *d;
+    struct flips *blocks;
+};
+
+static void flip_block(void *ctx, size_t block, size_t thread)
+{
+    struct flipping *f = ctx;
+    const struct ml_sample *a = &f->d->a[0].s, *b = &f->d->a[1].s;
+    struct flips *out = &f->blocks[block];
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(a->n, block); i++) {
         bool was = right(a, i), is = right(b, i);
-        fixed += is && !was;
-        broken += was && !is;
+        out->better += is && !was;
+        out->worse += was && !is;
         if (was && !is)
-            keep_worst(worst, &n, i, confidence(d, i));
+            keep_worst(out->worst, &out->n, i, confidence(f->d, i));
     }
-    cJSON *flips = ml_json_set_object(to, "flips");
-    ml_json_set_int(flips, "fixed", (int64_t)fixed);
-    ml_json_set_int(flips, "broken", (int64_t)broken);
-    add_worst(flips, d, worst, n);
 }
 
 /* Regression: rows that came nearer to the truth and rows that went away from it. */
-static void add_moves(cJSON *to, const struct duel *d)
+static void move_block(void *ctx, size_t block, size_t thread)
 {
-    const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
-    struct example worst[ML_WORST_MAX];
-    size_t n = 0, nearer = 0, farther = 0;
-    for (size_t i = 0; i < a->n; i++) {
+    struct flipping *f = ctx;
+    const struct ml_sample *a = &f->d->a[0].s, *b = &f->d->a[1].s;
+    struct flips *out = &f->blocks[block];
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(a->n, block); i++) {
         double away = fabs(b->estimate[i] - b->truth[i]) - fabs(a->estimate[i] - a->truth[i]);
-        nearer += away < 0;
-        farther += away > 0;
+        out->better += away < 0;
+        out->worse += away > 0;
         if (away > 0)
-            keep_worst(worst, &n, i, away);
+            keep_worst(out->worst, &out->n, i, away);
     }
+}
+
+static void add_flips(cJSON *to, const struct duel *d)
+{
+    bool numbers = d->subject.task == ML_TASK_REGRESSION;
+    size_t blocks = ml_parallel_blocks(d->a[0].s.n);
+    struct flipping f = { .d = d, .blocks = ml_calloc(blocks, sizeof *f.blocks) };
+    struct flips all = { 0 };
+    ml_parallel(blocks, numbers ? move_block : flip_block, &f);
+    for (size_t k = 0; k < blocks; k++) {
+        const struct flips *part = &f.blocks[k];
+        all.better += part->better;
+        all.worse += part->worse;
+        for (size_t i = 0; i < part->n; i++)
+            keep_worst(all.worst, &all.n, part->worst[i].row, part->worst[i].rank);
+    }
+    free(f.blocks);
     cJSON *flips = ml_json_set_object(to, "flips");
-    ml_json_set_int(flips, "nearer", (int64_t)nearer);
-    ml_json_set_int(flips, "farther", (int64_t)farther);
-    add_worst(flips, d, worst, n);
+    ml_json_set_int(flips, numbers ? "nearer" : "fixed", (int64_t)all.better);
+    ml_json_set_int(flips, numbers ? "farther" : "broken", (int64_t)all.worse);
+    add_worst(flips, d, all.worst, all.n);
 }
 
 void duel_flips(cJSON *to, const struct duel *d)
 {
-    if (d->subject.task == ML_TASK_REGRESSION)
-        add_moves(to, d);
-    else if (d->subject.task == ML_TASK_RANKING)
+    if (d->subject.task == ML_TASK_RANKING)
         ml_ranking_flips(to, d->p[1], &d->a[0].s, &d->a[1].s, d->subject.metrics[0]);
-    else if (d->a[1].s.pred != NULL || d->a[1].s.preds != NULL)
+    else if (d->subject.task == ML_TASK_REGRESSION || d->a[1].s.pred != NULL || d->a[1].s.preds != NULL)
         add_flips(to, d);
 }

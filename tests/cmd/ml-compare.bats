@@ -273,6 +273,22 @@ PY
     [ "$(value comparison.metrics.median_ae.interval r.json)" = bootstrap ]
 }
 
+@test "the worst of many rows: the surest first, then the earlier ones" {
+    awk 'BEGIN { print "id,label,prediction"; for (i = 0; i < 200000; i++) print i ",1,1" }' >a.csv
+    awk 'BEGIN { print "id,label,prediction,score"
+        for (i = 0; i < 200000; i++) print i ",1," (i % 20000 == 7 ? "0,." (i > 150000 ? "1" : "2") : "1,.9") }' >b.csv
+    ml-compare -q --current a.csv --candidate b.csv --positive 1 </dev/null >c.json
+    [ "$(value comparison.flips.broken c.json)" = 10 ]
+    for i in "0 160007" "1 180007" "2 7" "9 140007"; do
+        [ "$(value "comparison.flips.worst.${i% *}.id" c.json)" = "${i#* }" ]
+    done
+    awk -F, -v OFS=, '{ if (NR > 1) $3 = ($1 % 3 > 0) * ($1 % 4 + 1); print $1, $2, $3 }' b.csv >m.csv
+    ml-compare -q --task regression --current a.csv --candidate m.csv </dev/null >c.json
+    [ "$(value comparison.flips.nearer c.json)" = 0 ]
+    [ "$(value comparison.flips.worst.0.id c.json)" = 7 ]
+    [ "$(value comparison.flips.worst.9.id c.json)" = 59 ]
+}
+
 @test "cards: what was measured has to be what is compared; --unpaired needs no rows" {
     make_files
     ml-eval -q -o cand.json candidate.csv
