@@ -44,9 +44,10 @@ static const struct ml_opt opts[] = {
 static const struct ml_cmd cmd = {
     .name = "ml-comment",
     .summary = "show a model card on its merge request",
-    .synopsis = "[options]\n--look [options]",
+    .synopsis = "[options] [CARD]\n--look [options] [CARD]",
     .opts = opts,
-    .examples = "ml-comment --card card.json -o comment.md\n"
+    .max_args = 1,
+    .examples = "ml-comment card.json -o comment.md\n"
                 "ml-comment --card card.json --pictures pictures -o comment.md\n"
                 "ml-comment --look --name sections --card evaluated.json",
 };
@@ -282,6 +283,10 @@ static int run(void *arg, struct ml_err *err)
     struct ml_card card = { ML_BUF_INIT };
     cJSON *model = NULL, *evaluation = NULL;
     bool there;
+    if (cfg->common.args.n > 0 && cfg->common.card)
+        return ml_err_set(err, ML_USAGE, "--card and a card as operand exclude each other");
+    if (cfg->common.args.n > 0)
+        cfg->common.card = cfg->common.args.v[0];
     read_environment(cfg);
     int rc = load_card(cfg, &card, &there, err);
     if (!rc && there) {

@@ -497,8 +497,19 @@ PY
     [ "${#output}" -lt 60000 ]
 }
 
+@test "the card may be the operand, as ml-gate takes it; also for --look, and one that isn't there" {
+    unset CI_MERGE_REQUEST_IID
+    card=$TOP/tests/golden/compared.json
+    cmp <(ml-comment -q "$card") <(ml-comment -q --card "$card")
+    [ "$(ml-comment -q --look "$card" 2>&1)" = "$(ml-comment -q --look --card "$card" 2>&1)" ]
+    cmp <(ml-comment -q - <"$card") <(ml-comment -q <"$card")
+    cmp <(ml-comment -q nowhere.json) <(ml-comment -q --card nowhere.json)
+}
+
 @test "bad usage is 2" {
     run --separate-stderr ml-comment extra --card card.json
+    fails 2 "^ml-comment: --card and a card as operand exclude each other"
+    run --separate-stderr ml-comment card.json extra
     fails 2 "unexpected operand 'extra'"
     run --separate-stderr ml-comment --lok
     fails 2 "unknown option '--lok'"
