@@ -3,14 +3,18 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/processors.h"
+#include "stats/log.h"
 #include "stats/measure_impl.h"
 #include "stats/sum.h"
 
 #define PROBA_SLACK 0.01 /* how far a row of probabilities may be from 1 */
 #define LARGE       1e100
+#define SOME        512 /* rows whose losses are found before they are added up; divides ML_PARALLEL_ROWS */
 
 /* What a block of rows came to. */
 struct block {
@@ -46,15 +50,32 @@ static inline const char *row_reason(const double *row, size_t width)
     return width > 1 && fabs(sum - 1) > PROBA_SLACK ? "the scores of a row are off 1 by more than .01" : NULL;
 }
 
+/* Is one of them perhaps outside [0, 1]? */
+ML_VECTORS static bool any_outside(const double *p, size_t n)
+{
+    uint64_t one, bits, any = 0;
+    double end = 1;
+
+    memcpy(&one, &end, sizeof one);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&bits, &p[i], sizeof bits);
+        any |= bits | (one - bits); /* the sign of a number below 0, or above 1 */
+    }
+    return any >> 63;
+}
+
 static void look_at_block(void *ctx, size_t b, size_t thread)
 {
     struct losing *l = ctx;
     const struct ml_sample *s = &l->m->s;
     size_t width = s->task == ML_TASK_MULTICLASS ? (size_t)s->classes : 1;
+    size_t from = b * ML_PARALLEL_ROWS, end = ml_parallel_end(s->n, b);
     const char *reason = NULL;
 
     (void)thread;
-    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(s->n, b) && !reason; i++)
+    if (width == 1 && !any_outside(s->score + from, end - from))
+        from = end;
+    for (size_t i = from; i < end && !reason; i++)
         reason = row_reason(s->score + i * width, width);
     l->blocks[b].reason = reason;
 }
@@ -76,25 +97,59 @@ bool ml_class_loss_proba(struct ml_measure *m)
     return m->proba;
 }
 
-/* scikit-learn 1.2: clip to [2^-52, 1 - 2^-52], then divide by the row's sum. */
-static inline double log_loss_of(const struct ml_sample *s, size_t i, size_t *clipped)
+/* Numbers from 0 to 1 as whole numbers, which are compared in wide loops without a thought of NaN. */
+static inline int64_t whole_of(double p)
 {
-    double p, sum = 1;
+    int64_t whole;
 
-    if (s->task == ML_TASK_BINARY) {
-        p = fmin(fmax(s->score[i], DBL_EPSILON), 1 - DBL_EPSILON);
-        p = s->label[i] == s->positive ? p : 1 - p;
-        *clipped += (s->label[i] == s->positive ? s->score[i] : 1 - s->score[i]) < DBL_EPSILON;
-    } else {
-        const double *row = s->score + i * (size_t)s->classes;
+    memcpy(&whole, &p, sizeof whole);
+    return whole;
+}
 
-        sum = 0;
-        for (int32_t j = 0; j < s->classes; j++)
-            sum += fmin(fmax(row[j], DBL_EPSILON), 1 - DBL_EPSILON);
-        p = fmin(fmax(row[s->label[i]], DBL_EPSILON), 1 - DBL_EPSILON);
-        *clipped += row[s->label[i]] < DBL_EPSILON;
+static inline double clip(double p)
+{
+    int64_t whole = whole_of(p), low = whole_of(DBL_EPSILON), high = whole_of(1 - DBL_EPSILON);
+
+    whole = whole < low ? low : whole;
+    whole = whole > high ? high : whole;
+    memcpy(&p, &whole, sizeof p);
+    return p;
+}
+
+/* scikit-learn 1.2: clip to [2^-52, 1 - 2^-52], then divide by the row's sum. */
+static double log_loss_of(const struct ml_sample *s, size_t i, size_t *clipped)
+{
+    const double *row = s->score + i * (size_t)s->classes;
+    double sum = 0;
+
+    for (int32_t j = 0; j < s->classes; j++)
+        sum += clip(row[j]);
+    *clipped += row[s->label[i]] < DBL_EPSILON;
+    return -ml_log(clip(row[s->label[i]]) / sum);
+}
+
+/* The same of two classes, whose probabilities add up to 1. */
+ML_VECTORS static void binary_log_losses(
+    const double *score, const int32_t *label, int32_t positive, size_t n, double *out, size_t *clipped)
+{
+    uint64_t some = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double y = label[i] == positive, own = y * score[i] + (1 - y) * (1 - score[i]);
+
+        some += whole_of(own) < whole_of(DBL_EPSILON);
+        out[i] = -ml_log(clip(own));
     }
-    return -log(p / sum);
+    *clipped += some;
+}
+
+ML_VECTORS static void binary_briers(const double *score, const int32_t *label, int32_t positive, size_t n, double *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        double y = label[i] == positive, d = score[i] - y;
+
+        out[i] = d * d;
+    }
 }
 
 /* Equal scores rank the higher class first, as scikit-learn's reversed stable sort does. */
@@ -137,12 +192,9 @@ static double brier_of(const struct ml_sample *s, size_t i)
     return sum;
 }
 
-/* A row's loss. */
-static inline double class_loss(
-    const struct ml_sample *s, const struct ml_metric *metric, size_t i, int unit, size_t *clipped)
+/* A row's loss, where it isn't found for many rows at once. */
+static double class_loss(const struct ml_sample *s, const struct ml_metric *metric, size_t i, int unit, size_t *clipped)
 {
-    double d;
-
     switch (metric->id) {
     case ML_METRIC_LOG_LOSS:
         return log_loss_of(s, i, clipped);
@@ -152,12 +204,25 @@ static inline double class_loss(
         return ml_sample_cost(s->costs, s->label[i], s->pred[i]);
     case ML_METRIC_HINGE:
         return hinge_of(s, i, unit);
-    case ML_METRIC_BRIER_MANY:
-        return brier_of(s, i);
     default:
-        d = s->score[i] - (s->label[i] == s->positive);
-        return d * d;
+        return brier_of(s, i);
     }
+}
+
+/* The losses of rows from .. from + n - 1. */
+static void class_losses(const struct ml_sample *s, const struct ml_metric *metric, int unit, size_t from, size_t n,
+    double *out, size_t *clipped)
+{
+    if (metric->id == ML_METRIC_LOG_LOSS && s->task == ML_TASK_BINARY) {
+        binary_log_losses(s->score + from, s->label + from, s->positive, n, out, clipped);
+        return;
+    }
+    if (metric->id == ML_METRIC_BRIER) {
+        binary_briers(s->score + from, s->label + from, s->positive, n, out);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = class_loss(s, metric, from + i, unit, clipped);
 }
 
 /* Decision scores near the end of a double's range are scaled, for their differences and sums overflow. */
@@ -182,26 +247,31 @@ static void add_block(void *ctx, size_t b, size_t thread)
     struct losing *l = ctx;
     const struct ml_sample *s = &l->m->s;
     size_t from = b * ML_PARALLEL_ROWS, end = ml_parallel_end(s->n, b);
-    struct block sums = { .total = { l->by->w ? 0 : (double)(end - from), 0 } };
+    struct block *to = &l->blocks[b];
+    struct ml_sums sum = { .s = { 0 } }, total = { .s = { 0 } };
+    struct ml_powers powers = { .one = { .s = { 0 } } };
+    double loss[SOME];
 
     (void)thread;
-    for (size_t i = from; i < end; i++) {
-        double loss = class_loss(s, l->metric, i, l->unit, &sums.clipped);
-
-        ml_sum_add(&sums.sum, weight_of(l->by, i) * loss);
-        if (l->by->w)
-            ml_sum_add(&sums.total, l->by->w[i]);
+    for (size_t n; from < end; from += n) {
+        n = end - from < SOME ? end - from : SOME;
+        class_losses(s, l->metric, l->unit, from, n, loss, &to->clipped);
         if (l->rows)
-            l->rows[i] = loss;
-        if (l->squares) {
-            double d = loss - l->about;
-
-            ml_sum_add(&sums.moved, d);
-            ml_sum_add(&sums.spread, d * d);
-            ml_sum_add(&sums.third, d * d * d);
+            memcpy(l->rows + from, loss, n * sizeof *loss);
+        if (l->squares)
+            ml_powers_add(&powers, loss, l->about, n);
+        if (l->by->w) {
+            for (size_t i = 0; i < n; i++)
+                loss[i] *= l->by->w[from + i];
+            ml_sums_add(&total, l->by->w + from, n);
         }
+        ml_sums_add(&sum, loss, n);
     }
-    l->blocks[b] = sums;
+    to->sum = ml_sums_total(&sum);
+    to->total = l->by->w ? ml_sums_total(&total) : (struct ml_sum){ (double)(end - b * ML_PARALLEL_ROWS), 0 };
+    to->moved = ml_sums_total(&powers.one);
+    to->spread = ml_sums_total(&powers.two);
+    to->third = ml_sums_total(&powers.three);
 }
 
 static void centre_block(void *ctx, size_t b, size_t thread)
@@ -262,14 +332,15 @@ bool ml_class_loss_squares(
     struct weighting plain = { NULL, NULL };
     struct losing l = { .m = m, .metric = metric, .by = &plain, .squares = true };
     struct ml_sum first = { 0, 0 };
-    size_t n = m->s.n, some = ml_parallel_end(n, 0), ignored = 0;
+    size_t n = m->s.n, some = n < SOME ? n : SOME, ignored = 0;
+    double moved, by, loss[SOME];
     struct block all;
-    double moved, by;
 
     if (loss_reason(m, metric) || unit_of(&m->s, metric))
         return false;
+    class_losses(&m->s, metric, 0, 0, some, loss, &ignored);
     for (size_t i = 0; i < some; i++)
-        ml_sum_add(&first, class_loss(&m->s, metric, i, 0, &ignored));
+        ml_sum_add(&first, loss[i]);
     l.about = ml_sum_value(&first) / (double)some;
     all = add_losses(&l);
     moved = ml_sum_value(&all.moved);
@@ -323,35 +394,38 @@ struct pair_block {
 static void pair_block(void *ctx, size_t b, size_t thread)
 {
     struct pairing *p = ctx;
-    const struct ml_sample *x = &p->l[0].m->s, *y = &p->l[1].m->s;
-    size_t from = b * ML_PARALLEL_ROWS, end = ml_parallel_end(x->n, b);
-    struct pair_block sums = { 0 };
+    size_t from = b * ML_PARALLEL_ROWS, end = ml_parallel_end(p->l[0].m->s.n, b);
+    struct pair_block *to = &p->blocks[b];
+    struct ml_sums sums[2] = { { .s = { 0 } } };
+    double loss[2][SOME];
 
     (void)thread;
-    for (size_t i = from; i < end; i++) {
-        double loss = class_loss(x, p->l[0].metric, i, 0, &sums.of[0].clipped);
-        double other = class_loss(y, p->l[0].metric, i, 0, &sums.of[1].clipped);
-
-        ml_sum_add(&sums.of[0].sum, loss);
-        ml_sum_add(&sums.of[1].sum, other);
-        sums.up += other > loss;
-        sums.down += other < loss;
-        p->rows[i] = other - loss;
+    for (size_t n; from < end; from += n) {
+        n = end - from < SOME ? end - from : SOME;
+        for (int k = 0; k < 2; k++) {
+            class_losses(&p->l[k].m->s, p->l[0].metric, 0, from, n, loss[k], &to->of[k].clipped);
+            ml_sums_add(&sums[k], loss[k], n);
+        }
+        for (size_t i = 0; i < n; i++) {
+            to->up += loss[1][i] > loss[0][i];
+            to->down += loss[1][i] < loss[0][i];
+            p->rows[from + i] = loss[1][i] - loss[0][i];
+        }
     }
-    p->blocks[b] = sums;
+    for (int k = 0; k < 2; k++)
+        to->of[k].sum = ml_sums_total(&sums[k]);
 }
 
 static void pair_squares(void *ctx, size_t b, size_t thread)
 {
     struct pairing *p = ctx;
+    struct ml_powers powers = { .one = { .s = { 0 } } };
+    size_t from = b * ML_PARALLEL_ROWS;
 
     (void)thread;
-    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(p->l[0].m->s.n, b); i++) {
-        double d = p->rows[i] - p->mean;
-
-        ml_sum_add(&p->blocks[b].squares, d * d);
-        ml_sum_add(&p->blocks[b].cubes, d * d * d);
-    }
+    ml_powers_add(&powers, p->rows + from, p->mean, ml_parallel_end(p->l[0].m->s.n, b) - from);
+    p->blocks[b].squares = ml_sums_total(&powers.two);
+    p->blocks[b].cubes = ml_sums_total(&powers.three);
 }
 
 bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,

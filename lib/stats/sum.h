@@ -4,6 +4,8 @@
 #ifndef ML_STATS_SUM_H
 #define ML_STATS_SUM_H
 
+#include <stddef.h>
+
 struct ml_sum {
     double s, c;
 };
@@ -28,5 +30,24 @@ static inline double ml_sum_value(const struct ml_sum *a)
 {
     return a->s + a->c;
 }
+
+/* Eight such sums side by side, as wide instructions add them: the numbers i, i + 8, i + 16 .. go to the i-th. */
+#define ML_SUM_LANES 8
+
+struct ml_sums {
+    double s[ML_SUM_LANES], c[ML_SUM_LANES];
+};
+
+/* Sums of d = x - about, and of its powers. */
+struct ml_powers {
+    struct ml_sums one, two, three;
+};
+
+/* Adds n more numbers, a multiple of ML_SUM_LANES but for the last ones. The same bits with any instructions. */
+void ml_sums_add(struct ml_sums *a, const double *x, size_t n);
+void ml_powers_add(struct ml_powers *a, const double *x, double about, size_t n);
+
+/* What all eight come to. */
+struct ml_sum ml_sums_total(const struct ml_sums *a);
 
 #endif

@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
+#include "stats/log.h"
 #include "stats/measure_impl.h"
+#include "stats/sum.h"
 #include "stats/order.h"
 
 #define N(a) (sizeof(a) / sizeof *(a))
@@ -684,6 +686,65 @@ static void order_of_many_numbers(void **state)
     free(o);
 }
 
+/* Loops over many rows may be run by wide instructions; one by one is plain. */
+static void losses_of_many_rows(void **state)
+{
+    enum { ROWS = 70011 };
+    static int32_t label[ROWS];
+    static double score[ROWS], loss[2][ROWS];
+    struct ml_sample s = binary(ROWS, label, NULL, score);
+    struct ml_powers powers = { .one = { .s = { 0 } } };
+    struct ml_sum plain[3][ML_SUM_LANES] = { { { 0, 0 } } };
+    volatile long double small = 0x1p-60L; /* valgrind has no more digits than a double */
+    struct ml_measure *m;
+    double ulp;
+    uint64_t x = 88172645463325252u;
+
+    (void)state;
+    for (size_t i = 0; i < ROWS; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        label[i] = x >> 20 & 1;
+        score[i] = (double)(x >> 11) * 0x1p-53;
+        if (i % 4 == 0)
+            score[i] = ldexp(score[i], -(int)(x % 70));
+        if (i % 4 == 1)
+            score[i] = 1 - ldexp(score[i], -(int)(x % 70));
+    }
+    score[0] = 0, score[1] = 1, score[2] = -0.0, score[3] = DBL_EPSILON, score[4] = 1 - DBL_EPSILON / 2;
+    m = ml_measure_new(&s, NULL, 0);
+    assert_true(ml_class_loss_rows(m, ml_metric_find("log_loss"), loss[0]));
+    assert_true(ml_class_loss_rows(m, ml_metric_find("brier"), loss[1]));
+    for (size_t i = 0; i < ROWS; i++) {
+        double own = fmin(fmax(label[i] ? score[i] : 1 - score[i], DBL_EPSILON), 1 - DBL_EPSILON);
+        double d = score[i] - label[i];
+        long double exact = -logl((long double)own);
+
+        assert_true(loss[0][i] == -ml_log(own) && loss[1][i] == d * d);
+        ulp = nextafter((double)exact, INFINITY) - (double)exact;
+        assert_true(fabsl((long double)loss[0][i] - exact) < (long double)ulp * (1 + small > 1 ? 1 : 2));
+        d = loss[0][i] - 0.7;
+        ml_sum_add(&plain[0][i % ML_SUM_LANES], d);
+        ml_sum_add(&plain[1][i % ML_SUM_LANES], d * d);
+        ml_sum_add(&plain[2][i % ML_SUM_LANES], d * d * d);
+    }
+    for (size_t i = 0, n; i < ROWS; i += n) {
+        n = ROWS - i < 4096 ? ROWS - i : 4096;
+        ml_powers_add(&powers, loss[0] + i, 0.7, n);
+    }
+    for (int l = 0; l < ML_SUM_LANES; l++) {
+        assert_true(powers.one.s[l] == plain[0][l].s && powers.one.c[l] == plain[0][l].c);
+        assert_true(powers.two.s[l] == plain[1][l].s && powers.two.c[l] == plain[1][l].c);
+        assert_true(powers.three.s[l] == plain[2][l].s && powers.three.c[l] == plain[2][l].c);
+    }
+    for (int bad = 0; bad < 2; bad++) { /* the last row alone is no probability */
+        ml_measure_free(m);
+        score[ROWS - 1] = bad ? nextafter(1, 2) : -5e-324;
+        m = ml_measure_new(&s, NULL, 0);
+        assert_false(ml_class_loss_proba(m));
+    }
+    ml_measure_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -708,6 +769,7 @@ int main(void)
         cmocka_unit_test(perfect_models_get_one_sided_intervals),
         cmocka_unit_test(bootstrap_depends_on_the_seed_only),
         cmocka_unit_test(areas_of_replicates),
+        cmocka_unit_test(losses_of_many_rows),
         cmocka_unit_test(replicates_without_a_value_are_counted),
         cmocka_unit_test(confusion_counts),
         cmocka_unit_test(order_of_many_numbers),
