@@ -184,7 +184,7 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
     int rc = ml_predictions_read(&p, t, &cfg->cols, 0, err);
     *out = NULL;
     if (rc == 0)
-        rc = ml_subject_settle(&s, &cfg->cols, &p, NULL, &a, NULL, err);
+        rc = ml_subject_settle_last(&s, &cfg->cols, &p, &a, err);
     if (rc == 0)
         rc = ml_evaluation_build(&p, &s, &a, &o, out, err);
     if (rc == 0 && cfg->model != NULL) {

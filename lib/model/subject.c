@@ -16,6 +16,7 @@ struct settling {
     const struct ml_columns *c;
     const struct ml_predictions *const *p;
     size_t n;
+    struct ml_predictions *last; /* the one whose columns may be taken, or NULL */
     struct classes labels, all;
     char *added; /* name of a class that no row has */
     struct ml_err *err;
@@ -263,7 +264,7 @@ static const double *weights_for(const struct settling *st, const struct ml_pred
 static int answer_classes(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
 {
     bool binary = st->s->task == ML_TASK_BINARY;
-    a->label = classes_map(&st->all, &p->label);
+    a->label = st->last != NULL ? classes_take(&st->all, &st->last->label) : classes_map(&st->all, &p->label);
     a->s.classes = (int32_t)st->all.n;
     a->s.positive = st->s->positive;
     a->s.label = a->label;
@@ -276,7 +277,8 @@ static int answer_classes(struct settling *st, const struct ml_predictions *p, s
         a->score_ignored = p->score != NULL;
     }
     if (p->prediction.n > 0) {
-        a->pred = classes_map(&st->all, &p->prediction);
+        a->pred =
+            st->last != NULL ? classes_take(&st->all, &st->last->prediction) : classes_map(&st->all, &p->prediction);
     } else if (!binary) {
         predict_largest(st, p, a);
     } else if (st->s->probabilistic) {
@@ -329,26 +331,28 @@ static int find_metrics(struct settling *st)
     return 0;
 }
 
-int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *const *p,
-    size_t n, struct ml_answers *const *out, struct ml_err *err)
+static int settle(struct settling *st, struct ml_answers *const *out)
 {
-    struct settling st = { .s = s, .c = c, .p = p, .n = n, .err = err };
+    struct ml_subject *s = st->s;
+    const struct ml_columns *c = st->c;
+    const struct ml_predictions *const *p = st->p;
+    struct ml_err *err = st->err;
     s->positive = -1;
     int rc = ml_threshold_read(s, c->threshold, err);
     if (rc == 0)
-        rc = decide_task(&st);
+        rc = decide_task(st);
     if (rc == 0)
-        rc = find_metrics(&st);
+        rc = find_metrics(st);
     bool numbers = s->task == ML_TASK_REGRESSION || s->task == ML_TASK_RANKING;
     if (rc == 0 && c->cost != NULL && (s->probabilistic || !(s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS))))
         rc = ml_err_set(err, ML_USAGE, "--cost is for --task binary and multiclass");
     if (rc == 0 && s->task == ML_TASK_MULTILABEL)
-        rc = ml_subject_settle_sets(s, c, p, n, out, err);
+        rc = ml_subject_settle_sets(s, c, p, st->n, out, err);
     else if (rc == 0 && !numbers)
-        rc = check_predictions(&st) < 0 ? -1 : number_classes(&st);
+        rc = check_predictions(st) < 0 ? -1 : number_classes(st);
     if (rc == 0 && c->cost != NULL)
         rc = ml_subject_settle_costs(s, c->cost, err);
-    for (size_t i = 0; rc == 0 && i < st.n; i++) {
+    for (size_t i = 0; rc == 0 && i < st->n; i++) {
         out[i]->s.task = s->task;
         out[i]->s.costs = s->costs;
         out[i]->s.n = p[i]->n;
@@ -356,12 +360,27 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
         out[i]->s.group = p[i]->group.of;
         out[i]->s.groups = (uint32_t)p[i]->group.names.n;
         if (s->task != ML_TASK_MULTILABEL)
-            rc = numbers ? ml_answer_numbers(out[i], p[i], c, err) : answer_classes(&st, p[i], out[i]);
+            rc = numbers ? ml_answer_numbers(out[i], p[i], c, err) : answer_classes(st, p[i], out[i]);
     }
-    classes_release(&st.labels);
-    classes_release(&st.all);
-    free(st.added);
+    classes_release(&st->labels);
+    classes_release(&st->all);
+    free(st->added);
     return rc;
+}
+
+int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *const *p,
+    size_t n, struct ml_answers *const *out, struct ml_err *err)
+{
+    struct settling st = { .s = s, .c = c, .p = p, .n = n, .err = err };
+    return settle(&st, out);
+}
+
+int ml_subject_settle_last(struct ml_subject *s, const struct ml_columns *c, struct ml_predictions *p,
+    struct ml_answers *out, struct ml_err *err)
+{
+    const struct ml_predictions *const only = p;
+    struct settling st = { .s = s, .c = c, .p = &only, .n = 1, .last = p, .err = err };
+    return settle(&st, &out);
 }
 
 int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,

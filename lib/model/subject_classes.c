@@ -108,7 +108,7 @@ struct mapping {
     const struct classes *k;
     const struct ml_column *c;
     int32_t *of_text; /* the class of each text of the column */
-    int32_t *out;
+    int32_t *out;     /* may be the column's codes */
 };
 
 static void map_block(void *ctx, size_t b, size_t thread)
@@ -120,16 +120,31 @@ static void map_block(void *ctx, size_t b, size_t thread)
         m->out[i] = m->c->dense != NULL ? classes_find_number(m->k, m->c->dense[i]) : m->of_text[m->c->code[i]];
 }
 
-int32_t *classes_map(const struct classes *k, const struct ml_column *c)
+static int32_t *map_into(const struct classes *k, const struct ml_column *c, int32_t *out)
 {
-    struct mapping m = { .k = k, .c = c, .out = ml_malloc_huge((c->n + 1) * sizeof *m.out) };
+    struct mapping m = { .k = k, .c = c, .out = out };
     m.of_text = ml_malloc((c->dict.n + 1) * sizeof *m.of_text);
     for (size_t i = 0; i < c->dict.n; i++)
         m.of_text[i] =
             k->text ? classes_find(k, ml_intern_text(&c->dict, (uint32_t)i)) : classes_find_number(k, c->value[i]);
     ml_parallel(ml_parallel_blocks(c->n), map_block, &m);
     free(m.of_text);
-    return m.out;
+    return out;
+}
+
+int32_t *classes_map(const struct classes *k, const struct ml_column *c)
+{
+    return map_into(k, c, ml_malloc_huge((c->n + 1) * sizeof(int32_t)));
+}
+
+int32_t *classes_take(const struct classes *k, struct ml_column *c)
+{
+    if (c->dense != NULL || c->code == NULL)
+        return classes_map(k, c);
+    int32_t *out = map_into(k, c, (int32_t *)c->code);
+    c->code = NULL;
+    c->cap = 0;
+    return out;
 }
 
 const char *classes_name(const struct classes *k, size_t i, char buf[32])

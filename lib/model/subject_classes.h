@@ -33,8 +33,9 @@ void classes_sort(struct classes *k);
 int32_t classes_find_number(const struct classes *k, double x);
 int32_t classes_find(const struct classes *k, const char *s);
 
-/* Each row's class, owned. */
+/* Each row's class, owned; "take" writes them over the column's codes, where it has them, and leaves it without. */
 int32_t *classes_map(const struct classes *k, const struct ml_column *c);
+int32_t *classes_take(const struct classes *k, struct ml_column *c);
 
 /* A class in words: borrowed, or in `buf`. */
 const char *classes_name(const struct classes *k, size_t i, char buf[32]);
