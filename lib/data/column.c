@@ -70,10 +70,8 @@ bool ml_column_comma(const char *s, size_t len)
     return ml_double_parse(point, len, &x);
 }
 
-struct ml_cell ml_column_canonical(struct ml_cell cell)
+struct ml_cell ml_column_canonical_word(struct ml_cell cell)
 {
-    if (cell.len != 4 && cell.len != 5)
-        return cell;
     if (cell.len == 4 && strncasecmp(cell.s, "true", 4) == 0)
         cell.s = "true";
     else if (cell.len == 5 && strncasecmp(cell.s, "false", 5) == 0)
@@ -102,7 +100,7 @@ static int add_dense(struct ml_column *c, struct ml_cell cell)
     return 0;
 }
 
-int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line)
+int ml_column_add_any(struct ml_column *c, struct ml_cell cell, uint64_t line)
 {
     if (c->dense != NULL)
         return add_dense(c, cell);

@@ -40,11 +40,23 @@ bool ml_column_not_finite(const char *s, size_t len);
 bool ml_column_comma(const char *s, size_t len);
 
 /* "true" and "false" for any spelling of them in upper and lower case, else the cell itself. */
-struct ml_cell ml_column_canonical(struct ml_cell cell);
+struct ml_cell ml_column_canonical_word(struct ml_cell cell);
+static inline struct ml_cell ml_column_canonical(struct ml_cell cell)
+{
+    return cell.len == 4 || cell.len == 5 ? ml_column_canonical_word(cell) : cell;
+}
 
 /* Adds a row; `canonical` cells only. Returns -1 when the column holds too many distinct numbers to become one of texts
  * now; then nothing was added. */
-int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line);
+int ml_column_add_any(struct ml_column *c, struct ml_cell cell, uint64_t line);
+static inline int ml_column_add(struct ml_column *c, struct ml_cell cell, uint64_t line)
+{
+    uint32_t code;
+    if (c->dense != NULL || c->n >= c->cap || !ml_intern_recent(&c->dict, cell.s, cell.len, &code))
+        return ml_column_add_any(c, cell, line);
+    c->code[c->n++] = code;
+    return 0;
+}
 
 /* Appends a column of n further rows that was filled apart from this one; `cells` are its rows and `lines` where
  * they stand (looked at where that is needed: not `complete`, or ml_column_mixes). The outcome is that of adding them

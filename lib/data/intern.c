@@ -50,7 +50,7 @@ static size_t slot_of(const struct ml_intern *d, const char *s, size_t len, uint
     return at;
 }
 
-uint32_t ml_intern_put_any(struct ml_intern *d, const char *s, size_t len)
+static uint32_t put(struct ml_intern *d, const char *s, size_t len)
 {
     if (d->n * 2 >= d->slots_n)
         rehash(d);
@@ -66,6 +66,19 @@ uint32_t ml_intern_put_any(struct ml_intern *d, const char *s, size_t len)
     d->used += len + 1;
     d->slots[at] = (uint32_t)++d->n;
     return (uint32_t)d->n - 1;
+}
+
+uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len)
+{
+    uint32_t number;
+    if (ml_intern_recent(d, s, len, &number))
+        return number;
+    number = put(d, s, len);
+    if (len < 8) {
+        uint64_t word = ml_intern_word(s, len);
+        *ml_intern_memo(d, word) = (struct ml_intern_memo){ word, number };
+    }
+    return number;
 }
 
 int64_t ml_intern_find(const struct ml_intern *d, const char *s, size_t len)

@@ -3,6 +3,7 @@
 #ifndef ML_DATA_INTERN_H
 #define ML_DATA_INTERN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,19 +41,28 @@ void ml_intern_release(struct ml_intern *d);
 /* Empties it, keeping its memory. */
 void ml_intern_reset(struct ml_intern *d);
 
-/* The number of a text, which is added when it is new; "any" doesn't look among the short ones of late first. */
-uint32_t ml_intern_put_any(struct ml_intern *d, const char *s, size_t len);
-static inline uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len)
+/* The number of a text, which is added when it is new. */
+uint32_t ml_intern_put(struct ml_intern *d, const char *s, size_t len);
+
+/* The same of a short text that was put not long ago; false: it wasn't. */
+static inline uint64_t ml_intern_word(const char *s, size_t len)
+{
+    return ml_word(s, len) | (uint64_t)(len + 1) << 56;
+}
+
+static inline struct ml_intern_memo *ml_intern_memo(struct ml_intern *d, uint64_t word)
+{
+    return &d->memo[(word * 0x9E3779B97F4A7C15u) >> 58];
+}
+
+static inline bool ml_intern_recent(struct ml_intern *d, const char *s, size_t len, uint32_t *number)
 {
     if (len >= 8)
-        return ml_intern_put_any(d, s, len);
-    uint64_t word = ml_word(s, len) | (uint64_t)(len + 1) << 56;
-    struct ml_intern_memo *m = &d->memo[(word * 0x9E3779B97F4A7C15u) >> 58];
-    if (m->word != word) {
-        m->number = ml_intern_put_any(d, s, len);
-        m->word = word;
-    }
-    return m->number;
+        return false;
+    uint64_t word = ml_intern_word(s, len);
+    const struct ml_intern_memo *m = ml_intern_memo(d, word);
+    *number = m->number;
+    return m->word == word;
 }
 
 /* The number of a text, or -1. */
