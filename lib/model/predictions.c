@@ -116,7 +116,7 @@ static int finish(struct file *f)
             ml_table_columns(rd->t)->v[f->roles.weight], total > 0 ? "infinity" : "zero");
     ml_table_digest(rd->t, &p->digest, &p->size);
     ml_rowsum_end(&rd->ids, &p->ids);
-    ml_rowsum_end(p->label.text ? &rd->by_text : &rd->by_number, &p->data);
+    ml_rowsum_end(ml_records_sum(p->label.text ? &rd->by_text : &rd->by_number), &p->data);
     return 0;
 }
 

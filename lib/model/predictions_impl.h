@@ -30,6 +30,21 @@ struct roles {
     int *features; /* column of each */
 };
 
+/* Records of the last few rows, which are hashed together: what has just been written to memory in pieces can be read
+ * as words only when all of it has arrived there. */
+#define RECORDS       32
+#define RECORDS_BYTES ((size_t)16 << 10) /* and no more where there are this many bytes */
+
+struct records {
+    struct ml_rowsum sum; /* without those that wait */
+    char *bytes;
+    size_t used, cap;
+    size_t end[RECORDS], n;
+};
+
+/* The sum of all records. */
+const struct ml_rowsum *ml_records_sum(struct records *r);
+
 /* Lines on which the rows stand: a run starts where a row isn't on the line behind the one before it. */
 struct line_run {
     size_t row;
@@ -43,10 +58,11 @@ struct reading {
     const struct roles *r;
     bool keep_ids, keep_keys, lenient;
     size_t before; /* rows of the file in front of these */
-    struct ml_rowsum ids, by_text, by_number;
-    char *rec; /* of the row at hand */
-    size_t rec_len, rec_cap;
-    struct ml_buf scratch;
+    struct ml_rowsum ids;
+    struct records by_text, by_number;
+    struct ml_cell row_id; /* of the row at hand */
+    char row_number[24];   /* where that is its number */
+    struct ml_buf scratch; /* what stands behind the label in its record */
     struct label_set set;
     struct ml_err *err;
     uint64_t line; /* of the row at hand */

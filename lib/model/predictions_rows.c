@@ -37,18 +37,12 @@ static void keep_id(struct ml_predictions *p, const char *s, size_t len)
     p->id_used += len + 1;
 }
 
-/* Makes room for n more bytes of the row's record. */
-static inline char *rec_room(struct reading *rd, size_t n)
+const struct ml_rowsum *ml_records_sum(struct records *r)
 {
-    if (rd->rec_len + n > rd->rec_cap)
-        rd->rec = ml_grow(rd->rec, &rd->rec_cap, rd->rec_len + n, 1);
-    return rd->rec + rd->rec_len;
-}
-
-static inline void rec_add(struct reading *rd, const void *p, size_t n)
-{
-    ml_copy_short(rec_room(rd, n), p, n);
-    rd->rec_len += n;
+    for (size_t i = 0, from = 0; i < r->n; from = r->end[i++])
+        ml_rowsum_add(&r->sum, r->bytes + from, r->end[i] - from);
+    r->n = r->used = 0;
+    return &r->sum;
 }
 
 /* Looks whether the ids are still in order. */
@@ -61,25 +55,23 @@ static inline void follow_id(struct reading *rd, struct ml_cell id)
     rd->last_id = id;
 }
 
-/* Leaves the id and its NUL in rd->rec. */
+static struct ml_cell write_number(char buf[24], size_t number)
+{
+    char *end = buf + 24, *s = end;
+    do
+        *--s = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return (struct ml_cell){ s, (size_t)(end - s) };
+}
+
 static int add_id(struct reading *rd, const struct ml_cell *cells)
 {
     struct ml_predictions *p = rd->p;
-    char number[24];
-    struct ml_cell id;
-    if (p->has_id) {
-        id = cells[rd->r->id];
-        if (id.len == 0)
-            return bad_cell(rd, rd->r->id, "the id is missing");
-    } else {
-        int len = snprintf(number, sizeof number, "%zu", rd->before + p->n + 1);
-        id = (struct ml_cell){ number, (size_t)len };
-    }
+    struct ml_cell id = p->has_id ? cells[rd->r->id] : write_number(rd->row_number, rd->before + p->n + 1);
+    if (id.len == 0)
+        return bad_cell(rd, rd->r->id, "the id is missing");
     struct ml_hash128 key = ml_rowsum_add(&rd->ids, id.s, id.len);
-    rd->rec_len = 0;
-    rec_add(rd, id.s, id.len);
-    *rec_room(rd, 1) = '\0';
-    rd->rec_len++;
+    rd->row_id = id;
     if (!p->has_id)
         return 0;
     if (rd->part)
@@ -142,23 +134,26 @@ static inline void put_double(char le[8], double x)
     memcpy(le, &bits, 8);
 }
 
-/* One form of the row's record: the label as `kind` and its bytes, then what stands behind it. */
-static void add_record(
-    struct reading *rd, struct ml_rowsum *sum, size_t id_len, struct ml_cell label, const double *number)
+/* One form of the row's record: its id, the label as a number or as its bytes, and what stands behind it. */
+static void add_record(const struct reading *rd, struct records *to, struct ml_cell label, const double *number)
 {
-    rd->rec_len = id_len;
-    if (number != NULL) {
-        char *to = rec_room(rd, 9);
-        to[0] = 'n';
-        put_double(to + 1, *number);
-        rd->rec_len += 9;
-    } else {
-        rec_add(rd, "s", 1);
-        rec_add(rd, label.s, label.len);
-    }
+    size_t len = number != NULL ? 8 : label.len, need = rd->row_id.len + 2 + len + rd->scratch.len;
+    if (to->n == RECORDS || to->used > RECORDS_BYTES)
+        ml_records_sum(to);
+    if (need > to->cap - to->used)
+        to->bytes = ml_grow(to->bytes, &to->cap, to->used + need, 1);
+    char *s = to->bytes + to->used;
+    ml_copy_short(s, rd->row_id.s, rd->row_id.len);
+    s += rd->row_id.len;
+    s[0] = '\0';
+    s[1] = number != NULL ? 'n' : 's';
+    if (number != NULL)
+        put_double(s + 2, *number);
+    else
+        ml_copy_short(s + 2, label.s, len);
     if (rd->scratch.len > 0)
-        rec_add(rd, rd->scratch.data, rd->scratch.len);
-    ml_rowsum_add(sum, rd->rec, rd->rec_len);
+        memcpy(s + 2 + len, rd->scratch.data, rd->scratch.len);
+    to->end[to->n++] = to->used += need;
 }
 
 /* What a column says of the row that it got last. */
@@ -201,7 +196,6 @@ static int add_label(struct reading *rd, const struct ml_cell *cells)
 {
     struct ml_predictions *p = rd->p;
     struct ml_cell label = ml_column_canonical(cells[rd->r->label]);
-    size_t id_len = rd->rec_len;
     double x;
     if (rd->r->sets && ml_reading_set(rd, cells, &rd->r->label_set, &label) < 0)
         return -1;
@@ -214,10 +208,10 @@ static int add_label(struct reading *rd, const struct ml_cell *cells)
     bool number = !p->label.text && !rd->label_partial;
     if (number && !rd->only_text) {
         x = last_number(&p->label);
-        add_record(rd, &rd->by_number, id_len, label, &x);
+        add_record(rd, &rd->by_number, label, &x);
     }
     if (!number || rd->want_text || rd->only_text)
-        add_record(rd, &rd->by_text, id_len, label, NULL);
+        add_record(rd, &rd->by_text, label, NULL);
     else
         rd->untexted++;
     return 0;
@@ -439,8 +433,8 @@ int ml_reading_append(struct reading *rd, struct reading *part)
     for (size_t i = 0; i < p->n_features; i++)
         ml_feature_append(&p->features[i].f, &q->features[i].f);
     ml_rowsum_merge(&rd->ids, &part->ids);
-    ml_rowsum_merge(&rd->by_text, &part->by_text);
-    ml_rowsum_merge(&rd->by_number, &part->by_number);
+    ml_rowsum_merge(&rd->by_text.sum, ml_records_sum(&part->by_text));
+    ml_rowsum_merge(&rd->by_number.sum, ml_records_sum(&part->by_number));
     rd->untexted += part->untexted;
     p->n += q->n;
     return 0;
@@ -476,7 +470,8 @@ void ml_reading_reset(struct reading *part)
     ml_intern_reset(&p->group.names);
     for (size_t i = 0; i < p->n_features; i++)
         ml_feature_reset(&p->features[i].f);
-    part->ids = part->by_text = part->by_number = (struct ml_rowsum){ 0 };
+    part->ids = part->by_text.sum = part->by_number.sum = (struct ml_rowsum){ 0 };
+    part->by_text.n = part->by_text.used = part->by_number.n = part->by_number.used = 0;
     part->label_partial = part->prediction_partial = part->unordered = false;
     part->runs_n = part->untexted = 0;
 }
@@ -495,7 +490,8 @@ void ml_reading_release(struct reading *rd)
     ml_buf_release(&rd->scratch);
     ml_buf_release(&rd->id);
     ml_label_set_release(&rd->set);
-    free(rd->rec);
+    free(rd->by_text.bytes);
+    free(rd->by_number.bytes);
     free(rd->runs);
     free(rd->labels);
     free(rd->predictions);
