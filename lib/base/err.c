@@ -3,17 +3,17 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-int ml_err_vset(struct ml_err *err, enum ml_code code, const char *fmt, va_list ap)
+static void vset(struct ml_err *err, enum ml_code code, const char *fmt, va_list ap)
 {
     if (!err)
-        return -1;
+        return;
     err->code = code;
     err->detail = 0;
     vsnprintf(err->msg, sizeof err->msg, fmt, ap);
-    return -1;
 }
 
 int ml_err_set(struct ml_err *err, enum ml_code code, const char *fmt, ...)
@@ -21,7 +21,7 @@ int ml_err_set(struct ml_err *err, enum ml_code code, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    ml_err_vset(err, code, fmt, ap);
+    vset(err, code, fmt, ap);
     va_end(ap);
     return -1;
 }
@@ -35,7 +35,7 @@ int ml_err_errno(struct ml_err *err, enum ml_code code, const char *fmt, ...)
     if (!err)
         return -1;
     va_start(ap, fmt);
-    ml_err_vset(err, code, fmt, ap);
+    vset(err, code, fmt, ap);
     va_end(ap);
     n = strlen(err->msg);
     snprintf(err->msg + n, sizeof err->msg - n, ": %s", strerror(saved));

@@ -3,8 +3,6 @@
 #ifndef ML_BASE_ERR_H
 #define ML_BASE_ERR_H
 
-#include <stdarg.h>
-
 /* Exit codes of every tool, and the codes of an error. */
 enum ml_code {
     ML_OK = 0,
@@ -32,7 +30,6 @@ struct ml_err {
 /* Sets code and one-line message (lower case, no full stop, subjects in single quotes, what to do next).
  * Returns -1, so that `return ml_err_set(err, ...)` reads well. A NULL `err` is allowed and drops the message. */
 int ml_err_set(struct ml_err *err, enum ml_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-int ml_err_vset(struct ml_err *err, enum ml_code code, const char *fmt, va_list ap);
 
 /* As ml_err_set, with ": <strerror(errno)>" behind the message. */
 int ml_err_errno(struct ml_err *err, enum ml_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

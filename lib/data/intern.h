@@ -9,8 +9,6 @@
 
 #include "base/word.h"
 
-#define ML_INTERN_MAX ((size_t)1 << 31)
-
 struct ml_intern_entry {
     size_t off; /* in the arena */
     uint32_t len;

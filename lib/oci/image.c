@@ -12,7 +12,8 @@
 #define LAYERS_MAX 10000
 #define MODEL      "application/vnd.cncf.model."
 
-const char *ml_platform_here(void)
+/* "linux/amd64" where this runs. */
+static const char *platform_here(void)
 {
     static const char *const known[][2] = {
         { "x86_64", "linux/amd64" },
@@ -274,7 +275,7 @@ int ml_image_take(struct ml_repo *r, struct ml_manifest *manifest, const char *p
     *out = (struct ml_image){ 0 };
     *manifest = (struct ml_manifest){ 0 };
     if (is_index(m.desc.media_type)) {
-        rc = choose(&m, platform ? platform : ml_platform_here(), &chosen, err);
+        rc = choose(&m, platform ? platform : platform_here(), &chosen, err);
         ml_manifest_release(&m);
         if (rc == 0)
             rc = r->ops->manifest_get(r, chosen.s, &m, err);
@@ -322,7 +323,7 @@ int ml_image_scratch(const char *platform, struct ml_image *out, struct ml_err *
         "\",\"digest\":\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\","
         "\"size\":2},\"layers\":[]}";
     struct ml_buf m = ML_BUF_INIT, c = ML_BUF_INIT;
-    char *os = ml_strdup(platform ? platform : ml_platform_here()), *arch = strchr(os, '/'), *variant;
+    char *os = ml_strdup(platform ? platform : platform_here()), *arch = strchr(os, '/'), *variant;
     int rc = -1;
 
     *out = (struct ml_image){ 0 };

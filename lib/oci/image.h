@@ -38,9 +38,6 @@ struct ml_image {
     size_t n;
 };
 
-/* "linux/amd64" where this runs. */
-const char *ml_platform_here(void);
-
 /* Whether it has the form of one: -1 with ML_USAGE where not. NULL is fine. */
 int ml_platform_check(const char *platform, struct ml_err *err);
 

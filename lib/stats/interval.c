@@ -134,7 +134,7 @@ double ml_hall(double t, double c)
     return t + c * t * t / 3 + c * c * t * t * t / 27 + c / 6;
 }
 
-double ml_hall_inverse(double x, double c)
+static double hall_inverse(double x, double c)
 {
     if (fabs(c) < 1e-9)
         return x;
@@ -143,6 +143,6 @@ double ml_hall_inverse(double x, double c)
 
 void ml_interval_skewed(double value, double se, double q, double c, double *low, double *high)
 {
-    *low = value - se * fmax(q, ml_hall_inverse(q, c));
-    *high = value - se * fmin(-q, ml_hall_inverse(-q, c));
+    *low = value - se * fmax(q, hall_inverse(q, c));
+    *high = value - se * fmin(-q, hall_inverse(-q, c));
 }

@@ -30,7 +30,6 @@ void ml_interval_logit(double value, double se, double q, double *low, double *h
  * normal: t + c t^2/3 + c^2 t^3/27 + c/6, c = g/sqrt(n). Hall 1992, J. R. Statist. Soc. B 54, 221, transformation g1
  * with p(x) = (1 + 2x^2)/6. It grows with t. */
 double ml_hall(double t, double c);
-double ml_hall_inverse(double x, double c);
 
 /* Each end the farther one of value +- q se and of the interval by that transformation: few rows of large influence
  * make the plain one lean away from them, and Hall's alone takes heavy tails for skewness. */
