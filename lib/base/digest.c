@@ -72,6 +72,25 @@ void ml_digest_bytes(const void *p, size_t n, struct ml_digest *out)
     ml_hasher_free(h);
 }
 
+int ml_digest_source(const struct ml_source *src, uint64_t size, struct ml_digest *out, struct ml_err *err)
+{
+    size_t room = (size_t)256 << 10; /* stays in the cache between reading and hashing */
+    struct ml_hasher *h = ml_hasher_new();
+    char *chunk = ml_malloc(room);
+    int64_t n = 0;
+
+    for (uint64_t at = 0; at < size; at += (uint64_t)n) {
+        n = src->read(src->ctx, at, chunk, room < size - at ? room : (size_t)(size - at), err);
+        if (n <= 0)
+            break;
+        ml_hasher_add(h, chunk, (size_t)n);
+    }
+    ml_hasher_end(h, out);
+    ml_hasher_free(h);
+    free(chunk);
+    return n < 0 ? -1 : 0;
+}
+
 int ml_digest_file(const char *path, struct ml_digest *out, uint64_t *size, struct ml_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/stream.h"
 
 #define ML_DIGEST_LEN    71           /* "sha256:" and 64 digits */
 #define ML_DIGEST_HEX(d) ((d)->s + 7) /* the 64 digits */
@@ -27,6 +27,8 @@ void ml_hasher_end(struct ml_hasher *h, struct ml_digest *out); /* then reset, s
 
 void ml_digest_of(const unsigned char sha256[32], struct ml_digest *out); /* the notation of a hash that is there */
 void ml_digest_bytes(const void *p, size_t n, struct ml_digest *out);
+/* Of a source's bytes from the first on, of at most `size` of them. */
+int ml_digest_source(const struct ml_source *src, uint64_t size, struct ml_digest *out, struct ml_err *err);
 int ml_digest_file(const char *path, struct ml_digest *out, uint64_t *size, struct ml_err *err); /* size may be NULL */
 bool ml_digest_valid(const char *s);                                           /* exactly the notation above */
 int ml_digest_parse(const char *s, struct ml_digest *out, struct ml_err *err); /* ML_LOCAL when malformed */

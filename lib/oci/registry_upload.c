@@ -276,25 +276,6 @@ static bool says(const struct upload *u, const char *code)
     return strstr(ml_buf_str(&u->res.body), code);
 }
 
-static int hash_source(struct upload *u, struct ml_digest *out)
-{
-    size_t room = (size_t)1 << 20;
-    struct ml_hasher *h = ml_hasher_new();
-    char *buf = ml_malloc(room);
-    int64_t n = 0;
-
-    for (uint64_t at = 0; at < u->want->size; at += (uint64_t)n) {
-        n = u->src->read(u->src->ctx, at, buf, room, &u->err);
-        if (n <= 0)
-            break;
-        ml_hasher_add(h, buf, (size_t)n);
-    }
-    ml_hasher_end(h, out);
-    ml_hasher_free(h);
-    free(buf);
-    return n < 0 ? -1 : 0;
-}
-
 /* Whose fault is it? Ours, when the source isn't what it should be. Else chunks went astray (a registry that appends
  * whatever comes, one session used by two), or bytes on their way: once more, in one piece. */
 static enum step wrong_digest(struct upload *u)
@@ -302,7 +283,7 @@ static enum step wrong_digest(struct upload *u)
     struct ml_err said = u->err;
     struct ml_digest d;
 
-    if (hash_source(u, &d))
+    if (ml_digest_source(u->src, u->want->size, &d, &u->err))
         return STOP;
     if (!ml_digest_eq(&d, &u->want->digest)) {
         ml_err_set(&u->err, ML_INTEGRITY, "the data isn't blob %s: its digest is %s (did it change while it was read?)",

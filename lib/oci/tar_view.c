@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 
-#define CHUNK ((size_t)256 << 10) /* stays in the cache between reading and hashing */
+#define CHUNK ((size_t)256 << 10)
 #define NONE  ((size_t)-1)
 #define QUEUE 16                   /* small files that the disk works on at once */
 #define COLD  256                  /* files, for which one that wasn't in memory makes us look ahead */
@@ -362,20 +362,9 @@ int ml_tar_view_finish(struct ml_tar_view *v, struct ml_err *err)
 
 int ml_tar_view_digest(struct ml_tar_view *v, struct ml_digest *out, struct ml_err *err)
 {
-    struct ml_hasher *h = ml_hasher_new();
-    char *chunk = ml_malloc(CHUNK);
-    uint64_t off = 0;
-    int64_t n;
+    struct ml_source src = ml_tar_view_source(v);
 
-    while ((n = view_read(v, off, chunk, CHUNK, err)) > 0) {
-        ml_hasher_add(h, chunk, (size_t)n);
-        off += (uint64_t)n;
-    }
-    if (n == 0)
-        ml_hasher_end(h, out);
-    free(chunk);
-    ml_hasher_free(h);
-    return n < 0 ? -1 : 0;
+    return ml_digest_source(&src, UINT64_MAX, out, err);
 }
 
 static int digest_of(const struct ml_tree *t, struct ml_digest *out, struct ml_err *err)
