@@ -143,7 +143,7 @@ static void place_part(void *ctx, size_t p, size_t thread)
 static const uint32_t *places_of(struct ml_measure *m)
 {
     if (!m->places) {
-        m->places = ml_malloc((m->s.n + 1) * sizeof *m->places);
+        m->places = ml_malloc_huge((m->s.n + 1) * sizeof *m->places);
         ml_parallel(ml_rank_ties(m)->n_parts, place_part, m);
     }
     return m->places;
@@ -219,12 +219,16 @@ static double move_cubes(
     return ml_sum_value(&sum);
 }
 
-static struct move moves_of(struct ml_measure *a, struct ml_measure *b)
+static const struct move *moves_of(struct ml_measure *a, struct ml_measure *b)
 {
     size_t blocks = ml_parallel_blocks(a->s.n);
-    struct moving mv = { .s = &a->s, .a = places_of(a), .b = places_of(b) };
+    struct moving mv = { .s = &a->s };
     struct move all = { 0 };
 
+    if (a->moves && a->moves_with == b->serial)
+        return a->moves;
+    mv.a = places_of(a);
+    mv.b = places_of(b);
     mv.blocks = ml_calloc(blocks, sizeof *mv.blocks);
     ml_parallel(blocks, move_block, &mv);
     for (size_t i = 0; i < blocks; i++) {
@@ -235,7 +239,10 @@ static struct move moves_of(struct ml_measure *a, struct ml_measure *b)
         all.down += mv.blocks[i].down;
     }
     free(mv.blocks);
-    return all;
+    a->moves = ml_realloc(a->moves, sizeof *a->moves);
+    *a->moves = all;
+    a->moves_with = b->serial;
+    return a->moves;
 }
 
 /* DeLong's variance of a difference: that of the rows' moves, as rank_plain.c has it of the rows' places. */
@@ -264,7 +271,7 @@ static bool ranks(
     if (pos == 0 || (auc && neg == 0))
         return false;
     if (neg > 0) /* else no row has a place */
-        move = moves_of(a, b);
+        move = *moves_of(a, b);
     out->changed = move.up + move.down;
     out->up = move.up;
     out->down = move.down;
@@ -273,7 +280,7 @@ static bool ranks(
         out->cubes = move_cubes(a, b, &move, (double)pos, (double)neg, delong);
         return true;
     }
-    psi = ml_malloc((a->s.n + 1) * sizeof *psi);
+    psi = ml_malloc_huge((a->s.n + 1) * sizeof *psi);
     ml_rank_plain_psi(a, &v, false, psi);
     ml_measure_remember(a, metric, &v);
     memset(&v, 0, sizeof v);

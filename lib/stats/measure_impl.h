@@ -52,6 +52,8 @@ struct ml_measure {
     struct ml_ties *ties;       /* binary: the scores' tie groups; NULL until asked for */
     bool with_rows;             /* then with their rows, for they will be needed */
     uint32_t *places;           /* delta_plain.c: twice each row's placement value, in rows; NULL until asked for */
+    struct move *moves;         /* what they moved by to those of the measure of this serial */
+    uint64_t moves_with;
     uint64_t serial;            /* no other measure has it */
     uint64_t *joint;            /* confusion cells (label, pred, other's pred) with the measure of this serial */
     uint64_t joint_with;
