@@ -54,8 +54,8 @@ struct ml_measure {
     uint32_t *places;           /* delta_plain.c: twice each row's placement value, in rows; NULL until asked for */
     struct move *moves;         /* what they moved by to those of the measure of this serial */
     uint64_t moves_with;
-    uint64_t serial;            /* no other measure has it */
-    uint64_t *joint;            /* confusion cells (label, pred, other's pred) with the measure of this serial */
+    uint64_t serial; /* no other measure has it */
+    uint64_t *joint; /* confusion cells (label, pred, other's pred) with the measure of this serial */
     uint64_t joint_with;
     struct table *tuned; /* threshold.c: replicates with the threshold chosen anew; NULL until asked for */
     uint64_t tuned_seed;
