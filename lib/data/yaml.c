@@ -3,7 +3,6 @@
 #include "data/yaml.h"
 
 #include <libfyaml.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "data/yaml_place.h"
 #include "data/yaml_scalar.h"
 
 /* An open mapping or sequence. */
@@ -44,15 +44,6 @@ struct reader {
     struct ml_err *err;
 };
 
-/* A message is one line of UTF-8, also where a text in it was cut inside a character. */
-static void make_message(char *s)
-{
-    size_t n = strlen(s);
-    for (size_t i = 0; (i += ml_utf8_check(s + i, n - i)) < n; i++)
-        s[i] = '?';
-    ml_text_harmless(s);
-}
-
 static int refuse(const struct reader *r, const struct fy_mark *mark, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -63,7 +54,7 @@ static int refuse(const struct reader *r, const struct fy_mark *mark, const char
     va_start(ap, fmt);
     vsnprintf(why, sizeof(why), fmt, ap);
     va_end(ap);
-    make_message(why);
+    ml_yaml_message(why);
     if (!mark)
         return ml_err_set(r->err, ML_LOCAL, "%s: %s", r->y->name, why);
     return ml_err_set(
@@ -81,10 +72,7 @@ static struct fy_mark mark_of(struct reader *r, struct fy_token *token)
 
 static void place(struct reader *r, const cJSON *node, const struct fy_mark *mark)
 {
-    struct ml_yaml *y = r->y;
-    y->places = ml_grow(y->places, &y->cap, y->n + 1, sizeof(*y->places));
-    y->places[y->n++] =
-        (struct ml_yaml_place){ .node = node, .line = (unsigned)mark->line + 1, .column = (unsigned)mark->column + 1 };
+    ml_yaml_place(r->y, node, (unsigned)mark->line + 1, (unsigned)mark->column + 1);
 }
 
 static uint64_t hash(const char *s, size_t n)
@@ -429,13 +417,6 @@ out:
     return rc;
 }
 
-static int by_node(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t)((const struct ml_yaml_place *)a)->node,
-              y = (uintptr_t)((const struct ml_yaml_place *)b)->node;
-    return x < y ? -1 : x > y;
-}
-
 /* Line and column of the first byte that isn't UTF-8, counted as the library counts: from 0, in characters. */
 static struct fy_mark mark_at(const char *text, size_t off)
 {
@@ -491,36 +472,7 @@ out:
     free(r.anchors);
     if (rc)
         ml_yaml_release(y);
-    else if (y->n)
-        qsort(y->places, y->n, sizeof(*y->places), by_node);
+    else
+        ml_yaml_places_sort(y);
     return rc;
-}
-
-void ml_yaml_release(struct ml_yaml *y)
-{
-    cJSON_Delete(y->root);
-    free(y->name);
-    free(y->places);
-    *y = (struct ml_yaml)ML_YAML_INIT;
-}
-
-const struct ml_yaml_place *ml_yaml_where(const struct ml_yaml *y, const cJSON *node)
-{
-    struct ml_yaml_place want = { .node = node };
-    return node && y->n ? bsearch(&want, y->places, y->n, sizeof(want), by_node) : NULL;
-}
-
-int ml_yaml_fail(
-    const struct ml_yaml *y, const cJSON *node, struct ml_err *err, enum ml_code code, const char *fmt, ...)
-{
-    char why[700];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(why, sizeof(why), fmt, ap);
-    va_end(ap);
-    make_message(why);
-    const struct ml_yaml_place *p = ml_yaml_where(y, node);
-    if (!p)
-        return ml_err_set(err, code, "%s: %s", y->name, why);
-    return ml_err_set(err, code, "%s: line %u: %s", y->name, p->line, why);
 }
