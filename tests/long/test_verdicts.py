@@ -73,9 +73,10 @@ def neutral(tap, trial, title, s, t, n, metrics):
     for factor in (1.0, 3.0):
         again = trial.run(a, b, n, {m: factor * se[m] for m in metrics})
         for m in metrics:
-            # the announced rate, moved by what little the two populations differ
+            # the announced rate, moved by what little the two populations differ; few rows pass less often than that, for
+            # intervals end at the farther one of two (stats/interval.h), which 40 positives among 100 rows feel
             d = true[m] * (-1 if m in LOSSES else 1)
-            want, near = stats.norm.cdf((factor * se[m] + d) / se[m] - 1.96), 0.06 if n >= 300 else 0.12
+            want, near = stats.norm.cdf((factor * se[m] + d) / se[m] - 1.96), 0.06 if n >= 300 else 0.16
             share(tap, f"{title}, n {n}: a neutral change of {m} is not inferior at {factor:g} se", sum(r[1] for r in again[m]),
                   trial.draws, want - near, want + near)
 
