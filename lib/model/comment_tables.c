@@ -317,6 +317,17 @@ void comment_slices(struct ml_buf *out, const struct comment_sections *s)
 
 /* Numbers as they are, words as code. */
 
+/* A rule's number in the policy's unit. */
+static void amount(struct ml_buf *out, const cJSON *rule, const char *key)
+{
+    const cJSON *v = ml_json_get(rule, key);
+    char text[ML_GATE_AMOUNT];
+    if (cJSON_IsNumber(v))
+        ml_buf_adds(out, ml_gate_amount(rule, v->valuedouble, 4, text));
+    else
+        plain(out, v);
+}
+
 static void required(struct ml_buf *out, const cJSON *rule)
 {
     const char *name = ml_json_str(rule, "rule"), *on = ml_json_str(rule, "on");
@@ -326,7 +337,7 @@ static void required(struct ml_buf *out, const cJSON *rule)
         ml_buf_adds(out, "≥ ");
     else if (!strcmp(kind, "max") || !strncmp(kind, "max_", 4))
         ml_buf_adds(out, "≤ ");
-    plain(out, ml_json_get(rule, "required"));
+    amount(out, rule, "required");
     if (on && !strcmp(on, "bound"))
         ml_buf_adds(out, " at its bound");
     if (ml_json_num(rule, "margin", &margin))
@@ -383,7 +394,7 @@ void comment_gate(struct ml_buf *out, const cJSON *gate)
         ml_buf_adds(out, " | ");
         required(out, rule);
         ml_buf_adds(out, " | ");
-        plain(out, ml_json_get(rule, "observed"));
+        amount(out, rule, "observed");
         ml_buf_adds(out, " | ");
         interval(out, rule, compares(rule));
         ml_buf_adds(out, " | ");

@@ -21,6 +21,7 @@ struct ml_gate_input {
 /* Judges every rule of the policy. The new section is owned by the caller. A rule has
  *   rule               "accuracy.must", "accents=no.accuracy.min", "min_rows", "smoke.latency.p99.max"
  *   required, observed
+ *   unit               "M": what the policy counts the number in (they are in the card's own units all the same)
  *   verdict            "passed", "failed", "warned", "waived", "not applicable"
  *   passed             true, false, or null: not applicable
  *   level              "fail" or "warn"
@@ -36,6 +37,10 @@ int ml_gate_judge(const struct ml_policy *p, const struct ml_gate_input *in, cJS
 /* Notes in a comparison's description of the current model what the policy's rules about changes of numbers need of
  * that model's card: "numbers", by path. */
 void ml_gate_numbers(const struct ml_policy *p, const char *card, size_t len, cJSON *current);
+
+/* A number of a rule as people read it, in the policy's unit where there is one: "524.288M". Returns out. */
+#define ML_GATE_AMOUNT 64
+const char *ml_gate_amount(const cJSON *rule, double x, int digits, char out[ML_GATE_AMOUNT]);
 
 /* The verdict of a rule; of a card from before there were verdicts, from `passed` and `level`. */
 const char *ml_gate_verdict(const cJSON *rule);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The gate's rules about numbers of the card: a latency, a size, a duration, whatever a tool has written there. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,25 @@ static void basis(const struct ml_gate_input *in, const char *path, cJSON *rule)
     }
 }
 
+/* What the policy counts this number in. */
+static const char *unit_of(const struct ml_card_rule *c, const struct ml_limit *l)
+{
+    return l->amount.unit || !l->amount.percent ? l->amount.unit
+           : c->max.amount.unit                 ? c->max.amount.unit
+                                                : c->min.amount.unit;
+}
+
+const char *ml_gate_amount(const cJSON *rule, double x, int digits, char out[ML_GATE_AMOUNT])
+{
+    const char *unit = ml_json_str(rule, "unit");
+    double scale = unit ? ml_policy_unit(unit) : 0;
+
+    snprintf(out, ML_GATE_AMOUNT, "%s%s", ML_PLAIN(scale > 0 ? x / scale : x, digits), scale > 0 ? unit : "");
+    return out;
+}
+
+#define AMOUNT(rule, x, digits) ml_gate_amount(rule, x, digits, (char[ML_GATE_AMOUNT]){ "" })
+
 /* A rule about a number; `kind` is the key of its limit. */
 static cJSON *add(struct gate_judge *j, const struct ml_card_rule *c, const char *kind, const struct ml_limit *l)
 {
@@ -48,6 +68,8 @@ static cJSON *add(struct gate_judge *j, const struct ml_card_rule *c, const char
     free(name);
     ml_json_set_str(rule, "number", c->path);
     gate_required(rule, &l->amount);
+    if (unit_of(c, l))
+        ml_json_set_str(rule, "unit", unit_of(c, l));
     return rule;
 }
 
@@ -81,8 +103,8 @@ static void judge(struct gate_judge *j, const struct ml_card_rule *c, const stru
         return;
     }
     ml_json_set_num(rule, "shortfall", fabs(limit - x));
-    gate_failed(rule, "%s is %s %s by %s", ML_PLAIN(x, 6), sign > 0 ? "below" : "above", ML_PLAIN(limit, 6),
-        ML_PLAIN(fabs(limit - x), 2));
+    gate_failed(rule, "%s is %s %s by %s", AMOUNT(rule, x, 6), sign > 0 ? "below" : "above", AMOUNT(rule, limit, 6),
+        AMOUNT(rule, fabs(limit - x), 2));
 }
 
 /* What is missing for a rule about a change, told in the rule; whether it was. */
@@ -134,8 +156,8 @@ static void judge_change(struct gate_judge *j, const struct ml_card_rule *c, con
         return;
     }
     ml_json_set_num(rule, "shortfall", sign * (is - was) - limit);
-    gate_failed(rule, "%s from %s to %s, by %s, and %s is allowed", sign > 0 ? "it rose" : "it fell", ML_PLAIN(was, 6),
-        ML_PLAIN(is, 6), ML_PLAIN(sign * (is - was), 4), ML_PLAIN(limit, 4));
+    gate_failed(rule, "%s from %s to %s, by %s, and %s is allowed", sign > 0 ? "it rose" : "it fell",
+        AMOUNT(rule, was, 6), AMOUNT(rule, is, 6), AMOUNT(rule, sign * (is - was), 4), AMOUNT(rule, limit, 4));
 }
 
 void gate_numbers(struct gate_judge *j)

@@ -16,10 +16,13 @@ static const char *or_empty(const char *s)
     return s ? s : "";
 }
 
-static void add_number(struct ml_buf *out, const cJSON *v)
+static void add_number(struct ml_buf *out, const cJSON *rule, const char *key)
 {
+    const cJSON *v = ml_json_get(rule, key);
+    char text[ML_GATE_AMOUNT];
+
     if (cJSON_IsNumber(v))
-        ml_buf_adds(out, ML_PLAIN(v->valuedouble, 6));
+        ml_buf_adds(out, ml_gate_amount(rule, v->valuedouble, 6, text));
     else if (cJSON_IsString(v))
         ml_buf_adds(out, v->valuestring);
     else
@@ -38,13 +41,13 @@ static void describe(const cJSON *rule, struct ml_buf *out)
         !strcmp(kind, "min") || !strcmp(kind, "min_rows")   ? ">= "
         : !strcmp(kind, "max") || !strncmp(kind, "max_", 4) ? "<= "
                                                             : "");
-    add_number(out, ml_json_get(rule, "required"));
+    add_number(out, rule, "required");
     if (on && !strcmp(on, "bound"))
         ml_buf_adds(out, " at its bound");
     if (ml_json_num(rule, "margin", &margin))
         ml_buf_addf(out, ", margin %s", ML_PLAIN(margin, 6));
     ml_buf_adds(out, "; observed ");
-    add_number(out, ml_json_get(rule, "observed"));
+    add_number(out, rule, "observed");
     if (ml_json_num(rule, "low", &low) && ml_json_num(rule, "high", &high))
         ml_buf_addf(out, "; interval %s to %s", ML_PLAIN(low, 4), ML_PLAIN(high, 4));
     if (ml_json_num(rule, "neutral_pass_rate", &rate))

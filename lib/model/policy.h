@@ -32,7 +32,11 @@ enum ml_must {
 struct ml_amount {
     bool set, percent;
     double x;
+    const char *unit; /* that it was written in, "M"; NULL: in none */
 };
+
+/* What a unit is worth: "M" 1e6; 0: no unit is called so. */
+double ml_policy_unit(const char *name);
 
 #define ML_DATE_LEN 10 /* "2026-12-31" */
 

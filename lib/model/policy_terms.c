@@ -123,21 +123,32 @@ static bool scaled(const char *s, size_t n, double scale, double *out)
     return isfinite(*out);
 }
 
-/* "500M" as 5e8, "90min" as 5400. */
-static bool with_unit(const char *s, double *out)
+static const struct {
+    const char *name;
+    double scale;
+} units[] = { { "ms", 1e-3 }, { "min", 60 }, { "s", 1 }, { "h", 3600 }, { "d", 86400 }, { "Ki", 1024 },
+    { "Mi", 1048576 }, { "Gi", 1073741824 }, { "Ti", 1099511627776 }, { "k", 1e3 }, { "M", 1e6 }, { "G", 1e9 },
+    { "T", 1e12 } };
+
+double ml_policy_unit(const char *name)
 {
-    static const struct {
-        const char *name;
-        double scale;
-    } units[] = { { "ms", 1e-3 }, { "min", 60 }, { "s", 1 }, { "h", 3600 }, { "d", 86400 }, { "Ki", 1024 },
-        { "Mi", 1048576 }, { "Gi", 1073741824 }, { "Ti", 1099511627776 }, { "k", 1e3 }, { "M", 1e6 }, { "G", 1e9 },
-        { "T", 1e12 } };
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (!strcmp(name, units[i].name))
+            return units[i].scale;
+    return 0;
+}
+
+/* "500M" as 5e8, "90min" as 5400. */
+static bool with_unit(const char *s, struct ml_amount *out)
+{
     size_t n = strlen(s);
 
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         size_t u = strlen(units[i].name);
-        if (n > u && !strcmp(s + n - u, units[i].name))
-            return scaled(s, n - u, units[i].scale, out);
+        if (n <= u || strcmp(s + n - u, units[i].name) != 0)
+            continue;
+        out->unit = units[i].name;
+        return scaled(s, n - u, units[i].scale, &out->x);
     }
     return false;
 }
@@ -152,7 +163,7 @@ static bool read_amount(const cJSON *node, struct ml_amount *out)
         out->x = node->valuedouble;
         return true;
     }
-    if (with_unit(s, &out->x))
+    if (with_unit(s, out))
         return true;
     out->percent = n > 1 && s[n - 1] == '%';
     if (!out->percent || !scaled(s, n - 1, 1, &out->x))
