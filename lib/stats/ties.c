@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sorts scores with their class in the lowest bit, bucket by bucket, and counts what is equal. */
+/* Scores that are decimal fractions of few digits are counted, others sorted with their class in the lowest bit, bucket
+ * by bucket. */
 #include "stats/ties.h"
 
 #include <stdlib.h>
@@ -7,7 +8,165 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/processors.h"
 #include "stats/order_impl.h"
+
+/* ---- counting ---- */
+
+#define DIGITS   6                 /* at most, and no more cells than rows */
+#define GRID_MIN ((size_t)1 << 14) /* rows that are worth the trouble */
+#define PART     1024              /* cells of a part */
+#define SOME     512               /* rows whose cells are found before they are counted */
+
+/* The scores are k / scale, k = 0 .. scale. */
+struct grid {
+    const double *score;
+    const int32_t *label;
+    int32_t positive;
+    size_t n, cells, hands; /* rows of hand h: n * h / hands .. n * (h + 1) / hands - 1 */
+    double scale;
+    uint64_t *count[ML_PARALLEL_MAX]; /* each hand's: positives << 32 | negatives of each cell */
+    bool off[ML_PARALLEL_MAX];        /* a hand saw another score */
+    struct ml_ties *t;
+};
+
+/* The cells of n scores; true when all are on the grid. k + 2^52 has k in its lowest bits, and a score is the number
+ * next to k / scale, as a parser finds it. */
+ML_VECTORS static bool cells_of(const double *score, size_t n, double scale, uint32_t *cell)
+{
+    const uint64_t base = 0x4330000000000000, most = (uint64_t)scale;
+    uint64_t wrong = 0, outside = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double x = score[i] + 0.0, at = x * scale + 0x1p52, back = (at - 0x1p52) / scale;
+        uint64_t k, bits, again;
+
+        memcpy(&k, &at, sizeof k);
+        memcpy(&bits, &x, sizeof bits);
+        memcpy(&again, &back, sizeof again);
+        k -= base;
+        wrong |= bits ^ again;
+        outside |= k | (most - k); /* the sign of one that is larger */
+        cell[i] = (uint32_t)k;
+    }
+    return !wrong && !(outside >> 63);
+}
+
+static uint64_t one_of(const struct grid *g, size_t row)
+{
+    return (uint64_t)1 << 32 * (g->label[row] == g->positive);
+}
+
+static size_t hand_from(const struct grid *g, size_t hand)
+{
+    return g->n * hand / g->hands;
+}
+
+static void count_hand(void *ctx, size_t hand, size_t thread)
+{
+    struct grid *g = ctx;
+    uint32_t cell[SOME];
+    uint64_t *count = g->count[hand] = ml_malloc_huge(g->cells * sizeof *count);
+
+    (void)thread;
+    memset(count, 0, g->cells * sizeof *count);
+    for (size_t i = hand_from(g, hand), end = hand_from(g, hand + 1), n; i < end && !g->off[hand]; i += n) {
+        n = end - i < SOME ? end - i : SOME;
+        g->off[hand] = !cells_of(g->score + i, n, g->scale, cell);
+        for (size_t k = 0; k < n && !g->off[hand]; k++)
+            count[cell[k]] += one_of(g, i + k);
+    }
+}
+
+/* A part's groups, from where its first cell has its place. */
+static void gather_part(void *ctx, size_t p, size_t thread)
+{
+    struct grid *g = ctx;
+    struct ml_ties_part *part = &g->t->parts[p];
+    size_t end = (p + 1) * PART < g->cells ? (p + 1) * PART : g->cells;
+
+    (void)thread;
+    part->from = p * PART;
+    for (size_t c = part->from; c < end; c++) {
+        uint64_t count = 0;
+
+        for (size_t h = 0; h < g->hands; h++)
+            count += g->count[h][c];
+        if (!count)
+            continue;
+        part->pos += count >> 32;
+        part->neg += count & UINT32_MAX;
+        g->t->v[part->from + part->n++] = count;
+    }
+}
+
+static void deal_hand(void *ctx, size_t hand, size_t thread)
+{
+    struct grid *g = ctx;
+    uint32_t cell[SOME];
+
+    (void)thread;
+    for (size_t i = hand_from(g, hand), end = hand_from(g, hand + 1), n; i < end; i += n) {
+        n = end - i < SOME ? end - i : SOME;
+        cells_of(g->score + i, n, g->scale, cell);
+        for (size_t k = 0; k < n; k++) {
+            uint64_t one = one_of(g, i + k), *next = &g->count[hand][cell[k]];
+
+            g->t->row[(uint32_t)(*next >> (one >> 32) * 32)] = (uint32_t)(i + k);
+            *next += one;
+        }
+    }
+}
+
+/* Puts the rows after each other, those of a class and a score in their own order. Counts become the places of each
+ * hand's next rows: positives << 32 | negatives. */
+static void place_rows(struct grid *g)
+{
+    uint64_t at = 0;
+
+    g->t->row = ml_malloc(g->n * sizeof *g->t->row);
+    for (size_t c = 0; c < g->cells; c++)
+        for (uint64_t side = 0; side <= 32; side += 32) /* the negatives of all hands first */
+            for (size_t h = 0; h < g->hands; h++) {
+                uint64_t *next = &g->count[h][c], count = *next >> side & UINT32_MAX;
+
+                *next += (at - count) << side;
+                at += count;
+            }
+    ml_parallel(g->hands, deal_hand, g);
+}
+
+/* Counts the scores where they are on a grid; else false. */
+static bool count_ties(
+    struct ml_ties *t, const double *score, const int32_t *label, int32_t positive, size_t n, bool rows)
+{
+    struct grid g = { .score = score, .label = label, .positive = positive, .n = n, .scale = 1, .t = t };
+    bool off = n < GRID_MIN || n > UINT32_MAX / 2;
+    uint32_t cell[SOME];
+
+    for (int digits = 0; digits < DIGITS && g.scale * 10 < (double)n; digits++)
+        g.scale *= 10;
+    g.cells = (size_t)g.scale + 1;
+    if (off || !cells_of(score, SOME, g.scale, cell))
+        return false;
+    g.hands = ml_processors(n / g.cells < ML_PARALLEL_MAX ? n / g.cells : ML_PARALLEL_MAX); /* 8 bytes a row at most */
+    ml_parallel(g.hands, count_hand, &g);
+    for (size_t h = 0; h < g.hands; h++)
+        off |= g.off[h];
+    if (!off) {
+        t->n_parts = (g.cells + PART - 1) / PART;
+        t->parts = ml_calloc(t->n_parts, sizeof *t->parts);
+        t->v = ml_malloc(g.cells * sizeof *t->v);
+        ml_parallel(t->n_parts, gather_part, &g);
+        if (rows)
+            place_rows(&g);
+    }
+    for (size_t h = 0; h < g.hands; h++)
+        free(g.count[h]);
+    return !off;
+}
+
+/* ---- sorting ---- */
 
 struct tying {
     struct deal d;
@@ -78,9 +237,9 @@ static void tie_bucket(void *ctx, size_t b, size_t thread)
     part->n = groups;
 }
 
-struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n, bool rows)
+static void sort_ties(
+    struct ml_ties *t, const double *score, const int32_t *label, int32_t positive, size_t n, bool rows)
 {
-    struct ml_ties *t = ml_calloc(1, sizeof *t);
     struct tying y = { .label = label, .positive = positive, .t = t };
 
     ml_deal(&y.d, score, 1, n);
@@ -96,6 +255,18 @@ struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t p
     t->parts = ml_calloc(t->n_parts, sizeof *t->parts);
     ml_parallel(y.d.hands, deal_keys, &y);
     ml_parallel(y.d.buckets, tie_bucket, &y);
+    for (size_t i = 0; i < ML_PARALLEL_MAX; i++)
+        free(y.room[i]);
+    free(y.items);
+    ml_deal_release(&y.d);
+}
+
+struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n, bool rows)
+{
+    struct ml_ties *t = ml_calloc(1, sizeof *t);
+
+    if (!count_ties(t, score, label, positive, n, rows))
+        sort_ties(t, score, label, positive, n, rows);
     for (size_t p = 0; p < t->n_parts; p++) { /* what is in a part becomes what is below it */
         size_t pos = t->parts[p].pos, neg = t->parts[p].neg;
         t->parts[p].pos = t->pos;
@@ -103,10 +274,6 @@ struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t p
         t->pos += pos;
         t->neg += neg;
     }
-    for (size_t i = 0; i < ML_PARALLEL_MAX; i++)
-        free(y.room[i]);
-    free(y.items);
-    ml_deal_release(&y.d);
     return t;
 }
 

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 /* Groups of one score each, in ascending order, positives << 32 | negatives. They lie in parts, which are the same
- * however many threads made them: v[from .. from + n - 1], with `pos` positives and `neg` negatives below them. */
+ * with rows or without, and however many threads made them: v[from .. from + n - 1], with `pos` positives and `neg`
+ * negatives below them. */
 struct ml_ties_part {
     size_t from, n, pos, neg;
 };

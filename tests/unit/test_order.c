@@ -32,7 +32,22 @@ static double uniform(void)
     return (double)(draw() >> 11) * 0x1p-53;
 }
 
-enum kind { UNIFORM, ROUNDED, FEW, CONSTANT, SIGNS, EXTREME, ZEROS, CLOSE, OUTLIER, ORDERED, KINDS };
+enum kind {
+    UNIFORM,
+    ROUNDED,
+    FEW,
+    CONSTANT,
+    SIGNS,
+    EXTREME,
+    ZEROS,
+    CLOSE,
+    OUTLIER,
+    ORDERED,
+    DECIMAL,
+    NEARLY,
+    BEYOND,
+    KINDS
+};
 
 static double number(enum kind kind, size_t i)
 {
@@ -53,6 +68,12 @@ static double number(enum kind kind, size_t i)
         return 0.7 + uniform() * 1e-12;
     case OUTLIER:
         return i == 7 ? DBL_MIN / 8 : 0.5 + uniform() / 4;
+    case DECIMAL: /* of so many digits as there is room for; the ends, too */
+        return i < 4 ? (double)(i % 2) : (double)(draw() % 10001) / 10000;
+    case NEARLY: /* one isn't */
+        return i == 16000 ? nextafter(0.5, 1) : (double)(draw() % 10001) / 10000;
+    case BEYOND:
+        return i == 16000 ? -1e300 : i == 16001 ? 1.0001 : (double)(draw() % 10001) / 10000;
     case ORDERED:
         return -(double)i;
     default:
@@ -74,7 +95,7 @@ static int by_number(const void *a, const void *b)
 
 static void orders(void **state)
 {
-    static const size_t sizes[] = { 0, 1, 2, 24, 25, 100, 4096, 4097, 70000, 300001 };
+    static const size_t sizes[] = { 0, 1, 2, 24, 25, 100, 4096, 4097, 16384, 70000, 300001 };
 
     (void)state;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
