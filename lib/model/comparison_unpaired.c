@@ -45,6 +45,7 @@ static void compare_metric(const struct ml_comparison_opts *o, struct ml_differe
         d.interval_reason = "one of the cards has no standard error";
     } else {
         ml_delta_unpaired(x, se_x, rows_a, y, se_y, rows_b, ml_look_alpha(o->alpha, o->look), &d);
+        ml_delta_cut(&d, m);
     }
     size_t n_a = whole(a, "n"), n_b = whole(b, "n");
     if (n_a > 0 && n_b > 0)

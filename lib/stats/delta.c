@@ -156,23 +156,15 @@ double ml_delta_floor(
     return floor_of(current, candidate, metric, count_changed(current, candidate, metric, &counted), alpha);
 }
 
-static bool fail(struct ml_delta *out, const char *reason)
+/* The difference's interval asks for it again. */
+static void remember(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, const double *psi)
 {
-    out->has_interval = false;
-    out->test = out->interval = NULL;
-    out->interval_reason = reason;
-    out->low = out->high = out->se = out->p = 0;
-    return false;
-}
+    double cubes, squares;
 
-static bool settle(struct ml_delta *out, const char *test, const char *interval)
-{
-    if (!isfinite(out->low) || !isfinite(out->high) || !isfinite(out->se))
-        return fail(out, "the interval overflows a double");
-    out->has_interval = true;
-    out->test = test;
-    out->interval = interval;
-    return true;
+    if (metric->scale != ML_SCALE_LOGIT && metric->scale != ML_SCALE_AUC)
+        return;
+    squares = ml_measure_squares(m, psi, &cubes);
+    ml_measure_remember(m, metric, v, squares, cubes);
 }
 
 bool ml_delta_psi(
@@ -180,12 +172,16 @@ bool ml_delta_psi(
 {
     size_t n = a->s.n;
     double *x = ml_malloc((n + 1) * sizeof *x);
-    struct ml_value v;
+    struct ml_value v_a, v_b;
     int unit_a, unit_b;
     bool ok;
 
-    ok = ml_measure_psi_unit(a, metric, delong, x, &unit_a, &v) &&
-         ml_measure_psi_unit(b, metric, delong, psi, &unit_b, &v);
+    ok = ml_measure_psi_unit(a, metric, delong, x, &unit_a, &v_a) &&
+         ml_measure_psi_unit(b, metric, delong, psi, &unit_b, &v_b);
+    if (ok && unit_a == 0 && unit_b == 0 && delong == (metric->scale == ML_SCALE_AUC && ml_measure_plain(a))) {
+        remember(a, metric, &v_a, x);
+        remember(b, metric, &v_b, psi);
+    }
     if (ok) {
         *unit = unit_a > unit_b ? unit_a : unit_b;
         for (size_t i = 0; i < n && unit_a == unit_b; i++)
@@ -200,7 +196,7 @@ bool ml_delta_psi(
 /* Standard error of the difference of the influences; and their skewness over the root of their number. `sums` NULL:
  * row by row. */
 static bool difference_se(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong,
-    const struct pair_sums *sums, struct ml_delta *out, double *skew)
+    const struct pair_sums *sums, struct ml_delta *out)
 {
     double *psi = NULL, squares = sums ? sums->squares : 0, cubes = sums ? sums->cubes : 0;
     int unit = 0;
@@ -215,47 +211,9 @@ static bool difference_se(struct ml_measure *a, struct ml_measure *b, const stru
     ok = ok && ml_measure_se(a, squares, delong, &out->se, &out->interval_reason);
     if (ok)
         out->se = ldexp(out->se, unit);
-    *skew = squares > 0 ? cubes / squares / sqrt(squares) : 0;
+    out->skew = squares > 0 ? cubes / squares / sqrt(squares) : 0;
     free(psi);
     return ok;
-}
-
-/* Each end is the farther one of the plain interval and of Hall's, for few rows with large influences make the plain
- * one lean towards no difference, and Hall's alone takes heavy tails for skewness. p is the larger one, which is the
- * same statement. */
-static void linear(
-    struct ml_measure *a, const struct ml_metric *metric, struct ml_delta *out, bool normal, double alpha, double skew)
-{
-    const char *name = normal ? "delong" : "linear";
-    double noise = fmax(ml_measure_noise(metric, out->current), ml_measure_noise(metric, out->candidate));
-    double df = (double)ml_measure_units(a) - 1, q, t;
-
-    if (out->se <= noise)
-        out->se = 0;
-    out->df = normal ? INFINITY : df;
-    q = ml_t_quantile(1 - alpha / 2, out->df);
-    ml_interval_skewed(out->delta, out->se, q, skew, &out->low, &out->high);
-    if (out->se > 0) {
-        t = out->delta / out->se;
-        out->p = fmax(ml_t_two_sided(t, out->df), ml_t_two_sided(ml_hall(t, skew), out->df));
-    } else {
-        out->p = fabs(out->delta) <= noise ? 1 : 1e-300;
-    }
-    if (out->p == 1) { /* a difference of rounding: none may be meant */
-        out->low = fmin(out->low, 0);
-        out->high = fmax(out->high, 0);
-    }
-    settle(out, name, name);
-}
-
-static void mcnemar(const struct ml_metric *metric, struct ml_delta *out, double alpha)
-{
-    size_t up = metric->direction > 0 ? out->fixed : out->broken, down = out->fixed + out->broken - up;
-
-    out->df = (double)out->rows - 1;
-    ml_tango(out->rows, up, down, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
-    out->p = ml_mcnemar_midp(out->fixed, out->broken);
-    settle(out, "mcnemar-midp", "tango");
 }
 
 size_t ml_delta_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
@@ -291,12 +249,12 @@ static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct m
     out->undefined = replicates - used;
     out->df = INFINITY;
     if ((double)out->undefined > ML_BOOT_UNDEFINED * (double)replicates || used < 2) {
-        fail(out, ML_BOOT_TOO_FEW);
+        ml_delta_fail(out, ML_BOOT_TOO_FEW);
     } else {
         out->se = ml_boot_deviation(values, used);
         out->p = ml_boot_p(values, used);
         ml_boot_interval(values, used, 1 - alpha, &out->low, &out->high);
-        settle(out, "bootstrap", "bootstrap");
+        ml_delta_settle(out, "bootstrap", "bootstrap");
     }
     free(values);
 }
@@ -337,7 +295,6 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
     bool delong = metric->scale == ML_SCALE_AUC && plain;
     struct pair_sums sums;
     bool summed = !same && ml_delta_plain(current, candidate, metric, delong, &sums);
-    double skew;
     size_t units;
 
     memset(out, 0, sizeof *out);
@@ -347,20 +304,20 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
     if (same) {
         out->identical = true;
         out->p = 1;
-        settle(out, "identical", "identical");
+        ml_delta_settle(out, "identical", "identical");
         return;
     }
     units = summed ? take_changed(&sums, metric, out) : count_changed(current, candidate, metric, out);
     if (ml_measure_units(current) < 2) {
-        fail(out, current->groups ? "an interval needs two groups" : "an interval needs two rows");
+        ml_delta_fail(out, current->groups ? "an interval needs two groups" : "an interval needs two rows");
         return;
     }
     if (metric->scale == ML_SCALE_AUC && out->n < 2) {
-        fail(out, ONE_ROW_CLASS);
+        ml_delta_fail(out, ONE_ROW_CLASS);
         return;
     }
     if (metric->scale == ML_SCALE_NONE) {
-        fail(out, NO_INTERVAL);
+        ml_delta_fail(out, NO_INTERVAL);
         return;
     }
     /* The largest bin may be one row, which has no variance. */
@@ -369,15 +326,13 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
         bootstrap(current, candidate, metric, alpha, boot, out);
         return;
     }
-    if (!difference_se(current, candidate, metric, delong, summed ? &sums : NULL, out, &skew)) {
-        fail(out, out->interval_reason);
+    if (!difference_se(current, candidate, metric, delong, summed ? &sums : NULL, out)) {
+        ml_delta_fail(out, out->interval_reason);
         return;
     }
     out->se = fmax(out->se, floor_of(current, candidate, metric, units, alpha));
-    if (plain && ml_delta_shares(metric))
-        mcnemar(metric, out, alpha);
-    else
-        linear(current, metric, out, delong, alpha, skew);
+    ml_delta_decide(current, candidate, metric, alpha, delong, out);
+    ml_delta_cut(out, metric);
 }
 
 void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
@@ -441,5 +396,5 @@ void ml_delta_unpaired(double current, double se_current, size_t rows_current, d
     ml_interval_linear(out->delta, out->se, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
     out->df = INFINITY;
     out->p = ml_normal_two_sided(out->delta / out->se);
-    settle(out, "unpaired", "unpaired");
+    ml_delta_settle(out, "unpaired", "unpaired");
 }

@@ -263,7 +263,7 @@ static bool ranks(
     struct ml_value v = { 0 };
     struct move move = { 0 };
     size_t pos, neg;
-    double *psi;
+    double *psi, squares;
 
     a->with_rows = b->with_rows = true;
     pos = ml_rank_ties(a)->pos;
@@ -281,11 +281,11 @@ static bool ranks(
         return true;
     }
     psi = ml_malloc_huge((a->s.n + 1) * sizeof *psi);
-    ml_rank_plain_psi(a, &v, false, psi);
-    ml_measure_remember(a, metric, &v);
+    ml_rank_plain_psi(a, &v, false, psi, &squares);
+    ml_measure_remember(a, metric, &v, squares, NAN);
     memset(&v, 0, sizeof v);
-    ml_rank_plain_psi(b, &v, true, psi);
-    ml_measure_remember(b, metric, &v);
+    ml_rank_plain_psi(b, &v, true, psi, &squares);
+    ml_measure_remember(b, metric, &v, squares, NAN);
     out->squares = ml_measure_squares(a, psi, &out->cubes);
     free(psi);
     return true;
@@ -309,7 +309,7 @@ bool ml_delta_plain(
             ? !ml_calibration_pair(a, b, metric, &v_a, &v_b, out)
             : metric->family != ML_FAMILY_CLASS_LOSS || !ml_class_loss_pair(a, b, metric, &v_a, &v_b, out))
         return false;
-    ml_measure_remember(a, metric, &v_a);
-    ml_measure_remember(b, metric, &v_b);
+    ml_measure_remember(a, metric, &v_a, NAN, NAN);
+    ml_measure_remember(b, metric, &v_b, NAN, NAN);
     return true;
 }

@@ -93,26 +93,48 @@ static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric,
     settle(e, "wilson");
 }
 
-/* Logit DeLong; Newcombe's method 5 where the variance is 0 or (binary) a class has under 30 rows. */
-static void auc(const struct ml_measure *m, double q, double z, struct ml_estimate *e)
+bool ml_measure_arm(
+    const struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se, struct ml_arm *arm)
 {
-    bool binary = m->s.task == ML_TASK_BINARY, inside = e->v.value > 0 && e->v.value < 1;
-    double pos, neg;
+    bool area = metric->scale == ML_SCALE_AUC, binary = m->s.task == ML_TASK_BINARY;
+    double range = metric->high - metric->low, value = (v->value - metric->low) / range;
 
-    if (inside && e->se > 0 && !(binary && e->v.n < AUC_ROWS)) {
-        ml_interval_logit(e->v.value, e->se, q, &e->low, &e->high);
-        settle(e, "logit-delong");
+    *arm = (struct ml_arm){ .value = value, .se = se / range };
+    if (value > 0 && value < 1 && se > 0 && !(area && binary && v->n < AUC_ROWS))
+        return true;
+    if (!area && metric->id != ML_METRIC_AVERAGE_PRECISION)
+        return false;
+    if (area && binary) {
+        arm->pos = ml_measure_worth(m, NULL, m->s.positive);
+        arm->neg = ml_measure_worth(m, NULL, 1 - m->s.positive);
+    } else if (area) {
+        arm->pos = (double)v->n * worth_share(m);
+        arm->neg = (double)(m->s.n - v->n) * worth_share(m);
+    } else {
+        arm->pos = fmin((double)v->n, (double)(m->s.n - v->n)) * worth_share(m);
+    }
+    return arm->pos > 0;
+}
+
+/* Logit DeLong, or where that is farther Hall's: with an area near 1 few rows make nearly all of the variance, and the
+ * logit alone covers .93 with an area of .98 and 120 positives, .91 with 36. Newcombe's method 5 where the variance is
+ * 0 or (binary) a class has under 30 rows. */
+static void auc(
+    const struct ml_measure *m, const struct ml_metric *metric, double q, double z, double skew, struct ml_estimate *e)
+{
+    struct ml_arm arm;
+    double low, high;
+
+    if (ml_measure_arm(m, metric, &e->v, e->se, &arm) && arm.pos > 0) {
+        ml_newcombe5(e->v.value, arm.pos, arm.neg, z, &e->low, &e->high);
+        settle(e, "newcombe");
         return;
     }
-    if (binary) {
-        pos = ml_measure_worth(m, NULL, m->s.positive);
-        neg = ml_measure_worth(m, NULL, 1 - m->s.positive);
-    } else {
-        pos = (double)e->v.n * worth_share(m);
-        neg = (double)(m->s.n - e->v.n) * worth_share(m);
-    }
-    ml_newcombe5(e->v.value, pos, neg, z, &e->low, &e->high);
-    settle(e, "newcombe");
+    ml_interval_logit(e->v.value, e->se, q, &e->low, &e->high);
+    ml_interval_skewed(e->v.value, e->se, q, skew, &low, &high);
+    e->low = fmax(fmin(e->low, low), 0);
+    e->high = fmin(fmax(e->high, high), 1);
+    settle(e, "logit-delong");
 }
 
 /* Values of the metric in replicates; those without one are left out. Returns how many there are. */
@@ -288,13 +310,13 @@ static void estimate(struct ml_measure *m, const struct ml_metric *metric, doubl
         bootstrap(m, metric, confidence, boot, out);
         return;
     }
-    q = ml_measure_units(m) > 1 ? ml_t_quantile((1 + confidence) / 2, (double)ml_measure_units(m) - 1) : z;
+    q = ml_measure_units(m) > 1 ? ml_t_quantile((1 + confidence) / 2, ml_measure_df(m, metric, out->v.n)) : z;
     if (metric->scale == ML_SCALE_PROPORTION) {
         proportion(m, metric, z, out);
     } else if (!linear && !(metric->scale == ML_SCALE_AUC && m->s.task == ML_TASK_BINARY)) {
         out->has_interval = false;
     } else if (metric->scale == ML_SCALE_AUC) {
-        auc(m, ml_measure_plain(m) ? z : q, z, out);
+        auc(m, metric, ml_measure_plain(m) ? z : q, z, skew, out);
     } else if (metric->scale == ML_SCALE_LOGIT) {
         logit(m, metric, q, z, out);
     } else if (metric->scale == ML_SCALE_MAXIMUM) {

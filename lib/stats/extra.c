@@ -19,14 +19,6 @@ static void none(struct ml_extra_result *out, const char *reason)
     *out = (struct ml_extra_result){ .reason = reason };
 }
 
-/* P(T >= t). */
-static double upper_tail(double t, double df)
-{
-    double two = ml_t_two_sided(t, df) / 2;
-
-    return t >= 0 ? two : 1 - two;
-}
-
 void ml_extra_tost(const struct ml_delta *d, double margin, struct ml_extra_result *out)
 {
     none(out, NULL);
@@ -39,10 +31,7 @@ void ml_extra_tost(const struct ml_delta *d, double margin, struct ml_extra_resu
         return;
     }
     out->ok = true;
-    if (d->se > 0)
-        out->p = fmax(upper_tail((d->delta + margin) / d->se, d->df), upper_tail((margin - d->delta) / d->se, d->df));
-    else
-        out->p = fabs(d->delta) < margin ? 1e-300 : 1;
+    out->p = fmax(ml_delta_beyond(d, -margin, true), ml_delta_beyond(d, margin, false));
 }
 
 /* A row's loss, of the metrics of numbers that are means of one. */

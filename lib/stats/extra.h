@@ -35,9 +35,10 @@ struct ml_extra_result {
     double z0, acceleration;
 };
 
-/* Two one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15, 657) of |difference| >= margin, with the
- * standard error and degrees of freedom of `d`: for a mean of losses statsmodels' ttost_paired; for a proportion the
- * same on its linearised variance, not Tango's score. */
+/* Two one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15, 657) of |difference| >= margin, each by
+ * the method of the metric's own interval (ml_delta_beyond): p is at most alpha where the interval of 1 - 2 alpha lies
+ * within the margin. For a mean of losses no less than statsmodels' ttost_paired, which leaves out skewness and finds
+ * differences of the margin's size equivalent in 6 to 7 % of 300 rows at a nominal 5 %. */
 void ml_extra_tost(const struct ml_delta *d, double margin, struct ml_extra_result *out);
 
 /* Wilcoxon's signed ranks (1945, Biometrics Bull. 1, 80) of the units' differences, those that are 0 left out: exact up

@@ -5,7 +5,8 @@
 #include "stats/dist.h"
 #include "stats/interval.h"
 
-#define P_FLOOR 1e-300
+#define P_FLOOR      1e-300
+#define QUANTILE_MAX 1e9 /* of Student's t with one degree of freedom, p is 1e-9 there */
 
 /* A sign change of f in [a, b], f(a) > 0 at the a side; 200 halvings reach neighbouring doubles. */
 static double bisect(double (*f)(double x, const void *ctx), const void *ctx, double a, double b)
@@ -98,6 +99,13 @@ void ml_tango(size_t n, size_t fixed, size_t broken, double z, double *low, doub
     *high = broken == 0 && fixed == n ? 1 : bisect(tango_high, &t, d, 1);
 }
 
+double ml_tango_score(size_t n, size_t fixed, size_t broken, double d)
+{
+    struct tango t = { (double)n, (double)fixed, (double)broken, 0 };
+
+    return tango_score(d, &t);
+}
+
 double ml_mcnemar_midp(size_t fixed, size_t broken)
 {
     uint64_t n = (uint64_t)fixed + broken, k = fixed < broken ? fixed : broken;
@@ -145,4 +153,78 @@ void ml_interval_skewed(double value, double se, double q, double c, double *low
 {
     *low = value - se * fmax(q, hall_inverse(q, c));
     *high = value - se * fmin(-q, hall_inverse(-q, c));
+}
+
+/* v (1 - v) g / (1 - v g) with g = 1 - exp(-h) is v less the lower end on the logit, without the difference. */
+static double logit_arm(double v, double g)
+{
+    return v * (1 - v) * g / (1 - v * g);
+}
+
+void ml_arm_reach(const struct ml_arm *arm, double q, double *below, double *above)
+{
+    double v = arm->value, g, low, high;
+
+    if (arm->pos > 0) {
+        if (arm->neg > 0)
+            ml_newcombe5(v, arm->pos, arm->neg, q, &low, &high);
+        else
+            ml_wilson(v, arm->pos, q, &low, &high);
+        *below = v - low;
+        *above = high - v;
+        return;
+    }
+    g = -expm1(-q * (arm->se / v / (1 - v)));
+    *below = logit_arm(v, g);
+    *above = logit_arm(1 - v, g);
+}
+
+/* How far b less a reaches with b's arm x and a's arm y: x^2 + y^2 - 2r xy, of which next to nothing may be left. */
+static double joint_arm(const struct ml_arm *a, const struct ml_arm *b, double se, double x, double y)
+{
+    double both = a->se * b->se, apart = 1;
+
+    if (both > 0)
+        apart = fmin(fmax((se * se - (a->se - b->se) * (a->se - b->se)) / both / 2, 0), 2);
+    return sqrt((x - y) * (x - y) + 2 * apart * x * y);
+}
+
+void ml_mover(const struct ml_arm *a, const struct ml_arm *b, double se, double q, double *low, double *high)
+{
+    double a_below, a_above, b_below, b_above, d = b->value - a->value;
+
+    ml_arm_reach(a, q, &a_below, &a_above);
+    ml_arm_reach(b, q, &b_below, &b_above);
+    *low = d - joint_arm(a, b, se, b_below, a_above);
+    *high = d + joint_arm(a, b, se, b_above, a_below);
+}
+
+struct mover {
+    const struct ml_arm *a, *b;
+    double se, bound;
+};
+
+/* Above 0 while the interval doesn't get to the bound. */
+static double mover_misses(double q, const void *ctx)
+{
+    const struct mover *m = ctx;
+    double low, high;
+
+    ml_mover(m->a, m->b, m->se, q, &low, &high);
+    return m->b->value - m->a->value > m->bound ? low - m->bound : m->bound - high;
+}
+
+double ml_mover_quantile(const struct ml_arm *a, const struct ml_arm *b, double se, double bound, double near)
+{
+    struct mover m = { a, b, se, bound };
+    double d = b->value - a->value, from = 0, to = near, q;
+
+    if (d == bound)
+        return 0;
+    while (mover_misses(to, &m) > 0 && to < QUANTILE_MAX) {
+        from = to;
+        to *= 2;
+    }
+    q = to < QUANTILE_MAX ? bisect(mover_misses, &m, from, to) : INFINITY;
+    return d > bound ? q : -q;
 }

@@ -31,6 +31,29 @@ void ml_interval_logit(double value, double se, double q, double *low, double *h
  * with p(x) = (1 + 2x^2)/6. It grows with t. */
 double ml_hall(double t, double c);
 
+/* What the interval of one value between 0 and 1 is made of: with `neg` that by Newcombe's method 5 of `pos` and `neg`
+ * rows, else with `pos` Wilson's of so many rows, else that on the logit. */
+struct ml_arm {
+    double value, se;
+    double pos, neg;
+};
+
+/* How far below and above its value the interval at quantile q reaches. */
+void ml_arm_reach(const struct ml_arm *arm, double q, double *below, double *above);
+
+/* Difference of two values on the same rows from their own intervals [l, u] and the standard error of the difference,
+ * "method of variance estimates recovery": b - a - sqrt((b-l_b)^2 + (u_a-a)^2 - 2r (b-l_b)(u_a-a)) and the mirror
+ * image, r the correlation of the two values: se^2 = se_a^2 + se_b^2 - 2r se_a se_b. Zou & Donner 2008, Statist. Med.
+ * 27, 1693; of two areas under ROC curves on the logit Zou & Yue 2013, Statist. Med. 32, 5077. */
+void ml_mover(const struct ml_arm *a, const struct ml_arm *b, double se, double q, double *low, double *high);
+
+/* The quantile at which that interval ends at `bound`: above 0 where b - a is above the bound, INFINITY where it never
+ * gets there. It lies on the same side of `near` as the interval at `near` tells. */
+double ml_mover_quantile(const struct ml_arm *a, const struct ml_arm *b, double se, double bound, double near);
+
+/* Tango's score of (fixed - broken)/n against a difference `d` in (-1, 1): +-z at the ends of his interval. */
+double ml_tango_score(size_t n, size_t fixed, size_t broken, double d);
+
 /* Each end the farther one of value +- q se and of the interval by that transformation: few rows of large influence
  * make the plain one lean away from them, and Hall's alone takes heavy tails for skewness. */
 void ml_interval_skewed(double value, double se, double q, double c, double *low, double *high);

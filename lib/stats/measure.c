@@ -158,56 +158,113 @@ static double cell_squares(struct ml_measure *m, const struct cell_psi *cell, do
     return ml_sum_value(&sum);
 }
 
+/* NULL when it wasn't asked for. */
+static struct known_value *known(struct ml_measure *m, const struct ml_metric *metric)
+{
+    for (size_t i = 0; i < m->n_known; i++)
+        if (m->known[i].metric == metric)
+            return &m->known[i];
+    return NULL;
+}
+
+void ml_measure_remember(
+    struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double squares, double cubes)
+{
+    struct known_value *k = known(m, metric);
+
+    if (!k) {
+        m->known = ml_grow(m->known, &m->known_cap, m->n_known + 1, sizeof *m->known);
+        k = &m->known[m->n_known++];
+    } else if (isnan(squares)) {
+        return; /* no less than is known */
+    }
+    *k = (struct known_value){ metric, *v, squares, cubes };
+}
+
+static bool plain_rank(const struct ml_measure *m, const struct ml_metric *metric)
+{
+    struct ml_value v;
+
+    return ml_measure_plain(m) && ml_rank_plain_has(m, metric) && applies(m, metric, &v);
+}
+
+/* What ml_rank_plain says, asked for once: comparisons of several models ask for each again and again. */
+static void rank_powers(
+    struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares, double *cubes)
+{
+    const struct known_value *k = known(m, metric);
+    double third = NAN;
+
+    if (k && (!k->v.ok || (!isnan(k->squares) && !(cubes && isnan(k->cubes))))) {
+        *v = k->v;
+        *squares = k->squares;
+        third = k->cubes;
+    } else {
+        memset(v, 0, sizeof *v);
+        ml_rank_plain(m, metric, v, squares, cubes ? &third : NULL);
+        ml_measure_remember(m, metric, v, v->ok ? *squares : NAN, third);
+    }
+    if (cubes)
+        *cubes = isnan(third) ? 0 : third;
+}
+
 bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares,
     double *cubes, int *unit, struct ml_value *v)
 {
-    bool counts = metric->family == ML_FAMILY_COUNTS, ranks = ml_rank_plain_has(m, metric);
+    bool counts = metric->family == ML_FAMILY_COUNTS;
+    const struct known_value *k;
     struct cell_psi cell;
+    double third = 0;
 
+    cubes = cubes ? cubes : &third;
     *unit = 0;
+    if (plain_rank(m, metric)) {
+        rank_powers(m, metric, v, squares, cubes == &third ? NULL : cubes);
+        return v->ok;
+    }
     *cubes = 0;
-    if (ml_measure_plain(m) && ((counts && has_cells(m)) || ranks)) {
+    if (ml_measure_plain(m) && counts && has_cells(m)) {
         if (!applies(m, metric, v))
             return false;
-        if (ranks)
-            return ml_rank_plain(m, metric, delong, v, squares);
         if (ml_measure_cells(m, metric, &cell, v))
             *squares = cell_squares(m, &cell, cubes);
         free(cell.a);
         return v->ok;
     }
-    if (ml_measure_plain(m) && metric->family == ML_FAMILY_CLASS_LOSS && ml_metric_has_psi(metric) &&
-        applies(m, metric, v) && ml_class_loss_squares(m, metric, v, squares, cubes))
+    k = known(m, metric);
+    if (k && !isnan(k->squares)) {
+        *v = k->v;
+        *squares = k->squares;
+        *cubes = k->cubes;
         return true;
-    if (!m->psi)
-        m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);
-    if (!ml_measure_psi_unit(m, metric, delong, m->psi, unit, v))
-        return false;
-    *squares = ml_measure_squares(m, m->psi, cubes);
+    }
+    if (!(ml_measure_plain(m) && metric->family == ML_FAMILY_CLASS_LOSS && ml_metric_has_psi(metric) &&
+            applies(m, metric, v) && ml_class_loss_squares(m, metric, v, squares, cubes))) {
+        if (!m->psi)
+            m->psi = ml_malloc((m->s.n + 1) * sizeof *m->psi);
+        if (!ml_measure_psi_unit(m, metric, delong, m->psi, unit, v))
+            return false;
+        *squares = ml_measure_squares(m, m->psi, cubes);
+    }
+    if (*unit == 0)
+        ml_measure_remember(m, metric, v, *squares, *cubes);
     return true;
-}
-
-void ml_measure_remember(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v)
-{
-    m->known = ml_grow(m->known, &m->known_cap, m->n_known + 1, sizeof *m->known);
-    m->known[m->n_known++] = (struct known_value){ metric, *v };
 }
 
 void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *out)
 {
+    const struct known_value *k = known(m, metric);
     double squares;
     int unit;
 
-    for (size_t i = 0; i < m->n_known; i++)
-        if (m->known[i].metric == metric) {
-            *out = m->known[i].v;
-            return;
-        }
-    if (ml_measure_plain(m) && ml_rank_plain_has(m, metric) && applies(m, metric, out))
-        ml_rank_plain(m, metric, false, out, &squares);
-    else
+    if (k) {
+        *out = k->v;
+    } else if (plain_rank(m, metric)) {
+        rank_powers(m, metric, out, &squares, NULL);
+    } else {
         ml_measure_psi_unit(m, metric, false, NULL, &unit, out);
-    ml_measure_remember(m, metric, out);
+        ml_measure_remember(m, metric, out, NAN, NAN);
+    }
 }
 
 bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double *psi)
@@ -276,6 +333,15 @@ bool ml_measure_se(const struct ml_measure *m, double squares, bool delong, doub
     }
     *se = sqrt(squares * (delong ? 1 : units / (units - 1))) / m->total;
     return true;
+}
+
+double ml_measure_df(const struct ml_measure *m, const struct ml_metric *metric, size_t n)
+{
+    double units = (double)ml_measure_units(m);
+
+    if (metric->id == ML_METRIC_AVERAGE_PRECISION && m->s.task == ML_TASK_BINARY)
+        units = fmin(units, (double)n);
+    return fmax(units - 1, 1);
 }
 
 static bool within(const struct ml_sample *s, const struct ml_metric *metric, size_t i)

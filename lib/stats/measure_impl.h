@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "stats/interval.h"
 #include "stats/measure.h"
 #include "stats/ties.h"
 
@@ -32,6 +33,7 @@ struct class_counts {
 struct known_value {
     const struct ml_metric *metric;
     struct ml_value v;
+    double squares, cubes; /* sums of the powers of the influences, of an area DeLong's; NAN: not known */
 };
 
 struct ml_measure {
@@ -147,14 +149,15 @@ void ml_rank_sort(struct ml_measure *m);
 bool ml_rank_many(const struct ml_measure *m, const struct ml_metric *metric);
 size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out);
 bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metric); /* the next function knows it */
-/* Binary, neither weights nor groups: the value and the sum of squared influences from the sorted scores alone. */
+/* Binary, neither weights nor groups: the value and the sum of squared influences (of an area DeLong's) from the sorted
+ * scores alone. `cubes` NULL: not asked for; of an average precision they are NAN. */
 bool ml_rank_plain(
-    struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares);
+    struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares, double *cubes);
 
 /* The tie groups, made when first asked for. */
 const struct ml_ties *ml_rank_ties(struct ml_measure *m);
 /* Average precision's influences; `from` subtracts what psi holds from them. Needs with_rows. */
-bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, bool from, double *psi);
+bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, bool from, double *psi, double *squares);
 
 /* delta_plain.c: two models on the same rows, without weights and groups, from fewer numbers than one a row of each. */
 struct pair_sums {
@@ -168,6 +171,14 @@ bool ml_delta_plain(
 /* Measures of the rows of one label, which know these rows' counts and nothing else: `of` is cleared by the caller.
  * False where the counts of a and b don't tell. */
 bool ml_delta_plain_label(struct ml_measure *a, struct ml_measure *b, int32_t label, struct ml_measure of[2]);
+struct ml_delta;
+
+/* delta_interval.c: the interval and p from out->se and out->skew. */
+void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
+    bool delong, struct ml_delta *out);
+/* An interval that was found, by what methods: false when it overflows a double. No interval: false. */
+bool ml_delta_settle(struct ml_delta *out, const char *test, const char *interval);
+bool ml_delta_fail(struct ml_delta *out, const char *reason);
 /* delta.c: what a row of this label and prediction contributes to a metric of counts. */
 double ml_delta_contribution(const struct ml_sample *s, const struct ml_metric *metric, int32_t label, int32_t pred);
 
@@ -230,16 +241,24 @@ uint64_t ml_measure_serial(void);
 /* measure.c */
 /* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a). */
 bool ml_measure_cells(struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell, struct ml_value *v);
-void ml_measure_remember(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v);
+void ml_measure_remember(
+    struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double squares, double cubes);
 bool ml_measure_value_by(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v);
 /* Influences in units of 2^unit. */
 bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
+/* Degrees of freedom of Student's t: units - 1; of a binary average precision, of which the positives are most of the
+ * variance, no more than positives - 1; at least 1. */
+double ml_measure_df(const struct ml_measure *m, const struct ml_metric *metric, size_t n);
+/* estimate.c: a value's own interval as a function of the quantile, in the units of a metric that lies between 0 and 1.
+ * False where that isn't on the logit: at 0 or 1, or without variance, except of areas and average precisions. */
+bool ml_measure_arm(const struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se,
+    struct ml_arm *arm);
 /* Sum of (w psi)^2 over rows, or of the groups' sums; `cubes` (NULL is fine) is that of their third powers. */
 double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes);
 /* The same from the metric itself, without a pass over the rows where fewer numbers tell; in units of 2^(2 unit), the
- * third powers of 2^(3 unit). Those of an area or an average precision aren't asked for: 0.
+ * third powers of 2^(3 unit). `cubes` NULL: not asked for; of an average precision 0.
  * False: no value (v says why), or no influence function. */
 bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares,
     double *cubes, int *unit, struct ml_value *v);

@@ -105,7 +105,8 @@ enum ml_need {
 enum ml_scale {
     ML_SCALE_PROPORTION, /* Wilson; weighted or grouped with n* */
     ML_SCALE_LOGIT,      /* Student t on the logit */
-    ML_SCALE_AUC,        /* logit DeLong; Newcombe's method 5 where the variance is 0 or a class has under 30 rows */
+    ML_SCALE_AUC,        /* logit DeLong, or Hall's (interval.h) where that is farther; Newcombe's method 5 where the
+                            variance is 0 or a class has under 30 rows */
     ML_SCALE_LINEAR,     /* Student t on the metric itself */
     ML_SCALE_MAXIMUM,    /* the same, with room below for what a largest value is too large on few rows */
     ML_SCALE_BINS,       /* as calibration.c says */

@@ -30,20 +30,22 @@ typedef unsigned __int128 whole;
 
 /* Sums over a part's groups. */
 struct area_part {
-    whole area;     /* of twice the negatives below each positive, a tie counted as half of one below */
-    whole pos, neg; /* of the squares of that, and of twice the positives above each negative likewise */
+    whole area;          /* of twice the negatives below each positive, a tie counted as half of one below */
+    whole pos, neg;      /* of the squares of that, and of twice the positives above each negative likewise */
+    struct ml_sum cubes; /* of the influences */
 };
 
 struct area {
     const struct ml_ties *t;
     struct area_part *parts;
+    double area; /* all parts' */
 };
 
 static void add_area(void *ctx, size_t p, size_t thread)
 {
     struct area *a = ctx;
     const struct ml_ties_part *part = &a->t->parts[p];
-    struct area_part sum = { 0, 0, 0 };
+    struct area_part sum = { 0 };
     uint64_t below = part->neg, above = a->t->pos - part->pos;
 
     (void)thread;
@@ -61,23 +63,54 @@ static void add_area(void *ctx, size_t p, size_t thread)
     a->parts[p] = sum;
 }
 
+/* Third powers of DeLong's influences: as whole numbers, differences of far larger ones would be left. */
+static void add_cubes(void *ctx, size_t p, size_t thread)
+{
+    struct area *a = ctx;
+    const struct ml_ties_part *part = &a->t->parts[p];
+    double n_pos = (double)a->t->pos, n_neg = (double)a->t->neg, total = n_pos + n_neg;
+    double by_pos = total / n_pos / (2 * n_neg) * (n_pos > 1 ? sqrt(n_pos / (n_pos - 1)) : 1);
+    double by_neg = total / n_neg / (2 * n_pos) * (n_neg > 1 ? sqrt(n_neg / (n_neg - 1)) : 1);
+    uint64_t below = part->neg, above = a->t->pos - part->pos;
+
+    (void)thread;
+    for (size_t i = part->from; i < part->from + part->n; i++) {
+        uint64_t pos = a->t->v[i] >> 32, neg = a->t->v[i] & UINT32_MAX;
+        double x, y;
+
+        above -= pos;
+        x = ((double)(2 * below + neg) - a->area / n_pos) * by_pos;
+        y = ((double)(2 * above + pos) - a->area / n_neg) * by_neg;
+        ml_sum_add(&a->parts[p].cubes, (double)pos * (x * x * x) + (double)neg * (y * y * y));
+        below += neg;
+    }
+}
+
 /* DeLong's two sums of squares, with V10 = x / 2 n_neg of each positive and the area A = sum x / (2 n_pos n_neg): sum
  * (V10 - A)^2 = (n_pos sum x^2 - (sum x)^2) / (n_pos (2 n_neg)^2), and the other way round. Below n^4 / 4 < 2^126. */
-static bool plain_auc(struct ml_measure *m, bool delong, struct ml_value *v, double *squares)
+static bool plain_auc(struct ml_measure *m, struct ml_value *v, double *squares, double *cubes)
 {
     struct area a = { .t = ml_rank_ties(m) };
-    struct area_part sum = { 0, 0, 0 };
+    struct area_part sum = { 0 };
+    struct ml_sum third = { 0, 0 };
     size_t pos = a.t->pos, neg = a.t->neg;
     double n_pos = (double)pos, n_neg = (double)neg, total = n_pos + n_neg, by_pos, by_neg;
 
     if (pos == 0 || neg == 0)
         return ml_value_none(v, "the labels are of one class only");
-    a.parts = ml_malloc(a.t->n_parts * sizeof *a.parts);
+    a.parts = ml_calloc(a.t->n_parts, sizeof *a.parts);
     ml_parallel(a.t->n_parts, add_area, &a);
     for (size_t p = 0; p < a.t->n_parts; p++) {
         sum.area += a.parts[p].area;
         sum.pos += a.parts[p].pos;
         sum.neg += a.parts[p].neg;
+    }
+    if (cubes) {
+        a.area = (double)sum.area;
+        ml_parallel(a.t->n_parts, add_cubes, &a);
+        for (size_t p = 0; p < a.t->n_parts; p++)
+            ml_sum_join(&third, &a.parts[p].cubes);
+        *cubes = ml_sum_value(&third);
     }
     free(a.parts);
     v->ok = true;
@@ -85,8 +118,8 @@ static bool plain_auc(struct ml_measure *m, bool delong, struct ml_value *v, dou
     v->n = neg < pos ? neg : pos;
     by_pos = (double)(sum.pos * pos - sum.area * sum.area) / n_pos / (4 * n_neg * n_neg);
     by_neg = (double)(sum.neg * neg - sum.area * sum.area) / n_neg / (4 * n_pos * n_pos);
-    *squares = by_pos * (total / n_pos) * (total / n_pos) * (delong && pos > 1 ? n_pos / (n_pos - 1) : 1) +
-               by_neg * (total / n_neg) * (total / n_neg) * (delong && neg > 1 ? n_neg / (n_neg - 1) : 1);
+    *squares = by_pos * (total / n_pos) * (total / n_pos) * (pos > 1 ? n_pos / (n_pos - 1) : 1) +
+               by_neg * (total / n_neg) * (total / n_neg) * (neg > 1 ? n_neg / (n_neg - 1) : 1);
     return true;
 }
 
@@ -195,36 +228,28 @@ static bool find_precision(struct precision *a, struct ml_value *v)
     return true;
 }
 
-static bool plain_ap(struct ml_measure *m, struct ml_value *v, double *squares)
-{
-    struct precision a = { .t = ml_rank_ties(m) };
-    struct ml_sum sum = { 0, 0 };
-    double scale = (double)m->s.n / (double)a.t->pos;
-
-    if (!find_precision(&a, v))
-        return false;
-    ml_parallel(a.t->n_parts, add_squares, &a);
-    for (size_t p = 0; p < a.t->n_parts; p++)
-        ml_sum_join(&sum, &a.parts[p].squares);
-    *squares = ml_sum_value(&sum) * scale * scale;
-    free(a.parts);
-    return true;
-}
-
-bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, bool from, double *psi)
+bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, bool from, double *psi, double *squares)
 {
     struct precision a = { .t = ml_rank_ties(m), .psi = psi, .from = from };
+    struct ml_sum sum = { 0, 0 };
 
     a.scale = (double)m->s.n / (double)a.t->pos;
     if (!find_precision(&a, v))
         return false;
     ml_parallel(a.t->n_parts, add_squares, &a);
+    for (size_t p = 0; p < a.t->n_parts; p++)
+        ml_sum_join(&sum, &a.parts[p].squares);
+    *squares = ml_sum_value(&sum) * a.scale * a.scale;
     free(a.parts);
     return true;
 }
 
 bool ml_rank_plain(
-    struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_value *v, double *squares)
+    struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares, double *cubes)
 {
-    return metric->id == ML_METRIC_ROC_AUC ? plain_auc(m, delong, v, squares) : plain_ap(m, v, squares);
+    if (metric->id == ML_METRIC_ROC_AUC)
+        return plain_auc(m, v, squares, cubes);
+    if (cubes)
+        *cubes = NAN;
+    return ml_rank_plain_psi(m, v, false, NULL, squares);
 }

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, binary_case, number_case, run_parts
-from test_comparisons import Rows, case, hall, other_model
+from test_comparisons import Rows, case, hall, mover_numbers, other_model
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
@@ -27,7 +27,9 @@ def sets(tap, session, rng):
             for j in range(k):
                 d = losses[max(i, j)] - losses[min(i, j)]
                 if j != i and d.any():
-                    two = hall(d.mean(), d.std(ddof=1) / np.sqrt(60), d - d.mean(), 2, lambda t: stats.t.sf(t, 59))[1]
+                    pair, se = losses[[min(i, j), max(i, j)]], d.std(ddof=1) / np.sqrt(60)
+                    own = mover_numbers(name, Rows(s), Rows(s), pair.mean(1), pair.std(1, ddof=1) / np.sqrt(60), se, 0.05, 59) if name == "brier" else None
+                    two = own[1] if own else hall(d.mean(), se, d - d.mean(), 2, lambda t: stats.t.sf(t, 59))[1]
                     p.append(two / 2 if losses[j].mean() < losses[i].mean() else 1 - two / 2)
             want.append(min(1, (k - 1) * min(p)))
         for i, m in enumerate(models):

@@ -93,12 +93,16 @@ def delong(scores, positive):
 
 
 def wilson(p, n, z):
-    low, high = proportion_confint(p * n, n, 2 * stats.norm.sf(z), method="wilson")
+    if z < 8:
+        low, high = proportion_confint(p * n, n, 2 * stats.norm.sf(z), method="wilson")
+    else:  # no double tells the confidence from 1
+        middle, half = (n * p + z * z / 2) / (n + z * z), z / (n + z * z) * math.sqrt(n * p * (1 - p) + z * z / 4)
+        low, high = middle - half, middle + half
     return [0 if p == 0 else low, 1 if p == 1 else high]
 
 
 def newcombe(auc, m, n, z):
-    f = lambda t, far: optimize.brentq(newcombe_width, t, far, args=(auc, m, n, z), xtol=1e-15)
+    f = lambda t, far: optimize.brentq(newcombe_width, t, far, args=(auc, m, n, z), xtol=1e-15) if newcombe_width(t, auc, m, n, z) > 0 else t
     return [0 if auc == 0 else f(min(auc, 1 - 1e-11), 0), 1 if auc == 1 else f(max(auc, 1e-11), 1)]
 
 
@@ -121,6 +125,29 @@ def inside(s, name):
 
 def single_row(s):
     return min(np.bincount(s.label)[np.unique(s.label)]) < 2
+
+
+def farther(one, two):
+    return [min(one[0], two[0]), max(one[1], two[1])]
+
+
+def hall_of_area(v, se, u, q):
+    low, high = farther(logit(v, se, q), hall(v, se, u, q, lambda t: t)[0])
+    return [max(low, 0), min(high, 1)]
+
+
+def delong_units(s, psi):
+    """Influences with DeLong's m - 1 and n - 1."""
+    y = s.label == s.positive
+    return psi * np.where(y, *(math.sqrt(k / max(k - 1, 1)) for k in (y.sum(), (~y).sum())))
+
+
+def degrees(rows, name):
+    """Of Student's t."""
+    n = rows.units
+    if name == "average_precision":
+        n = min(n, (rows.s.label == rows.s.positive).sum())
+    return max(n - 1, 1)
 
 
 def expected(rows, name, v, psi, z, q):
@@ -161,7 +188,8 @@ def expected(rows, name, v, psi, z, q):
         y = s.label == s.positive
         few = s.task == BINARY and min(y.sum(), (~y).sum()) < 30
         if se and 0 < v < 1 and not few:
-            return "logit-delong", se, logit(v, se, z if rows.plain else q)
+            u = delong_units(s, psi) if rows.plain and s.task == BINARY else sums(rows, psi)
+            return "logit-delong", se, hall_of_area(v, se, u, z if rows.plain else q)
         if s.task == BINARY:
             return "newcombe", se, newcombe(v, rows.worth(y), rows.worth(~y), z)
         return "newcombe", se, NotImplemented
@@ -171,7 +199,7 @@ def expected(rows, name, v, psi, z, q):
 
 
 def ovr_delong_se(s):
-    """Covariances of all one-against-rest areas, averaged: rows are the units, each positive for one class."""
+    """Covariances of all one-against-rest areas, averaged: rows are the units, each positive for one class. And what each adds."""
     present = [k for k in range(s.classes) if (s.label == k).any()]
     terms = np.zeros(s.n)
     for k in present:
@@ -179,11 +207,11 @@ def ovr_delong_se(s):
         v10, v01 = placements(s.score[:, k], y)
         m, n = y.sum(), (~y).sum()
         if min(m, n) < 2:
-            return None
+            return None, None
         area = v10.mean()
         terms[y] += (v10 - area) / math.sqrt(m * (m - 1))
         terms[~y] += (v01 - area) / math.sqrt(n * (n - 1))
-    return math.sqrt((terms**2).sum()) / len(present)
+    return math.sqrt((terms**2).sum()) / len(present), terms
 
 
 def estimates(tap, session, rng):
@@ -200,17 +228,19 @@ def estimates(tap, session, rng):
             got = {}
             session.ask(f"psi A {name}", lambda a, got=got: got.update(psi=a))
 
-            def take(a, got=got, rows=rows, name=name, z=z, q=q):
+            def take(a, got=got, rows=rows, name=name, z=z, q=q, confidence=confidence):
                 if a[0] == "none":
                     tap.count("no value, no influences", got["psi"][0] == "none", f"{name}: {a}")
                     return
                 psi, v = np.array(got["psi"][1:], float), float(a[1])
+                if rows.units > 1:
+                    q = stats.t.ppf((1 + confidence) / 2, degrees(rows, name))
                 method, se, limits = expected(rows, name, v, psi, z, q)
                 if name == "roc_auc" and rows.s.task == MULTICLASS and rows.plain:
-                    se = ovr_delong_se(rows.s)
+                    se, terms = ovr_delong_se(rows.s)
                     if se is None:
                         return
-                    limits = logit(v, se, z) if 0 < v < 1 and se > 0 else NotImplemented
+                    limits = hall_of_area(v, se, terms, z) if 0 < v < 1 and se > 0 else NotImplemented
                 context = f"{name} n {rows.n} units {rows.units} v {v} {a}"
                 if limits is NotImplemented:
                     ok = a[0] == "open" or (a[5] == method and 0 <= float(a[3]) <= v <= float(a[4]) + 1e-13)
@@ -316,20 +346,88 @@ def sums(rows, psi):
     return np.bincount(np.arange(rows.n) if rows.g is None else rows.g, rows.weights * psi)
 
 
-def paired_numbers(name, a, b, psi, delta, z, q):
+def arm(rows, name, v, se):
+    """The interval of one model's value as a function of the quantile; None where it isn't on the logit."""
+    s, v = rows.s, round(v, 13)
+    y = s.label == s.positive
+    few = name == "roc_auc" and s.task == BINARY and min(y.sum(), (~y).sum()) < 30
+    if 0 < v < 1 and se > 1e-14 and not few:
+        return lambda q: logit(v, se, q)
+    if name == "roc_auc" and s.task == BINARY:
+        return lambda q: newcombe(v, rows.worth(y), rows.worth(~y), q)
+    if name == "average_precision":
+        n = min(y.sum(), (~y).sum()) * rows.worth(np.ones(s.n, bool)) / s.n
+        return (lambda q: wilson(v, n, q)) if n > 0 else None
+    return None
+
+
+def mover(values, arms, se, both):
+    """Zou & Donner 2008: of b - a from the intervals of a and b, r their correlation; a function of the quantile."""
+    r = min(max((se[0] ** 2 + se[1] ** 2 - both**2) / (2 * se[0] * se[1]), -1), 1) if min(se) > 1e-14 else 0
+    a, b = values
+
+    def limits(q):
+        (la, ua), (lb, ub) = (f(q) for f in arms)
+        return [b - a - math.sqrt(max((b - lb) ** 2 + (ua - a) ** 2 - 2 * r * (b - lb) * (ua - a), 0)),
+                b - a + math.sqrt(max((ub - b) ** 2 + (a - la) ** 2 - 2 * r * (ub - b) * (a - la), 0))]
+    return limits
+
+
+def reaches(limits, delta, bound, far=1e6):
+    """The quantile at which an interval of delta ends at the bound."""
+    f = lambda q: limits(q)[0] - bound if delta > bound else bound - limits(q)[1]
+    top = 1.0
+    while f(top) > 0 and top < far:
+        top *= 2
+    return optimize.brentq(f, 0, top, xtol=1e-14) if top < far else math.inf
+
+
+def mover_numbers(name, a, b, values, se, both, alpha, df):
+    """Limits and p of a difference by the two models' own intervals; None where they aren't on the logit."""
+    arms = [arm(rows, name, v, x) for rows, v, x in zip((a, b), values, se)]
+    delta = values[1] - values[0]
+    if None in arms or both <= 1e-14 and abs(delta) <= 1e-14:
+        return None
+    tail = lambda q: 2 * (stats.norm.sf(q) if df is None else stats.t.sf(q, df))
+    q = stats.norm.ppf(1 - alpha / 2) if df is None else stats.t.ppf(1 - alpha / 2, df)
+    ends = mover(values, arms, se, both)
+    low, high = ends(q)
+    p = tail(reaches(ends, delta, 0)) if delta else 1.0
+    if name == "roc_auc" and both > 1e-14:
+        plain = tail(abs(delta) / both)
+        p = max(p, plain)
+        if plain > alpha:
+            low, high = min(low, 0), max(high, 0)
+    return [low, high], p
+
+
+def cut(name, limits):
+    """No difference is larger than the metric's range."""
+    most = 2 if name in KAPPAS | {"mcc"} else 1 if name not in LINEAR else math.inf
+    return [max(limits[0], -most), min(limits[1], most)]
+
+
+def paired_numbers(name, a, b, psi, values, alpha):
     """Standard error, limits, p of a difference, and the test's name."""
     s, t = a.s, b.s
+    z, delta, df = stats.norm.ppf(1 - alpha / 2), values[1] - values[0], degrees(a, name)
     if name == "roc_auc" and a.plain and s.task == BINARY:
         cov = delong([s.score, t.score], s.label == s.positive)
         if cov is None:
             return None
         se = math.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 0))
-        y, d = s.label == s.positive, psi[1] - psi[0]
-        d = d * np.where(y, *(math.sqrt(k / (k - 1)) for k in (y.sum(), (~y).sum())))
-        return se, *hall(delta, se, d, z, stats.norm.sf), "delong"
+        got = mover_numbers(name, a, b, values, [math.sqrt(cov[i, i]) for i in (0, 1)], se, alpha, None)
+        return (se, *got, "delong") if got else None
     if name == "roc_auc" and a.plain:
         return None
     se = max(a.se(psi[1] - psi[0]), floor(name, a, b, z))
+    if name not in PROPORTIONS | LINEAR:
+        got = mover_numbers(name, a, b, values, [a.se(psi[0]), b.se(psi[1])], se, alpha, df)
+        if got and name in SHARED + OF_POSITIVE:
+            limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), stats.t.ppf(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
+            return se, cut(name, farther(got[0], limits)), max(p, got[1]) if p is not None else None, "mover"
+        if got:
+            return se, *got, "delong" if name == "roc_auc" else "mover"
     if a.plain and name in HITS:
         x, y = (top2(s), top2(t)) if name == "top_2_accuracy" else (s.label == s.pred, t.label == t.pred)
         up, down = int((y & ~x).sum()), int((x & ~y).sum())
@@ -338,7 +436,8 @@ def paired_numbers(name, a, b, psi, delta, z, q):
             up, down = down, up
         p = 1.0 if up == down else min(1, 2 * stats.binom.cdf(k, m, 0.5) - stats.binom.pmf(k, m, 0.5))
         return se, tango(a.n, up, down, z), p, "mcnemar-midp"
-    return se, *hall(delta, se, sums(a, psi[1] - psi[0]), q, lambda t: stats.t.sf(t, a.units - 1)), "linear"
+    limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), stats.t.ppf(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
+    return se, cut(name, limits), p, "linear"
 
 
 def deltas(tap, session, rng):
@@ -347,8 +446,6 @@ def deltas(tap, session, rng):
         other = other_model(rng, sample, rng.choice([0.1, 0.5, 1]))
         a, b = Rows(sample), Rows(other)
         alpha = float(rng.choice([0.05, 0.01, 0.05 / 6]))
-        z = stats.norm.ppf(1 - alpha / 2)
-        q = stats.t.ppf(1 - alpha / 2, a.units - 1) if a.units > 1 else z
         session.sample(sample, "A")
         session.sample(other, "B")
         for name in NAMES[sample.task]:
@@ -357,12 +454,13 @@ def deltas(tap, session, rng):
                 session.ask(f"value {slot} {name}", lambda r, got=got, k="v" + slot: got.update({k: r}))
                 session.ask(f"psi {slot} {name}", lambda r, got=got, k="p" + slot: got.update({k: r}))
 
-            def take(r, got=got, a=a, b=b, name=name, z=z, q=q):
+            def take(r, got=got, a=a, b=b, name=name, alpha=alpha):
                 context = f"{name} n {a.n} units {a.units} {r}"
                 if "none" in (got["vA"][0], got["vB"][0]):
                     tap.count("no difference without both values", r[0] == "none", context)
                     return
-                delta = float(got["vB"][1]) - float(got["vA"][1])
+                values = [float(got[k][1]) for k in ("vA", "vB")]
+                delta = values[1] - values[0]
                 same = all((getattr(a.s, c) is None) or (getattr(a.s, c) == getattr(b.s, c)).all()
                            for c in ("pred", "score", "estimate"))
                 if same:
@@ -371,7 +469,7 @@ def deltas(tap, session, rng):
                 if a.units < 2:
                     tap.count("no interval from one unit", r[0] == "open", context)
                     return
-                want = paired_numbers(name, a, b, [np.array(got[k][1:], float) for k in ("pA", "pB")], delta, z, q)
+                want = paired_numbers(name, a, b, [np.array(got[k][1:], float) for k in ("pA", "pB")], values, alpha)
                 if want is None:
                     return
                 if name == "roc_auc" and single_row(a.s):

@@ -11,7 +11,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from stats_cases import BINARY, DRIVER, REGRESSION, binary_case, label_case, number_case, run_parts, some, text
-from test_comparisons import Rows, case, other_model, top2
+from test_comparisons import HITS, Rows, arm, case, mover, other_model, reaches, top2
+from test_intervals import tango_closed
 from test_ranking import case as ranking_case, of_order
 
 warnings.filterwarnings("ignore")
@@ -64,6 +65,32 @@ def units(rows, d, mean=False):
     return sums / np.bincount(rows.g) if mean else sums
 
 
+def tost(name, a, b, d, margin):
+    """The larger of the two one-sided p, by the method of the metric's own interval."""
+    n, both = a.n, []
+    if name in HITS:
+        up, down = ((d * (-1 if name == "hamming_loss" else 1)) > 0).sum(), ((d * (-1 if name == "hamming_loss" else 1)) < 0).sum()
+        if name == "hamming_loss":
+            up, down = down, up
+        return max(stats.norm.sf(side * tango_closed(-side * margin, n, up, down)) if margin < 1 else 0 for side in (1, -1))
+    se, delta = a.se(d - d.mean()), d.mean()
+    if name == "brier":
+        values = [loss(name, x.s).mean() for x in (a, b)]
+        ses = [a.se(loss(name, x.s) - v) for x, v in zip((a, b), values)]
+        arms = [arm(x, name, v, w) for x, v, w in zip((a, b), values, ses)]
+        if None not in arms:
+            ends = mover(values, arms, ses, se)
+            for side in (1, -1):
+                q = reaches(ends, delta, -side * margin)
+                both.append(stats.t.sf(q if side * delta > -margin else -q, n - 1))
+            return max(both)
+    c = ((d - delta) ** 3).sum() / ((d - delta) ** 2).sum() ** 1.5
+    for side in (1, -1):
+        t = (delta + side * margin) / se
+        both += [stats.t.sf(side * x, n - 1) for x in (t, t + c * t * t / 3 + c * c * t**3 / 27 + c / 6)]
+    return max(both)
+
+
 def on_samples(tap, session, rng):
     """Through whole samples: TOST, Wilcoxon, and permutations of means of losses."""
     for _ in range(some(300)):
@@ -82,13 +109,24 @@ def on_samples(tap, session, rng):
             if ((d != 0) & (np.abs(d) < 1e-12)).any():
                 continue  # rounding, which numpy's loss and ours share only in part
             margin = float(rng.choice([0.5, 1, 3]) * (d.std() / np.sqrt(len(d)) + 0.01))
-            # a floor stands in for the variance of next to no changes
-            z2 = stats.norm.ppf(0.975) ** 2
-            few = name in ("accuracy", "hamming_loss", "top_2_accuracy") and (units(a, np.abs(d)) != 0).sum() < z2
-            if a.plain and not same and not few:
-                session.ask(f"extra tost {name} {margin!r}", lambda r, d=d, m=margin, c=context: tap.close(
-                    "TOST is statsmodels' ttost_paired", [float(r[1])], [ttost_paired(d, np.zeros(len(d)), -m, m)[0]],
-                    1e-7, 1e-12, c))
+            if a.plain and not same:
+                def equal(r, a=a, b=b, d=d, m=margin, c=context, name=name):
+                    plain = ttost_paired(d, np.zeros(len(d)), -m, m)[0]
+                    tap.close("TOST by the method of the interval", [float(r[1])], [tost(name, a, b, d, m)], 1e-6, 1e-12, c)
+                    if name not in HITS and name != "brier":
+                        tap.count("TOST is no less than statsmodels' ttost_paired", float(r[1]) >= plain * (1 - 1e-9), f"{c} {r} {plain}")
+                session.ask(f"extra tost {name} {margin!r}", equal)
+
+            def within(v, m=margin, c=context, key=(id(a), name), p={}):
+                if key not in p:
+                    p[key] = v  # of TOST
+                elif v[0] == "ok" and v[6] != "identical" and p[key][0] == "ok" and abs(float(v[3])) < 1 and abs(float(v[4])) < 1:
+                    inside = -m < float(v[3]) and float(v[4]) < m
+                    tap.count("TOST finds what the interval of 1 - 2 alpha lies within the margin says", inside == (float(p[key][1]) < 0.05),
+                              f"{c} {v} {p[key]}")
+            if a.plain or name not in HITS:  # of which the least standard error has to do with alpha
+                session.ask(f"extra tost {name} {margin!r}", within)
+                session.ask(f"delta {name} 0.1 0 0 0 0", within)
 
             def ranks(r, a=a, d=d, c=context, name=name):
                 if a.w is not None:

@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from stats_cases import LONG, WEIGHTS, errors_of_bootstrap, label_case, run_parts, some, take_slice
-from test_comparisons import Rows, hall, logit, sums, tango, wilson
+from test_comparisons import Rows, arm, farther, hall, logit, mover, sums, tango, wilson
 from test_influence import slope
 from test_metrics import NONE
 
@@ -252,6 +252,17 @@ def deltas(tap, session, rng):
                     floor = z / (n + z * z) if units < z * z else 0
                 se = max(a.se(psi[1] - psi[0]), floor)
                 limits, _ = hall(delta, se, sums(a, psi[1] - psi[0]), q, lambda t: stats.t.sf(t, a.units - 1))
+                if name != "coverage_error":
+                    limits = [max(limits[0], -1), min(limits[1], 1)]
+                values, ses = [float(got[k][1]) for k in ("vA", "vB")], [x.se(p) for x, p in zip((a, b), psi)]
+                arms = [arm(x, "", v, w) for x, v, w in zip((a, b), values, ses)]
+                if name in ("roc_auc", "average_precision", "average_precision_micro") and None in arms:
+                    return  # at 0 or 1: Newcombe's and Wilson's, of the smallest class
+                if name not in ("accuracy", "coverage_error") and None not in arms and (se > 1e-14 or abs(delta) > 1e-14):
+                    own = mover(values, arms, ses, se)(q)
+                    limits = farther(own, limits) if name in SETS else own
+                    if name == "roc_auc" and 2 * stats.t.sf(abs(delta) / max(se, 1e-300), a.units - 1) > 0.05:
+                        limits = farther(limits, [0, 0])
                 if name == "accuracy" and a.plain:
                     limits = tango(a.n, int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum()), z)
                     tap.count("subset accuracy is tested as a proportion", r[6] == "mcnemar-midp", context)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from stats_cases import REGRESSION, Sample, run_parts
-from test_comparisons import Rows, case, other_model
+from test_comparisons import Rows, case, cut, other_model
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
@@ -61,7 +61,7 @@ def numbers(tap, session, rng):
                 delta = v[n:].mean() - v[:n].mean()
                 q = stats.t.ppf(0.975, df)
                 tap.close("difference of means over runs", [float(r[i]) for i in (3, 5, 6, 7, 8)],
-                          [df, delta, se, delta - q * se, delta + q * se], 1e-6, 1e-9, context)
+                          [df, delta, se, *cut(name, [delta - q * se, delta + q * se])], 1e-6, 1e-9, context)
                 tap.close("p of a difference of means over runs", [float(r[9])], [2 * stats.t.sf(abs(delta) / se, df)], 1e-5, 1e-300,
                           context)
             session.ask(f"runs {name} 0.05 {n} {m} 0 0 0 0", take)
