@@ -411,8 +411,9 @@ void comment_flips(struct ml_buf *out, const cJSON *flips)
 {
     static const char *const columns[] = { "id", "label", "current", "candidate", "score" };
     double fixed, broken;
-    const cJSON *row;
-    size_t n = 0;
+    const cJSON *row, *worst = ml_json_get(flips, "worst");
+    size_t n = 0, shown = sizeof(columns) / sizeof(*columns) - 1;
+    cJSON_ArrayForEach(row, worst) if (ml_json_get(row, "score")) shown = sizeof(columns) / sizeof(*columns);
     if (ml_json_num(flips, "fixed", &fixed) && ml_json_num(flips, "broken", &broken))
         ml_buf_addf(out, "**Flips** %.0f rows were wrong and are right now, %.0f were right and are wrong now.\n\n",
             fixed, broken);
@@ -423,13 +424,14 @@ void comment_flips(struct ml_buf *out, const cJSON *flips)
         ml_buf_addf(out, "**Queries** %.0f are ranked better, %.0f worse.\n\n", fixed, broken);
     else
         return;
-    cJSON_ArrayForEach(row, ml_json_get(flips, "worst"))
+    cJSON_ArrayForEach(row, worst)
     {
         if (++n == 1)
-            ml_buf_adds(out, "| row | label | current | candidate | its score for that |\n|---|---|---|---|---:|\n");
+            ml_buf_addf(out, "| row | label | current | candidate |%s\n|---|---|---|---|%s\n",
+                shown > 4 ? " its score for that |" : "", shown > 4 ? "---:|" : "");
         if (n > MOST_FLIPS)
             continue;
-        for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++) {
+        for (size_t i = 0; i < shown; i++) {
             ml_buf_adds(out, "| ");
             plain(out, ml_json_get(row, columns[i]));
             ml_buf_addc(out, ' ');

@@ -506,6 +506,15 @@ PY
     cmp <(ml-comment -q nowhere.json) <(ml-comment -q --card nowhere.json)
 }
 
+@test "rows that changed have a column of scores where they have scores" {
+    unset CI_MERGE_REQUEST_IID
+    printf 'id,label,prediction\n1,2,3\n2,4,4.5\n3,5,5\n' >a.csv
+    printf 'id,label,prediction\n1,2,4\n2,4,4.9\n3,5,7\n' >b.csv
+    ml-compare -q --task regression --candidate b.csv --current a.csv | ml-comment -q >c.md
+    grep -A2 -F '| row | label | current | candidate |' c.md | cmp - <(printf '| row | label | current | candidate |\n|---|---|---|---|\n| `3` | 5 | 5 | 7 |\n')
+    ml-comment -q "$TOP/tests/golden/compared.json" | grep -qF '| row | label | current | candidate | its score for that |'
+}
+
 @test "bad usage is 2" {
     run --separate-stderr ml-comment extra --card card.json
     fails 2 "^ml-comment: --card and a card as operand exclude each other"
