@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/processors.h"
 #include "stats/sample.h"
 
 static const int32_t *take_int(const int32_t *from, const uint32_t *rows, size_t n, char **at)
@@ -125,6 +126,22 @@ struct counting {
     uint64_t *cells[ML_PARALLEL_MAX];
 };
 
+/* Of two classes, at most 2^32 rows. */
+ML_VECTORS static void count_two(const int32_t *label, const int32_t *pred, size_t n, uint64_t cells[4])
+{
+    uint32_t y = 0, p = 0, both = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        y += (uint32_t)label[i];
+        p += (uint32_t)pred[i];
+        both += (uint32_t)(label[i] & pred[i]);
+    }
+    cells[0] += n - y - p + both;
+    cells[1] += p - both;
+    cells[2] += y - both;
+    cells[3] += both;
+}
+
 static void count_block(void *ctx, size_t b, size_t thread)
 {
     struct counting *c = ctx;
@@ -134,6 +151,10 @@ static void count_block(void *ctx, size_t b, size_t thread)
 
     if (!cells)
         cells = c->cells[thread] = ml_calloc(RUNS * k * k + 1, sizeof *cells);
+    if (k == 2) {
+        count_two(y + i, p + i, end - i, cells);
+        return;
+    }
     for (; i + RUNS <= end; i += RUNS)
         for (size_t r = 0; r < RUNS; r++)
             cells[r * k * k + (size_t)y[i + r] * k + (size_t)p[i + r]]++;
