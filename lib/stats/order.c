@@ -79,6 +79,75 @@ void ml_deal_release(struct deal *d)
     free(d->start);
 }
 
+/* ---- sorting ---- */
+
+/* Elements of `size` bytes that begin with their key: the size is known where this is inlined, and copies are moves. */
+static inline __attribute__((always_inline)) uint64_t key_at(const unsigned char *v, size_t i, size_t size)
+{
+    uint64_t key;
+
+    memcpy(&key, v + i * size, sizeof key);
+    return key;
+}
+
+static inline __attribute__((always_inline)) void sort_few(unsigned char *v, size_t n, size_t size)
+{
+    unsigned char x[sizeof(struct item)];
+
+    for (size_t i = 1, j; i < n; i++) {
+        uint64_t key = key_at(v, i, size);
+
+        memcpy(x, v + i * size, size);
+        for (j = i; j > 0 && key_at(v, j - 1, size) > key; j--)
+            memcpy(v + j * size, v + (j - 1) * size, size);
+        memcpy(v + j * size, x, size);
+    }
+}
+
+/* `again` is the function that this is inlined into. */
+static inline __attribute__((always_inline)) void sort_by_key(
+    unsigned char *v, size_t n, unsigned char *room, size_t size, void (*again)(void *, size_t, void *))
+{
+    uint32_t at[(1 << SORT_BITS) + 1];
+    uint64_t any = 0, all = UINT64_MAX;
+    size_t mask;
+    int bits, shift;
+
+    if (n <= SORT_SMALL) {
+        sort_few(v, n, size);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        any |= key_at(v, i, size);
+        all &= key_at(v, i, size);
+    }
+    if (any == all)
+        return;
+    shift = sort_digit(n, any ^ all, &bits);
+    mask = ((size_t)1 << bits) - 1;
+    memset(at, 0, (mask + 2) * sizeof *at);
+    for (size_t i = 0; i < n; i++)
+        at[(key_at(v, i, size) >> shift & mask) + 1]++;
+    for (size_t b = 0; b < mask; b++)
+        at[b + 1] += at[b];
+    for (size_t i = 0; i < n; i++)
+        memcpy(room + size * at[key_at(v, i, size) >> shift & mask]++, v + i * size, size);
+    memcpy(v, room, n * size);
+    for (size_t b = 0, from = 0; b <= mask && shift > 0; from = at[b++]) /* at[b] has become the bucket's end */
+        if (at[b] - from > 1)
+            again(v + from * size, at[b] - from, room);
+}
+
+void ml_sort_items(void *v, size_t n, void *room)
+{
+    sort_by_key(v, n, room, sizeof(struct item), ml_sort_items);
+}
+
+void ml_sort_keys(void *v, size_t n, void *room)
+{
+    sort_by_key(v, n, room, sizeof(uint64_t), ml_sort_keys);
+}
+
 /* ---- rows by their numbers ---- */
 
 struct ordering {
@@ -100,50 +169,6 @@ static void deal_rows(void *ctx, size_t hand, size_t thread)
         uint64_t key = key_of(d->x[i * d->stride]);
         o->v[at[deal_bucket(d, key)]++] = (struct item){ key, (uint32_t)i };
     }
-}
-
-static void sort_small(struct item *v, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        struct item x = v[i];
-        size_t j = i;
-
-        for (; j > 0 && v[j - 1].key > x.key; j--)
-            v[j] = v[j - 1];
-        v[j] = x;
-    }
-}
-
-void ml_sort_items(struct item *v, size_t n, struct item *room)
-{
-    uint32_t at[(1 << SORT_BITS) + 1];
-    uint64_t any = 0, all = UINT64_MAX;
-    size_t mask;
-    int bits, shift;
-
-    if (n <= SORT_SMALL) {
-        sort_small(v, n);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        any |= v[i].key;
-        all &= v[i].key;
-    }
-    if (any == all)
-        return;
-    shift = sort_digit(n, any ^ all, &bits);
-    mask = ((size_t)1 << bits) - 1;
-    memset(at, 0, (mask + 2) * sizeof *at);
-    for (size_t i = 0; i < n; i++)
-        at[(v[i].key >> shift & mask) + 1]++;
-    for (size_t b = 0; b < mask; b++)
-        at[b + 1] += at[b];
-    for (size_t i = 0; i < n; i++)
-        room[at[v[i].key >> shift & mask]++] = v[i];
-    memcpy(v, room, n * sizeof *v);
-    for (size_t b = 0, from = 0; b <= mask && shift > 0; from = at[b++]) /* at[b] has become the bucket's end */
-        if (at[b] - from > 1)
-            ml_sort_items(v + from, at[b] - from, room);
 }
 
 static void order_bucket(void *ctx, size_t b, size_t thread)
@@ -176,50 +201,6 @@ void ml_order(const double *x, size_t stride, size_t n, uint32_t *order)
 }
 
 /* ---- numbers ---- */
-
-static void sort_few(uint64_t *v, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        uint64_t x = v[i];
-        size_t j = i;
-
-        for (; j > 0 && v[j - 1] > x; j--)
-            v[j] = v[j - 1];
-        v[j] = x;
-    }
-}
-
-void ml_sort_keys(uint64_t *v, size_t n, uint64_t *room)
-{
-    uint32_t at[(1 << SORT_BITS) + 1];
-    uint64_t any = 0, all = UINT64_MAX;
-    size_t mask;
-    int bits, shift;
-
-    if (n <= SORT_SMALL) {
-        sort_few(v, n);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        any |= v[i];
-        all &= v[i];
-    }
-    if (any == all)
-        return;
-    shift = sort_digit(n, any ^ all, &bits);
-    mask = ((size_t)1 << bits) - 1;
-    memset(at, 0, (mask + 2) * sizeof *at);
-    for (size_t i = 0; i < n; i++)
-        at[(v[i] >> shift & mask) + 1]++;
-    for (size_t b = 0; b < mask; b++)
-        at[b + 1] += at[b];
-    for (size_t i = 0; i < n; i++)
-        room[at[v[i] >> shift & mask]++] = v[i];
-    memcpy(v, room, n * sizeof *v);
-    for (size_t b = 0, from = 0; b <= mask && shift > 0; from = at[b++]) /* at[b] has become the bucket's end */
-        if (at[b] - from > 1)
-            ml_sort_keys(v + from, at[b] - from, room);
-}
 
 static double number_of(uint64_t key)
 {

@@ -48,16 +48,16 @@ static inline size_t deal_from(const struct deal *d, size_t hand)
 void ml_deal(struct deal *d, const double *x, size_t stride, size_t n);
 void ml_deal_release(struct deal *d);
 
-/* Sorts n keys, n below 2^32; `room` for as many where they are more than SORT_SMALL. */
-void ml_sort_keys(uint64_t *v, size_t n, uint64_t *room);
+/* Sorts n keys (uint64_t), n below 2^32; `room` for as many where they are more than SORT_SMALL. */
+void ml_sort_keys(void *v, size_t n, void *room);
 
 struct item {
     uint64_t key;
     uint32_t row;
 };
 
-/* The same for rows by their keys; equal keys stay in the order in which they are. */
-void ml_sort_items(struct item *v, size_t n, struct item *room);
+/* The same for rows (struct item) by their keys; equal keys stay in the order in which they are. */
+void ml_sort_items(void *v, size_t n, void *room);
 
 /* The digit that divides n keys, of which the bits `differ` do, into buckets of a few: its lowest bit; *bits. */
 static inline int sort_digit(size_t n, uint64_t differ, int *bits)
