@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define LARGE_PAGE ((size_t)2 << 20)
-
 static void *checked(void *p)
 {
     if (!p) {
@@ -24,22 +22,16 @@ void *ml_malloc(size_t n)
     return checked(malloc(n ? n : 1));
 }
 
-/* NULL: too small for that, or there isn't as much. */
-static void *alloc_huge(size_t n)
-{
-    size_t whole = (n + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
-    void *p = n < LARGE_PAGE || whole < n ? NULL : aligned_alloc(LARGE_PAGE, whole);
-
-    if (p)
-        madvise(p, whole, MADV_HUGEPAGE); /* where it can't be had it is slower, and no more */
-    return p;
-}
-
 void *ml_malloc_huge(size_t n)
 {
-    void *p = alloc_huge(n);
+    size_t large = (size_t)2 << 20, whole = (n + large - 1) / large * large;
+    void *p;
 
-    return p ? p : ml_malloc(n);
+    if (n < large || whole < n)
+        return ml_malloc(n);
+    p = checked(aligned_alloc(large, whole));
+    madvise(p, whole, MADV_HUGEPAGE); /* where it can't be had it is slower, and no more */
+    return p;
 }
 
 void *ml_calloc(size_t count, size_t size)
@@ -92,15 +84,12 @@ void *ml_grow(void *p, size_t *cap, size_t need, size_t size)
     return ml_realloc(p, n * size);
 }
 
-void *ml_reserve(void *p, size_t *cap, size_t used, size_t need, size_t size)
+void *ml_reserve(void *p, size_t *cap, size_t need, size_t size)
 {
-    void *to = need <= *cap || need > SIZE_MAX / size ? NULL : alloc_huge(need * size);
+    void *to = need <= *cap || need > SIZE_MAX / size ? NULL : realloc(p, need * size);
 
     if (!to)
         return p;
-    if (used)
-        memcpy(to, p, used * size);
-    free(p);
     *cap = need;
     return to;
 }

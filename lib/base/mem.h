@@ -10,8 +10,7 @@
 #include "base/err.h"
 
 void *ml_malloc(size_t n);
-/* The same in large pages, where the system has them: for what is gone through in no order, and for what is much, since
- * a page fault for each 4 KiB takes longer than most of what is done with them. */
+/* The same for what is gone through in no order: in large pages, where the system has them. */
 void *ml_malloc_huge(size_t n);
 void *ml_calloc(size_t count, size_t size); /* zeroed; count * size is checked */
 void *ml_realloc(void *p, size_t n);
@@ -22,10 +21,9 @@ char *ml_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Makes room for `need` elements of `size` bytes: `*cap` grows by half. Returns the (moved) array. */
 void *ml_grow(void *p, size_t *cap, size_t need, size_t size);
 
-/* The same for what most likely is going to be needed, in large pages: pages that nothing is written to cost nothing,
- * and an array that needn't grow needn't be moved. `used` elements are there. What isn't worth it, or isn't to be had,
- * is left to ml_grow. */
-void *ml_reserve(void *p, size_t *cap, size_t used, size_t need, size_t size);
+/* The same for what most likely is going to be needed, so that the array needn't be moved on the way: pages that
+ * nothing is written to cost nothing. What isn't to be had is left to ml_grow. */
+void *ml_reserve(void *p, size_t *cap, size_t need, size_t size);
 
 /* A byte buffer. `data` is NUL-terminated behind `len` once anything was added (NULL before). Adding beyond `max` sets
  * `full` and drops the rest, so that a loop of additions needs one check at its end. */

@@ -81,7 +81,7 @@ struct ml_cell ml_column_canonical_word(struct ml_cell cell)
 
 static void make_dense(struct ml_column *c)
 {
-    c->dense = ml_malloc_huge((c->cap + 1) * sizeof *c->dense);
+    c->dense = ml_malloc((c->cap + 1) * sizeof *c->dense);
     for (size_t i = 0; i < c->n; i++)
         c->dense[i] = c->value[c->code[i]];
     free(c->code);
@@ -131,9 +131,9 @@ void ml_column_expect_numbers(struct ml_column *c)
 void ml_column_reserve(struct ml_column *c, size_t rows)
 {
     if (c->dense != NULL)
-        c->dense = ml_reserve(c->dense, &c->cap, c->n, rows, sizeof *c->dense);
+        c->dense = ml_reserve(c->dense, &c->cap, rows, sizeof *c->dense);
     else
-        c->code = ml_reserve(c->code, &c->cap, c->n, rows, sizeof *c->code);
+        c->code = ml_reserve(c->code, &c->cap, rows, sizeof *c->code);
 }
 
 void ml_column_reset(struct ml_column *c)

@@ -450,15 +450,15 @@ void ml_reading_reserve(struct reading *rd, size_t rows)
     if (p->prediction.n > 0)
         ml_column_reserve(&p->prediction, rows);
     if (p->score != NULL)
-        p->score = ml_reserve(p->score, &p->score_cap, n * k, rows * k, sizeof *p->score);
+        p->score = ml_reserve(p->score, &p->score_cap, rows * k, sizeof *p->score);
     if (p->weight != NULL)
-        p->weight = ml_reserve(p->weight, &p->weight_cap, n, rows, sizeof *p->weight);
+        p->weight = ml_reserve(p->weight, &p->weight_cap, rows, sizeof *p->weight);
     if (p->group.of != NULL)
-        p->group.of = ml_reserve(p->group.of, &p->group.cap, n, rows, sizeof *p->group.of);
+        p->group.of = ml_reserve(p->group.of, &p->group.cap, rows, sizeof *p->group.of);
     if (p->key != NULL)
-        p->key = ml_reserve(p->key, &p->key_cap, n, rows, sizeof *p->key);
+        p->key = ml_reserve(p->key, &p->key_cap, rows, sizeof *p->key);
     if (p->id_text != NULL)
-        p->id_text = ml_reserve(p->id_text, &p->id_cap, p->id_used, p->id_used / n * rows, 1);
+        p->id_text = ml_reserve(p->id_text, &p->id_cap, p->id_used / n * rows, 1);
 }
 
 void ml_reading_reset(struct reading *part)

@@ -134,7 +134,7 @@ static int32_t *map_into(const struct classes *k, const struct ml_column *c, int
 
 int32_t *classes_map(const struct classes *k, const struct ml_column *c)
 {
-    return map_into(k, c, ml_malloc_huge((c->n + 1) * sizeof(int32_t)));
+    return map_into(k, c, ml_malloc((c->n + 1) * sizeof(int32_t)));
 }
 
 int32_t *classes_take(const struct classes *k, struct ml_column *c)
