@@ -3,12 +3,14 @@
 import warnings
 
 import numpy as np
+from scipy import special, stats
 
 from stats_cases import BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, Session, Tap
 
 warnings.filterwarnings("ignore")
 
 POPULATION = 20000
+Z95 = float(stats.norm.ppf(0.975))
 
 
 def sigmoid(x):
@@ -66,6 +68,63 @@ def second(rng, s, share=0.3, gain=0.0):
     score = np.where(move[:, None], np.exp(z), s.score)
     score /= score.sum(1, keepdims=True)
     return s.but(score=score, pred=score.argmax(1))
+
+
+def wilson_exact(n):
+    """Coverage at a share p, for p on a fine grid and right beside each limit, where it is least. Returns (where, rate) twice: the worst,
+    and the mean over the grid."""
+    limits, session = [], Session()
+    for k in range(n + 1):
+        session.ask(f"wilson {k / n!r} {n} 0 {Z95!r}", lambda a: limits.append([float(x) for x in a[:2]]))
+    session.run()
+    low, high = np.array(limits).T
+    grid = (np.arange(1000) + 0.5) / 1000
+    beside = np.concatenate([low - 1e-12, high + 1e-12])
+    p = np.concatenate([grid, beside[(beside > 0) & (beside < 1)]])
+    rate = np.array([(stats.binom.pmf(np.arange(n + 1), n, x) * ((low <= x) & (x <= high))).sum() for x in p])
+    return f"p = {p[rate.argmin()]:.4f}", rate.min(), rate[:len(grid)].mean()
+
+
+def midp_exact(sizes):
+    """How often the test rejects two models alike at .05, of which a share of rows is discordant: for each n the worst share, and the mean
+    over all from 0 to 1."""
+    most, rejects, session = max(sizes), np.zeros(max(sizes) + 1), Session()
+    for m in range(1, most + 1):
+        pmf = stats.binom.pmf(np.arange(m // 2 + 1), m, 0.5)
+        for k in range(m // 2 + 1):
+            if pmf[k] > 1e-18:
+                session.ask(f"function midp {k} {m - k} 0", lambda a, m=m, q=pmf[k] * (1 if 2 * k == m else 2): rejects.__setitem__(
+                    m, rejects[m] + q * (float(a[0]) <= 0.05)))
+    session.run()
+    shares = (np.arange(200) + 0.5) / 200
+    out = {}
+    for n in sizes:
+        rate = np.array([(stats.binom.pmf(np.arange(n + 1), n, x) * rejects[:n + 1]).sum() for x in shares])
+        out[n] = f"discordant {shares[rate.argmax()]:.4f}", rate.max(), rate.mean()
+    return out
+
+
+def tango_exact(n):
+    """Coverage, and how often the lower limit lies above the truth, over shares of discordant rows from 2 % to 50 % and differences from
+    0 to all of them."""
+    b, c = np.array([(b, m - b) for m in range(n + 1) for b in range(m + 1) if m <= 0.5 * n + 8 * np.sqrt(n / 4)]).T
+    limits, session = {}, Session()
+    for x, y in zip(b.tolist(), c.tolist()):
+        if x >= y:  # the other half is its mirror image
+            session.ask(f"tango {n} {x} {y} {Z95!r}", lambda a, k=(x, y): limits.__setitem__(k, (float(a[0]), float(a[1]))))
+    session.run()
+    ends = np.array([limits[x, y] if x >= y else (-limits[y, x][1], -limits[y, x][0]) for x, y in zip(b.tolist(), c.tolist())])
+    ways = special.gammaln(n + 1) - special.gammaln(b + 1) - special.gammaln(c + 1) - special.gammaln(n - b - c + 1)
+    where, held, passed = [], [], []
+    for share in (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5):
+        for part in (0, 0.2, 0.4, 0.6, 0.8, 1):
+            up, down, d = share * (1 + part) / 2, share * (1 - part) / 2, share * part
+            p = np.exp(ways + special.xlogy(b, up) + special.xlogy(c, down) + (n - b - c) * np.log(1 - share))
+            where.append(f"discordant {share:g}, difference {d:.3g}")
+            held.append((p * ((ends[:, 0] <= d + 1e-12) & (d - 1e-12 <= ends[:, 1]))).sum())
+            passed.append(max((p * (ends[:, 0] > d + 1e-12)).sum(), (p * (ends[:, 1] < d - 1e-12)).sum()))
+    held, passed = np.array(held), np.array(passed)
+    return (where[held.argmin()], held.min(), held.mean()), (where[passed.argmax()], passed.max(), passed.mean())
 
 
 class Simulation:

@@ -2,7 +2,22 @@
 """Coverage in brief; tests/long has the whole."""
 import numpy as np
 
-from stats_coverage import Simulation, Tap, binary, numbers, second, sets
+from stats_coverage import Simulation, Tap, binary, midp_exact, numbers, second, sets, tango_exact, wilson_exact
+
+# Of 30 and of 50 rows, from all that may come out: the worst, and the mean.
+EXACT = {
+    "Wilson's interval holds": ((0.8371, 0.9524), (0.8375, 0.9515)),
+    "Tango's interval holds": ((0.9298, 0.9682), (0.9351, 0.9619)),
+    "a harm passes as not inferior by Tango's interval": ((0.0417, 0.0181), (0.0354, 0.0214)),
+    "McNemar's mid-p rejects the null": ((0.0488, 0.0375), (0.0626, 0.0418)),
+}
+
+
+def exact(tap):
+    midp = midp_exact((30, 50))
+    for i, n in enumerate((30, 50)):
+        for (name, want), (where, worst, mean) in zip(EXACT.items(), (wilson_exact(n), *tango_exact(n), midp[n])):
+            tap.close(f"{name}: exact size", [worst, mean], want[i], 0, 1e-4, f"{n} rows, {where}")
 
 
 def main():
@@ -17,6 +32,7 @@ def main():
     s.estimate("sets of labels", some, 150, ["accuracy", "hamming_loss", "f1_micro", "f1_macro", "f1_samples"], 0.92)
     s.delta("sets of labels", some, second(rng, some), 150, ["accuracy", "f1_macro", "f1_samples"], 0.92)
     s.delta("two models", regression, second(rng, regression), 100, ["mae", "rmse"], 0.92)
+    exact(s.tap)
     s.finish()
 
 
