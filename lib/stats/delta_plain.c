@@ -119,11 +119,12 @@ bool ml_delta_plain_label(struct ml_measure *a, struct ml_measure *b, int32_t la
 
 typedef __int128 whole;
 
+/* Of a positive: twice the negatives below it, of a negative twice the positives above it, a tie counted as half. */
 static void place_part(void *ctx, size_t p, size_t thread)
 {
     struct ml_measure *m = ctx;
     const struct ml_ties_part *part = &m->ties->parts[p];
-    const uint32_t *row = m->ties->row + part->pos + part->neg;
+    const uint32_t *row = m->ties->row + part->pos + part->neg, *last = ml_ties_last(m->ties);
     uint64_t below = part->neg, above = m->ties->pos - part->pos;
 
     (void)thread;
@@ -131,15 +132,14 @@ static void place_part(void *ctx, size_t p, size_t thread)
         uint64_t pos = m->ties->v[g] >> 32, neg = m->ties->v[g] & UINT32_MAX;
 
         above -= pos;
-        for (uint64_t i = 0; i < neg; i++)
-            m->places[*row++] = (uint32_t)(2 * above + pos);
-        for (uint64_t i = 0; i < pos; i++)
-            m->places[*row++] = (uint32_t)(2 * below + neg);
+        for (uint64_t i = 0; i < neg + pos; i++, row++) {
+            m->places[*row] = (uint32_t)(i < neg ? 2 * above + pos : 2 * below + neg);
+            __builtin_prefetch(&m->places[*ml_ties_ahead(row, last)], 1);
+        }
         below += neg;
     }
 }
 
-/* Of a positive: twice the negatives below it, of a negative twice the positives above it, a tie counted as half. */
 static const uint32_t *places_of(struct ml_measure *m)
 {
     if (!m->places) {
@@ -149,145 +149,130 @@ static const uint32_t *places_of(struct ml_measure *m)
     return m->places;
 }
 
-/* What a block's placements moved by. */
+/* What the placements of the negatives and of the positives moved by. */
 struct move {
-    whole sum, pos, neg; /* of the positives' moves; of the squares of the positives' and of the negatives' */
+    whole squares[2];
     size_t up, down;
+    struct ml_sum cubes;
 };
 
 struct moving {
-    const struct ml_sample *s;
-    const uint32_t *a, *b;
-    struct move *blocks;
-    /* then: each class's mean move, what a move by one is worth, and the sums of third powers */
-    double mean[2], worth[2];
-    struct ml_sum *cubes;
+    const uint32_t *from;
+    const struct ml_ties *to;
+    double mean[2], worth[2]; /* each class's mean move, and what a move by one is worth */
+    struct move *parts;
 };
 
-static void move_block(void *ctx, size_t block, size_t thread)
+static inline void move_rows(const struct moving *mv, const uint32_t *row, const uint32_t *last, uint64_t n,
+    uint64_t place, int class, struct move *out)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        int64_t d = (int64_t)place - (int64_t)mv->from[row[i]];
+        double x = ((double)d - mv->mean[class]) * mv->worth[class];
+
+        __builtin_prefetch(&mv->from[*ml_ties_ahead(row + i, last)]);
+        out->up += d > 0;
+        out->down += d < 0;
+        out->squares[class] += (uint64_t)d * (uint64_t)d;
+        ml_sum_add(&out->cubes, x * x * x);
+    }
+}
+
+/* The placements of the second measure are looked at where they are found, as place_part finds the first one's. */
+static void move_part(void *ctx, size_t p, size_t thread)
 {
     struct moving *mv = ctx;
-    struct move move = { 0 };
+    const struct ml_ties_part *part = &mv->to->parts[p];
+    const uint32_t *row = mv->to->row + part->pos + part->neg, *last = ml_ties_last(mv->to);
+    uint64_t below = part->neg, above = mv->to->pos - part->pos;
+    struct move move = { .up = 0 };
 
     (void)thread;
-    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(mv->s->n, block); i++) {
-        int64_t d = (int64_t)mv->b[i] - (int64_t)mv->a[i];
+    for (size_t g = part->from; g < part->from + part->n; g++) {
+        uint64_t pos = mv->to->v[g] >> 32, neg = mv->to->v[g] & UINT32_MAX;
 
-        move.up += d > 0;
-        move.down += d < 0;
-        if (mv->s->label[i] == mv->s->positive) {
-            move.sum += d;
-            move.pos += (whole)d * d;
-        } else {
-            move.neg += (whole)d * d;
-        }
+        above -= pos;
+        move_rows(mv, row, last, neg, 2 * above + pos, 0, &move);
+        move_rows(mv, row + neg, last, pos, 2 * below + neg, 1, &move);
+        row += neg + pos;
+        below += neg;
     }
-    mv->blocks[block] = move;
+    mv->parts[p] = move;
 }
 
-static void cube_block(void *ctx, size_t block, size_t thread)
+/* Third powers are those of influences: as whole numbers they would need more than 128 bits. */
+static struct move moves_of(struct ml_measure *a, struct ml_measure *b, struct moving *mv)
 {
-    struct moving *mv = ctx;
-    struct ml_sum sum = { 0, 0 };
+    struct move all = { .up = 0 };
 
-    (void)thread;
-    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(mv->s->n, block); i++) {
-        bool pos = mv->s->label[i] == mv->s->positive;
-        double x = ((double)mv->b[i] - (double)mv->a[i] - mv->mean[pos]) * mv->worth[pos];
-
-        ml_sum_add(&sum, x * x * x);
+    mv->from = places_of(a);
+    mv->to = ml_rank_ties(b);
+    mv->parts = ml_calloc(mv->to->n_parts, sizeof *mv->parts);
+    ml_parallel(mv->to->n_parts, move_part, mv);
+    for (size_t i = 0; i < mv->to->n_parts; i++) {
+        all.squares[0] += mv->parts[i].squares[0];
+        all.squares[1] += mv->parts[i].squares[1];
+        all.up += mv->parts[i].up;
+        all.down += mv->parts[i].down;
+        ml_sum_join(&all.cubes, &mv->parts[i].cubes);
     }
-    mv->cubes[block] = sum;
+    free(mv->parts);
+    a->up = all.up;
+    a->down = all.down;
+    a->moved_with = b->serial;
+    return all;
 }
 
-/* Third powers of the influences: as whole numbers they would need more than 128 bits. */
-static double move_cubes(
-    struct ml_measure *a, struct ml_measure *b, const struct move *move, double n_pos, double n_neg, bool delong)
+/* DeLong's variance of a difference: that of the rows' moves, as rank_plain.c has it of the rows' places. `moved`: the
+ * sum of the moves, of the positives as of the negatives. */
+static void area_moves(struct ml_measure *a, struct ml_measure *b, bool delong, int64_t moved, struct pair_sums *out)
 {
-    size_t blocks = ml_parallel_blocks(a->s.n);
-    double moved = (double)move->sum, total = n_pos + n_neg;
-    struct moving mv = { .s = &a->s, .a = a->places, .b = b->places, .mean = { moved / n_neg, moved / n_pos } };
-    struct ml_sum sum = { 0, 0 };
-
-    mv.worth[0] = total / n_neg / (2 * n_pos) * (delong && n_neg > 1 ? sqrt(n_neg / (n_neg - 1)) : 1);
-    mv.worth[1] = total / n_pos / (2 * n_neg) * (delong && n_pos > 1 ? sqrt(n_pos / (n_pos - 1)) : 1);
-    mv.cubes = ml_calloc(blocks, sizeof *mv.cubes);
-    ml_parallel(blocks, cube_block, &mv);
-    for (size_t i = 0; i < blocks; i++)
-        ml_sum_join(&sum, &mv.cubes[i]);
-    free(mv.cubes);
-    return ml_sum_value(&sum);
-}
-
-static const struct move *moves_of(struct ml_measure *a, struct ml_measure *b)
-{
-    size_t blocks = ml_parallel_blocks(a->s.n);
-    struct moving mv = { .s = &a->s };
-    struct move all = { 0 };
-
-    if (a->moves && a->moves_with == b->serial)
-        return a->moves;
-    mv.a = places_of(a);
-    mv.b = places_of(b);
-    mv.blocks = ml_calloc(blocks, sizeof *mv.blocks);
-    ml_parallel(blocks, move_block, &mv);
-    for (size_t i = 0; i < blocks; i++) {
-        all.sum += mv.blocks[i].sum;
-        all.pos += mv.blocks[i].pos;
-        all.neg += mv.blocks[i].neg;
-        all.up += mv.blocks[i].up;
-        all.down += mv.blocks[i].down;
-    }
-    free(mv.blocks);
-    a->moves = ml_realloc(a->moves, sizeof *a->moves);
-    *a->moves = all;
-    a->moves_with = b->serial;
-    return a->moves;
-}
-
-/* DeLong's variance of a difference: that of the rows' moves, as rank_plain.c has it of the rows' places. */
-static double move_squares(const struct move *move, size_t pos, size_t neg, bool delong)
-{
+    size_t pos = ml_rank_ties(a)->pos, neg = ml_rank_ties(a)->neg;
     double n_pos = (double)pos, n_neg = (double)neg, total = n_pos + n_neg;
-    double by_pos = (double)(move->pos * (whole)pos - move->sum * move->sum) / n_pos / (4 * n_neg * n_neg);
-    double by_neg = (double)(move->neg * (whole)neg - move->sum * move->sum) / n_neg / (4 * n_pos * n_pos);
+    double scale[2] = { delong && neg > 1 ? n_neg / (n_neg - 1) : 1, delong && pos > 1 ? n_pos / (n_pos - 1) : 1 };
+    struct moving mv = { .mean = { (double)moved / n_neg, (double)moved / n_pos },
+        .worth = { total / n_neg / (2 * n_pos) * sqrt(scale[0]), total / n_pos / (2 * n_neg) * sqrt(scale[1]) } };
+    struct move move = moves_of(a, b, &mv);
+    whole sum = moved;
+    double by_pos = (double)(move.squares[1] * (whole)pos - sum * sum) / n_pos / (4 * n_neg * n_neg);
+    double by_neg = (double)(move.squares[0] * (whole)neg - sum * sum) / n_neg / (4 * n_pos * n_pos);
 
-    return by_pos * (total / n_pos) * (total / n_pos) * (delong && pos > 1 ? n_pos / (n_pos - 1) : 1) +
-           by_neg * (total / n_neg) * (total / n_neg) * (delong && neg > 1 ? n_neg / (n_neg - 1) : 1);
+    out->squares =
+        by_pos * (total / n_pos) * (total / n_pos) * scale[1] + by_neg * (total / n_neg) * (total / n_neg) * scale[0];
+    out->cubes = ml_sum_value(&move.cubes);
 }
 
 static bool ranks(
     struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct pair_sums *out)
 {
     bool auc = metric->id == ML_METRIC_ROC_AUC;
-    struct ml_value v = { 0 };
-    struct move move = { 0 };
-    size_t pos, neg;
-    double *psi, squares;
+    struct ml_value v[2] = { { 0 }, { 0 } };
+    struct moving unscaled = { .mean = { 0, 0 } };
+    int64_t area[2];
+    double *psi, squares[2], cubes[2] = { NAN, NAN }, above[2];
 
     a->with_rows = b->with_rows = true;
-    pos = ml_rank_ties(a)->pos;
-    neg = ml_rank_ties(a)->neg;
-    if (pos == 0 || (auc && neg == 0))
+    if (ml_rank_ties(a)->pos == 0 || (auc && ml_rank_ties(a)->neg == 0))
         return false;
-    if (neg > 0) /* else no row has a place */
-        move = *moves_of(a, b);
-    out->changed = move.up + move.down;
-    out->up = move.up;
-    out->down = move.down;
     if (auc) {
-        out->squares = move_squares(&move, pos, neg, delong);
-        out->cubes = move_cubes(a, b, &move, (double)pos, (double)neg, delong);
-        return true;
+        ml_rank_plain_area(a, &v[0], &squares[0], &cubes[0], &area[0]);
+        ml_rank_plain_area(b, &v[1], &squares[1], &cubes[1], &area[1]);
+        area_moves(a, b, delong, area[1] - area[0], out);
+    } else {
+        if (a->moved_with != b->serial && ml_rank_ties(a)->neg > 0) /* else no row has a place */
+            moves_of(a, b, &unscaled);
+        psi = ml_malloc_huge((a->s.n + 1) * sizeof *psi);
+        ml_rank_plain_psi(a, &v[0], psi, &squares[0]);
+        ml_rank_plain_above(b, &v[1], psi, &squares[1], above);
+        out->squares = above[0];
+        out->cubes = above[1];
+        free(psi);
     }
-    psi = ml_malloc_huge((a->s.n + 1) * sizeof *psi);
-    ml_rank_plain_psi(a, &v, false, psi, &squares);
-    ml_measure_remember(a, metric, &v, squares, NAN);
-    memset(&v, 0, sizeof v);
-    ml_rank_plain_psi(b, &v, true, psi, &squares);
-    ml_measure_remember(b, metric, &v, squares, NAN);
-    out->squares = ml_measure_squares(a, psi, &out->cubes);
-    free(psi);
+    ml_measure_remember(a, metric, &v[0], squares[0], cubes[0]);
+    ml_measure_remember(b, metric, &v[1], squares[1], cubes[1]);
+    out->up = ml_rank_ties(a)->neg > 0 ? a->up : 0;
+    out->down = ml_rank_ties(a)->neg > 0 ? a->down : 0;
+    out->changed = out->up + out->down;
     return true;
 }
 

@@ -54,8 +54,8 @@ struct ml_measure {
     struct ml_ties *ties;       /* binary: the scores' tie groups; NULL until asked for */
     bool with_rows;             /* then with their rows, for they will be needed */
     uint32_t *places;           /* delta_plain.c: twice each row's placement value, in rows; NULL until asked for */
-    struct move *moves;         /* what they moved by to those of the measure of this serial */
-    uint64_t moves_with;
+    size_t up, down;            /* rows whose placement is higher or lower with the measure of this serial */
+    uint64_t moved_with;
     uint64_t serial; /* no other measure has it */
     uint64_t *joint; /* confusion cells (label, pred, other's pred) with the measure of this serial */
     uint64_t joint_with;
@@ -156,8 +156,13 @@ bool ml_rank_plain(
 
 /* The tie groups, made when first asked for. */
 const struct ml_ties *ml_rank_ties(struct ml_measure *m);
-/* Average precision's influences; `from` subtracts what psi holds from them. Needs with_rows. */
-bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, bool from, double *psi, double *squares);
+/* Average precision's influences, which psi (NULL is fine) gets, and the sum of their squares; those of the second and
+ * third powers of what they are above the ones in psi. Rows need with_rows. */
+bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, double *psi, double *squares);
+bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[2]);
+/* The area as ml_rank_plain has it, and twice the pairs of a positive and a negative below it, a tie counting half; of
+ * below 2^31 rows. */
+bool ml_rank_plain_area(struct ml_measure *m, struct ml_value *v, double *squares, double *cubes, int64_t *twice);
 
 /* delta_plain.c: two models on the same rows, without weights and groups, from fewer numbers than one a row of each. */
 struct pair_sums {

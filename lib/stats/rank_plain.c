@@ -88,7 +88,7 @@ static void add_cubes(void *ctx, size_t p, size_t thread)
 
 /* DeLong's two sums of squares, with V10 = x / 2 n_neg of each positive and the area A = sum x / (2 n_pos n_neg): sum
  * (V10 - A)^2 = (n_pos sum x^2 - (sum x)^2) / (n_pos (2 n_neg)^2), and the other way round. Below n^4 / 4 < 2^126. */
-static bool plain_auc(struct ml_measure *m, struct ml_value *v, double *squares, double *cubes)
+bool ml_rank_plain_area(struct ml_measure *m, struct ml_value *v, double *squares, double *cubes, int64_t *twice)
 {
     struct area a = { .t = ml_rank_ties(m) };
     struct area_part sum = { 0 };
@@ -116,6 +116,7 @@ static bool plain_auc(struct ml_measure *m, struct ml_value *v, double *squares,
     v->ok = true;
     v->value = fmin((double)sum.area / 2 / n_pos / n_neg, 1);
     v->n = neg < pos ? neg : pos;
+    *twice = (int64_t)sum.area;
     by_pos = (double)(sum.pos * pos - sum.area * sum.area) / n_pos / (4 * n_neg * n_neg);
     by_neg = (double)(sum.neg * neg - sum.area * sum.area) / n_neg / (4 * n_pos * n_pos);
     *squares = by_pos * (total / n_pos) * (total / n_pos) * (pos > 1 ? n_pos / (n_pos - 1) : 1) +
@@ -127,14 +128,15 @@ static bool plain_auc(struct ml_measure *m, struct ml_value *v, double *squares,
 struct precision_part {
     struct ml_sum hits; /* of the precision from each positive on */
     struct ml_sum inverse, loss, squares;
+    struct ml_sum above[2]; /* of the powers of what influences are above others */
 };
 
 struct precision {
     const struct ml_ties *t;
     double value;
     struct precision_part *parts;
-    double *psi; /* of each row, where asked for: what it holds is subtracted from, or not */
-    bool from;
+    double *psi;        /* gets each row's influence */
+    const double *from; /* of each row: the ones that influences are held against */
     double scale;
 };
 
@@ -168,15 +170,21 @@ static void add_precision(void *ctx, size_t p, size_t thread)
     a->parts[p] = sum;
 }
 
-/* The rows of a group get their influences. */
-static void spread(struct precision *a, size_t at, size_t pos, size_t neg, double psi_pos, double psi_neg)
+/* The rows of a group get their influence, or it is held against the one that they have. */
+static inline void spread(
+    const struct precision *a, const uint32_t *row, const uint32_t *last, size_t n, double psi, struct ml_sum above[2])
 {
-    const uint32_t *row = a->t->row + at;
+    psi *= a->scale;
+    for (size_t i = 0; a->psi && i < n; i++) {
+        a->psi[row[i]] = psi;
+        __builtin_prefetch(&a->psi[*ml_ties_ahead(row + i, last)], 1);
+    }
+    for (size_t i = 0; a->from && i < n; i++) {
+        double d = psi - a->from[row[i]];
 
-    for (size_t i = 0; i < neg + pos; i++) {
-        double psi = a->scale * (i < neg ? psi_neg : psi_pos);
-
-        a->psi[row[i]] = a->from ? psi - a->psi[row[i]] : psi;
+        __builtin_prefetch(&a->from[*ml_ties_ahead(row + i, last)]);
+        ml_sum_add(&above[0], d * d);
+        ml_sum_add(&above[1], d * d * d);
     }
 }
 
@@ -187,6 +195,7 @@ static void add_squares(void *ctx, size_t p, size_t thread)
     const struct ml_ties_part *part = &a->t->parts[p];
     struct precision_part *sum = &a->parts[p];
     double inverse = ml_sum_value(&sum->inverse), loss = ml_sum_value(&sum->loss);
+    struct ml_sum squares = { 0, 0 }, others[2] = { { 0, 0 }, { 0, 0 } };
     size_t below_pos = part->pos, below_neg = part->neg;
 
     (void)thread;
@@ -197,12 +206,19 @@ static void add_squares(void *ctx, size_t p, size_t thread)
         inverse += (double)pos / above;
         loss += (double)pos * precision / above;
         psi = precision - a->value + inverse - loss;
-        ml_sum_add(&sum->squares, (double)pos * (psi * psi) + (double)neg * (loss * loss));
-        if (a->psi)
-            spread(a, below_pos + below_neg, pos, neg, psi, -loss);
+        ml_sum_add(&squares, (double)pos * (psi * psi) + (double)neg * (loss * loss));
+        if (a->psi || a->from) {
+            const uint32_t *row = a->t->row + below_pos + below_neg, *last = ml_ties_last(a->t);
+
+            spread(a, row, last, neg, -loss, others);
+            spread(a, row + neg, last, pos, psi, others);
+        }
         below_pos += pos;
         below_neg += neg;
     }
+    sum->squares = squares;
+    sum->above[0] = others[0];
+    sum->above[1] = others[1];
 }
 
 /* The value, and of each part what is below it. */
@@ -228,28 +244,47 @@ static bool find_precision(struct precision *a, struct ml_value *v)
     return true;
 }
 
-bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, bool from, double *psi, double *squares)
+static bool plain_ap(struct ml_measure *m, struct precision *a, struct ml_value *v, double *squares, double above[2])
 {
-    struct precision a = { .t = ml_rank_ties(m), .psi = psi, .from = from };
-    struct ml_sum sum = { 0, 0 };
+    struct ml_sum sum[3] = { { 0, 0 }, { 0, 0 }, { 0, 0 } };
 
-    a.scale = (double)m->s.n / (double)a.t->pos;
-    if (!find_precision(&a, v))
+    a->t = ml_rank_ties(m);
+    a->scale = (double)m->s.n / (double)a->t->pos;
+    if (!find_precision(a, v))
         return false;
-    ml_parallel(a.t->n_parts, add_squares, &a);
-    for (size_t p = 0; p < a.t->n_parts; p++)
-        ml_sum_join(&sum, &a.parts[p].squares);
-    *squares = ml_sum_value(&sum) * a.scale * a.scale;
-    free(a.parts);
+    ml_parallel(a->t->n_parts, add_squares, a);
+    for (size_t p = 0; p < a->t->n_parts; p++) {
+        ml_sum_join(&sum[0], &a->parts[p].squares);
+        ml_sum_join(&sum[1], &a->parts[p].above[0]);
+        ml_sum_join(&sum[2], &a->parts[p].above[1]);
+    }
+    *squares = ml_sum_value(&sum[0]) * a->scale * a->scale;
+    above[0] = ml_sum_value(&sum[1]);
+    above[1] = ml_sum_value(&sum[2]);
+    free(a->parts);
     return true;
+}
+
+bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, double *psi, double *squares)
+{
+    double above[2];
+
+    return plain_ap(m, &(struct precision){ .psi = psi }, v, squares, above);
+}
+
+bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[2])
+{
+    return plain_ap(m, &(struct precision){ .from = psi }, v, squares, above);
 }
 
 bool ml_rank_plain(
     struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares, double *cubes)
 {
+    int64_t twice;
+
     if (metric->id == ML_METRIC_ROC_AUC)
-        return plain_auc(m, v, squares, cubes);
+        return ml_rank_plain_area(m, v, squares, cubes, &twice);
     if (cubes)
         *cubes = NAN;
-    return ml_rank_plain_psi(m, v, false, NULL, squares);
+    return ml_rank_plain_psi(m, v, NULL, squares);
 }

@@ -22,6 +22,18 @@ struct ml_ties {
     uint32_t *row;   /* the rows, group by group, the negatives of each first; NULL unless asked for */
 };
 
+/* The last row; the row that comes some places behind one, for rows lie in memory in no order and are asked for early.
+ */
+static inline const uint32_t *ml_ties_last(const struct ml_ties *t)
+{
+    return t->row + (t->pos + t->neg) - 1;
+}
+
+static inline const uint32_t *ml_ties_ahead(const uint32_t *row, const uint32_t *last)
+{
+    return last - row > 24 ? row + 24 : last;
+}
+
 /* n finite scores, n at most UINT32_MAX; a row is positive where label[row] is `positive`. 8 bytes a row, 12 with
  * `rows`, and up to as much again, 32 with rows, while it runs. */
 struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n, bool rows);
