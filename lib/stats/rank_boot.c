@@ -2,12 +2,12 @@
 /* The bootstrap of the area under the ROC curve: a strip of replicates goes through the sorted rows at once, in whole
  * numbers, so that each row's place is looked up once for all of them. Threads take strips; what a replicate draws
  * depends on its number only. */
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/processors.h"
 #include "base/mem.h"
+#include "base/parallel.h"
+#include "base/processors.h"
 #include "stats/bootstrap.h"
 #include "stats/measure_impl.h"
 
@@ -19,7 +19,6 @@
 #define RUN         24  /* rows that are summed in 16 bits: twice their pairs are 2 (24 * 15 / 2)^2 at most */
 #define SOME        256 /* rows whose counts are */
 #define AHEAD       32  /* rows whose counts are asked for before they are needed */
-#define THREADS_MAX 8
 #define ROWS_MAX    ((size_t)1 << 31) /* twice positives times negatives fits into 64 bits, each of them into 32 */
 
 /* How a strip goes through the rows: by their score, of a tie group the negatives first, in runs of whole groups. */
@@ -141,8 +140,7 @@ struct job {
     size_t replicates, lanes;
     double *value; /* one a replicate */
     bool *ok;
-    size_t next; /* strip, under lock */
-    pthread_mutex_t lock;
+    uint8_t *counts[ML_PARALLEL_MAX]; /* a strip for each thread */
 };
 
 static double area(const struct sums *s, size_t lane)
@@ -150,38 +148,24 @@ static double area(const struct sums *s, size_t lane)
     return (double)s->twice[lane] / 2 / (double)s->pos[lane] / (double)s->neg[lane];
 }
 
-static void strip(struct job *j, size_t first, uint8_t *counts)
+static void strip(void *ctx, size_t at, size_t thread)
 {
+    struct job *j = ctx;
+    size_t first = at * j->lanes;
     struct sums s[2];
 
-    ml_boot_strip(j->seed, first, j->lanes, j->n, counts);
+    if (!j->counts[thread])
+        j->counts[thread] = ml_malloc_huge(j->n * j->lanes + 1);
+    ml_boot_strip(j->seed, first, j->lanes, j->n, j->counts[thread]);
     for (size_t k = 0; k < j->models; k++)
-        (j->lanes == WIDE ? walk_wide : j->lanes == MIDDLE ? walk_middle : walk_narrow)(counts, &j->path[k], &s[k]);
+        (j->lanes == WIDE        ? walk_wide
+            : j->lanes == MIDDLE ? walk_middle
+                                 : walk_narrow)(j->counts[thread], &j->path[k], &s[k]);
     for (size_t l = 0; l < j->lanes && first + l < j->replicates; l++) {
         j->ok[first + l] = s[0].pos[l] > 0 && s[0].neg[l] > 0;
         if (j->ok[first + l])
             j->value[first + l] = j->models > 1 ? area(&s[1], l) - area(&s[0], l) : area(&s[0], l);
     }
-}
-
-static void *work(void *ctx)
-{
-    struct job *j = ctx;
-    uint8_t *counts = ml_malloc_huge(j->n * j->lanes + 1);
-
-    for (;;) {
-        size_t first;
-
-        pthread_mutex_lock(&j->lock);
-        first = j->next;
-        j->next += j->lanes;
-        pthread_mutex_unlock(&j->lock);
-        if (first >= j->replicates)
-            break;
-        strip(j, first, counts);
-    }
-    free(counts);
-    return NULL;
 }
 
 /* Counts up to 10^4 units are multinomial, and larger than 15 perhaps: there each row is a run. */
@@ -230,27 +214,21 @@ bool ml_rank_many(const struct ml_measure *m, const struct ml_metric *metric)
 size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out)
 {
     struct job j = { .n = a->s.n, .models = b ? 2 : 1, .seed = seed, .replicates = replicates, .value = out };
-    size_t used = 0, threads = ml_processors(THREADS_MAX), started = 0;
-    pthread_t thread[THREADS_MAX];
+    size_t used = 0;
 
     path_open(&j.path[0], a);
     if (b)
         path_open(&j.path[1], b);
     j.lanes = j.n <= WIDE_ROWS ? WIDE : j.n <= MIDDLE_ROWS ? MIDDLE : NARROW;
     j.ok = ml_calloc(replicates + 1, sizeof *j.ok);
-    pthread_mutex_init(&j.lock, NULL);
-    while (started + 1 < threads && (started + 1) * j.lanes < replicates &&
-           pthread_create(&thread[started], NULL, work, &j) == 0)
-        started++;
-    work(&j);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
+    ml_parallel((replicates + j.lanes - 1) / j.lanes, strip, &j);
     for (size_t r = 0; r < replicates; r++)
         if (j.ok[r])
             out[used++] = out[r];
     for (size_t k = 0; k < j.models; k++)
         path_close(&j.path[k]);
-    pthread_mutex_destroy(&j.lock);
+    for (size_t t = 0; t < ML_PARALLEL_MAX; t++)
+        free(j.counts[t]);
     free(j.ok);
     return used;
 }
