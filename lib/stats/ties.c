@@ -17,6 +17,7 @@
 #define GRID_MIN ((size_t)1 << 14) /* rows that are worth the trouble */
 #define PART     1024              /* cells of a part */
 #define SOME     512               /* rows whose cells are found before they are counted */
+#define AHEAD    12                /* rows from asking for a place to having it */
 
 /* The scores are k / scale, k = 0 .. scale. */
 struct grid {
@@ -100,9 +101,17 @@ static void gather_part(void *ctx, size_t p, size_t thread)
     }
 }
 
+/* Where the row of a cell goes. */
+static inline uint32_t *place_of(const struct grid *g, uint64_t next, uint64_t one)
+{
+    return &g->t->row[(uint32_t)(next >> (one >> 32) * 32)];
+}
+
+/* Counts and rows lie in no order, and are asked for some rows early. */
 static void deal_hand(void *ctx, size_t hand, size_t thread)
 {
     struct grid *g = ctx;
+    uint64_t *next = g->count[hand];
     uint32_t cell[SOME];
 
     (void)thread;
@@ -110,10 +119,14 @@ static void deal_hand(void *ctx, size_t hand, size_t thread)
         n = end - i < SOME ? end - i : SOME;
         cells_of(g->score + i, n, g->scale, cell);
         for (size_t k = 0; k < n; k++) {
-            uint64_t one = one_of(g, i + k), *next = &g->count[hand][cell[k]];
+            uint64_t one = one_of(g, i + k);
 
-            g->t->row[(uint32_t)(*next >> (one >> 32) * 32)] = (uint32_t)(i + k);
-            *next += one;
+            if (k + 2 * AHEAD < n) {
+                __builtin_prefetch(&next[cell[k + 2 * AHEAD]], 1);
+                __builtin_prefetch(place_of(g, next[cell[k + AHEAD]], one_of(g, i + k + AHEAD)), 1);
+            }
+            *place_of(g, next[cell[k]], one) = (uint32_t)(i + k);
+            next[cell[k]] += one;
         }
     }
 }
@@ -124,7 +137,7 @@ static void place_rows(struct grid *g)
 {
     uint64_t at = 0;
 
-    g->t->row = ml_malloc(g->n * sizeof *g->t->row);
+    g->t->row = ml_malloc_huge(g->n * sizeof *g->t->row);
     for (size_t c = 0; c < g->cells; c++)
         for (uint64_t side = 0; side <= 32; side += 32) /* the negatives of all hands first */
             for (size_t h = 0; h < g->hands; h++) {
