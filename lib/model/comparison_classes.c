@@ -60,11 +60,8 @@ void duel_classes_measure(struct duel *d, const struct sides *s)
         d->cells[i] = ml_malloc((classes * classes + 1) * sizeof *d->cells[i]);
         ml_sample_confusion(&d->a[i].s, d->cells[i]);
     }
-    for (size_t k = 0; counted && k < classes; k++) {
+    for (size_t k = 0; counted && k < classes; k++)
         counted = ml_delta_recall(s->r[0].m[0], s->r[1].m[0], (int32_t)k, d->alpha, &boot, &d->recalls[k]);
-        if (d->recalls[k].rows == 0)
-            d->recalls[k] = (struct ml_delta){ 0 };
-    }
     if (counted)
         return;
     start = ml_malloc((classes + 1) * sizeof *start);
@@ -76,10 +73,19 @@ void duel_classes_measure(struct duel *d, const struct sides *s)
     free(start);
 }
 
+static bool has_rows(const struct duel *d, size_t label)
+{
+    size_t classes = d->subject.classes.n;
+    for (size_t k = 0; k < classes; k++)
+        if (d->cells[1][label * classes + k] > 0)
+            return true;
+    return false;
+}
+
 void duel_classes_add(struct duel *d)
 {
     for (size_t k = 0; d->recalls != NULL && k < d->subject.classes.n; k++)
-        if (d->recalls[k].ok || d->recalls[k].reason != NULL) /* else no row is of the class */
+        if (has_rows(d, k))
             ml_differences_add_class(&d->all, d->o, (int32_t)k, &d->recalls[k]);
 }
 

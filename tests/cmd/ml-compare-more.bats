@@ -163,6 +163,12 @@ PY
     ml-compare -q --current m.csv --candidate n.csv -o k.json </dev/null
     [ "$(value comparison.metrics.recall_macro.verdict k.json)" = worse ]
     [ "$(value comparison.hidden k.json)" = '[]' ]
+    # a class of rows without weight is a class, which has no recall
+    printf 'id,label,prediction,w\n1,a,a,1\n2,b,b,1\n3,c,c,0\n4,a,b,1\n' >m.csv
+    sed 's/4,a,b/4,a,a/' m.csv >n.csv
+    ml-compare -q --weight w --current m.csv --candidate n.csv -o k.json </dev/null
+    [ "$(value comparison.classes.c.predicted.candidate k.json)" = 1 ]
+    [ "$(value comparison.classes.c.recall.candidate k.json)" = null ]
 }
 
 @test "calibration: how far the probabilities are off, before and now" {
