@@ -91,8 +91,7 @@ static double mover_beyond(const struct ml_delta *d, double bound, double near)
  * steps, of which single values' intervals know nothing. */
 static void mover(const struct ml_metric *metric, struct ml_delta *out, double alpha)
 {
-    double q = ml_t_quantile(1 - alpha / 2, out->df), low, high, p, plain;
-    bool area = metric->scale == ML_SCALE_AUC;
+    double q = ml_t_quantile(1 - alpha / 2, out->df), low, high, p;
 
     out->both = metric->need == ML_NEED_PRED;
     out->range = metric->high - metric->low;
@@ -101,13 +100,7 @@ static void mover(const struct ml_metric *metric, struct ml_delta *out, double a
     out->low = out->both ? fmin(out->low, low * out->range) : low * out->range;
     out->high = out->both ? fmax(out->high, high * out->range) : high * out->range;
     out->p = out->both ? fmax(out->p, p) : p;
-    if (area && out->se > 0) {
-        plain = ml_t_two_sided(out->delta / out->se, out->df);
-        if (plain > alpha)
-            hold_zero(out);
-        out->p = fmax(out->p, plain);
-    }
-    ml_delta_settle(out, area ? "delong" : "mover", "mover");
+    ml_delta_settle(out, metric->scale == ML_SCALE_AUC ? "delong" : "mover", "mover");
 }
 
 static void mcnemar(const struct ml_metric *metric, struct ml_delta *out, double alpha)

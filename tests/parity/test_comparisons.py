@@ -393,11 +393,6 @@ def mover_numbers(name, a, b, values, se, both, alpha, df):
     ends = mover(values, arms, se, both)
     low, high = ends(q)
     p = tail(reaches(ends, delta, 0)) if delta else 1.0
-    if name == "roc_auc" and both > 1e-14:
-        plain = tail(abs(delta) / both)
-        p = max(p, plain)
-        if plain > alpha:
-            low, high = min(low, 0), max(high, 0)
     return [low, high], p
 
 
