@@ -125,7 +125,7 @@ static void auc(
     struct ml_arm arm;
     double low, high;
 
-    if (ml_measure_arm(m, metric, &e->v, e->se, &arm) && arm.pos > 0) {
+    if (!ml_measure_arm(m, metric, &e->v, e->se, &arm) || arm.pos > 0) {
         ml_newcombe5(e->v.value, arm.pos, arm.neg, z, &e->low, &e->high);
         settle(e, "newcombe");
         return;

@@ -351,9 +351,10 @@ static bool within(const struct ml_sample *s, const struct ml_metric *metric, si
 
 double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k)
 {
-    double sum = 0, squares = 0, n;
+    double most = 0, scale, sum = 0, squares = 0, n;
     size_t groups = 0, classes = (size_t)m->s.classes;
     unsigned char *seen;
+    int unit;
 
     if (ml_measure_plain(m) && m->cells) { /* as many as there are */
         for (size_t i = 0; i < classes * classes; i++) {
@@ -364,9 +365,14 @@ double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metr
         }
         return sum;
     }
+    for (size_t i = 0; m->s.weight && i < m->s.n; i++) /* theirs alone may be so small that no square is left */
+        if (metric ? within(&m->s, metric, i) : m->s.label[i] == k)
+            most = fmax(most, m->s.weight[i]);
+    frexp(most, &unit);
+    scale = ldexp(1, -unit);
     seen = m->s.group ? ml_calloc((size_t)m->s.groups + 1, 1) : NULL;
     for (size_t i = 0; i < m->s.n; i++) {
-        double w = m->s.weight ? m->s.weight[i] : 1;
+        double w = m->s.weight ? m->s.weight[i] * scale : 1;
 
         if (metric ? !within(&m->s, metric, i) : m->s.label[i] != k)
             continue;

@@ -161,3 +161,16 @@ E2
     run --separate-stderr ml-eval --curves --task regression <(printf 'label,prediction\n1,2\n3,4\n5,5\n') -o card.json
     [[ "$stderr" == *'--curves plays no part'* ]]
 }
+
+@test "positives of next to no weight: their area is as uncertain as they are few" {
+    awk 'BEGIN { print "label,score,w"; for (i = 0; i < 40; i++) printf "%d,0.%02d,%s\n", i % 2, i * 37 % 100, i % 2 ? "1e-300" : "1e300" }' >w.csv
+    ml-eval -q -o card.json --weight w w.csv
+    ml-eval -q -o plain.json w.csv
+    [ "$(value evaluation.metrics.roc_auc.interval card.json)" = newcombe ]
+    for k in value low high; do
+        awk -v x="$(value evaluation.metrics.roc_auc.$k card.json)" -v y="$(value evaluation.metrics.roc_auc.$k plain.json)" 'BEGIN { exit !(x - y < 1e-9 && y - x < 1e-9) }'
+    done
+    awk 'NR > 1 { sub(/,0\.../, ",0.5") } 1' w.csv >tied.csv
+    ml-eval -q -o card.json --weight w tied.csv
+    awk -v low="$(value evaluation.metrics.roc_auc.low card.json)" -v high="$(value evaluation.metrics.roc_auc.high card.json)" 'BEGIN { exit !(low < 0.4 && high > 0.6) }'
+}
