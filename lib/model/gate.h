@@ -55,7 +55,7 @@ size_t ml_gate_count(const cJSON *gate, const char *verdict);
  * often a change that changes nothing fails the rule. missed_drop_rate: how often one that is truly worse by `drop`
  * passes it. missed_gain_rate: of `must: improve`. rows_needed: at which at most 10 % of harmless changes fail (must:
  * improve: 80 % of gains of the margin's size are found). Rates are those of a normal estimate with the card's standard
- * error. */
+ * error; that of neutral changes, of a relative rule, is its neutral_pass_rate. */
 cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison);
 
 /* The gate as a JUnit report: one test case a rule, its class named after the model ("" or NULL: none). */

@@ -6,7 +6,6 @@
 
 #include "model/gate.h"
 #include "stats/dist.h"
-#include "stats/verdict.h"
 
 #define HARMLESS 0.10 /* the share of harmless changes that a rule may stop, for `rows_needed` */
 #define FOUND    0.80 /* the share of true gains that `must: improve` finds there */
@@ -62,12 +61,9 @@ static double pass_rate(const struct power *p, double drop, double alpha)
 
     if (p->improve)
         return ml_normal_cdf(-drop / p->se - z);
-    if (p->kind == LIMIT)
-        return ml_normal_cdf((p->margin - drop) / p->se - (p->bound ? z : 0));
     if (p->kind == MUST && !(p->margin > 0)) /* not worse */
         return ml_normal_cdf(z - drop / p->se);
-    return p->kind == DROP && !p->bound ? ml_neutral_max_drop(p->margin - drop, p->se)
-                                        : ml_neutral_noninferior(p->margin - drop, p->se, alpha);
+    return ml_normal_cdf((p->margin - drop) / p->se - (p->bound || p->kind == MUST ? z : 0));
 }
 
 /* Rows at which a harmless change is stopped no more often than HARMLESS (`must: improve`: a gain of the margin's size
@@ -91,6 +87,7 @@ static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
     struct power p;
     bool known = read_rule(rule, comparison, &p), margin = known && p.margin > 0 && p.kind != LIMIT;
     const char *reason = ml_json_str(rule, "reason");
+    double passes;
 
     ml_json_set_str(o, "rule", ml_json_str(rule, "rule"));
     ml_json_set(o, "required", cJSON_Duplicate(ml_json_get(rule, "required"), true));
@@ -100,7 +97,8 @@ static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
     ml_json_set(o, "neutral_fail_rate", NULL);
     ml_json_set(o, "missed_drop_rate", NULL);
     if (known)
-        set_rate(o, "neutral_fail_rate", 1 - pass_rate(&p, 0, alpha));
+        set_rate(o, "neutral_fail_rate",
+            1 - (ml_json_num(rule, "neutral_pass_rate", &passes) ? passes : pass_rate(&p, 0, alpha)));
     if (margin)
         set_rate(o, "missed_drop_rate", pass_rate(&p, p.margin, alpha));
     if (margin && p.improve)

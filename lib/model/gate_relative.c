@@ -15,6 +15,7 @@
 struct change {
     const cJSON *json;
     double current, candidate, delta, low, high, se;
+    double reach; /* from the difference to the unfavourable end of its interval */
     bool has_interval;
     bool identical;
 };
@@ -54,6 +55,7 @@ static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *
         else if (c->has_interval)
             c->se = (c->high - c->low) / (2 * z);
     }
+    c->reach = !c->has_interval ? z * c->se : m->direction > 0 ? c->delta - c->low : c->high - c->delta;
     gate_basis(rule, j->comparison, m->slice, c->json, c->se);
     return 0;
 }
@@ -105,7 +107,7 @@ int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
     }
     double drop = !bound ? -m->direction * c.delta : m->direction > 0 ? -c.low : c.high;
     ml_json_set_num(rule, "observed", drop);
-    neutral(rule, &c, bound ? ml_neutral_noninferior(limit, c.se, j->alpha) : ml_neutral_max_drop(limit, c.se));
+    neutral(rule, &c, bound ? ml_neutral_noninferior(limit, c.se, c.reach) : ml_neutral_max_drop(limit, c.se));
     if (gate_at_most(drop, limit)) {
         gate_passed(rule);
         return 0;
@@ -214,7 +216,7 @@ static void judge_no_regress(const struct gate_judge *j, const struct ml_metric_
 {
     double worst = m->direction > 0 ? -c->low : c->high; /* how far the unfavourable end reaches */
     bool set = f->margin > 0;
-    neutral(rule, c, set ? ml_neutral_noninferior(f->margin, c->se, j->alpha) : 1 - j->alpha / 2);
+    neutral(rule, c, set ? ml_neutral_noninferior(f->margin, c->se, c->reach) : 1 - j->alpha / 2);
     if (!set && !c->identical)
         ml_json_set_str(rule, "basis", "harm not shown");
     if (c->identical || (set ? f->noninferior : c->has_interval && strcmp(f->verdict, "worse") != 0)) {

@@ -192,9 +192,9 @@ double ml_optimism(double se, double k)
     return k >= 2 ? se * sqrt(2 * log(k)) : 0;
 }
 
-double ml_neutral_noninferior(double m, double se, double alpha)
+double ml_neutral_noninferior(double m, double se, double reach)
 {
-    return se > 0 ? ml_normal_cdf(m / se - ml_normal_quantile(1 - alpha / 2)) : 1;
+    return se > 0 ? ml_normal_cdf((m - reach) / se) : 1;
 }
 
 double ml_neutral_max_drop(double d, double se)

@@ -81,9 +81,10 @@ double ml_look_alpha(double alpha, unsigned look);
 /* Expected maximum of k neutral normal differences is at most se sqrt(2 ln k); 0 for k < 2. */
 double ml_optimism(double se, double k);
 
-/* How often a neutral change passes: non-inferiority at margin m (or a max_drop on the bound): Phi(m/se -
- * z_{1-alpha/2}); max_drop d on the value: Phi(d/se). */
-double ml_neutral_noninferior(double m, double se, double alpha);
+/* How often a neutral change passes: non-inferiority at margin m (or a max_drop on the bound): Phi((m - reach)/se),
+ * where `reach` > 0 is how far the interval goes from the difference to its unfavourable end: z_{1-alpha/2} se of a
+ * normal one, more of few rows (without reach, a rate of .60 was told as .85); max_drop d on the value: Phi(d/se). */
+double ml_neutral_noninferior(double m, double se, double reach);
 double ml_neutral_max_drop(double d, double se);
 
 #endif

@@ -255,7 +255,7 @@ for m in cmp["metrics"].values(): m.update(delta=0, low=0, high=0, se=0, p=1, p_
 
 @test "neutral pass rates are those of verdicts.md: 1,694 rows, 6 % changed" {
     # se = sqrt(102/1694^2)
-    edit 'acc.update(se=102 ** 0.5 / 1694, margin=None)'
+    edit 'se = 102 ** 0.5 / 1694; acc.update(se=se, low=acc["delta"] - 1.959964 * se, margin=None)'
     for pair in .005:13 .01:39 .02:92; do
         echo "metrics: {accuracy: {must: not_regress, margin: ${pair%:*}}}" >p.yml
         run --separate-stderr ml-gate -q p.yml --card card.json -o gated.json
@@ -265,8 +265,8 @@ for m in cmp["metrics"].values(): m.update(delta=0, low=0, high=0, se=0, p=1, p_
     echo 'metrics: {accuracy: {max_drop: .005}}' >p.yml
     gate
     is accuracy.max_drop neutral_pass_rate 0.7992
-    # the effective alpha's quantile replaces 1.96
-    edit 'acc.update(se=102 ** 0.5 / 1694, margin=None); cmp["alpha"] = 0.05 / 6'
+    # the effective alpha's quantile replaces 1.96: the interval's unfavourable end, wherever that is
+    edit 'se = 102 ** 0.5 / 1694; acc.update(se=se, low=acc["delta"] - 2.638257 * se, margin=None); cmp["alpha"] = 0.05 / 6'
     echo 'metrics: {accuracy: {must: not_regress, margin: .02}}' >p.yml
     gate
     is accuracy.must neutral_pass_rate 0.7631
@@ -703,7 +703,7 @@ Y
 }
 
 @test "--power: what verdicts on such rows are worth" {
-    # se .006 on 1694 rows: the rates are those of the normal distribution
+    # se .006 on 1694 rows: the rates are those of the normal distribution, of neutral changes with the card's intervals
     cat >p.yml <<'Y'
 metrics:
   accuracy: { min: 0.60, must: not_regress, margin: 0.01, max_drop: .005 }
@@ -724,7 +724,7 @@ def near(rule, key, want):
 near("accuracy.min", "neutral_fail_rate", N.cdf((.6 - .637) / .0115))
 r = rules["accuracy.min"]
 assert r["missed_drop_rate"] is None and abs(N.cdf(.037 / .0115 * (r["rows_needed"] / r["rows"]) ** .5) - .9) < 1e-3, r
-near("accuracy.must", "neutral_fail_rate", 1 - N.cdf(.01 / .006 - z))
+near("accuracy.must", "neutral_fail_rate", 1 - N.cdf((.01 - (.0236 - .0122)) / .006))
 near("accuracy.must", "missed_drop_rate", .025)
 near("accuracy.max_drop", "neutral_fail_rate", 1 - N.cdf(.005 / .006))
 near("accuracy.max_drop", "missed_drop_rate", .5)
@@ -733,7 +733,7 @@ near("f1_macro.must", "neutral_fail_rate", .975)
 near("f1_macro.must", "missed_gain_rate", N.cdf(z - .02 / f1["se"]))
 log = rules["log_loss.max_drop"]
 near("log_loss.max_drop", "missed_drop_rate", .025)
-near("log_loss.max_drop", "neutral_fail_rate", 1 - N.cdf(log["drop"] / log["se"] - z))
+near("log_loss.max_drop", "neutral_fail_rate", 1 - N.cdf((log["drop"] - (.001 + .03)) / log["se"]))
 # with the rows that it names, one harmless change in ten fails
 for name, quantile in (("accuracy.must", z), ("accuracy.max_drop", 0), ("log_loss.max_drop", z)):
     r = rules[name]

@@ -337,8 +337,8 @@ static void verdict(struct input *in)
     e.n = d.n;
     e.changed = d.changed;
     ml_judge(&e, &j);
-    printf(
-        "%s %d %.17g %.17g\n", ml_verdict_name(j.verdict), j.noninferior, j.has_detectable ? j.detectable : -1, d.se);
+    printf("%s %d %.17g %.17g %.17g\n", ml_verdict_name(j.verdict), j.noninferior, j.has_detectable ? j.detectable : -1,
+        d.se, which->direction > 0 ? d.delta - d.low : d.high - d.delta);
 }
 
 static void unpaired(struct input *in)

@@ -162,7 +162,7 @@ def arithmetic(tap, session, rng):
         m, se, alpha, j = rng.uniform(0, 0.05), 10 ** rng.uniform(-4, -1), rng.choice([0.05, 0.01]), int(rng.integers(1, 30))
         z = stats.norm.ppf(1 - alpha / 2)
         for name, a, b, c, want in (
-                ("neutral_noninferior", m, se, alpha, stats.norm.cdf(m / se - z)),
+                ("neutral_noninferior", m, se, 1.1 * z * se, stats.norm.cdf(m / se - 1.1 * z)),
                 ("neutral_max_drop", m, se, 0, stats.norm.cdf(m / se)),
                 ("optimism", se, j, 0, se * math.sqrt(2 * math.log(j))),
                 ("look_alpha", alpha, j, 0, alpha / (j * (j + 1)))):
@@ -171,7 +171,7 @@ def arithmetic(tap, session, rng):
     # the worked example: 1,694 rows, 6 % of them changed
     se = math.sqrt(0.06 / 1694)
     for m, rate in ((0.005, 0.13), (0.01, 0.39), (0.02, 0.92)):
-        ask(tap, session, "pass rates of the worked example", f"function neutral_noninferior {m} {se!r} 0.05", [rate], 0.03)
+        ask(tap, session, "pass rates of the worked example", f"function neutral_noninferior {m} {se!r} {1.96 * se!r}", [rate], 0.03)
     ask(tap, session, "pass rates of the worked example", f"function neutral_max_drop 0.005 {se!r} 0", [0.8], 0.02)
     for value, a, b in ((1.96, 0.1, 0.2), (0.5, 1e-3, 0.0)):
         se = math.hypot(a, b)
