@@ -169,19 +169,22 @@ static bool is_there(const struct ml_lock *lock, const char *dir)
 
 static int lock_dir(struct ml_layout_new *l, struct ml_err *err)
 {
-    int rc;
+    int rc, why;
 
     for (int i = 0; i < TRIES; i++) {
         ml_undo_hold();
         l->there = existing(l->dir);
         rc = ml_mkdirs(l->dir, err);
+        why = errno;
         ml_undo_release();
-        if (rc == 0)
+        if (rc == 0) {
             rc = ml_lock_dir(&l->lock, l->dir, err);
+            why = errno;
+        }
         if (rc == 0 && is_there(&l->lock, l->dir))
             return 0;
         ml_lock_release(&l->lock);
-        if (rc < 0 && (access(l->dir, F_OK) == 0 || errno != ENOENT))
+        if (rc < 0 && why != ENOENT) /* nobody removed it in between */
             return -1;
     }
     return rc < 0 ? -1 : ml_err_set(err, ML_LOCAL, "'%s' is removed as often as it is made", l->dir);
