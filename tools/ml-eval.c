@@ -134,6 +134,17 @@ static void say(const struct cfg *cfg, const struct ml_predictions *p, const cJS
     ml_strs_release(&lines);
 }
 
+/* A score that nothing is measured by would be missed only where somebody looks for the AUC. */
+static void say_ignored(const struct cfg *cfg, const struct ml_subject *s)
+{
+    if (s->task == ML_TASK_MULTICLASS && s->classes.n == 2)
+        ml_tool_say(&cfg->common,
+            "the column 'score' isn't used: --positive says whether it is of '%.80s' or of '%.80s'", s->classes.v[0],
+            s->classes.v[1]);
+    else
+        ml_tool_say(&cfg->common, "the column 'score' isn't used: several classes have one score each (--scores)");
+}
+
 /* Where a rule stands in the file; 0: nowhere. */
 static unsigned line_of(const struct ml_metric_rule *m)
 {
@@ -193,7 +204,7 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
             ml_json_set_str(*out, "model", model.s);
     }
     if (rc == 0 && a.score_ignored)
-        ml_tool_detail(&cfg->common, "the column 'score' isn't used: several classes have one score each (--scores)");
+        say_ignored(cfg, &s);
     if (rc == 0 && cfg->cols.threshold != NULL && !s.thresholded)
         ml_tool_say(&cfg->common, "--threshold plays no part: a column says what was predicted");
     if (rc == 0 && cfg->curves && !(s.task & (ML_TASK_BINARY | ML_TASK_MULTICLASS)))

@@ -115,7 +115,9 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
     if (probabilistic)
         r->prediction = -1;
     if (r->label < 0)
-        return ml_reading_no_column(rd, "no column 'label' (name it with --label)");
+        return ml_reading_no_column(
+            rd, sets ? "no column 'label' (name it with --label, or columns of 0 and 1 with --labels)"
+                     : "no column 'label' (name it with --label)");
     r->score = -1;
     if (find_score_columns(rd, r, c) < 0)
         return -1;

@@ -25,6 +25,7 @@ refuses() {
 }
 
 @test "missing columns are named beside those that are there" {
+    printf 'y0,y1,p0,p1\n1,0,.9,.1\n' | refuses 3 "no column 'label' .*or columns of 0 and 1 with --labels" --task multilabel
     printf 'id,y,prediction\n1,a,a\n' | refuses 3 "no column 'label' .*the file has 'id', 'y', 'prediction'"
     printf 'id,label\n1,a\n' | refuses 3 "neither a column 'prediction' nor 'score'"
     for o in id label prediction score weight group slice; do

@@ -241,6 +241,15 @@ PY
     run --separate-stderr ml-eval --threshold .9 p.csv
     [[ "$stderr" =~ '--threshold plays no part' ]]
     [ "$(ml get evaluation.threshold <<<"$output")" = null ]
+    # a score that nothing is measured by
+    printf 'label,prediction,score\nno,no,.7\nyes,yes,.2\n' >t.csv
+    run --separate-stderr ml-eval t.csv
+    [[ "$stderr" == "the column 'score' isn't used: --positive says whether it is of 'no' or of 'yes'"* ]]
+    run --separate-stderr ml-eval --positive yes t.csv
+    [[ "$stderr" != *"isn't used"* ]]
+    printf 'label,prediction,score\na,b,.7\nb,c,.2\n' >t.csv
+    run --separate-stderr ml-eval t.csv
+    [[ "$stderr" == "the column 'score' isn't used: several classes have one score each (--scores)"* ]]
 }
 
 @test "the result doesn't depend on the number of processors" {
