@@ -90,9 +90,10 @@ static int check_more(const struct cfg *cfg, struct ml_err *err)
 static int check_options(struct cfg *cfg, struct ml_err *err)
 {
     if (cfg->common.args.n > 0)
-        return ml_err_set(err, ML_USAGE,
-            "unexpected operand '%s'; several files of one model are given as the directory that they lie in",
-            cfg->common.args.v[0]);
+        return ml_err_set(err, ML_USAGE, "unexpected operand '%s'; %s", cfg->common.args.v[0],
+            cfg->current == NULL || cfg->candidates.n == 0
+                ? "the models are given with --current and --candidate"
+                : "several files of one model are given as the directory that they lie in");
     if (cfg->current == NULL && cfg->current_predictions == NULL)
         return ml_err_set(err, ML_USAGE, "say what is current: --current FILE or --current REF");
     if (!(cfg->alpha > 0 && cfg->alpha < 1))
@@ -180,6 +181,12 @@ static void say(
     double only[2] = { 0, 0 };
     if (ml_json_num(unmatched, "current", &only[0]) && ml_json_num(unmatched, "candidate", &only[1]))
         ml_tool_say(&cfg->common, "left out: %.0f rows of the current model, %.0f of the candidate", only[0], only[1]);
+    const cJSON *runs = ml_json_get(section, "runs");
+    int n_current = cJSON_GetArraySize(ml_json_get(runs, "current"));
+    int n_candidate = cJSON_GetArraySize(ml_json_get(runs, "candidate"));
+    if (runs != NULL)
+        ml_tool_say(
+            &cfg->common, "means over runs: %d of the current model, %d of the candidate", n_current, n_candidate);
     ml_summary_comparison(section, &lines);
     for (size_t i = 0; i < lines.n; i++)
         ml_tool_say(&cfg->common, "  %s", lines.v[i]);

@@ -178,6 +178,12 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_md_code(out, name);
         ml_buf_adds(out, " (80 % power). ");
     }
+    const cJSON *runs = ml_json_get(s->comparison, "runs");
+    if (runs)
+        ml_buf_addf(out,
+            "Means over runs with different seeds, %d of the current model and %d of the candidate; changed rows and "
+            "calibration are those of the first. ",
+            cJSON_GetArraySize(ml_json_get(runs, "current")), cJSON_GetArraySize(ml_json_get(runs, "candidate")));
     if (ml_json_num(s->comparison, "look", &look) && ml_json_num(s->comparison, "alpha", &alpha) && look >= 1)
         ml_buf_addf(out, "Look %.0f at them in this merge request, so alpha is %.2g. ", look, alpha);
     if (ml_json_num(reuse, "seen", &seen) && ml_json_num(reuse, "optimism", &optimism) && seen > 1)

@@ -218,6 +218,11 @@ for name in ('f1', 'accuracy', 'roc_auc', 'log_loss'):
     assert m['runs']['se_current'] is None
     assert m['extra']['wilcoxon'] == {'p': None, 'reason': 'there are several runs'}
 PY
+    # the table and the comment say that the numbers are means
+    run --separate-stderr ml-compare --current cur.csv --candidate b.csv --runs b2.csv --runs b3.csv -o r.json </dev/null
+    [[ "${stderr_lines[1]}" = "means over runs: 1 of the current model, 3 of the candidate" ]]
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card r.json -o comment.md
+    grep -qF ' Means over runs with different seeds, 1 of the current model and 3 of the candidate; ' comment.md
     # identical runs add nothing, and are identical
     ml-compare -q --current cur.csv --candidate cur.csv --runs cur.csv -o i.json </dev/null
     [ "$(value comparison.identical i.json)" = true ]

@@ -159,6 +159,8 @@ print(json.dumps(e))'
     # what people try first
     run --separate-stderr ml-compare --current cur.csv --candidate parts/*
     fails 2 "unexpected operand 'parts/[^']*'; several files of one model are given as the directory"
+    run --separate-stderr ml-compare cur.csv parts/b.csv
+    fails 2 "unexpected operand 'cur.csv'; the models are given with --current and --candidate"
     run --separate-stderr ml-compare --unmatched drop --current cur.csv --candidate parts/b.csv --candidate parts/B.csv.gz
     fails 4 "several files of one candidate are given as the directory that they lie in"
     # and what isn't one
