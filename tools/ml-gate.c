@@ -158,7 +158,7 @@ static int load_to_check(const struct cfg *cfg, struct ml_policy *p, struct ml_e
     int rc = ml_policy_check(p, path, &faults, err);
     if (faults.n > 1) {
         for (size_t i = 0; i < faults.n; i++)
-            ml_tool_warn(&cfg->common, "%s", faults.v[i]);
+            ml_tool_fault(&cfg->common, "%s", faults.v[i]);
         ml_err_set(err, ML_USAGE, "%s: %s%zu faults", path, faults.n == ML_POLICY_FAULTS ? "at least " : "", faults.n);
     }
     ml_strs_release(&faults);
@@ -215,20 +215,22 @@ static const char *percent(const cJSON *rule, const char *key, char out[16])
 static int tell_power(const struct cfg *cfg, const struct sections *s, struct ml_err *err)
 {
     cJSON *doc = ml_gate_power(s->gate, s->comparison);
-    struct ml_grid grid = { .columns = 5 };
+    struct ml_grid grid = { .columns = 6, .left = 1u << 5 };
     struct ml_buf line = ML_BUF_INIT;
     const cJSON *rule;
-    ml_grid_add(&grid, (const char *const[]){ "rule", "stops a harmless change", "misses the drop", "rows", "needed" });
+    ml_grid_add(
+        &grid, (const char *const[]){ "rule", "stops a harmless change", "misses the drop", "rows", "needed", "" });
     cJSON_ArrayForEach(rule, ml_json_get(doc, "rules"))
     {
         char stops[16], misses[16], rows[32] = "-", needed[32] = "-";
+        const char *reason = ml_json_str(rule, "reason");
         double x;
         if (ml_json_num(rule, "rows", &x))
             snprintf(rows, sizeof rows, "%.0f", x);
         if (ml_json_num(rule, "rows_needed", &x))
             snprintf(needed, sizeof needed, "%.0f", x);
         ml_grid_add(&grid, (const char *const[]){ ml_json_str(rule, "rule"), percent(rule, "neutral_fail_rate", stops),
-                               percent(rule, "missed_drop_rate", misses), rows, needed });
+                               percent(rule, "missed_drop_rate", misses), rows, needed, reason ? reason : "" });
     }
     int rc = put(cfg, doc, err);
     for (size_t i = 0; !rc && ml_grid_line(&grid, i, &line); i++) {

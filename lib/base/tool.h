@@ -101,6 +101,9 @@ void ml_tool_say(const struct ml_common *c, const char *fmt, ...) __attribute__(
 /* As ml_tool_say but only with -v. */
 void ml_tool_detail(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* One of several faults for which the call will fail, on stderr, also with -q: "ml-x: ...". */
+void ml_tool_fault(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* A warning on stderr, also with -q: "ml-x: warning: ...". */
 void ml_tool_warn(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -39,7 +39,7 @@ static void vsay(const struct ml_common *c, const char *kind, const char *fmt, v
     size_t start;
 
     if (kind)
-        ml_buf_addf(&b, "%s: %s: ", c->name, kind);
+        ml_buf_addf(&b, "%s: %s%s", c->name, kind, *kind ? ": " : "");
     start = b.len;
     ml_buf_vaddf(&b, fmt, ap);
     if (b.data)
@@ -68,6 +68,15 @@ void ml_tool_detail(const struct ml_common *c, const char *fmt, ...)
         return;
     va_start(ap, fmt);
     vsay(c, NULL, fmt, ap);
+    va_end(ap);
+}
+
+void ml_tool_fault(const struct ml_common *c, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsay(c, "", fmt, ap);
     va_end(ap);
 }
 

@@ -54,8 +54,11 @@ int ml_card_parse(struct ml_card *c, const char *text, size_t len, const char *n
     int rc = -1;
 
     ml_buf_init(&c->text, ML_CARD_MAX);
-    if (ml_json_check(text, len, name, err) < 0)
+    if (ml_json_check(text, len, name, err) < 0) {
+        if (len > 0 && text[0] > ' ' && text[0] != '{' && text[0] != '[') /* predictions, most likely */
+            ml_err_set(err, ML_LOCAL, "'%s' is not a card: a JSON object was expected, as ml-eval writes it", name);
         return -1;
+    }
     if (ml_json_members(text, len, &members, &n) < 0) {
         ml_err_set(err, ML_LOCAL, "'%s' is not a card: a JSON object was expected", name);
         goto out;

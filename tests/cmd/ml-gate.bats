@@ -692,7 +692,7 @@ line 11: 'max' must be a number or one with a unit, such as 500M, 50ms or 1h
 line 12: 'run.duration' has no rule: give it min, max, max_increase or max_decrease
 line 12: unknown value of 'missing' 'no'
 Y
-    sed -n 's/^ml-gate: warning: p.yml: //p' <<<"$stderr" | sort -t' ' -k2n -s | sort -s -t' ' -k2,2n -k3 >got
+    sed -n 's/^ml-gate: p.yml: \(line .*\)/\1/p' <<<"$stderr" | sort -t' ' -k2n -s | sort -s -t' ' -k2,2n -k3 >got
     sort -s -t' ' -k2,2n -k3 want | diff - got
     [[ "$stderr" == *"ml-gate: p.yml: 12 faults" ]]
     run --separate-stderr ml-gate p.yml --card "$TOP/tests/golden/compared.json"
@@ -751,6 +751,7 @@ assert r["neutral_fail_rate"] is None and r["reason"] == "no current model", r' 
     printf 'metrics:\n  f1_macro: { must: improve }\n' >q.yml
     run --separate-stderr ml-gate --power q.yml --card "$TOP/tests/golden/compared.json"
     [[ "$output" == *'"reason": "no margin says how large a drop or a gain is meant"'* ]]
+    [[ "$stderr" == *"f1_macro.must "*" no margin says how large a drop or a gain is meant"* ]]
     # the card as an operand, as everywhere
     ml-gate -q --power p.yml "$TOP/tests/golden/compared.json" | cmp - power.json
     run --separate-stderr ml-gate --power p.yml card.json --card card.json

@@ -68,7 +68,9 @@ static void refuses(void **state)
         const char *text, *why;
     } t[] = {
         { "", "'c': line 1, column 1: the text ends" },
+        { "[1,]", "'c': line 1, column 4: not a value" },
         { "[]", "'c' is not a card: a JSON object was expected" },
+        { "id,label,prediction\n", "'c' is not a card: a JSON object was expected, as ml-eval writes it" },
         { "{}", "'c' is not a card: it has no \"schema\"" },
         { "{\"schema\": 1}", "'c' is not a card: it has no \"schema\"" },
         { "{\"Schema\": \"mlci.card/1\"}", "'c' is not a card: it has no \"schema\"" },
