@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/processors.h"
 #include "stats/measure_impl.h"
 #include "stats/sum.h"
 
@@ -124,7 +125,8 @@ static void place_part(void *ctx, size_t p, size_t thread)
 {
     struct ml_measure *m = ctx;
     const struct ml_ties_part *part = &m->ties->parts[p];
-    const uint32_t *row = m->ties->row + part->pos + part->neg, *last = ml_ties_last(m->ties);
+    const uint32_t *row = m->ties->row ? m->ties->row + part->pos + part->neg : NULL;
+    const uint32_t *last = row ? ml_ties_last(m->ties) : NULL;
     uint64_t below = part->neg, above = m->ties->pos - part->pos;
 
     (void)thread;
@@ -132,7 +134,11 @@ static void place_part(void *ctx, size_t p, size_t thread)
         uint64_t pos = m->ties->v[g] >> 32, neg = m->ties->v[g] & UINT32_MAX;
 
         above -= pos;
-        for (uint64_t i = 0; i < neg + pos; i++, row++) {
+        if (!row) {
+            m->places[2 * m->ties->cell[g]] = (uint32_t)(2 * above + pos);
+            m->places[2 * m->ties->cell[g] + 1] = (uint32_t)(2 * below + neg);
+        }
+        for (uint64_t i = 0; row && i < neg + pos; i++, row++) {
             m->places[*row] = (uint32_t)(i < neg ? 2 * above + pos : 2 * below + neg);
             __builtin_prefetch(&m->places[*ml_ties_ahead(row, last)], 1);
         }
@@ -142,9 +148,11 @@ static void place_part(void *ctx, size_t p, size_t thread)
 
 static const uint32_t *places_of(struct ml_measure *m)
 {
+    const struct ml_ties *t = ml_rank_ties(m);
+
     if (!m->places) {
-        m->places = ml_malloc_huge((m->s.n + 1) * sizeof *m->places);
-        ml_parallel(ml_rank_ties(m)->n_parts, place_part, m);
+        m->places = ml_malloc_huge((t->row ? m->s.n + 1 : ml_ties_entries(t)) * sizeof *m->places);
+        ml_parallel(t->n_parts, place_part, m);
     }
     return m->places;
 }
@@ -161,6 +169,10 @@ struct moving {
     const struct ml_ties *to;
     double mean[2], worth[2]; /* each class's mean move, and what a move by one is worth */
     struct move *parts;
+    /* where both have cells */
+    const struct ml_sample *s[2];
+    const uint32_t *places[2];
+    const double *psi[2];
 };
 
 static inline void move_rows(const struct moving *mv, const uint32_t *row, const uint32_t *last, uint64_t n,
@@ -200,16 +212,135 @@ static void move_part(void *ctx, size_t p, size_t thread)
     mv->parts[p] = move;
 }
 
+/* Where both have cells, the rows come in their own order, and what each has is looked up in tables. */
+#define SOME 512 /* rows at a time; divides ML_PARALLEL_ROWS */
+
+ML_VECTORS static void entries_of(
+    const double *score, const int32_t *label, int32_t positive, double scale, size_t n, int32_t *at)
+{
+    for (size_t i = 0; i < n; i++)
+        at[i] = (int32_t)(2 * ml_ties_cell(scale, score[i]) + (label[i] == positive));
+}
+
+static void both_entries(const struct moving *mv, size_t from, size_t n, int32_t at[2][SOME])
+{
+    for (int k = 0; k < 2; k++)
+        entries_of(mv->s[k]->score + from, mv->s[0]->label + from, mv->s[0]->positive, mv->to->scale, n, at[k]);
+}
+
+/* Of some rows; squares have their lower and upper 32 bits apart, those of all rows and of the positives. */
+struct some_moves {
+    uint64_t up, down, low[2], high[2];
+};
+
+ML_VECTORS static void add_moves(const uint32_t *from, const uint32_t *to, const int32_t *at, const int32_t *at_to,
+    const double mean[2], const double worth[2], size_t n, struct some_moves *out, double *cubes)
+{
+    uint64_t up = 0, down = 0, low = 0, high = 0, low_pos = 0, high_pos = 0;
+    double mean_neg = mean[0], mean_pos = mean[1], worth_neg = worth[0], worth_pos = worth[1];
+    uint32_t x[SOME], y[SOME];
+
+    for (size_t i = 0; i < n; i++) {
+        x[i] = from[at[i]];
+        y[i] = to[at_to[i]];
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint64_t size = y[i] > x[i] ? y[i] - x[i] : x[i] - y[i], square = size * size, pos = at[i] & 1;
+
+        up += y[i] > x[i];
+        down += y[i] < x[i];
+        low += square & UINT32_MAX;
+        high += square >> 32;
+        low_pos += square & UINT32_MAX & -pos;
+        high_pos += square >> 32 & -pos;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double m = at[i] & 1 ? mean_pos : mean_neg, w = at[i] & 1 ? worth_pos : worth_neg;
+        double d = ((double)y[i] - (double)x[i] - m) * w;
+
+        cubes[i] = d * d * d;
+    }
+    out->up += up;
+    out->down += down;
+    out->low[0] += low;
+    out->low[1] += low_pos;
+    out->high[0] += high;
+    out->high[1] += high_pos;
+}
+
+static void move_block(void *ctx, size_t block, size_t thread)
+{
+    struct moving *mv = ctx;
+    size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(mv->s[0]->n, block);
+    struct some_moves moves = { .up = 0 };
+    struct ml_sums cubes = { .s = { 0 } };
+    int32_t at[2][SOME];
+    double cube[SOME];
+    whole pos, all;
+
+    (void)thread;
+    for (size_t n; from < end; from += n) {
+        n = end - from < SOME ? end - from : SOME;
+        both_entries(mv, from, n, at);
+        add_moves(mv->places[0], mv->places[1], at[0], at[1], mv->mean, mv->worth, n, &moves, cube);
+        ml_sums_add(&cubes, cube, n);
+    }
+    all = ((whole)moves.high[0] << 32) + (whole)moves.low[0];
+    pos = ((whole)moves.high[1] << 32) + (whole)moves.low[1];
+    mv->parts[block] = (struct move){
+        .squares = { all - pos, pos }, .up = moves.up, .down = moves.down, .cubes = ml_sums_total(&cubes)
+    };
+}
+
+ML_VECTORS static void hold_psi(
+    const double *from, const double *to, const int32_t *at, const int32_t *at_to, size_t n, double *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = to[at_to[i]] - from[at[i]];
+}
+
+struct psi_sums {
+    struct ml_sum squares, cubes;
+};
+
+struct holding {
+    struct moving *mv;
+    struct psi_sums *blocks;
+};
+
+static void hold_block(void *ctx, size_t block, size_t thread)
+{
+    struct holding *h = ctx;
+    size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(h->mv->s[0]->n, block);
+    struct ml_powers powers = { .one = { .s = { 0 } } };
+    int32_t at[2][SOME];
+    double d[SOME];
+
+    (void)thread;
+    for (size_t n; from < end; from += n) {
+        n = end - from < SOME ? end - from : SOME;
+        both_entries(h->mv, from, n, at);
+        hold_psi(h->mv->psi[0], h->mv->psi[1], at[0], at[1], n, d);
+        ml_powers_add(&powers, d, 0, n);
+    }
+    h->blocks[block] = (struct psi_sums){ ml_sums_total(&powers.two), ml_sums_total(&powers.three) };
+}
+
 /* Third powers are those of influences: as whole numbers they would need more than 128 bits. */
 static struct move moves_of(struct ml_measure *a, struct ml_measure *b, struct moving *mv)
 {
     struct move all = { .up = 0 };
+    bool cells = !ml_rank_ties(a)->row;
+    size_t parts = cells ? ml_parallel_blocks(a->s.n) : ml_rank_ties(b)->n_parts;
 
-    mv->from = places_of(a);
+    mv->from = mv->places[0] = places_of(a);
+    mv->places[1] = cells ? places_of(b) : NULL;
+    mv->s[0] = &a->s;
+    mv->s[1] = &b->s;
     mv->to = ml_rank_ties(b);
-    mv->parts = ml_calloc(mv->to->n_parts, sizeof *mv->parts);
-    ml_parallel(mv->to->n_parts, move_part, mv);
-    for (size_t i = 0; i < mv->to->n_parts; i++) {
+    mv->parts = ml_calloc(parts, sizeof *mv->parts);
+    ml_parallel(parts, cells ? move_block : move_part, mv);
+    for (size_t i = 0; i < parts; i++) {
         all.squares[0] += mv->parts[i].squares[0];
         all.squares[1] += mv->parts[i].squares[1];
         all.up += mv->parts[i].up;
@@ -242,6 +373,48 @@ static void area_moves(struct ml_measure *a, struct ml_measure *b, bool delong, 
     out->cubes = ml_sum_value(&move.cubes);
 }
 
+/* Brings both scores' ties, both by cells or else both with rows. */
+static void tie(struct ml_measure *a, struct ml_measure *b)
+{
+    bool cells = ml_ties_countable(a->s.score, a->s.n) && ml_ties_countable(b->s.score, b->s.n) &&
+                 a->with != ML_TIES_ROWS && b->with != ML_TIES_ROWS;
+
+    a->with = b->with = cells ? ML_TIES_CELLS : ML_TIES_ROWS;
+    if (!cells || (!ml_rank_ties(a)->row && !ml_rank_ties(b)->row))
+        return;
+    a->with = b->with = ML_TIES_ROWS;
+}
+
+/* Influences of average precision held against each other. */
+static void precision_moves(
+    struct ml_measure *a, struct ml_measure *b, struct ml_value v[2], double squares[2], double above[2])
+{
+    bool cells = !ml_rank_ties(a)->row;
+    size_t n = cells ? ml_ties_entries(a->ties) : a->s.n + 1, blocks = ml_parallel_blocks(a->s.n);
+    double *psi = ml_malloc_huge((cells ? 2 : 1) * n * sizeof *psi);
+    struct moving mv = { .s = { &a->s, &b->s }, .to = ml_rank_ties(b), .psi = { psi, psi + n } };
+    struct holding h = { .mv = &mv };
+    struct psi_sums all = { { 0, 0 }, { 0, 0 } };
+
+    ml_rank_plain_psi(a, &v[0], psi, &squares[0]);
+    if (!cells) {
+        ml_rank_plain_above(b, &v[1], psi, &squares[1], above);
+        free(psi);
+        return;
+    }
+    ml_rank_plain_psi(b, &v[1], psi + n, &squares[1]);
+    h.blocks = ml_calloc(blocks, sizeof *h.blocks);
+    ml_parallel(blocks, hold_block, &h);
+    for (size_t i = 0; i < blocks; i++) {
+        ml_sum_join(&all.squares, &h.blocks[i].squares);
+        ml_sum_join(&all.cubes, &h.blocks[i].cubes);
+    }
+    above[0] = ml_sum_value(&all.squares);
+    above[1] = ml_sum_value(&all.cubes);
+    free(h.blocks);
+    free(psi);
+}
+
 static bool ranks(
     struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct pair_sums *out)
 {
@@ -249,9 +422,9 @@ static bool ranks(
     struct ml_value v[2] = { { 0 }, { 0 } };
     struct moving unscaled = { .mean = { 0, 0 } };
     int64_t area[2];
-    double *psi, squares[2], cubes[2] = { NAN, NAN }, above[2];
+    double squares[2], cubes[2] = { NAN, NAN }, above[2];
 
-    a->with_rows = b->with_rows = true;
+    tie(a, b);
     if (ml_rank_ties(a)->pos == 0 || (auc && ml_rank_ties(a)->neg == 0))
         return false;
     if (auc) {
@@ -261,12 +434,9 @@ static bool ranks(
     } else {
         if (a->moved_with != b->serial && ml_rank_ties(a)->neg > 0) /* else no row has a place */
             moves_of(a, b, &unscaled);
-        psi = ml_malloc_huge((a->s.n + 1) * sizeof *psi);
-        ml_rank_plain_psi(a, &v[0], psi, &squares[0]);
-        ml_rank_plain_above(b, &v[1], psi, &squares[1], above);
+        precision_moves(a, b, v, squares, above);
         out->squares = above[0];
         out->cubes = above[1];
-        free(psi);
     }
     ml_measure_remember(a, metric, &v[0], squares[0], cubes[0]);
     ml_measure_remember(b, metric, &v[1], squares[1], cubes[1]);

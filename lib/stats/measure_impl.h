@@ -52,8 +52,9 @@ struct ml_measure {
     double *psi;                /* room for one influence a row */
     uint64_t *cells;            /* the confusion matrix, rows; NULL until asked for */
     struct ml_ties *ties;       /* binary: the scores' tie groups; NULL until asked for */
-    bool with_rows;             /* then with their rows, for they will be needed */
-    uint32_t *places;           /* delta_plain.c: twice each row's placement value, in rows; NULL until asked for */
+    enum ml_ties_with with;     /* what will be needed beside them */
+    uint32_t *places;           /* delta_plain.c: twice each row's placement value, in rows; with cells of each cell's
+                                 * negatives, positives; NULL until asked for */
     size_t up, down;            /* rows whose placement is higher or lower with the measure of this serial */
     uint64_t moved_with;
     uint64_t serial; /* no other measure has it */
@@ -154,10 +155,13 @@ bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metri
 bool ml_rank_plain(
     struct ml_measure *m, const struct ml_metric *metric, struct ml_value *v, double *squares, double *cubes);
 
-/* The tie groups, made when first asked for. */
+/* The tie groups, made when first asked for; those of a binary sample without weights and groups whose scores are
+ * counted, else NULL. */
 const struct ml_ties *ml_rank_ties(struct ml_measure *m);
-/* Average precision's influences, which psi (NULL is fine) gets, and the sum of their squares; those of the second and
- * third powers of what they are above the ones in psi. Rows need with_rows. */
+const struct ml_ties *ml_rank_cells(struct ml_measure *m);
+/* Average precision's influences, which psi (NULL is fine) gets, by rows or, where there are no rows but cells, as
+ * `places` are, and the sum of their squares; those of the second and third powers of what they are above the ones in
+ * psi, by rows. */
 bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, double *psi, double *squares);
 bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[2]);
 /* The area as ml_rank_plain has it, and twice the pairs of a positive and a negative below it, a tie counting half; of

@@ -174,7 +174,7 @@ static void path_open(struct path *p, struct ml_measure *m)
     size_t n = m->s.n, from = 0, at = 0; /* from: of the run */
     const struct ml_ties *t;
 
-    m->with_rows = true;
+    m->with = ML_TIES_ROWS;
     t = ml_rank_ties(m);
     p->most = n > ML_BOOT_MULTINOMIAL ? RUN : 1;
     p->row = ml_calloc(n + AHEAD, sizeof *p->row);

@@ -19,11 +19,23 @@ bool ml_rank_plain_has(const struct ml_measure *m, const struct ml_metric *metri
 
 const struct ml_ties *ml_rank_ties(struct ml_measure *m)
 {
-    if (!m->ties || (m->with_rows && !m->ties->row)) {
+    bool has = m->ties && (m->with == ML_TIES_ALONE || m->ties->row || (m->with == ML_TIES_CELLS && m->ties->cell));
+
+    if (!has) {
         ml_ties_free(m->ties);
-        m->ties = ml_ties_new(m->s.score, m->s.label, m->s.positive, m->s.n, m->with_rows);
+        free(m->places);
+        m->places = NULL;
+        m->ties = ml_ties_new(m->s.score, m->s.label, m->s.positive, m->s.n, m->with);
     }
     return m->ties;
+}
+
+const struct ml_ties *ml_rank_cells(struct ml_measure *m)
+{
+    if (m->s.task != ML_TASK_BINARY || !m->s.score || !ml_measure_plain(m) ||
+        (!m->ties && !ml_ties_countable(m->s.score, m->s.n)))
+        return NULL;
+    return ml_rank_ties(m)->cell ? m->ties : NULL;
 }
 
 typedef unsigned __int128 whole;
@@ -207,7 +219,10 @@ static void add_squares(void *ctx, size_t p, size_t thread)
         loss += (double)pos * precision / above;
         psi = precision - a->value + inverse - loss;
         ml_sum_add(&squares, (double)pos * (psi * psi) + (double)neg * (loss * loss));
-        if (a->psi || a->from) {
+        if (a->psi && !a->t->row) {
+            a->psi[2 * a->t->cell[i]] = -loss * a->scale;
+            a->psi[2 * a->t->cell[i] + 1] = psi * a->scale;
+        } else if (a->psi || a->from) {
             const uint32_t *row = a->t->row + below_pos + below_neg, *last = ml_ties_last(a->t);
 
             spread(a, row, last, neg, -loss, others);

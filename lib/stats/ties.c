@@ -97,6 +97,7 @@ static void gather_part(void *ctx, size_t p, size_t thread)
             continue;
         part->pos += count >> 32;
         part->neg += count & UINT32_MAX;
+        g->t->cell[part->from + part->n] = (uint32_t)c;
         g->t->v[part->from + part->n++] = count;
     }
 }
@@ -149,18 +150,31 @@ static void place_rows(struct grid *g)
     ml_parallel(g->hands, deal_hand, g);
 }
 
+static double scale_of(size_t n)
+{
+    double scale = 1;
+
+    for (int digits = 0; digits < DIGITS && scale * 10 < (double)n; digits++)
+        scale *= 10;
+    return scale;
+}
+
+bool ml_ties_countable(const double *score, size_t n)
+{
+    uint32_t cell[SOME];
+
+    return n >= GRID_MIN && n <= UINT32_MAX / 2 && cells_of(score, SOME, scale_of(n), cell);
+}
+
 /* Counts the scores where they are on a grid; else false. */
 static bool count_ties(
     struct ml_ties *t, const double *score, const int32_t *label, int32_t positive, size_t n, bool rows)
 {
-    struct grid g = { .score = score, .label = label, .positive = positive, .n = n, .scale = 1, .t = t };
-    bool off = n < GRID_MIN || n > UINT32_MAX / 2;
-    uint32_t cell[SOME];
+    struct grid g = { .score = score, .label = label, .positive = positive, .n = n, .scale = scale_of(n), .t = t };
+    bool off = false;
 
-    for (int digits = 0; digits < DIGITS && g.scale * 10 < (double)n; digits++)
-        g.scale *= 10;
     g.cells = (size_t)g.scale + 1;
-    if (off || !cells_of(score, SOME, g.scale, cell))
+    if (!ml_ties_countable(score, n))
         return false;
     g.hands = ml_processors(n / g.cells < ML_PARALLEL_MAX ? n / g.cells : ML_PARALLEL_MAX); /* 8 bytes a row at most */
     ml_parallel(g.hands, count_hand, &g);
@@ -170,6 +184,8 @@ static bool count_ties(
         t->n_parts = (g.cells + PART - 1) / PART;
         t->parts = ml_calloc(t->n_parts, sizeof *t->parts);
         t->v = ml_malloc(g.cells * sizeof *t->v);
+        t->cell = ml_malloc(g.cells * sizeof *t->cell);
+        t->scale = g.scale;
         ml_parallel(t->n_parts, gather_part, &g);
         if (rows)
             place_rows(&g);
@@ -274,12 +290,13 @@ static void sort_ties(
     ml_deal_release(&y.d);
 }
 
-struct ml_ties *ml_ties_new(const double *score, const int32_t *label, int32_t positive, size_t n, bool rows)
+struct ml_ties *ml_ties_new(
+    const double *score, const int32_t *label, int32_t positive, size_t n, enum ml_ties_with with)
 {
     struct ml_ties *t = ml_calloc(1, sizeof *t);
 
-    if (!count_ties(t, score, label, positive, n, rows))
-        sort_ties(t, score, label, positive, n, rows);
+    if (!count_ties(t, score, label, positive, n, with == ML_TIES_ROWS))
+        sort_ties(t, score, label, positive, n, with != ML_TIES_ALONE);
     for (size_t p = 0; p < t->n_parts; p++) { /* what is in a part becomes what is below it */
         size_t pos = t->parts[p].pos, neg = t->parts[p].neg;
         t->parts[p].pos = t->pos;
@@ -297,5 +314,6 @@ void ml_ties_free(struct ml_ties *t)
     free(t->v);
     free(t->parts);
     free(t->row);
+    free(t->cell);
     free(t);
 }

@@ -117,7 +117,10 @@ static void orders(void **state)
             for (size_t i = 0; i < n; i++)
                 if (order[i] != rows[i].i)
                     fail_msg("kind %d, %zu rows: place %zu", (int)kind, n, i);
-            struct ml_ties *t = ml_ties_new(score, label, 1, n, false), *with = ml_ties_new(score, label, 1, n, true);
+            struct ml_ties *t = ml_ties_new(score, label, 1, n, ML_TIES_ALONE);
+            struct ml_ties *with = ml_ties_new(score, label, 1, n, ML_TIES_ROWS);
+            struct ml_ties *cells = ml_ties_new(score, label, 1, n, ML_TIES_CELLS);
+            assert_true(!cells->row == !!cells->cell);
             assert_true(t->row == NULL && memcmp(t->parts, with->parts, t->n_parts * sizeof *t->parts) == 0);
             size_t below_pos = 0, below_neg = 0;
             for (size_t p = 0; p < t->n_parts; p++) {
@@ -130,7 +133,9 @@ static void orders(void **state)
                     if (t->v[g] != ((uint64_t)pos << 32 | (at - from - pos)))
                         fail_msg("kind %d, %zu rows: the group at place %zu", (int)kind, n, from);
                     for (size_t i = from; i < at; i++)
-                        if (score[with->row[i]] != rows[from].x || label[with->row[i]] != (i >= at - pos))
+                        if (cells->cell && ml_ties_cell(cells->scale, rows[from].x) != cells->cell[g])
+                            fail_msg("kind %d, %zu rows: the cell of the group at place %zu", (int)kind, n, from);
+                        else if (score[with->row[i]] != rows[from].x || label[with->row[i]] != (i >= at - pos))
                             fail_msg("kind %d, %zu rows: the row at place %zu", (int)kind, n, i);
                     below_pos += pos;
                     below_neg += at - from - pos;
@@ -141,6 +146,7 @@ static void orders(void **state)
             ml_sort(score, n);
             for (size_t i = 0; i < n; i++)
                 assert_true(score[i] == rows[i].x && !(score[i] == 0 && signbit(score[i])));
+            ml_ties_free(cells);
             ml_ties_free(with);
             ml_ties_free(t);
             free(label);

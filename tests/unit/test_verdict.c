@@ -332,6 +332,51 @@ static void differences(void **state)
     assert_string_equal(d.reason, "no scores");
 }
 
+/* Places and precisions depend on the order of the scores only: those of few digits are counted and looked up, others
+ * sorted. */
+static void counted_scores_as_sorted_ones(void **state)
+{
+    enum { N = 70001 };
+    static const char *const names[] = { "roc_auc", "average_precision" };
+    static double score[4][N];
+    static int32_t label[N];
+    uint32_t seed = 1;
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        label[i] = (seed = seed * 1664525 + 1013904223) >> 30 == 0;
+        for (int k = 0; k < 2; k++) {
+            seed = seed * 1664525 + 1013904223;
+            score[k][i] = (label[i] * 700 + (seed >> 16) % (3000u + 500u * (unsigned)k)) / 10000.0;
+            score[2 + k][i] = (score[k][i] + 1) / 3;
+        }
+    }
+    for (int m = 0; m < 2; m++) {
+        const struct ml_metric *metric = ml_metric_find(names[m]);
+        struct ml_delta first = { 0 };
+
+        for (int pair = 0; pair < 4; pair++) {
+            struct ml_sample s[2] = { { .task = ML_TASK_BINARY, .n = N, .classes = 2, .positive = 1, .label = label } };
+            struct ml_measure *of[2];
+            struct ml_delta d;
+
+            s[1] = s[0];
+            s[0].score = score[pair & 1 ? 2 : 0];
+            s[1].score = score[pair & 2 ? 3 : 1];
+            of[0] = ml_measure_new(&s[0], NULL, 0);
+            of[1] = ml_measure_new(&s[1], NULL, 0);
+            ml_delta_paired(of[0], of[1], metric, 0.05, NULL, &d);
+            ml_measure_free(of[0]);
+            ml_measure_free(of[1]);
+            if (pair == 0)
+                first = d;
+            assert_true(d.ok && d.has_interval && d.changed == first.changed && d.changed > 0);
+            assert_true(fabs(d.current - first.current) < 1e-14 && fabs(d.candidate - first.candidate) < 1e-14);
+            assert_true(d.se > 0 && fabs(d.se / first.se - 1) < 1e-11 && fabs(d.low - first.low) < 1e-12);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +393,7 @@ int main(void)
         cmocka_unit_test(looks_sum_to_alpha),
         cmocka_unit_test(no_changed_rows_are_no_certainty),
         cmocka_unit_test(differences),
+        cmocka_unit_test(counted_scores_as_sorted_ones),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
