@@ -5,11 +5,14 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/processors.h"
 #include "stats/bias.h"
 #include "stats/dist.h"
 #include "stats/interval.h"
 #include "stats/measure_impl.h"
 #include "stats/sum.h"
+
+#define SOME 512 /* rows at a time; divides ML_PARALLEL_ROWS */
 
 /* What a row's score promises, less what came true. */
 static inline double promise(const struct ml_sample *s, size_t i)
@@ -29,46 +32,89 @@ static inline double promise(const struct ml_sample *s, size_t i)
 /* Both models' promises, and their sums by blocks. */
 struct promises {
     const struct ml_sample *a, *b;
-    double delta, *psi; /* b's less a's, less delta; NULL: squares are summed */
+    double delta, *psi; /* b's less a's, less delta, where not NULL */
     struct promise_sum {
         struct ml_sum a, b, squares;
         size_t changed;
     } * blocks;
 };
 
+ML_VECTORS static void binary_promises(
+    const double *score, const int32_t *label, int32_t positive, size_t n, double *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = score[i] - (label[i] == positive);
+}
+
+/* Those of rows from .. from + n - 1. */
+static void promises_of(const struct ml_sample *s, size_t from, size_t n, double *out)
+{
+    if (s->task == ML_TASK_BINARY) {
+        binary_promises(s->score + from, s->label + from, s->positive, n, out);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = promise(s, from + i);
+}
+
+ML_VECTORS static size_t count_changed(const double *a, const double *b, size_t n)
+{
+    uint64_t changed = 0;
+
+    for (size_t i = 0; i < n; i++)
+        changed += a[i] != b[i];
+    return changed;
+}
+
 static void promise_block(void *ctx, size_t block, size_t thread)
 {
     struct promises *q = ctx;
-    struct promise_sum out = { 0 };
+    const double *weight = q->a->weight;
+    size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(q->a->n, block), changed = 0;
+    struct ml_sums a = { .s = { 0 } }, b = { .s = { 0 } };
+    double of[2][SOME];
 
     (void)thread;
-    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(q->a->n, block); i++) {
-        double w = q->a->weight ? q->a->weight[i] : 1, a = promise(q->a, i), b = promise(q->b, i);
-
-        ml_sum_add(&out.a, w * a);
-        ml_sum_add(&out.b, w * b);
-        out.changed += b != a;
+    for (size_t n; from < end; from += n) {
+        n = end - from < SOME ? end - from : SOME;
+        promises_of(q->a, from, n, of[0]);
+        promises_of(q->b, from, n, of[1]);
+        changed += count_changed(of[0], of[1], n);
+        for (size_t i = 0; weight && i < n; i++) {
+            of[0][i] *= weight[from + i];
+            of[1][i] *= weight[from + i];
+        }
+        ml_sums_add(&a, of[0], n);
+        ml_sums_add(&b, of[1], n);
     }
-    q->blocks[block] = out;
+    q->blocks[block] = (struct promise_sum){ .a = ml_sums_total(&a), .b = ml_sums_total(&b), .changed = changed };
 }
 
 static void square_block(void *ctx, size_t block, size_t thread)
 {
     struct promises *q = ctx;
-    struct ml_sum sum = { 0, 0 };
+    const double *weight = q->a->weight;
+    size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(q->a->n, block);
+    struct ml_sums squares = { .s = { 0 } };
+    double psi[SOME], was[SOME];
 
     (void)thread;
-    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(q->a->n, block); i++) {
-        double psi = promise(q->b, i) - promise(q->a, i) - q->delta, x;
+    for (size_t n; from < end; from += n) {
+        n = end - from < SOME ? end - from : SOME;
+        promises_of(q->a, from, n, was);
+        promises_of(q->b, from, n, psi);
+        for (size_t i = 0; i < n; i++)
+            psi[i] = psi[i] - was[i] - q->delta;
+        if (q->psi)
+            memcpy(q->psi + from, psi, n * sizeof *psi);
+        for (size_t i = 0; i < n; i++) {
+            double x = (weight ? weight[from + i] : 1) * psi[i];
 
-        if (q->psi) {
-            q->psi[i] = psi;
-            continue;
+            psi[i] = x * x;
         }
-        x = (q->a->weight ? q->a->weight[i] : 1) * psi;
-        ml_sum_add(&sum, x * x);
+        ml_sums_add(&squares, psi, n);
     }
-    q->blocks[block].squares = sum;
+    q->blocks[block].squares = ml_sums_total(&squares);
 }
 
 /* Both biases; returns the sum of the squared influences of their difference. */

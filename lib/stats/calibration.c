@@ -7,10 +7,14 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/processors.h"
 #include "stats/dist.h"
 #include "stats/interval.h"
 #include "stats/measure_impl.h"
 #include "stats/sum.h"
+
+#define HANDS ((size_t)8) /* parts of the cells that are gone through at the same time */
+#define SOME  512         /* rows at a time; divides ML_PARALLEL_ROWS */
 
 /* A row's probability, and whether what it is the probability of came true. */
 static inline double confidence_of(const struct ml_sample *s, size_t i, bool *hit)
@@ -74,7 +78,8 @@ struct filling {
     const struct ml_sample *s;
     const struct weighting *by;
     struct binning t;
-    struct bin *v; /* those of each block */
+    const struct ml_ties *cells; /* or NULL */
+    struct bin *v;               /* those of each block, or of each hand of cells */
 };
 
 static void fill_block(void *ctx, size_t block, size_t thread)
@@ -94,12 +99,33 @@ static void fill_block(void *ctx, size_t block, size_t thread)
     }
 }
 
-static struct bin *fill_bins(const struct ml_sample *s, const struct weighting *by, size_t bins, double *total)
+/* The same of the rows of some cells, all with one probability. */
+static void fill_hand(void *ctx, size_t hand, size_t thread)
 {
-    size_t blocks = ml_parallel_blocks(s->n);
-    struct filling f = { s, by, binning_of(bins), ml_calloc((blocks + 1) * bins, sizeof *f.v) };
+    struct filling *f = ctx;
+    const struct ml_ties *t = f->cells;
+    struct bin *v = f->v + hand * f->t.bins;
 
-    ml_parallel(blocks, fill_block, &f);
+    (void)thread;
+    for (size_t p = t->n_parts * hand / HANDS; p < t->n_parts * (hand + 1) / HANDS; p++)
+        for (size_t g = t->parts[p].from; g < t->parts[p].from + t->parts[p].n; g++) {
+            double q = t->cell[g] / t->scale, pos = (double)(t->v[g] >> 32), rows = pos + (double)(uint32_t)t->v[g];
+            struct bin *b = &v[bin_of(q, &f->t)];
+
+            b->weight += rows;
+            b->rows += (size_t)rows;
+            ml_sum_add(&b->gap, rows * q - pos);
+        }
+}
+
+static struct bin *fill_bins(struct ml_measure *m, const struct weighting *by, size_t bins, double *total)
+{
+    const struct ml_sample *s = &m->s;
+    const struct ml_ties *cells = by->w ? NULL : ml_rank_cells(m);
+    size_t blocks = cells ? HANDS : ml_parallel_blocks(s->n);
+    struct filling f = { s, by, binning_of(bins), cells, ml_calloc((blocks + 1) * bins, sizeof *f.v) };
+
+    ml_parallel(blocks, cells ? fill_hand : fill_block, &f);
     *total = 0;
     for (size_t b = 0; b < bins; b++) {
         for (size_t k = 1; k < blocks; k++) {
@@ -180,7 +206,7 @@ bool ml_calibration_value(
         return ml_value_none(v, m->proba_reason);
     if (metric->x > (double)ML_BINS_MAX)
         return ml_value_none(v, "more than 10000 bins");
-    b = fill_bins(&m->s, by, bins, &total);
+    b = fill_bins(m, by, bins, &total);
     value_of(b, bins, metric, total, m->s.n, v);
     if (psi && v->ok)
         add_psi(&m->s, metric, b, total, v->value, psi);
@@ -199,28 +225,78 @@ struct pairing {
     } * blocks;
 };
 
+/* How far some rows' probabilities are from what came true. */
+static void gaps_of(const struct ml_sample *s, size_t from, size_t n, double *p, double *gap)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool hit;
+
+        p[i] = confidence_of(s, from + i, &hit);
+        gap[i] = p[i] - hit;
+    }
+}
+
+ML_VECTORS static void binary_gaps(
+    const double *score, const int32_t *label, int32_t positive, size_t n, double *p, double *gap)
+{
+    for (size_t i = 0; i < n; i++) {
+        p[i] = score[i];
+        gap[i] = score[i] - (label[i] == positive);
+    }
+}
+
+/* Influences; p * bins is a bin or so off where it is rounded, as in bin_of. */
+ML_VECTORS static void influences(const double *p, const double *gap, const struct binning *t, const double *sign,
+    double value, size_t n, double *psi)
+{
+    const double *edges = t->edges;
+    double bins = (double)t->bins;
+    int32_t last = (int32_t)t->bins - 1;
+
+    for (size_t i = 0; i < n; i++) {
+        int32_t b = (int32_t)(p[i] * bins);
+
+        b = b < last ? b : last;
+        b -= p[i] <= edges[b];
+        b += p[i] > edges[b + 1];
+        psi[i] = gap[i] * sign[b] - value;
+    }
+}
+
+ML_VECTORS static size_t subtract(const double *gap, const double *than, const double *psi, size_t n, double *d)
+{
+    uint64_t changed = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        d[i] -= psi[i];
+        changed += gap[i] != than[i];
+    }
+    return changed;
+}
+
 static void pair_block(void *ctx, size_t block, size_t thread)
 {
     struct pairing *q = ctx;
-    struct pair_sum sum = { 0 };
+    size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(q->s[0]->n, block), changed = 0;
+    struct ml_powers powers = { .one = { .s = { 0 } } };
+    double p[SOME], gap[2][SOME], psi[2][SOME];
 
     (void)thread;
-    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(q->s[0]->n, block); i++) {
-        double psi[2], gap[2], d;
-
+    for (size_t n; from < end; from += n) {
+        n = end - from < SOME ? end - from : SOME;
         for (int k = 0; k < 2; k++) {
-            bool hit;
-            double p = confidence_of(q->s[k], i, &hit);
+            const struct ml_sample *s = q->s[k];
 
-            gap[k] = p - hit;
-            psi[k] = gap[k] * q->sign[k][bin_of(p, &q->t)] - q->value[k];
+            if (s->task == ML_TASK_BINARY)
+                binary_gaps(s->score + from, s->label + from, s->positive, n, p, gap[k]);
+            else
+                gaps_of(s, from, n, p, gap[k]);
+            influences(p, gap[k], &q->t, q->sign[k], q->value[k], n, psi[k]);
         }
-        d = psi[1] - psi[0];
-        ml_sum_add(&sum.squares, d * d);
-        ml_sum_add(&sum.cubes, d * d * d);
-        sum.changed += gap[0] != gap[1];
+        changed += subtract(gap[0], gap[1], psi[0], n, psi[1]);
+        ml_powers_add(&powers, psi[1], 0, n);
     }
-    q->blocks[block] = sum;
+    q->blocks[block] = (struct pair_sum){ ml_sums_total(&powers.two), ml_sums_total(&powers.three), changed };
 }
 
 bool ml_calibration_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
@@ -241,7 +317,7 @@ bool ml_calibration_pair(struct ml_measure *a, struct ml_measure *b, const struc
     q.sign[1] = q.sign[0] + bins;
     for (int k = 0; k < 2; k++) {
         double total;
-        struct bin *bin = fill_bins(&m[k]->s, &plain, bins, &total);
+        struct bin *bin = fill_bins(m[k], &plain, bins, &total);
 
         value_of(bin, bins, metric, total, a->s.n, v[k]);
         q.value[k] = v[k]->value;
@@ -343,7 +419,7 @@ void ml_calibration_interval(
     struct weighting by = { m->s.weight, NULL };
     size_t bins = (size_t)metric->x, used = 0;
     double total, *error, bias = 0, z;
-    struct bin *v = fill_bins(&m->s, &by, bins, &total);
+    struct bin *v = fill_bins(m, &by, bins, &total);
 
     error = null_errors(&m->s, v, bins);
     for (size_t b = 0; b < bins; b++) {

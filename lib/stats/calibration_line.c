@@ -148,11 +148,29 @@ struct moments {
 
 struct gathering {
     const struct ml_sample *s;
+    const struct ml_ties *cells; /* or NULL */
     size_t from;
     struct moments *v; /* HANDS tables: by bin, half of the probabilities, and class */
 };
 
 #define TABLE (BINS * 4)
+
+/* Rows of one probability and class. */
+static inline void add_moments(struct moments *v, double p, bool positive, double w)
+{
+    double q = p < 0.5 ? p : 1 - p, r;
+    struct moments *to = v + (p < 0.5 ? 0 : 2) + positive;
+    uint64_t bits;
+
+    q = q > DBL_EPSILON ? q : DBL_EPSILON;
+    memcpy(&bits, &q, sizeof bits);
+    to += ((bits >> (52 - OCTAVE)) - FIRST) * 4;
+    r = ldexp(1, OCTAVE - 51) * (double)(int64_t)(bits & (((uint64_t)1 << (52 - OCTAVE)) - 1)) - 1;
+    to->m[0] += w;
+    to->m[1] += w * r;
+    to->m[2] += w * r * r;
+    to->m[3] += w * r * r * r;
+}
 
 static void gather_part(void *ctx, size_t part, size_t thread)
 {
@@ -161,43 +179,59 @@ static void gather_part(void *ctx, size_t part, size_t thread)
     size_t from = g->from + part * GATHERED, end = from + GATHERED < s->n ? from + GATHERED : s->n;
 
     (void)thread;
-    for (size_t i = from; i < end; i++) {
-        double p = s->score[i], q = p < 0.5 ? p : 1 - p, w = weight(s, i), r;
-        struct moments *to = g->v + part * TABLE + (p < 0.5 ? 0 : 2) + (s->label[i] == s->positive);
-        uint64_t bits;
+    for (size_t i = from; i < end; i++)
+        add_moments(g->v + part * TABLE, s->score[i], s->label[i] == s->positive, weight(s, i));
+}
 
-        q = q > DBL_EPSILON ? q : DBL_EPSILON;
-        memcpy(&bits, &q, sizeof bits);
-        to += ((bits >> (52 - OCTAVE)) - FIRST) * 4;
-        r = ldexp(1, OCTAVE - 51) * (double)(int64_t)(bits & (((uint64_t)1 << (52 - OCTAVE)) - 1)) - 1;
-        to->m[0] += w;
-        to->m[1] += w * r;
-        to->m[2] += w * r * r;
-        to->m[3] += w * r * r * r;
-    }
+/* Where scores are counted, their cells are gathered instead of the rows. */
+static void gather_cells(void *ctx, size_t part, size_t thread)
+{
+    struct gathering *g = ctx;
+    const struct ml_ties *t = g->cells;
+    struct moments *v = g->v + part * TABLE;
+
+    (void)thread;
+    for (size_t p = t->n_parts * part / HANDS; p < t->n_parts * (part + 1) / HANDS; p++)
+        for (size_t i = t->parts[p].from; i < t->parts[p].from + t->parts[p].n; i++) {
+            double score = t->cell[i] / t->scale, pos = (double)(t->v[i] >> 32), neg = (double)(uint32_t)t->v[i];
+
+            if (pos > 0)
+                add_moments(v, score, true, pos);
+            if (neg > 0)
+                add_moments(v, score, false, neg);
+        }
+}
+
+static void add_tables(const struct gathering *g, size_t parts, struct moments *all)
+{
+    for (size_t part = 0; part < parts; part++)
+        for (size_t t = 0; t < TABLE; t++) {
+            struct moments *from = &g->v[part * TABLE + t];
+
+            if (from->m[0] == 0)
+                continue;
+            for (size_t k = 0; k < NODES; k++)
+                all[t].m[k] += from->m[k];
+            memset(from, 0, sizeof *from);
+        }
 }
 
 /* The first table becomes the sum of all rows. */
-static struct moments *gather(const struct ml_sample *s)
+static struct moments *gather(struct ml_measure *m)
 {
-    struct gathering g = { .s = s, .v = ml_calloc((HANDS + 1) * TABLE, sizeof *g.v) };
+    struct gathering g = { .s = &m->s, .cells = ml_rank_cells(m), .v = ml_calloc((HANDS + 1) * TABLE, sizeof *g.v) };
     struct moments *all = g.v + HANDS * TABLE;
 
-    for (; g.from < s->n; g.from += HANDS * GATHERED) {
-        size_t parts = (s->n - g.from + GATHERED - 1) / GATHERED;
+    if (g.cells) {
+        ml_parallel(HANDS, gather_cells, &g);
+        add_tables(&g, HANDS, all);
+    }
+    for (; !g.cells && g.from < m->s.n; g.from += HANDS * GATHERED) {
+        size_t parts = (m->s.n - g.from + GATHERED - 1) / GATHERED;
 
         parts = parts < HANDS ? parts : HANDS;
         ml_parallel(parts, gather_part, &g);
-        for (size_t part = 0; part < parts; part++)
-            for (size_t t = 0; t < TABLE; t++) {
-                struct moments *from = &g.v[part * TABLE + t];
-
-                if (from->m[0] == 0)
-                    continue;
-                for (size_t k = 0; k < NODES; k++)
-                    all[t].m[k] += from->m[k];
-                memset(from, 0, sizeof *from);
-            }
+        add_tables(&g, parts, all);
     }
     memmove(g.v, all, TABLE * sizeof *all);
     return g.v;
@@ -226,9 +260,9 @@ static void add_nodes(struct nodes *to, size_t t, const struct moments *v)
 }
 
 /* The line of many rows: whether it is as near as 1e-10, or nothing but where to look for it. */
-static bool fit_many(const struct ml_sample *s, struct point *p)
+static bool fit_many(struct ml_measure *m, struct point *p)
 {
-    struct moments *v = gather(s);
+    struct moments *v = gather(m);
     size_t used = 0;
     struct nodes to = { .s = { .task = ML_TASK_BINARY, .positive = 1 } };
     const double *h = p->information;
@@ -312,7 +346,7 @@ bool ml_calibration_fit(struct ml_measure *m, double confidence, struct ml_calib
         *reason = "the labels are of one class only";
     if (*reason)
         return false;
-    ok = s->n >= MANY && fit_many(s, &p);
+    ok = s->n >= MANY && fit_many(m, &p);
     if (!ok || confidence > 0) {
         x = ml_malloc((s->n + 1) * sizeof *x);
         ml_parallel(ml_parallel_blocks(s->n), log_odds, &(struct odds){ s, x });

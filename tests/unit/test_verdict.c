@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "stats/calibration.h"
 #include "stats/delta.h"
 #include "stats/dist.h"
 #include "stats/interval.h"
@@ -377,6 +378,48 @@ static void counted_scores_as_sorted_ones(void **state)
     }
 }
 
+/* One score of more digits, and next to nothing else, takes the way of rows. */
+static void calibration_of_counted_scores(void **state)
+{
+    enum { N = 300001 };
+    static double score[2][N];
+    static int32_t label[N];
+    struct ml_calibration_line line[2];
+    struct ml_delta d[2];
+    uint32_t seed = 1;
+    const char *reason;
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        seed = seed * 1664525 + 1013904223;
+        score[0][i] = score[1][i] = (seed >> 12) % 90001 / 100000.0;
+        seed = seed * 1664525 + 1013904223;
+        label[i] = (seed >> 8) / 16777216.0 < 0.02 + 0.9 * score[0][i];
+    }
+    for (int k = 0; k < 2; k++) {
+        struct ml_sample a = { .task = ML_TASK_BINARY, .n = N, .classes = 2, .positive = 1, .label = label }, b = a;
+        struct ml_measure *m, *c;
+
+        a.score = score[0];
+        b.score = score[1];
+        score[0][N - 1] += k * 1e-13;
+        score[1][N - 1] += k * 1e-13;
+        if (k == 0)
+            for (int i = 0; i < N; i += 3)
+                score[1][i] = score[0][(i + 1) % N];
+        m = ml_measure_new(&a, NULL, 0);
+        c = ml_measure_new(&b, NULL, 0);
+        ml_delta_paired(m, c, ml_metric_find("ece"), 0.05, NULL, &d[k]);
+        assert_true(ml_calibration_fit(m, 0, &line[k], &reason));
+        ml_measure_free(m);
+        ml_measure_free(c);
+        assert_true(d[k].ok && d[k].changed > 90000 && d[k].delta > 1e-3);
+    }
+    assert_true(fabs(d[0].current / d[1].current - 1) < 1e-11 && fabs(d[0].candidate / d[1].candidate - 1) < 1e-11);
+    assert_true(d[0].se > 0 && fabs(d[0].se / d[1].se - 1) < 1e-11 && d[0].changed == d[1].changed);
+    assert_true(fabs(line[0].slope / line[1].slope - 1) < 1e-10 && fabs(line[0].intercept - line[1].intercept) < 1e-10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +437,7 @@ int main(void)
         cmocka_unit_test(no_changed_rows_are_no_certainty),
         cmocka_unit_test(differences),
         cmocka_unit_test(counted_scores_as_sorted_ones),
+        cmocka_unit_test(calibration_of_counted_scores),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
