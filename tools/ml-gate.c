@@ -120,7 +120,10 @@ static void summarise(const struct cfg *cfg, const cJSON *gate)
         const char *reason = ml_json_str(rule, "reason");
         const cJSON *waiver = ml_json_get(rule, "waiver");
         if (!strcmp(verdict, "passed")) {
-            ml_tool_detail(&cfg->common, "  passed   %s", name);
+            struct ml_buf details = ML_BUF_INIT;
+            ml_gate_describe(rule, &details);
+            ml_tool_detail(&cfg->common, "  passed   %s: %s", name, ml_buf_str(&details));
+            ml_buf_release(&details);
         } else if (!strcmp(verdict, "not applicable")) {
             ml_tool_say(&cfg->common, "  skipped  %s: %s", name, reason);
         } else if (!strcmp(verdict, "waived")) {

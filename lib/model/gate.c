@@ -141,7 +141,8 @@ static const cJSON *candidate(struct gate_judge *j, const struct ml_metric_rule 
         if (found || compared)
             gate_failed(rule, "'%s' has no value%s%s", m->metric, why ? ": " : "", why ? why : "");
         else
-            gate_failed(rule, "the card has no '%s'%s", m->metric, gate_of_slice(m->slice, of));
+            gate_failed(rule, "the card has no '%s'%s%s", m->metric, gate_of_slice(m->slice, of),
+                m->slice && !ml_json_get(j->evaluation, "slices") ? ": it has no slices (--slice of ml-eval)" : "");
         return NULL;
     }
     return found;

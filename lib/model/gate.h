@@ -58,6 +58,10 @@ size_t ml_gate_count(const cJSON *gate, const char *verdict);
  * error; that of neutral changes, of a relative rule, is its neutral_pass_rate. */
 cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison);
 
+/* What a rule says in words, on one line: required, observed, the interval it rests on, how often a neutral change
+ * passes it. */
+void ml_gate_describe(const cJSON *rule, struct ml_buf *out);
+
 /* The gate as a JUnit report: one test case a rule, its class named after the model ("" or NULL: none). */
 void ml_gate_junit(const cJSON *gate, const char *model, struct ml_buf *out);
 

@@ -29,9 +29,7 @@ static void add_number(struct ml_buf *out, const cJSON *rule, const char *key)
         ml_buf_adds(out, "-");
 }
 
-/* What a rule says in words, on one line: required, observed, the interval it rests on, how often a neutral change
- * passes it. */
-static void describe(const cJSON *rule, struct ml_buf *out)
+void ml_gate_describe(const cJSON *rule, struct ml_buf *out)
 {
     const char *name = or_empty(ml_json_str(rule, "rule")), *on = ml_json_str(rule, "on");
     const char *kind = strrchr(name, '.') ? strrchr(name, '.') + 1 : name;
@@ -83,7 +81,7 @@ void ml_gate_junit(const cJSON *gate, const char *model, struct ml_buf *out)
         enum ml_junit_result result = !strcmp(verdict, "failed")                                 ? ML_JUNIT_FAILED
                                       : !strcmp(verdict, "passed") || !strcmp(verdict, "warned") ? ML_JUNIT_PASSED
                                                                                                  : ML_JUNIT_SKIPPED;
-        describe(rule, &details);
+        ml_gate_describe(rule, &details);
         ml_junit_add(&j, classname, or_empty(ml_json_str(rule, "rule")), result, message, ml_buf_str(&details));
         ml_buf_release(&details);
         free(message);

@@ -21,7 +21,7 @@ struct shape {
 
 static const struct shape evaluation_shape = { { "metric", "value", "low", "high", "" }, { "value", "low", "high" }, 3,
     3, false };
-static const struct shape comparison_shape = { { "metric", "current", "candidate", "delta", "low", "high", "p",
+static const struct shape comparison_shape = { { "metric", "current", "candidate", "delta", "low", "high", "p adjusted",
                                                    "verdict" },
     { "current", "candidate", "delta", "low", "high" }, 5, 2, true };
 
@@ -153,7 +153,7 @@ static void hidden(const cJSON *comparison, struct ml_strs *out)
     }
 }
 
-/* "predicted less observed: 0.005, now 0.011: +0.006 (-0.003 to +0.015)" */
+/* "predicted less observed, on average: 0.005, now 0.011, a change of +0.006 (-0.003 to +0.015)" */
 static void calibration(const cJSON *comparison, struct ml_strs *out)
 {
     static const char *const keys[] = { "current", "candidate", "delta", "low", "high" }, *const parts[][2] = {
@@ -169,8 +169,8 @@ static void calibration(const cJSON *comparison, struct ml_strs *out)
             continue;
         for (size_t k = 0; k < 5; k++)
             ml_number_format(x[k], ml_number_decimals(x[3], x[4]), k > 1, text[k]);
-        char *line =
-            ml_format("%s: %s, now %s: %s (%s to %s)", parts[i][1], text[0], text[1], text[2], text[3], text[4]);
+        char *line = ml_format(
+            "%s: %s, now %s, a change of %s (%s to %s)", parts[i][1], text[0], text[1], text[2], text[3], text[4]);
         ml_strs_add(out, line);
         free(line);
     }

@@ -174,7 +174,7 @@ PY
 @test "calibration: how far the probabilities are off, before and now" {
     make_files
     run --separate-stderr ml-compare --current cur.csv --candidate b.csv -o b.json </dev/null
-    [[ "$stderr" =~ 'predicted less observed, on average: '.*', now '.*' to '.*'expected calibration error: ' ]]
+    [[ "$stderr" =~ 'predicted less observed, on average: '.*', now '.*', a change of '.*' to '.*'expected calibration error: ' ]]
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card b.json -o comment.md
     grep -E '^\*\*Calibration\*\* .* before, .* now: .* Expected calibration error: .* before, .* now: ' comment.md
     /usr/bin/python3 - <<'PY'

@@ -123,6 +123,8 @@ Y
     gate
     is accuracy.min level '"warn"'
     is accuracy.max_drop level '"fail"'
+    run --separate-stderr ml-gate -v p.yml --card card.json
+    [[ "$stderr" == *"  passed   accuracy.max_drop: required <= 0; observed -0.0236"*"; interval "* ]]
     edit 'acc["delta"] = -0.01'
     gate 1
 }
@@ -139,6 +141,9 @@ Y
     gate 1
     is accents=maybe.accuracy.min reason "\"the card has no 'accuracy' for 'accents=maybe'\""
     is accents=maybe.min_rows passed false
+    edit 'ev.pop("slices")'
+    gate 1
+    is accents=maybe.accuracy.min reason "\"the card has no 'accuracy' for 'accents=maybe': it has no slices (--slice of ml-eval)\""
     echo 'metrics: {accuracy: {min: {limit: 0.1, on: bound}}}' >p.yml
     edit 'ev["metrics"]["accuracy"]["low"] = None'
     gate 1
