@@ -57,6 +57,15 @@ bool ml_column_not_finite(const char *s, size_t len)
            (len == 8 && strncasecmp(s, "infinity", 8) == 0);
 }
 
+bool ml_column_missing(const char *s, size_t len)
+{
+    static const char *const words[] = { "", "na", "n/a", "nan", "null", "none" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == len && strncasecmp(words[i], s, len) == 0)
+            return true;
+    return false;
+}
+
 bool ml_column_comma(const char *s, size_t len)
 {
     const char *comma = memchr(s, ',', len);

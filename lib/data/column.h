@@ -36,6 +36,10 @@ bool ml_column_number(const char *s, size_t len, double *out);
  * digits beyond a double such as "1e400". */
 bool ml_column_not_finite(const char *s, size_t len);
 
+/* Whether a text is one of the words that tables have where a value is missing: none at all, "NA", "n/a", "NaN",
+ * "null", "none" in any case. */
+bool ml_column_missing(const char *s, size_t len);
+
 /* Whether a text would be a number if its one comma were a point. */
 bool ml_column_comma(const char *s, size_t len);
 

@@ -44,27 +44,34 @@ struct file {
     bool only_text, many_labels, many_predictions; /* what the columns have turned out to be so far */
 };
 
-/* A column of numbers in which some are nan or inf isn't a column of classes. */
-static int check_finite(struct reading *rd, const struct ml_column *c, int column)
+/* A column of numbers in which some are nan or inf isn't a column of classes; nor is one with NA or the like, unless
+ * somebody says (`classes`) that it is. */
+static int check_finite(struct reading *rd, const struct ml_column *c, int column, bool classes)
 {
     uint64_t line = 0;
     const char *what = "";
     size_t numbers = 0;
+    bool infinite;
     for (size_t i = 0; c->text && i < c->dict.n; i++) {
         const char *s = ml_intern_text(&c->dict, (uint32_t)i);
         if (!isnan(c->value[i])) {
             numbers++;
-        } else if (!ml_column_not_finite(s, strlen(s))) {
+            continue;
+        }
+        infinite = ml_column_not_finite(s, strlen(s));
+        if (!infinite && (classes || !ml_column_missing(s, strlen(s))))
             return 0;
-        } else if (line == 0) {
+        if (line == 0 || c->line[i] < line) {
             line = c->line[i];
             what = s;
         }
     }
     if (line == 0 || numbers == 0)
         return 0;
-    return ml_err_set(rd->err, ML_LOCAL, "'%s': line %llu, column '%s': '%s' is not a finite number",
-        ml_table_file(rd->t, line), ml_table_line_in(line), ml_table_columns(rd->t)->v[column], what);
+    infinite = ml_column_not_finite(what, strlen(what));
+    return ml_err_set(rd->err, ML_LOCAL, "'%s': line %llu, column '%s': '%s' is not a %s", ml_table_file(rd->t, line),
+        ml_table_line_in(line), ml_table_columns(rd->t)->v[column], what,
+        infinite ? "finite number" : "number, as all others are (say --task multiclass if it is a class)");
 }
 
 /* The text of a row's id, owned: kept, or read again. */
@@ -98,15 +105,16 @@ static int check_twice(struct file *f)
     return -1;
 }
 
-static int finish(struct file *f)
+static int finish(struct file *f, const struct ml_columns *c)
 {
     struct reading *rd = &f->rd;
     struct ml_predictions *p = rd->p;
     if (p->n == 0)
         return ml_err_set(rd->err, ML_LOCAL, "'%s': the header is there, but no row", p->name);
-    if (check_twice(f) < 0 || check_finite(rd, &p->label, f->roles.label) < 0)
+    bool classes = p->sets || (c->task != NULL && strcmp(c->task, "auto") != 0);
+    if (check_twice(f) < 0 || check_finite(rd, &p->label, f->roles.label, classes) < 0)
         return -1;
-    if (f->roles.prediction >= 0 && check_finite(rd, &p->prediction, f->roles.prediction) < 0)
+    if (f->roles.prediction >= 0 && check_finite(rd, &p->prediction, f->roles.prediction, classes) < 0)
         return -1;
     double total = 0;
     for (size_t i = 0; p->weight != NULL && i < p->n; i++)
@@ -352,7 +360,7 @@ static int read_once(struct file *f, const struct ml_columns *c)
         rc = 0; /* no row */
     }
     if (rc == 0)
-        rc = finish(f);
+        rc = finish(f, c);
     if (rc == 0)
         rc = check_commas(rd, &f->roles, c);
     return rc;

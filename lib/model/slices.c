@@ -25,15 +25,6 @@ struct division {
 
 /* ---- one column ---- */
 
-static bool missing(const char *s, size_t len)
-{
-    static const char *const words[] = { "", "na", "n/a", "nan", "null", "none" };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strlen(words[i]) == len && strncasecmp(words[i], s, len) == 0)
-            return true;
-    return false;
-}
-
 static int by_number(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -47,7 +38,7 @@ static bool many_numbers(const struct ml_feature *f)
     double *x;
     for (size_t i = 0; i < f->dict.n; i++)
         if ((f->wide != NULL || isnan(f->value[i])) &&
-            !missing(ml_intern_text(&f->dict, (uint32_t)i), f->dict.entries[i].len))
+            !ml_column_missing(ml_intern_text(&f->dict, (uint32_t)i), f->dict.entries[i].len))
             return false;
     if (f->wide != NULL)
         return true;

@@ -103,6 +103,19 @@ static bool stray_numbers(const struct settling *st)
     return false;
 }
 
+/* Whether every label is a list, as JSON and Python write it: sets, most likely. */
+static bool all_lists(const struct settling *st)
+{
+    for (size_t i = 0; i < st->labels.n; i++) {
+        char buf[32];
+        const char *s = classes_name(&st->labels, i, buf);
+        size_t n = strlen(s);
+        if (n < 2 || s[0] != '[' || s[n - 1] != ']')
+            return false;
+    }
+    return st->labels.n > 0;
+}
+
 static int decide_task(struct settling *st)
 {
     const struct ml_columns *c = st->c;
@@ -137,6 +150,10 @@ static int decide_task(struct settling *st)
         return 0;
     if (collect_classes(st) < 0)
         return -1;
+    if (strcmp(task, "auto") == 0 && all_lists(st))
+        return ml_err_set(st->err, ML_USAGE,
+            "'%s': the labels are lists: say --task multilabel, or --task multiclass if each list is a class",
+            st->p[0]->name);
     if (strcmp(task, "auto") == 0 && !by_class && st->labels.n <= 2 && stray_numbers(st))
         return ml_err_set(st->err, ML_USAGE,
             "'%s': the predictions are numbers between the labels: if they are scores say --score, else --task "

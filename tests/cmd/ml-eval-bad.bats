@@ -53,8 +53,24 @@ refuses() {
     printf 'label,prediction\na,a\nb,\n' | refuses 3 "line 3, column 'prediction': the prediction is missing"
     printf 'label,prediction\n1.5,1\n2,nan\n3,4\n' | refuses 3 "line 3, column 'prediction': 'nan' is not a finite number" --task regression
     printf 'label,prediction\n1.5,1\n-inf,2\n' | refuses 3 "line 3, column 'label': '-inf' is not a finite number" --task regression
+    printf 'label,prediction\n0,0\n1,1\nNA,1\n' | refuses 3 "line 4, column 'label': 'NA' is not a number, as all others are"
+    printf 'label,prediction\n0,null\n1,1\n' | refuses 3 "line 2, column 'prediction': 'null' is not a number"
+    # classes may be called so
+    printf 'label,prediction\n0,none\nnone,none\n1,1\n' >none.csv
+    ml-eval -q --task multiclass none.csv -o none.json
+    printf 'label,prediction\nDE,NA\nNA,NA\n' >none.csv
+    ml-eval -q none.csv -o none.json
     printf 'label,prediction\na,x\nb,y\n' | refuses 3 'no prediction is among the labels'
     printf 'label,prediction\n0,0.7\n1,0.4\n' | refuses 2 'if they are scores say --score'
+}
+
+@test "labels that are lists aren't classes unasked" {
+    printf '{"label":["a"],"prediction":["a"]}\n{"label":[],"prediction":["a"]}\n' >sets.jsonl
+    refuses 2 "the labels are lists: say --task multilabel" <sets.jsonl
+    ml-eval -q --task multilabel sets.jsonl -o sets.json
+    ml-eval -q --task multiclass sets.jsonl -o sets.json
+    printf '{"label":"[","prediction":"]"}\n{"label":"]","prediction":"]"}\n' >brackets.jsonl
+    ml-eval -q brackets.jsonl -o sets.json
 }
 
 @test "one class only: what needs two is null with a reason" {
