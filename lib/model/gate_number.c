@@ -26,16 +26,16 @@ static int number_at(const char *card, size_t len, const char *path, double *out
 /* The interval beside a number that is a `value` or a `delta`. */
 static void basis(const struct ml_gate_input *in, const char *path, cJSON *rule)
 {
-    static const char *const keys[] = { "low", "high", "se" };
+    static const char *const keys[][2] = { { "low", "low" }, { "high", "high" }, { "se", "se" }, { "n", "rows" } };
     const char *last = strrchr(path, *path == '/' ? '/' : '.');
     double x;
 
     if (!last || (strcmp(last + 1, "value") != 0 && strcmp(last + 1, "delta") != 0))
         return;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        char *beside = ml_format("%.*s%s", (int)(last + 1 - path), path, keys[i]);
+        char *beside = ml_format("%.*s%s", (int)(last + 1 - path), path, keys[i][0]);
         if (!number_at(in->card, in->card_len, beside, &x))
-            ml_json_set_num(rule, keys[i], x);
+            ml_json_set_num(rule, keys[i][1], x);
         free(beside);
     }
 }

@@ -19,17 +19,26 @@ struct power {
     bool room; /* of a limit: the current value meets it */
 };
 
+/* A rule about a number of the card that is a difference from the current model. */
+static bool of_delta(const cJSON *rule)
+{
+    const char *number = ml_json_str(rule, "number");
+    size_t n = number ? strlen(number) : 0;
+
+    return n > 5 && !strcmp(number + n - 5, "delta");
+}
+
 /* The distance between a min or max and what a candidate is expected to be that is no different: the current model's
- * value, or where there is none the candidate's own. */
+ * value, or where there is none the candidate's own; no difference from it is 0. */
 static bool read_limit(const cJSON *rule, const cJSON *comparison, int sign, struct power *p)
 {
     const char *metric = ml_json_str(rule, "metric"), *slice = ml_json_str(rule, "slice");
     const cJSON *in = slice ? ml_json_get(ml_json_get(comparison, "slices"), slice) : comparison;
-    double limit, now;
+    double limit, now = 0;
 
-    if (!ml_json_num(rule, "required", &limit) || !metric)
+    if (!ml_json_num(rule, "required", &limit))
         return false;
-    if (!ml_json_num(ml_json_get(ml_json_get(in, "metrics"), metric), "current", &now) &&
+    if (!of_delta(rule) && !(metric && ml_json_num(ml_json_get(ml_json_get(in, "metrics"), metric), "current", &now)) &&
         !ml_json_num(rule, "observed", &now))
         return false;
     p->margin = sign * (now - limit);

@@ -757,6 +757,18 @@ assert r["neutral_fail_rate"] is None and r["reason"] == "no current model", r' 
     run --separate-stderr ml-gate --power q.yml --card "$TOP/tests/golden/compared.json"
     [[ "$output" == *'"reason": "no margin says how large a drop or a gain is meant"'* ]]
     [[ "$stderr" == *"f1_macro.must "*" no margin says how large a drop or a gain is meant"* ]]
+    # a number of the card that has an interval is a matter of chance, too; a difference of 0 changes nothing
+    edit 'c["evaluation"]["metrics"]["accuracy"]["n"] = c["comparison"]["metrics"]["accuracy"]["n"] = 1694'
+    printf 'card: { comparison.metrics.accuracy.delta: { min: -0.01 }, evaluation.metrics.accuracy.value: { min: 0.65 } }\n' >q.yml
+    ml-gate -q --power q.yml card.json >number.json
+    /usr/bin/python3 - <<'PY'
+import json
+from statistics import NormalDist
+delta, value = json.load(open("number.json"))["rules"]
+assert delta["rows"] == value["rows"] == 1694
+assert abs(delta["neutral_fail_rate"] - NormalDist().cdf(-.01 / .006)) < 6e-5, delta
+assert abs(value["neutral_fail_rate"] - NormalDist().cdf((.65 - .6606) / .0115)) < 6e-5, value
+PY
     # the card as an operand, as everywhere
     ml-gate -q --power p.yml "$TOP/tests/golden/compared.json" | cmp - power.json
     run --separate-stderr ml-gate --power p.yml card.json --card card.json
