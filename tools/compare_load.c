@@ -29,12 +29,45 @@ static void inherit(struct cfg *cfg, const cJSON *evaluation)
     }
 }
 
+/* The card that comes in. */
+struct incoming {
+    struct cfg *cfg;
+    bool stdin_taken, looked, none;
+    struct ml_contender *candidate;
+    struct ml_card *card;
+};
+
+/* Reads it, once; what the candidate was measured as has to be known before its rows are read. */
+static int take_card(void *arg, struct ml_err *err)
+{
+    struct incoming *in = arg;
+    struct cfg *cfg = in->cfg;
+    if (in->looked)
+        return 0;
+    in->looked = true;
+    int rc = in->stdin_taken ? ml_card_start(in->card, &cfg->common, err) : ml_card_filter(in->card, &cfg->common, err);
+    in->none = rc == 1;
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    in->candidate->evaluation = ml_card_get(in->card, "evaluation", err);
+    if (in->candidate->evaluation == NULL && err->code != 0)
+        return -1;
+    inherit(cfg, in->candidate->evaluation);
+    return 0;
+}
+
 /* The candidate, and the card that goes on: the candidate's own, or the one that came in. */
 static int load_candidate(
     struct cfg *cfg, bool stdin_taken, struct ml_contender *c, struct ml_card *card, struct ml_err *err)
 {
-    int rc;
-    if (cfg->candidates.n > 0 && ml_contender_load(c, cfg->candidates.v[0], &cfg->cols, ML_PREDICTIONS_IDS, err) < 0)
+    struct incoming in = { .cfg = cfg, .stdin_taken = stdin_taken, .candidate = c, .card = card };
+    int rc = 0;
+    c->before = take_card;
+    c->before_arg = &in;
+    if (cfg->candidates.n > 0)
+        rc = ml_contender_load(c, cfg->candidates.v[0], &cfg->cols, ML_PREDICTIONS_IDS, err);
+    c->before = NULL;
+    if (rc < 0)
         return -1;
     if (c->has_card) {
         if (cfg->common.card != NULL)
@@ -44,17 +77,14 @@ static int load_candidate(
         inherit(cfg, c->evaluation);
         return 0;
     }
-    rc = stdin_taken ? ml_card_start(card, &cfg->common, err) : ml_card_filter(card, &cfg->common, err);
-    if (rc < 0 || (rc == 1 && cfg->candidates.n > 0))
-        return rc < 0 ? -1 : 0;
-    if (rc == 1)
+    if (take_card(&in, err) < 0)
+        return -1;
+    if (in.none && cfg->candidates.n > 0)
+        return 0;
+    if (in.none)
         return ml_err_set(err, ML_LOCAL, "no candidate: give --candidate FILE, or a card on standard input");
     if (c->reference == NULL)
         c->reference = ml_strdup("the card");
-    c->evaluation = ml_card_get(card, "evaluation", err);
-    if (c->evaluation == NULL && err->code != 0)
-        return -1;
-    inherit(cfg, c->evaluation);
     const cJSON *measured = ml_json_get(c->evaluation, "predictions");
     const char *digest = ml_json_str(measured, "digest");
     bool other = c->has_predictions && digest != NULL && strcmp(digest, c->predictions.digest.s) != 0;

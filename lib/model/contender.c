@@ -144,6 +144,11 @@ static int load_document(struct ml_contender *c, const char *text, size_t len, c
                : ml_err_set(err, ML_LOCAL, "'%s': neither predictions, nor a card, nor metrics", name);
 }
 
+static int before_reading(struct ml_contender *c, struct ml_err *err)
+{
+    return c->before != NULL ? c->before(c->before_arg, err) : 0;
+}
+
 static int read_table(
     struct ml_contender *c, struct ml_table *t, const struct ml_columns *cols, unsigned flags, struct ml_err *err)
 {
@@ -189,7 +194,7 @@ static int load_fd(
             rc = text.len > ML_CARD_MAX ? ml_err_set(err, ML_LOCAL, "'%s' is larger than %zu bytes", name, ML_CARD_MAX)
                                         : load_document(c, ml_buf_str(&text), text.len, name, err);
         close(fd);
-    } else if (rc == 0) {
+    } else if (rc == 0 && (rc = before_reading(c, err)) == 0) {
         rc = start >= 0 && lseek(fd, start, SEEK_SET) == start
                  ? ml_table_open_fd(fd, name, cols->no_header, &t, err)
                  : ml_table_open_ahead(fd, ml_buf_str(&text), text.len, name, cols->no_header, &t, err);
@@ -214,7 +219,7 @@ int ml_contender_load(
     c->reference = ml_strdup(in ? "standard input" : path);
     if (!in && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         close(fd);
-        return ml_contender_load_predictions(c, path, cols, flags, err);
+        return before_reading(c, err) < 0 ? -1 : ml_contender_load_predictions(c, path, cols, flags, err);
     }
     return load_fd(c, fd, c->reference, cols, flags, err);
 }

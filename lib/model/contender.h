@@ -28,7 +28,11 @@ struct ml_contender {
     char no_predictions[600];      /* why there are none, where some were looked for */
     struct ml_yaml yaml;           /* owns what `metrics` is when it came from YAML */
     cJSON *metrics, *json_metrics; /* a metrics file's tree; NULL otherwise */
-    size_t promotions;             /* earlier promotions that were judged by the same data */
+    /* What ml_contender_load calls once it knows that the file holds predictions and before it reads them, for somebody
+     * who has yet to find out what the columns are; NULL. */
+    int (*before)(void *arg, struct ml_err *err);
+    void *before_arg;
+    size_t promotions; /* earlier promotions that were judged by the same data */
 };
 
 void ml_contender_release(struct ml_contender *c);

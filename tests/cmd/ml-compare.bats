@@ -392,6 +392,36 @@ PY
     fails 2 'say which with --positive'
 }
 
+@test "what is a column follows from the task that the candidate was measured by" {
+    # probabilities: a column of predictions plays no part in either file
+    /usr/bin/python3 - <<'PY'
+import random
+random.seed(3)
+for name in 'a', 'b':
+    with open(f'{name}.csv', 'w') as f:
+        f.write('id,label,prediction,score\n')
+        for i in range(60):
+            s = random.random()
+            f.write(f'{i},{i % 2},{int(s > .5)},{s}\n')
+PY
+    ml-eval -q --task probabilistic b.csv -o card.json
+    ml-compare -q --task probabilistic --current a.csv --candidate b.csv </dev/null | ml get comparison.metrics >said
+    mkdir dir
+    cp b.csv dir/
+    for candidate in b.csv dir - ; do
+        ml-compare -q --card card.json --current a.csv --candidate "$candidate" <b.csv | ml get comparison.metrics | cmp - said
+    done
+    ml-compare -q --current a.csv --candidate b.csv <card.json | ml get comparison.metrics | cmp - said
+    # sets: a cell may be empty
+    printf 'id,label,prediction\n1,a;b,a\n2,,b\n3,b,\n' >sets.csv
+    ml-eval -q --task multilabel sets.csv -o card.json
+    ml-compare -q --card card.json --current sets.csv --candidate sets.csv -o c.json
+    [ "$(ml get comparison.identical c.json)" = true ]
+    # of two cards the candidate's own goes on, whatever comes in
+    ml-compare -q --unpaired --current card.json --candidate card.json <a.csv -o c.json
+    [ "$(ml get evaluation.task c.json)" = multilabel ]
+}
+
 @test "weights and groups are those that the candidate was measured with" {
     /usr/bin/python3 - <<'PY'
 for name in "current", "candidate":
