@@ -283,6 +283,22 @@ static void centre_block(void *ctx, size_t b, size_t thread)
         l->rows[i] -= l->mean;
 }
 
+static void join_moves(struct block *all, const struct block *b)
+{
+    ml_sum_join(&all->moved, &b->moved);
+    ml_sum_join(&all->spread, &b->spread);
+    ml_sum_join(&all->third, &b->third);
+}
+
+/* Sums of the powers of what n numbers are from their mean, from those about another number. */
+static void centre(const struct block *all, size_t n, double *squares, double *cubes)
+{
+    double moved = ml_sum_value(&all->moved), by = moved / (double)n, spread = ml_sum_value(&all->spread);
+
+    *squares = fmax(spread - moved * by, 0);
+    *cubes = ml_sum_value(&all->third) - 3 * by * spread + 2 * moved * by * by;
+}
+
 /* All rows' losses, added up. */
 static struct block add_losses(struct losing *l)
 {
@@ -294,9 +310,7 @@ static struct block add_losses(struct losing *l)
     for (size_t b = 0; b < blocks; b++) {
         ml_sum_join(&all.sum, &l->blocks[b].sum);
         ml_sum_join(&all.total, &l->blocks[b].total);
-        ml_sum_join(&all.moved, &l->blocks[b].moved);
-        ml_sum_join(&all.spread, &l->blocks[b].spread);
-        ml_sum_join(&all.third, &l->blocks[b].third);
+        join_moves(&all, &l->blocks[b]);
         all.clipped += l->blocks[b].clipped;
     }
     free(l->blocks);
@@ -333,7 +347,7 @@ bool ml_class_loss_squares(
     struct losing l = { .m = m, .metric = metric, .by = &plain, .squares = true };
     struct ml_sum first = { 0, 0 };
     size_t n = m->s.n, some = n < SOME ? n : SOME, ignored = 0;
-    double moved, by, loss[SOME];
+    double loss[SOME];
     struct block all;
 
     if (loss_reason(m, metric) || unit_of(&m->s, metric))
@@ -343,14 +357,11 @@ bool ml_class_loss_squares(
         ml_sum_add(&first, loss[i]);
     l.about = ml_sum_value(&first) / (double)some;
     all = add_losses(&l);
-    moved = ml_sum_value(&all.moved);
     v->ok = true;
     v->n = n;
     v->clipped = all.clipped;
     v->value = ml_sum_value(&all.sum) / (double)n;
-    by = moved / (double)n;
-    *squares = fmax(ml_sum_value(&all.spread) - moved * by, 0);
-    *cubes = ml_sum_value(&all.third) - 3 * by * ml_sum_value(&all.spread) + 2 * moved * by * by;
+    centre(&all, n, squares, cubes);
     return isfinite(v->value);
 }
 
@@ -380,16 +391,27 @@ bool ml_class_loss_value(struct ml_measure *m, const struct ml_metric *metric, c
 /* Two models' losses side by side. */
 struct pairing {
     struct losing l[2];
-    double *rows; /* differences */
-    double mean;
+    double about; /* near the mean of the differences, from which they are added up */
     struct pair_block *blocks;
 };
 
 struct pair_block {
-    struct block of[2];
+    struct block of[2], moves;
     size_t up, down;
-    struct ml_sum squares, cubes;
 };
+
+ML_VECTORS static void hold(double *loss, const double *than, size_t n, size_t *up, size_t *down)
+{
+    uint64_t more = 0, less = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        more += loss[i] > than[i];
+        less += loss[i] < than[i];
+        loss[i] -= than[i];
+    }
+    *up += more;
+    *down += less;
+}
 
 static void pair_block(void *ctx, size_t b, size_t thread)
 {
@@ -397,6 +419,7 @@ static void pair_block(void *ctx, size_t b, size_t thread)
     size_t from = b * ML_PARALLEL_ROWS, end = ml_parallel_end(p->l[0].m->s.n, b);
     struct pair_block *to = &p->blocks[b];
     struct ml_sums sums[2] = { { .s = { 0 } } };
+    struct ml_powers powers = { .one = { .s = { 0 } } };
     double loss[2][SOME];
 
     (void)thread;
@@ -406,26 +429,28 @@ static void pair_block(void *ctx, size_t b, size_t thread)
             class_losses(&p->l[k].m->s, p->l[0].metric, 0, from, n, loss[k], &to->of[k].clipped);
             ml_sums_add(&sums[k], loss[k], n);
         }
-        for (size_t i = 0; i < n; i++) {
-            to->up += loss[1][i] > loss[0][i];
-            to->down += loss[1][i] < loss[0][i];
-            p->rows[from + i] = loss[1][i] - loss[0][i];
-        }
+        hold(loss[1], loss[0], n, &to->up, &to->down);
+        ml_powers_add(&powers, loss[1], p->about, n);
     }
     for (int k = 0; k < 2; k++)
         to->of[k].sum = ml_sums_total(&sums[k]);
+    to->moves.moved = ml_sums_total(&powers.one);
+    to->moves.spread = ml_sums_total(&powers.two);
+    to->moves.third = ml_sums_total(&powers.three);
 }
 
-static void pair_squares(void *ctx, size_t b, size_t thread)
+/* What the first rows' losses differ by on average. */
+static double first_moves(const struct pairing *p)
 {
-    struct pairing *p = ctx;
-    struct ml_powers powers = { .one = { .s = { 0 } } };
-    size_t from = b * ML_PARALLEL_ROWS;
+    size_t n = p->l[0].m->s.n < SOME ? p->l[0].m->s.n : SOME, ignored = 0;
+    double loss[2][SOME];
+    struct ml_sum sum = { 0, 0 };
 
-    (void)thread;
-    ml_powers_add(&powers, p->rows + from, p->mean, ml_parallel_end(p->l[0].m->s.n, b) - from);
-    p->blocks[b].squares = ml_sums_total(&powers.two);
-    p->blocks[b].cubes = ml_sums_total(&powers.three);
+    for (int k = 0; k < 2; k++)
+        class_losses(&p->l[k].m->s, p->l[0].metric, 0, 0, n, loss[k], &ignored);
+    for (size_t i = 0; i < n; i++)
+        ml_sum_add(&sum, loss[1][i] - loss[0][i]);
+    return ml_sum_value(&sum) / (double)n;
 }
 
 bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
@@ -433,14 +458,15 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
 {
     struct pairing p = { .l = { { .m = a, .metric = metric }, { .m = b } } };
     struct ml_value *v[2] = { v_a, v_b };
-    struct ml_sum sum[2] = { { 0, 0 }, { 0, 0 } }, squares = { 0, 0 }, cubes = { 0, 0 };
+    struct ml_sum sum[2] = { { 0, 0 }, { 0, 0 } };
+    struct block all = { 0 };
     size_t n = a->s.n, blocks = ml_parallel_blocks(n);
 
     if ((metric->need == ML_NEED_PROBA && (!ml_class_loss_proba(a) || !ml_class_loss_proba(b))) ||
         (metric->id == ML_METRIC_TOP_K && (int)metric->x >= a->s.classes) ||
         (metric->id == ML_METRIC_HINGE && (a->s.classes < 2 || unit_of(&a->s, metric) || unit_of(&b->s, metric))))
         return false;
-    p.rows = ml_malloc((n + 1) * sizeof *p.rows);
+    p.about = first_moves(&p);
     p.blocks = ml_calloc(blocks, sizeof *p.blocks);
     ml_parallel(blocks, pair_block, &p);
     for (size_t i = 0; i < blocks; i++) {
@@ -448,6 +474,7 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
             ml_sum_join(&sum[k], &p.blocks[i].of[k].sum);
             v[k]->clipped += p.blocks[i].of[k].clipped;
         }
+        join_moves(&all, &p.blocks[i].moves);
         out->up += p.blocks[i].up;
         out->down += p.blocks[i].down;
     }
@@ -456,16 +483,8 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
         v[k]->n = n;
         v[k]->value = ml_sum_value(&sum[k]) / (double)n;
     }
-    p.mean = v_b->value - v_a->value;
-    ml_parallel(blocks, pair_squares, &p);
-    for (size_t i = 0; i < blocks; i++) {
-        ml_sum_join(&squares, &p.blocks[i].squares);
-        ml_sum_join(&cubes, &p.blocks[i].cubes);
-    }
     out->changed = out->up + out->down;
-    out->squares = ml_sum_value(&squares);
-    out->cubes = ml_sum_value(&cubes);
+    centre(&all, n, &out->squares, &out->cubes);
     free(p.blocks);
-    free(p.rows);
     return true;
 }
