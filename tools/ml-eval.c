@@ -195,7 +195,8 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
     int rc = ml_predictions_read(&p, t, &cfg->cols, 0, err);
     *out = NULL;
     if (rc == 0)
-        rc = ml_subject_settle_last(&s, &cfg->cols, &p, &a, err);
+        rc = ml_subject_settle_last(
+            &s, &cfg->cols, &(struct ml_predictions *){ &p }, 1, &(struct ml_answers *){ &a }, err);
     if (rc == 0)
         rc = ml_evaluation_build(&p, &s, &a, &o, out, err);
     if (rc == 0 && cfg->model != NULL) {

@@ -213,27 +213,29 @@ static int write_section(cJSON *to, const struct duel *d, struct ml_err *err)
 }
 
 /* All entrants in the order of struct duel. */
-static const struct ml_predictions **enter(struct duel *d)
+static struct ml_predictions **enter(struct duel *d)
 {
     const struct ml_field *f = d->field;
     const struct ml_entrants *more[3] = { &f->runs[0], &f->runs[1], &f->rivals };
-    const struct ml_predictions **p = ml_malloc((2 + more[0]->n + more[1]->n + more[2]->n) * sizeof *p);
-    p[d->n++] = d->p[0] = f->current;
-    p[d->n++] = d->p[1] = f->candidate;
+    struct ml_predictions **p = ml_malloc((2 + more[0]->n + more[1]->n + more[2]->n) * sizeof *p);
+    d->p[0] = p[d->n++] = f->current;
+    d->p[1] = p[d->n++] = f->candidate;
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 0; i < more[k]->n; i++)
             p[d->n++] = more[k]->p[i];
     return p;
 }
 
-static int settle(struct duel *d, const struct ml_columns *c, struct ml_err *err)
+/* `again`: they are settled again, or some are there twice. */
+static int settle(struct duel *d, const struct ml_columns *c, bool again, struct ml_err *err)
 {
-    const struct ml_predictions **p = enter(d);
+    struct ml_predictions **p = enter(d);
     struct ml_answers **out = ml_malloc(d->n * sizeof(struct ml_answers *));
     d->a = ml_calloc(d->n, sizeof *d->a);
     for (size_t i = 0; i < d->n; i++)
         out[i] = &d->a[i];
-    int rc = ml_subject_settle_all(&d->subject, c, p, d->n, out, err);
+    int rc = again ? ml_subject_settle_all(&d->subject, c, (const struct ml_predictions *const *)p, d->n, out, err)
+                   : ml_subject_settle_last(&d->subject, c, p, d->n, out, err);
     /* What describes the rows is the candidate's: the other files may lack it, and where they don't they agree. */
     for (size_t i = 0; rc == 0 && i < d->n; i++) {
         d->a[i].s.weight = d->a[1].s.weight;
@@ -264,7 +266,7 @@ int ml_comparison_ranked(cJSON *to, const struct ml_comparison_opts *o, const st
 {
     struct ml_field alone = { .current = field->candidate, .candidate = field->candidate, .rivals = field->rivals };
     struct duel d = { .o = o, .field = &alone, .alpha = ml_look_alpha(o->alpha, o->look) };
-    int rc = settle(&d, c, err);
+    int rc = settle(&d, c, true, err);
     if (rc == 0)
         duel_rivals(to, &d);
     release(&d);
@@ -284,7 +286,7 @@ int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const st
     const struct ml_field *field, struct ml_err *err)
 {
     struct duel d = { .o = o, .field = field, .alpha = ml_look_alpha(o->alpha, o->look) };
-    int rc = settle(&d, c, err);
+    int rc = settle(&d, c, false, err);
     if (rc == 0)
         rc = ml_slices_find(field->candidate, &d.slices, err);
     if (rc == 0) {

@@ -36,13 +36,13 @@ struct ml_comparison_opts {
 
 /* Further predictions of the same rows, in the candidate's order. */
 struct ml_entrants {
-    const struct ml_predictions **p;
+    struct ml_predictions **p;
     size_t n;
 };
 
 /* Who is compared. */
 struct ml_field {
-    const struct ml_predictions *current, *candidate;
+    struct ml_predictions *current, *candidate;
     struct ml_entrants runs[2]; /* of the current model and of the candidate with other seeds */
     struct ml_entrants rivals;  /* further candidates */
 };
@@ -64,7 +64,8 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
 
 /* Fill the section `to`, below what says who was compared. paired: all are of the same rows in the same order.
  * unpaired: two sections `evaluation`. plain: two trees of numbers without rows, as in metrics.json; no test is
- * possible. ML_USAGE: a margin for a metric that isn't here, too many slices. */
+ * possible. ML_USAGE: a margin for a metric that isn't here, too many slices. paired takes the columns of labels and
+ * predictions, which cannot be settled again. */
 int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
     const struct ml_field *field, struct ml_err *err);
 /* The candidate and its rivals among each other, where there is no current model: `ranking` and `candidates` only. */

@@ -105,8 +105,7 @@ static int join_all(
 }
 
 /* The section's numbers; `current` NULL: of the candidates among each other. */
-static int compare_field(
-    const struct ml_contest *t, cJSON *to, const struct ml_predictions *current, struct ml_err *err)
+static int compare_field(const struct ml_contest *t, cJSON *to, struct ml_predictions *current, struct ml_err *err)
 {
     struct ml_field f = { .current = current, .candidate = &t->candidate->predictions };
     int rc = join_all(t, t->rivals, t->n_rivals, &f.rivals, err);

@@ -203,9 +203,9 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
 /* ML_USAGE, with what was meant where that can be told: the task has no metric of this name. The message begins with
  * what asked for it: "--metric 'size': ...". */
 int ml_subject_no_metric(const struct ml_subject *s, const char *asker, const char *name, struct ml_err *err);
-/* The same of one model whose predictions nobody settles again: the answers take columns of theirs. */
-int ml_subject_settle_last(struct ml_subject *s, const struct ml_columns *c, struct ml_predictions *p,
-    struct ml_answers *out, struct ml_err *err);
+/* The same of predictions, each there once, that nobody settles again: the answers take columns of theirs. */
+int ml_subject_settle_last(struct ml_subject *s, const struct ml_columns *c, struct ml_predictions *const *p, size_t n,
+    struct ml_answers *const *out, struct ml_err *err);
 void ml_subject_release(struct ml_subject *s);
 void ml_answers_release(struct ml_answers *a);
 

@@ -16,7 +16,7 @@ struct settling {
     const struct ml_columns *c;
     const struct ml_predictions *const *p;
     size_t n;
-    struct ml_predictions *last; /* the one whose columns may be taken, or NULL */
+    struct ml_predictions *const *last; /* the same ones, whose columns may be taken, or NULL */
     struct classes labels, all;
     char *added; /* name of a class that no row has */
     struct ml_err *err;
@@ -278,10 +278,12 @@ static const double *weights_for(const struct settling *st, const struct ml_pred
     return last->n == p->n ? last->weight : p->weight;
 }
 
-static int answer_classes(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
+static int answer_classes(struct settling *st, size_t which, struct ml_answers *a)
 {
+    const struct ml_predictions *p = st->p[which];
+    struct ml_predictions *last = st->last != NULL ? st->last[which] : NULL;
     bool binary = st->s->task == ML_TASK_BINARY;
-    a->label = st->last != NULL ? classes_take(&st->all, &st->last->label) : classes_map(&st->all, &p->label);
+    a->label = last != NULL ? classes_take(&st->all, &last->label) : classes_map(&st->all, &p->label);
     a->s.classes = (int32_t)st->all.n;
     a->s.positive = st->s->positive;
     a->s.label = a->label;
@@ -294,8 +296,7 @@ static int answer_classes(struct settling *st, const struct ml_predictions *p, s
         a->score_ignored = p->score != NULL;
     }
     if (p->prediction.n > 0) {
-        a->pred =
-            st->last != NULL ? classes_take(&st->all, &st->last->prediction) : classes_map(&st->all, &p->prediction);
+        a->pred = last != NULL ? classes_take(&st->all, &last->prediction) : classes_map(&st->all, &p->prediction);
     } else if (!binary) {
         predict_largest(st, p, a);
     } else if (st->s->probabilistic) {
@@ -377,7 +378,7 @@ static int settle(struct settling *st, struct ml_answers *const *out)
         out[i]->s.group = p[i]->group.of;
         out[i]->s.groups = (uint32_t)p[i]->group.names.n;
         if (s->task != ML_TASK_MULTILABEL)
-            rc = numbers ? ml_answer_numbers(out[i], p[i], c, err) : answer_classes(st, p[i], out[i]);
+            rc = numbers ? ml_answer_numbers(out[i], p[i], c, err) : answer_classes(st, i, out[i]);
     }
     classes_release(&st->labels);
     classes_release(&st->all);
@@ -392,12 +393,13 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
     return settle(&st, out);
 }
 
-int ml_subject_settle_last(struct ml_subject *s, const struct ml_columns *c, struct ml_predictions *p,
-    struct ml_answers *out, struct ml_err *err)
+int ml_subject_settle_last(struct ml_subject *s, const struct ml_columns *c, struct ml_predictions *const *p, size_t n,
+    struct ml_answers *const *out, struct ml_err *err)
 {
-    const struct ml_predictions *const only = p;
-    struct settling st = { .s = s, .c = c, .p = &only, .n = 1, .last = p, .err = err };
-    return settle(&st, &out);
+    struct settling st = {
+        .s = s, .c = c, .p = (const struct ml_predictions *const *)p, .n = n, .last = p, .err = err
+    };
+    return settle(&st, out);
 }
 
 int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,
