@@ -148,6 +148,19 @@ static void answer(struct ml_buf *out, const struct comment_sections *s, const c
     ml_buf_adds(out, "\n\n");
 }
 
+/* "720 rows of 60 queries. ": intervals count the latter. */
+static void count_rows(struct ml_buf *out, const struct comment_sections *s)
+{
+    double rows, groups;
+    if (!ml_json_num(s->comparison, "rows", &rows))
+        return;
+    ml_buf_addf(out, "%.0f rows", rows);
+    if (ml_json_num(s->evaluation, "groups", &groups))
+        ml_buf_addf(out, " of %.0f %s", groups, ml_json_get(s->evaluation, "queries") ? "queries" : "groups");
+    ml_buf_addf(
+        out, "%s. ", cJSON_IsFalse(ml_json_get(s->comparison, "paired")) ? ", not the same ones on both sides" : "");
+}
+
 /* What the rows can show at all, and how often they have been looked at. */
 static void fine_print(struct ml_buf *out, const struct comment_sections *s)
 {
@@ -168,11 +181,9 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
     const char *name = headline_metric(s);
     const cJSON *metric = name ? ml_json_get(ml_json_get(s->comparison, "metrics"), name) : NULL;
     const cJSON *reuse = ml_json_get(s->comparison, "reuse");
-    double rows, detectable, alpha, look, seen, optimism;
+    double detectable, alpha, look, seen, optimism;
     size_t start = out->len;
-    if (ml_json_num(s->comparison, "rows", &rows))
-        ml_buf_addf(out, "%.0f rows%s. ", rows,
-            cJSON_IsFalse(ml_json_get(s->comparison, "paired")) ? ", not the same ones on both sides" : "");
+    count_rows(out, s);
     if (ml_json_num(metric, "detectable", &detectable)) {
         ml_buf_addf(out, "They can show a difference of %s in ", ML_PLAIN(detectable, 2));
         ml_md_code(out, name);

@@ -407,11 +407,24 @@ void comment_gate(struct ml_buf *out, const cJSON *gate)
     more(out, n ? n : 1, MOST_RULES, "rules");
 }
 
+static void head_flips(struct ml_buf *out, const char *metric, bool scores)
+{
+    if (metric) {
+        ml_buf_adds(out, "| query | its ");
+        ml_md_code(out, metric);
+        ml_buf_adds(out, ", current | candidate |\n|---|---:|---:|\n");
+        return;
+    }
+    ml_buf_addf(out, "| row | label | current | candidate |%s\n|---|---|---|---|%s\n",
+        scores ? " its score for that |" : "", scores ? "---:|" : "");
+}
+
 void comment_flips(struct ml_buf *out, const cJSON *flips)
 {
     static const char *const columns[] = { "id", "label", "current", "candidate", "score" };
     double fixed, broken;
     const cJSON *row, *worst = ml_json_get(flips, "worst");
+    const char *metric = ml_json_str(flips, "metric"); /* of queries, which have no label */
     size_t n = 0, shown = sizeof(columns) / sizeof(*columns) - 1;
     cJSON_ArrayForEach(row, worst) if (ml_json_get(row, "score")) shown = sizeof(columns) / sizeof(*columns);
     if (ml_json_num(flips, "fixed", &fixed) && ml_json_num(flips, "broken", &broken))
@@ -427,16 +440,17 @@ void comment_flips(struct ml_buf *out, const cJSON *flips)
     cJSON_ArrayForEach(row, worst)
     {
         if (++n == 1)
-            ml_buf_addf(out, "| row | label | current | candidate |%s\n|---|---|---|---|%s\n",
-                shown > 4 ? " its score for that |" : "", shown > 4 ? "---:|" : "");
+            head_flips(out, metric, shown > 4);
         if (n > MOST_FLIPS)
             continue;
         for (size_t i = 0; i < shown; i++) {
+            if (i == 1 && metric)
+                continue;
             ml_buf_adds(out, "| ");
             plain(out, ml_json_get(row, columns[i]));
             ml_buf_addc(out, ' ');
         }
         ml_buf_adds(out, "|\n");
     }
-    more(out, n, MOST_FLIPS, "rows");
+    more(out, n, MOST_FLIPS, metric ? "queries" : "rows");
 }

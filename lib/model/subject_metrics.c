@@ -75,6 +75,8 @@ static bool alike(const char *a, size_t n, const char *b)
 /* The metric that a name seems to mean, in this task if it has one; NULL when it resembles none. */
 static const struct ml_metric *meant(const char *name, enum ml_task task)
 {
+    if (strncmp(name, "neg_", 4) == 0) /* its scorers, of which more is better */
+        name += 4;
     size_t n = strcspn(name, "@");
     const struct ml_metric *best = NULL;
 

@@ -299,6 +299,8 @@ ml-eval: warning: p.yml: line 7: 'cost' needs --cost; the task is binary, and th
     }
     called regression mean_absolute_error "it is called 'mae' here"
     called multiclass brier_score_loss "it is called 'brier' here"
+    called regression neg_root_mean_squared_error "it is called 'rmse' here"
+    called multiclass neg_log_loss "it is called 'log_loss' here"
     called regression r2_score "it is called 'r2' here"
     called regression pinball "its parameter is missing or can't be: 'pinball@0.9'"
     called regression mean_pinball_loss "'pinball@0.9'"

@@ -90,6 +90,13 @@ w = (a - b).sort_values(ascending=False).head(min(10, f['worsened']))
 assert [x['id'] for x in f['worst']] == list(w.index), (f, w)
 PY
     ml-eval -q --task ranking --group query --policy p.yml --card c.json candidate.csv | ml-gate -q p.yml >/dev/null
+    # the comment counts queries, and names those that lost most
+    ml-eval -q --task ranking --group query current.csv |
+        ml-compare -q --task ranking --group query --current candidate.csv --candidate current.csv |
+        env -u CI_MERGE_REQUEST_IID ml-comment -q >comment.md
+    grep -qE '^[0-9]+ rows of 60 queries\. They can show ' comment.md
+    grep -qF '| query | its `ndcg`, current | candidate |' comment.md
+    grep -qE '^\| `q[0-9]+` \| 0\.[0-9]+ \| 0\.[0-9]+ \|$' comment.md
     # identical, and fewer than ten queries
     ml-compare -q --task ranking --group query --current current.csv --candidate current.csv </dev/null >i.json
     [ "$(ml get comparison.metrics.map.verdict i.json)" = equivalent ]
