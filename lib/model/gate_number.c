@@ -127,8 +127,8 @@ static bool lacks(struct gate_judge *j, const struct ml_card_rule *c, cJSON *rul
         gate_failed(rule, rc == 1 ? "the card has no number '%s'" : "'%s' of the card is no number", c->path);
     else if (!there)
         gate_failed(rule,
-            j->comparison ? "the comparison doesn't say what '%s' was in the current model's card; "
-                            "ml-compare --policy does"
+            j->comparison ? "the comparison doesn't say what '%s' was: ml-compare --policy does, where the current "
+                            "model has a card with that number"
                           : "the card has no comparison that would say what '%s' was",
             c->path);
     return rc || !there;
