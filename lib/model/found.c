@@ -92,6 +92,12 @@ static void find_columns(struct search *s)
     }
 }
 
+/* Probabilities of which no decision is made. */
+static bool undecided(const struct ml_sample *a)
+{
+    return a->task == ML_TASK_BINARY && a->pred == NULL;
+}
+
 static void find_losses(struct search *s, const struct ml_sample *a)
 {
     size_t k = (size_t)a->classes;
@@ -102,6 +108,8 @@ static void find_losses(struct search *s, const struct ml_sample *a)
             s->loss[i] = fabs(a->truth[i] / 2 - a->estimate[i] / 2); /* a difference may overflow */
         else if (a->task == ML_TASK_MULTILABEL)
             s->loss[i] = memcmp(a->labels + i * k, a->preds + i * k, k) != 0;
+        else if (undecided(a))
+            s->loss[i] = pow(a->score[i] - (a->label[i] == a->positive), 2);
         else
             s->loss[i] = a->label[i] != a->pred[i];
         most = fmax(most, s->loss[i]);
@@ -149,8 +157,6 @@ int ml_found_slices(
     struct ml_scan_result found;
     if (a->s.task == ML_TASK_RANKING)
         return ml_err_set(err, ML_USAGE, "--find-slices: the rows of a ranking have no error of their own");
-    if (a->s.task != ML_TASK_REGRESSION && a->s.pred == NULL && a->s.preds == NULL)
-        return ml_err_set(err, ML_USAGE, "--find-slices needs predictions");
     find_columns(&s);
     find_losses(&s, &a->s);
     const uint8_t **code = ml_calloc(s.n + 1, sizeof *code);
@@ -163,7 +169,10 @@ int ml_found_slices(
         alpha };
     ml_scan(&scan, &found);
     cJSON *o = *out = cJSON_CreateObject();
-    ml_json_set_str(o, "loss", a->s.task == ML_TASK_REGRESSION ? "absolute_error" : "error");
+    ml_json_set_str(o, "loss",
+        a->s.task == ML_TASK_REGRESSION ? "absolute_error"
+        : undecided(&a->s)              ? "squared_error"
+                                        : "error");
     cJSON *columns = ml_json_set_array(o, "columns");
     for (size_t i = 0; i < s.n; i++)
         cJSON_AddItemToArray(columns, cJSON_CreateString(s.columns[i].values.column));

@@ -126,6 +126,12 @@ static bool has_part(const struct roles *r, int column)
     return yes;
 }
 
+/* What a model says, also where the task takes it from another column. */
+static bool is_answer(const char *name)
+{
+    return strcmp(name, "prediction") == 0 || strcmp(name, "score") == 0;
+}
+
 /* All columns that have no other part. */
 static void add_searched(struct reading *rd, struct roles *r, const struct ml_columns *c)
 {
@@ -135,7 +141,7 @@ static void add_searched(struct reading *rd, struct roles *r, const struct ml_co
         size_t known = p->n_features;
         bool sets = (c->labels != NULL && strncmp(l->v[i], c->labels, strlen(c->labels)) == 0) ||
                     (c->predictions != NULL && strncmp(l->v[i], c->predictions, strlen(c->predictions)) == 0);
-        if (has_part(r, (int)i) || sets || p->n_features == SEARCHED_MAX)
+        if (has_part(r, (int)i) || is_answer(l->v[i]) || sets || p->n_features == SEARCHED_MAX)
             continue;
         struct ml_described *d = &p->features[add_feature(p, r, (int)i, l->v[i])];
         d->searched = true;

@@ -173,6 +173,18 @@ assert s["low"] < s["difference"] == s["value"] - s["rest"] < s["high"] and s["p
     ml-eval -q --find-slices --slice city,age faulty.csv -o both.json
     [ "$(ml get evaluation.found_slices both.json)" = "$(ml get evaluation.found_slices f.json)" ]
     [ "$(ml get /evaluation/slices/city=b,age=q4of4/rows both.json)" = "$(ml get evaluation.found_slices.slices.0.rows f.json)" ]
+    # of probabilities by their squared error; what was predicted is no slice
+    awk -F, -v OFS=, '{ print $0, NR == 1 ? "score" : $3 ? 0.8 : 0.2 }' faulty.csv >score.csv
+    ml-eval -q --task probabilistic --find-slices score.csv -o p.json
+    /usr/bin/python3 -c '
+import csv, json
+f = json.load(open("p.json"))["evaluation"]["found_slices"]
+assert f["loss"] == "squared_error" and f["columns"] == ["city", "age"] and len(f["slices"]) == 1, f
+s = f["slices"][0]
+assert s["name"] == "city=b,age=q4of4", s
+low = s["ranges"]["age"]["from"]
+loss = [(float(r["score"]) - int(r["label"])) ** 2 for r in csv.DictReader(open("score.csv")) if r["city"] == "b" and int(r["age"]) >= low]
+assert len(loss) == s["rows"] and abs(sum(loss) / len(loss) - s["value"]) < 1e-12, s'
     run --separate-stderr ml-eval --find-slices --task ranking --group city faulty.csv
     fails 2 'rows of a ranking'
 }
