@@ -163,13 +163,15 @@ static void match_texts(struct labelling *l)
     free(map);
 }
 
-static bool same_label(const struct labelling *l, size_t i)
+static inline bool same_label(const struct labelling *l, size_t i)
 {
     size_t x = row_of(l->pr, 0, i), y = row_of(l->pr, 1, i);
     if (l->same[0] != NULL)
         return l->same[0][l->a->code[x]] == l->same[1][l->b->code[y]];
     return !l->a->text && !l->b->text && ml_column_at(l->a, x) == ml_column_at(l->b, y);
 }
+
+#define AHEAD 32 /* rows from asking for a label, which lie in no order, to having it */
 
 static void compare_block(void *ctx, size_t block, size_t thread)
 {
@@ -181,8 +183,11 @@ static void compare_block(void *ctx, size_t block, size_t thread)
         for (size_t i = from; i < end; i++)
             differ |= l->same[0][l->a->code[i]] ^ l->same[1][l->b->code[i]];
     else
-        for (size_t i = from; i < end; i++)
+        for (size_t i = from; i < end; i++) {
+            if (i + AHEAD < end && l->a->code != NULL)
+                __builtin_prefetch(&l->a->code[row_of(l->pr, 0, i + AHEAD)]);
             differ |= !same_label(l, i);
+        }
     l->differ[block] = differ != 0;
 }
 
