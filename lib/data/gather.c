@@ -6,6 +6,8 @@
 
 #include "base/parallel.h"
 
+#define AHEAD 32 /* rows from asking for one to having it */
+
 struct gathering {
     char *to;
     const char *from;
@@ -15,8 +17,11 @@ struct gathering {
 
 static inline __attribute__((always_inline)) void pick(const struct gathering *g, size_t from, size_t end, size_t size)
 {
-    for (size_t i = from; i < end; i++)
+    for (size_t i = from; i < end; i++) {
+        if (i + AHEAD < end)
+            __builtin_prefetch(g->from + (size_t)g->rows[i + AHEAD] * size);
         memcpy(g->to + i * size, g->from + (size_t)g->rows[i] * size, size);
+    }
 }
 
 /* The usual sizes are copied without a call. */
