@@ -97,7 +97,7 @@ for argv, pattern in zip(again, (blob, tar)):
     living.send(signal.SIGSTOP)
     held = set(glob.glob(pattern))
     for n in range(3):
-        killed = Slow(argv)
+        killed = Slow(argv, ms=2000)
         killed.until(lambda: len(glob.glob(pattern)) > len(held))
         killed.send(signal.SIGKILL)
         assert killed.end()[0] == -signal.SIGKILL and len(glob.glob(pattern)) == len(held) + 1
@@ -107,7 +107,7 @@ for argv, pattern in zip(again, (blob, tar)):
     code, said = living.end()
     assert code == 0, said
     assert not glob.glob(pattern)
-killed = Slow(again[0])
+killed = Slow(again[0], ms=2000)
 killed.until(there(out))
 killed.send(signal.SIGKILL)
 killed.end()
@@ -146,7 +146,10 @@ assert bad.end()[0] == 4 and tags() == ["good"]
 subprocess.run(["rm", "-r", "img"], check=True)
 bad = begin()
 good = Slow(other, "getrandom", 500)
-good.until(lambda: any(os.readlink(f).endswith("/img/oci-layout") for f in glob.glob(f"/proc/{good.pid}/fd/*") if os.path.lexists(f)))
+def files():
+    return [os.path.realpath(f) for f in sorted(glob.glob(f"/proc/{good.pid}/fd/*"), key=lambda f: int(os.path.basename(f)))]
+# it uses the layout and has let go of the directory's lock
+good.until(lambda: (now := files()) and any(f.endswith("/img/oci-layout") for f in now) and not any(f.endswith("/img") for f in now))
 good.send(signal.SIGSTOP)
 bad.send(signal.SIGCONT)
 assert bad.end()[0] == 4
