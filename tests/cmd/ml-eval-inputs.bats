@@ -151,7 +151,8 @@ print(json.dumps(e))'
     # B comes before b, and the marks are none of them
     [ "$(ml-eval -q parts | ml get evaluation)" = "$(ml-eval -q parts/B.csv.gz parts/b.csv | ml get evaluation)" ]
     [ "$(ml-eval -q one/ | ml get evaluation)" = "$(ml-eval -q p.csv | ml get evaluation)" ]
-    ml-eval -q p.csv | ml-compare -q --candidate p.csv --current cur.csv >whole.json
+    { head -n 1 p.csv; tail -n +302 p.csv; head -n 301 p.csv | tail -n +2; } >whole.csv # sums go by the order of the rows
+    ml-eval -q whole.csv | ml-compare -q --candidate whole.csv --current cur.csv >whole.json
     ml-eval -q parts | ml-compare -q --candidate parts --current cur >card.json
     [ "$(ml get comparison.metrics card.json)" = "$(ml get comparison.metrics whole.json)" ]
     [ "$(ml get evaluation.predictions.files card.json)" = 2 ]
