@@ -40,7 +40,8 @@ KNOWN = {
     ("ks", "interval"): 0.92, ("ks", "difference"): 0.94, ("ks", "null"): 0.015, ("ks", "noninferior"): 0.045, ("ks", "equivalent"): 0.045,
     ("ece", "interval"): 0.94, ("ece", "difference"): 0.94, ("ece", "null"): 0,
     ("lift@10%", "difference"): 0.94, ("lift@10%", "null"): 0.01,  # of the best rows nearly all are positive
-    # Amounts of which a few are large: squares of errors, and what is divided by the spread of the truth.
+    # Amounts of which a few are large: squares of errors, and what is divided by the spread of the truth. The studentised
+    # bootstrap does no better: of rmse's difference it covers .863, harms pass in .121 (1,500 draws, 799 replicates).
     **{("amounts", m, kind): limit for m in ("rmse", "r2") for kind, limit in (
         ("interval", 0.915), ("difference", 0.89), ("noninferior", 0.105), ("equivalent", 0.1))},
     **{("amounts", m, kind): 0.05 for m in ("mape", "poisson_deviance", "gamma_deviance", "d2_tweedie@1") for kind in ("noninferior", "equivalent")},
