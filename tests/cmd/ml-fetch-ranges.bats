@@ -25,7 +25,7 @@ teardown() {
 
 # through RULES: fetches through a proxy with these rules; the outcome in $status, $stderr
 through() {
-    rm -rf out proxy.requests
+    rm -rf out
     proxy=$(proxy_start "$PWD" proxy "$UP" "$1")
     run --separate-stderr ml-fetch -q files "$proxy/m:1" --path /m --to out
 }

@@ -34,7 +34,6 @@ teardown() {
 faulty() { # RULES [option ...]
     local rules=$1
     shift
-    rm -f proxy.requests
     P=$(proxy_start "$PWD" proxy "$OPEN" "$rules" "$@")
 }
 
@@ -244,9 +243,10 @@ assert len(p) == len(set(p)) > 9, p'
 }
 
 @test "bytes that are changed on their way: exit 4 after a second try, and it isn't the layer that is blamed" {
-    faulty '[{"name": "flip", "method": "PATCH", "after": 3, "times": 1, "flip": true}, {"name": "flip", "method": "PUT", "path": "/blobs/.*", "flip": true}]'
+    faulty '[{"name": "flip", "method": "PATCH", "after": 3, "times": 1, "flip": true}, {"name": "flip", "method": "PUT", "path": "/blobs/", "min": 500000, "flip": true}]'
     push "$P/$N:1"
-    ends 4 "was sent as it is"
+    ends 4 "$LAYER was sent as it is"
+    [ "$(fired "$PWD" proxy flip)" -eq 2 ] # a chunk, and all of it
     faulty '[{"name": "flip", "method": "PATCH", "after": 3, "times": 1, "flip": true}]'
     push "$P/$N/x:1"
     arrived "$N/x"

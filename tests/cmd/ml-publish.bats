@@ -499,7 +499,6 @@ rolled_back() {
     printf 'id,label,prediction\n1,a,a\n' >pred.csv
     card a >a.json
     for path in /blobs/uploads/ '/manifests/sha256:' '[.]card$' '/manifests/a-1$'; do
-        rm -f slow.requests
         proxy=$(proxy_start "$PWD" slow "$REG" "[{\"name\": \"slow\", \"method\": \"PUT\", \"path\": \"$path\", \"hold\": true}]")
         ml-publish push -q --card a.json --predictions pred.csv "$proxy/${R#*/}:a-1" >out.json 3>&- &
         pid=$!

@@ -3,12 +3,14 @@
 
 SECRET=s3cret-Pa55word
 
-# servers_stop DIR: ends what was started with that directory
+# servers_stop DIR [NAME]: ends what was started with that directory, and that name
 servers_stop() {
-    local pid
+    local pid name
     [ -f "$1/pids" ] || return 0
-    while read -r pid; do kill "$pid" 2>/dev/null || true; done <"$1/pids"
-    rm -f "$1/pids"
+    while read -r pid name; do
+        [ "${2:-$name}" != "$name" ] || kill "$pid" 2>/dev/null || true
+    done <"$1/pids"
+    sed -i "/ ${2:-.*}\$/d" "$1/pids"
 }
 
 # registry_start DIR NAME [basic|token REALM CERTIFICATE|tls CERTIFICATE KEY]: prints host:port
@@ -34,7 +36,7 @@ registry_start() {
     } >"$dir/$name.yml"
     : >"$dir/$name.log"
     docker-registry serve "$dir/$name.yml" >"$dir/$name.log" 2>&1 3>&- &
-    echo $! >>"$dir/pids"
+    echo "$! $name" >>"$dir/pids"
     for ((i = 0; i < 200; i++)); do
         port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/$name.log")
         [ -n "$port" ] && echo "127.0.0.1:$port" && return 0
@@ -44,14 +46,16 @@ registry_start() {
     return 1
 }
 
-# proxy_start DIR NAME UPSTREAM RULES [option ...]: prints host:port; its requests are in DIR/NAME.requests
+# proxy_start DIR NAME UPSTREAM RULES [option ...]: prints host:port; its requests are in DIR/NAME.requests. One of that name
+# that runs is ended first: it may still have to log a request whose client is gone.
 proxy_start() {
     local dir=$1 name=$2 upstream=$3 rules=$4
     shift 4
-    rm -f "$dir/$name.port"
+    servers_stop "$dir" "$name"
+    rm -f "$dir/$name.port" "$dir/$name.requests"
     /usr/bin/python3 "$TOP/tests/fake/registry_proxy.py" --port-file "$dir/$name.port" --log "$dir/$name.requests" ${upstream:+--upstream "$upstream"} \
         "$@" "$rules" >"$dir/$name.out" 2>&1 3>&- &
-    echo $! >>"$dir/pids"
+    echo "$! $name" >>"$dir/pids"
     echo "127.0.0.1:$(port_in "$dir/$name.port")"
 }
 
@@ -63,7 +67,7 @@ token_start() {
     rm -f "$dir/$name.port"
     /usr/bin/python3 "$TOP/tests/fake/token_server.py" --port-file "$dir/$name.port" --log "$dir/$name.requests" --key "$dir/$name.key" \
         --certificate "$dir/$name.crt" "$@" "$users" >"$dir/$name.out" 2>&1 3>&- &
-    echo $! >>"$dir/pids"
+    echo "$! $name" >>"$dir/pids"
     echo "127.0.0.1:$(port_in "$dir/$name.port")"
 }
 
@@ -71,7 +75,7 @@ token_start() {
 connect_start() {
     rm -f "$1/$2.port"
     /usr/bin/python3 "$TOP/tests/fake/connect_proxy.py" --port-file "$1/$2.port" --log "$1/$2.requests" "$3" >"$1/$2.out" 2>&1 3>&- &
-    echo $! >>"$1/pids"
+    echo "$! $2" >>"$1/pids"
     echo "127.0.0.1:$(port_in "$1/$2.port")"
 }
 

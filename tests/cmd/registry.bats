@@ -296,7 +296,6 @@ CARD
 @test "a session instead of a mount is used, and none is left behind" {
     faulty '[]'
     push b "$P/$N/base:1"
-    rm -f proxy.requests
     faulty '[]'
     cat >card.json <<CARD
 {"schema": "mlci.card/1", "image": {"reference": "oci:$IMG:a", "digest": "$A", "base": {"reference": "$P/$N/base:1"}}}
@@ -326,7 +325,6 @@ CARD
         ML_RETRIES=0 ml-publish push -q --card card.json "$P/$N/s$s:1" -o out.json
         [ "$(fired "$PWD" proxy mount)" -ge 1 ]
         there "$P/$N/s$s" 1 "$A"
-        rm -f proxy.requests
     done
 }
 
@@ -359,7 +357,6 @@ CARD
         ends 0 "sent"
         [ "$(fired "$PWD" proxy err)" -eq 1 ]
         there "$OPEN/$N/x$s-${m,,}" 1 "$B"
-        rm -f proxy.requests
     done
 }
 
@@ -381,7 +378,6 @@ CARD
         push a "$P/$N:1"
         ends 5 "$s.*DENIED: tag is protected"
         [ "$(fired "$PWD" proxy no)" -eq 1 ]
-        rm -f proxy.requests
     done
     ! there "$OPEN/$N" 1 "$A" 2>/dev/null
 }
@@ -418,7 +414,6 @@ CARD
         fails 5 "web page"
         [ ! -e image/index.json ]
         [ "$(fired "$PWD" proxy html)" -ge 5 ]
-        rm -f proxy.requests
     done
 }
 
@@ -443,7 +438,6 @@ CARD
     printf '{"schema": "mlci.card/1", "gate": {"passed": true}, "image": {"reference": "oci:%s:a", "digest": "%s"}}' "$IMG" "$A" >card.json
     ml-publish push -q --card card.json "$OPEN/$N:1" -o out.json
     for path in /blobs/ '[.]card$'; do
-        rm -f proxy.requests
         faulty "[{\"name\": \"bits\", \"method\": \"GET\", \"path\": \"$path\", \"corrupt\": true}]"
         run --separate-stderr ml-publish promote "$P/$N@$A" --to production
         fails 4 "digest|sent"
@@ -483,7 +477,6 @@ CARD
     as ci "$BASIC"
     push a "$BASIC/$N:1"
     for kind in "Bearer realm=\\\"http://$TOKENS/jwt/auth\\\",service=\\\"s\\\"" "Basic realm=\\\"x\\\""; do
-        rm -f store.requests
         store=$(proxy_start "$PWD" store "" "[{\"name\": \"who\", \"status\": 401, \"headers\": {\"WWW-Authenticate\": \"$kind\"}}]")
         faulty "[{\"name\": \"away\", \"method\": \"GET\", \"path\": \"/blobs/\", \"redirect\": \"http://$store\"}]" "$BASIC"
         as ci "$P"
@@ -500,7 +493,6 @@ CARD
     store=$(proxy_start "$PWD" store "$BASIC" '[]' --auth "ci:$SECRET")
     for rule in "{\"name\": \"away\", \"method\": \"POST\", \"set\": {\"Location\": \"http://$store/v2/$N/REPO/blobs/uploads/ID\"}}" \
         "{\"name\": \"away\", \"method\": \"PUT|PATCH\", \"path\": \"/blobs/\", \"redirect\": \"http://$store\"}"; do
-        rm -f proxy.requests
         : >store.requests
         repo=$((++n))
         if [ $n = 1 ]; then # a Location has to be one of a session
@@ -522,7 +514,6 @@ CARD
 @test "where an upload was sent to, nobody may ask who we are, and what is said there isn't the registry's word" {
     as ci "$BASIC"
     for kind in "Bearer realm=\\\"http://$TOKENS/jwt/auth\\\",service=\\\"s\\\"" "Basic realm=\\\"x\\\""; do
-        rm -f store.requests
         store=$(proxy_start "$PWD" store "" "[{\"name\": \"who\", \"status\": 401, \"headers\": {\"WWW-Authenticate\": \"$kind\"}}]")
         faulty "[{\"name\": \"away\", \"method\": \"POST\", \"set\": {\"Location\": \"http://$store/x\"}}]" "$BASIC"
         as ci "$P"
@@ -532,7 +523,6 @@ CARD
         [ "$(requests store '"authorization" in r["headers"]')" -eq 0 ]
         [ ! -s "$TOKEN_LOG" ]
     done
-    rm -f store.requests
     store=$(proxy_start "$PWD" store "" '[{"name": "lie", "status": 201}]')
     faulty "[{\"name\": \"away\", \"method\": \"POST\", \"set\": {\"Location\": \"http://$store/x\"}}]" "$BASIC"
     as ci "$P"
