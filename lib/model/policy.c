@@ -126,6 +126,22 @@ static void read_all(const struct policy_reader *r, const cJSON *root)
             "no rule asks anything of a metric, so every model would pass: give one min, max, max_drop or must");
 }
 
+/* As they stand in the file; those of one line as they were found. */
+static void by_line(struct ml_strs *faults, unsigned *line)
+{
+    for (size_t i = 1; i < faults->n; i++) {
+        char *s = faults->v[i];
+        unsigned l = line[i];
+        size_t k = i;
+        for (; k > 0 && line[k - 1] > l; k--) {
+            faults->v[k] = faults->v[k - 1];
+            line[k] = line[k - 1];
+        }
+        faults->v[k] = s;
+        line[k] = l;
+    }
+}
+
 static int parse(
     struct ml_policy *p, const char *text, size_t len, const char *name, struct ml_strs *faults, struct ml_err *err)
 {
@@ -135,7 +151,8 @@ static int parse(
         return -1;
     p->name = ml_strdup(name);
     ml_digest_bytes(text, len, &p->digest);
-    struct policy_reader r = { .p = p, .y = &y, .faults = faults };
+    unsigned fault_line[ML_POLICY_FAULTS];
+    struct policy_reader r = { .p = p, .y = &y, .faults = faults, .fault_line = fault_line };
     read_all(&r, y.root);
     ml_yaml_release(&y);
     if (faults->n == 0)
@@ -143,8 +160,10 @@ static int parse(
     ml_policy_release(p);
     if (faults->n == 1)
         return ml_err_set(err, ML_USAGE, "%s", faults->v[0]);
-    return ml_err_set(
-        err, ML_USAGE, "%.800s (and %zu more: 'ml-gate --check' tells them)", faults->v[0], faults->n - 1);
+    /* the first that was found: one of an earlier line may come of it */
+    ml_err_set(err, ML_USAGE, "%.800s (and %zu more: 'ml-gate --check' tells them)", faults->v[0], faults->n - 1);
+    by_line(faults, fault_line);
+    return -1;
 }
 
 int ml_policy_parse(struct ml_policy *p, const char *text, size_t len, const char *name, struct ml_err *err)

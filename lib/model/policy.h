@@ -121,7 +121,7 @@ struct ml_policy {
 int ml_policy_load(struct ml_policy *p, const char *path, struct ml_err *err);
 int ml_policy_parse(struct ml_policy *p, const char *text, size_t len, const char *name, struct ml_err *err);
 
-/* The same, with every fault that can be told: "<name>: line L: why", in the file's order as far as they were found. */
+/* The same, with every fault that can be told: "<name>: line L: why", in the order of the lines. */
 int ml_policy_check(struct ml_policy *p, const char *path, struct ml_strs *faults, struct ml_err *err);
 
 /* Whether a day is in the calendar, as "2026-12-31". */

@@ -13,6 +13,7 @@ struct policy_reader {
     struct ml_policy *p;
     const struct ml_yaml *y;
     struct ml_strs *faults; /* messages with file and line */
+    unsigned *fault_line;   /* of each: room for ML_POLICY_FAULTS */
 };
 
 /* Notes a fault at a node (NULL: the policy as a whole). */

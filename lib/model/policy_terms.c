@@ -22,8 +22,10 @@ void policy_fault(const struct policy_reader *r, const cJSON *node, const char *
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
     ml_yaml_fail(r->y, node, &e, ML_USAGE, "%s", why);
-    if (r->faults->n < ML_POLICY_FAULTS && !ml_strs_has(r->faults, e.msg)) /* of an alias once */
+    if (r->faults->n < ML_POLICY_FAULTS && !ml_strs_has(r->faults, e.msg)) { /* of an alias once */
+        r->fault_line[r->faults->n] = policy_line(r, node);
         ml_strs_add(r->faults, e.msg);
+    }
 }
 
 unsigned policy_line(const struct policy_reader *r, const cJSON *node)

@@ -668,7 +668,6 @@ assert c["metrics"] == ["accuracy", "a=b.f1_macro"] and c["policy_digest"] == "s
     [[ "$output" == *"p.yml: line 2"* ]]
     # everything that can be told, each with its line; a job that only judges says the first
     cat >p.yml <<'Y'
-min_rows: 1.5
 metrics:
   accuracy:
     min: { limit: "50%", on: bonud }
@@ -680,28 +679,30 @@ slices:
 card:
   image.size: { max: 500Mb }
   run.duration: { missing: no }
+min_rows: 1.5
 Y
     run --separate-stderr ml-gate --check p.yml
     [ "$status" -eq 2 ] && [ -z "$output" ]
     cat >want <<'Y'
-line 1: 'min_rows' must be a whole number from 1 up
-line 4: 'min' takes a number, not a percentage
-line 4: unknown value of 'on' 'bonud', did you mean 'bound'?
-line 5: unknown key 'levle', did you mean 'level'?
-line 6: 'until' must be a day such as 2026-12-31
-line 6: 'waiver' needs 'until', its last day, and a 'reason'
-line 7: 'branch' must be a name or glob, or a list of 1 to 100 of them
-line 7: 'must' needs a 'be': not_regress or improve
-line 9: a slice is named 'column=value' (several joined by ','), not 'accents'
-line 11: 'max' must be a number or one with a unit, such as 500M, 50ms or 1h
-line 12: 'run.duration' has no rule: give it min, max, max_increase or max_decrease
-line 12: unknown value of 'missing' 'no'
+line 3: 'min' takes a number, not a percentage
+line 3: unknown value of 'on' 'bonud', did you mean 'bound'?
+line 4: unknown key 'levle', did you mean 'level'?
+line 5: 'until' must be a day such as 2026-12-31
+line 5: 'waiver' needs 'until', its last day, and a 'reason'
+line 6: 'branch' must be a name or glob, or a list of 1 to 100 of them
+line 6: 'must' needs a 'be': not_regress or improve
+line 8: a slice is named 'column=value' (several joined by ','), not 'accents'
+line 10: 'max' must be a number or one with a unit, such as 500M, 50ms or 1h
+line 11: 'run.duration' has no rule: give it min, max, max_increase or max_decrease
+line 11: unknown value of 'missing' 'no'
+line 12: 'min_rows' must be a whole number from 1 up
 Y
-    sed -n 's/^ml-gate: p.yml: \(line .*\)/\1/p' <<<"$stderr" | sort -t' ' -k2n -s | sort -s -t' ' -k2,2n -k3 >got
-    sort -s -t' ' -k2,2n -k3 want | diff - got
+    sed -n 's/^ml-gate: p.yml: \(line .*\)/\1/p' <<<"$stderr" >got
+    sort -s -c -k2,2n <(tr -d : <got) # in the order of the lines
+    diff <(sort want) <(sort got)
     [[ "$stderr" == *"ml-gate: p.yml: 12 faults" ]]
     run --separate-stderr ml-gate p.yml --card "$TOP/tests/golden/compared.json"
-    fails 2 "p.yml: line 1: .* \(and 11 more: 'ml-gate --check' tells them\)"
+    fails 2 "p.yml: line 12: .* \(and 11 more: 'ml-gate --check' tells them\)"
     printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
     run -2 ml-gate --check --power p.yml
     run -2 ml-gate --check --junit a.xml p.yml
