@@ -199,6 +199,9 @@ static int compare(struct cfg *cfg, bool stdin_taken, struct ml_comparison_opts 
     struct ml_contest t = { .opts = o, .unpaired = cfg->unpaired, .drop = cfg->unmatched != NULL };
     cJSON *section = NULL;
     int rc = compare_load(cfg, stdin_taken, &in, &t, err);
+    const char *unused = in.candidate.predictions.scores_unused;
+    if (rc == 0 && unused != NULL && in.candidate.evaluation == NULL)
+        ml_tool_say(&cfg->common, ML_SCORES_UNUSED, unused, unused);
     if (rc == 0)
         rc = ml_contest_run(&t, &section, err);
     if (rc == 0) {

@@ -134,15 +134,24 @@ static void say(const struct cfg *cfg, const struct ml_predictions *p, const cJS
     ml_strs_release(&lines);
 }
 
-/* A score that nothing is measured by would be missed only where somebody looks for the AUC. */
-static void say_ignored(const struct cfg *cfg, const struct ml_subject *s)
+/* What is there or was given and plays no part. A score that nothing is measured by would be missed only where somebody
+ * looks for the AUC. */
+static void say_unused(
+    const struct cfg *cfg, const struct ml_predictions *p, const struct ml_subject *s, const struct ml_answers *a)
 {
-    if (s->task == ML_TASK_MULTICLASS && s->classes.n == 2)
+    bool classes = s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS);
+    if (p->scores_unused != NULL)
+        ml_tool_say(&cfg->common, ML_SCORES_UNUSED, p->scores_unused, p->scores_unused);
+    else if (a->score_ignored && s->task == ML_TASK_MULTICLASS && s->classes.n == 2)
         ml_tool_say(&cfg->common,
             "the column 'score' isn't used: --positive says whether it is of '%.80s' or of '%.80s'", s->classes.v[0],
             s->classes.v[1]);
-    else
+    else if (a->score_ignored)
         ml_tool_say(&cfg->common, "the column 'score' isn't used: several classes have one score each (--scores)");
+    if (cfg->cols.threshold != NULL && !s->thresholded)
+        ml_tool_say(&cfg->common, "--threshold plays no part: a column says what was predicted");
+    if (cfg->curves && !classes) /* a template asks for them whatever the task */
+        ml_tool_detail(&cfg->common, "--curves plays no part: they are of classes with scores");
 }
 
 /* Where a rule stands in the file; 0: nowhere. */
@@ -184,6 +193,30 @@ static void doubt(const struct cfg *cfg, const struct ml_subject *s, const cJSON
     ml_strs_release(&told);
 }
 
+/* Scores that tell the classes apart, but the wrong way round, are most likely the other class's. */
+static void doubt_positive(const struct cfg *cfg, const struct ml_subject *s, const cJSON *evaluation)
+{
+    const cJSON *auc = ml_json_get(ml_json_get(evaluation, "metrics"), "roc_auc");
+    double value, high;
+    if (s->task == ML_TASK_BINARY && ml_json_num(auc, "value", &value) && ml_json_num(auc, "high", &high) && high < 0.5)
+        ml_tool_warn(&cfg->common, "roc_auc is %.2g: are the scores those of '%.80s'? (then --positive %.80s)", value,
+            s->classes.v[1 - s->positive], s->classes.v[1 - s->positive]);
+}
+
+/* One column of 0 and 1, and another of no and yes, are four classes for who doesn't know better. */
+static void doubt_classes(const struct cfg *cfg, const struct ml_subject *s)
+{
+    const char *number = NULL, *text = NULL;
+    double x;
+    for (size_t i = 0; i < s->classes.n; i++)
+        *(ml_column_number(s->classes.v[i], strlen(s->classes.v[i]), &x) ? &number : &text) = s->classes.v[i];
+    if (cfg->cols.task == NULL && s->task == ML_TASK_MULTICLASS && number != NULL && text != NULL)
+        ml_tool_warn(&cfg->common,
+            "of the %zu classes some are numbers ('%.80s'), others words ('%.80s'); if that is right say --task "
+            "multiclass",
+            s->classes.n, number, text);
+}
+
 static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_err *err)
 {
     struct ml_predictions p = { 0 };
@@ -204,15 +237,13 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
         if (rc == 0)
             ml_json_set_str(*out, "model", model.s);
     }
-    if (rc == 0 && a.score_ignored)
-        say_ignored(cfg, &s);
-    if (rc == 0 && cfg->cols.threshold != NULL && !s.thresholded)
-        ml_tool_say(&cfg->common, "--threshold plays no part: a column says what was predicted");
-    if (rc == 0 && cfg->curves && !(s.task & (ML_TASK_BINARY | ML_TASK_MULTICLASS)))
-        ml_tool_say(&cfg->common, "--curves plays no part: they are of classes with scores");
+    if (rc == 0)
+        say_unused(cfg, &p, &s, &a);
     if (rc == 0) {
         say(cfg, &p, *out);
         doubt(cfg, &s, *out);
+        doubt_positive(cfg, &s, *out);
+        doubt_classes(cfg, &s);
     }
     ml_answers_release(&a);
     ml_subject_release(&s);

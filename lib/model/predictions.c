@@ -122,6 +122,9 @@ static int finish(struct file *f, const struct ml_columns *c)
     if (p->weight != NULL && !(total > 0 && total < INFINITY))
         return ml_err_set(rd->err, ML_LOCAL, "'%s': column '%s': the weights sum to %s", p->name,
             ml_table_columns(rd->t)->v[f->roles.weight], total > 0 ? "infinity" : "zero");
+    bool numbers = c->task != NULL && (strcmp(c->task, "regression") == 0 || strcmp(c->task, "ranking") == 0);
+    if (p->score_columns == 0 && !p->sets && !numbers)
+        p->scores_unused = ml_reading_scores_prefix(rd);
     ml_table_digest(rd->t, &p->digest, &p->size);
     ml_rowsum_end(&rd->ids, &p->ids);
     ml_rowsum_end(ml_records_sum(p->label.text ? &rd->by_text : &rd->by_number), &p->data);

@@ -64,6 +64,9 @@ struct ml_columns {
             0, "slice", ML_OPT_LIST, cfg, cols.slices, "C", "slices by the values of C, or C:4, C:18/65; C,D: both"),  \
         ML_OPT_ROW(0, "metric", ML_OPT_LIST, cfg, cols.metrics, "NAME", "measure metric NAME too; all: every one")
 
+/* What is said of scores_unused, which it takes twice. */
+#define ML_SCORES_UNUSED "the columns '%.80s<class>' aren't used: if they are scores, say --scores %.80s"
+
 #define ML_SET_END '\x1f'
 
 /* A column whose values divide the rows into groups. */
@@ -129,6 +132,7 @@ struct ml_predictions {
     size_t score_columns, score_cap;
     struct ml_strs score_names; /* --scores: the classes, in the columns' order */
     bool score_asked;           /* --score was given */
+    char *scores_unused;        /* no scores were read, but --scores with this would find one for each class; or NULL */
     double *weight;             /* NULL without */
     size_t weight_cap;
     struct ml_division group;

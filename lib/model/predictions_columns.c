@@ -86,6 +86,39 @@ int ml_reading_find_classes(struct reading *rd, const char *prefix, int **column
     return ml_reading_no_column(rd, what);
 }
 
+/* Whether columns PREFIX<class> are those of the labels' classes, all of them and no others. */
+static bool one_each(const struct reading *rd, const char *prefix, size_t len)
+{
+    const struct ml_strs *l = ml_table_columns(rd->t);
+    const struct ml_intern *classes = &rd->p->label.dict;
+    size_t columns = 0;
+    for (size_t i = 0; i < l->n; i++)
+        columns += strncmp(l->v[i], prefix, len) == 0 && l->v[i][len] != '\0';
+    bool all = columns == classes->n;
+    for (size_t k = 0; all && k < classes->n; k++) {
+        char *name = ml_format("%.*s%s", (int)len, prefix, ml_intern_text(classes, (uint32_t)k));
+        all = ml_table_column(rd->t, name) >= 0;
+        free(name);
+    }
+    return all;
+}
+
+char *ml_reading_scores_prefix(const struct reading *rd)
+{
+    const struct ml_strs *l = ml_table_columns(rd->t);
+    const struct ml_column *label = &rd->p->label;
+    if (label->dense != NULL || label->dict.n < 2)
+        return NULL;
+    const char *class = ml_intern_text(&label->dict, 0);
+    size_t n = strlen(class);
+    for (size_t i = 0; i < l->n; i++) {
+        size_t len = strlen(l->v[i]);
+        if (len > n && strcmp(l->v[i] + len - n, class) == 0 && one_each(rd, l->v[i], len - n))
+            return ml_strndup(l->v[i], len - n);
+    }
+    return NULL;
+}
+
 /* The current model's file may lack scores that the candidate's has, as long as it says what was predicted. */
 static int find_score_columns(struct reading *rd, struct roles *r, const struct ml_columns *c)
 {
@@ -125,7 +158,7 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
         return ml_reading_no_column(rd, "no column 'score' with the probability (name it with --score)");
     if (r->prediction < 0 && r->score < 0 && r->n_scores == 0)
         return ml_reading_no_column(
-            rd, "neither a column 'prediction' nor 'score' (name one with --prediction, --score or --scores)");
+            rd, "neither a column 'prediction' nor 'score' (name one with --prediction, --score or --scores PREFIX)");
     p->score_asked = c->score != NULL;
     if (ml_reading_find_slices(rd, r, c) < 0)
         return -1;

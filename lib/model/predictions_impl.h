@@ -95,6 +95,9 @@ int ml_reading_no_column(struct reading *rd, const char *what);
 
 /* The columns PREFIX<class>, or "3-7", into an owned array; the classes are added to `names`. */
 int ml_reading_find_classes(struct reading *rd, const char *prefix, int **columns, size_t *n, struct ml_strs *names);
+/* What the names of as many columns as there are classes among the labels begin with, one PREFIX<class> each; owned, or
+ * NULL. */
+char *ml_reading_scores_prefix(const struct reading *rd);
 /* Their part where labels are sets (predictions_sets.c), behind the part that finds `label` and `prediction`. */
 int ml_reading_find_sets(struct reading *rd, struct roles *r, const struct ml_columns *c);
 /* The set of a row in one form; *out lies in rd->set. -1: a cell holds no set. */

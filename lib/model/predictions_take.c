@@ -36,6 +36,7 @@ void ml_predictions_release(struct ml_predictions *p)
     ml_strs_release(&p->files);
     ml_predictions_drop_ids(p, true);
     free(p->score);
+    free(p->scores_unused);
     free(p->weight);
     *p = (struct ml_predictions){ 0 };
 }

@@ -329,6 +329,8 @@ static int find_metrics(struct settling *st)
         bool named = ml_strs_has(asked, m->name) || ml_strs_has(offered, m->name);
         if (m->id == ML_METRIC_COST && st->c->cost == NULL)
             continue;
+        if (m->id == ML_METRIC_TOP_K && !named && m->x >= (double)st->all.n)
+            continue; /* it has no value */
         bool usual = m->common || m->id == ML_METRIC_COST || (s->probabilistic && m->family == ML_FAMILY_CALIBRATION);
         if ((m->tasks & (int)s->task) && !isnan(m->x) && (usual || named || all))
             s->metrics[s->n_metrics++] = m;

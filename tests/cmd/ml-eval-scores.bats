@@ -158,7 +158,11 @@ E2
     ml-eval -q --curves <(printf 'label,score\n1,.7\n1,.2\n') -o card.json
     value evaluation.curves_reason card.json | grep 'one class'
     ml-eval -q --task probabilistic a.csv | ml get evaluation.calibration.slope.value
-    run --separate-stderr ml-eval --curves --task regression <(printf 'label,prediction\n1,2\n3,4\n5,5\n') -o card.json
+    # a template asks for them whatever the task
+    printf 'label,prediction\n1,2\n3,4\n5,5\n' >r.csv
+    run --separate-stderr ml-eval --curves --task regression r.csv -o card.json
+    [[ "$status" -eq 0 && "$stderr" != *curves* ]]
+    run --separate-stderr ml-eval -v --curves --task regression r.csv -o card.json
     [[ "$stderr" == *'--curves plays no part'* ]]
 }
 

@@ -252,6 +252,56 @@ PY
     [[ "$stderr" == "the column 'score' isn't used: several classes have one score each (--scores)"* ]]
 }
 
+@test "scores that nothing is measured by, the other class's scores, classes of two kinds: said" {
+    hint() {
+        run --separate-stderr ml-eval "$@" -o card.json
+        [ "$status" -eq 0 ]
+        grep -F "the columns '$want<class>' aren't used: if they are scores, say --scores $want" <<<"$stderr"
+    }
+    awk 'BEGIN { print "id,label,prediction,p_a,p_b,p_c,x"
+        for (i = 0; i < 60; i++) printf "%d,%c,%c,.5,.3,.2,%d\n", i, 97 + i % 3, 97 + i % 2, i }' >m.csv
+    want=p_
+    hint m.csv
+    hint --task multiclass m.csv
+    run ! hint --scores p_ m.csv
+    ml-eval -q --metric all --scores p_ m.csv -o card.json # of three classes the best five are all
+    run ml get evaluation.metrics.top_5_accuracy card.json
+    [ "$status" -eq 1 ]
+    ml get evaluation.metrics.top_2_accuracy.value card.json
+    ml-eval -q --metric top_5_accuracy --scores p_ m.csv -o card.json
+    [[ "$(value evaluation.metrics.top_5_accuracy.reason card.json)" == *"number of classes"* ]]
+    run ! hint <(sed 's/p_c/c_p/' m.csv)
+    run ! hint <(sed '1s/x$/p_x/' m.csv) # one more than there are classes
+    want=f
+    printf 'label,prediction,f0,f1\n0,1,2,3\n1,1,2,3\n' >f.csv
+    hint f.csv
+    run ! hint --task regression f.csv
+    run --separate-stderr ml-compare --current m.csv --candidate m.csv -o compared.json
+    [[ "$stderr" == *"--scores p_"* ]]
+    run --separate-stderr ml-compare --scores p_ --current m.csv --candidate m.csv -o compared.json
+    [[ "$stderr" != *"--scores"* ]]
+    /usr/bin/python3 -c "
+import numpy as n
+n.savez('m.npz', label=n.arange(60) % 3, prediction=n.arange(60) % 2, scores=n.ones((60, 3)) / 3)"
+    want=scores hint --task multiclass m.npz
+
+    # hit and miss changed places
+    awk 'BEGIN { print "label,score"; for (i = 0; i < 100; i++) printf "%d,0.%02d\n", i * 7 % 100 < 50, i * 7 % 100 }' >b.csv
+    run --separate-stderr ml-eval -q b.csv
+    [ "$stderr" = "ml-eval: warning: roc_auc is 0: are the scores those of '0'? (then --positive 0)" ]
+    run --separate-stderr ml-eval -q --positive 0 b.csv
+    [ -z "$stderr" ]
+    awk 'BEGIN { print "label,score"; for (i = 0; i < 100; i++) printf "%d,0.%02d\n", i * 7 % 100 < 50, i * 11 % 100 }' >b.csv
+    run --separate-stderr ml-eval -q b.csv
+    [ -z "$stderr" ]
+
+    printf 'label,prediction\n1,1\n0,no\n1,yes\n' >k.csv
+    run --separate-stderr ml-eval -q k.csv
+    [ "$stderr" = "ml-eval: warning: of the 4 classes some are numbers ('1'), others words ('yes'); if that is right say --task multiclass" ]
+    run --separate-stderr ml-eval -q --task multiclass k.csv
+    [ -z "$stderr" ]
+}
+
 @test "the result doesn't depend on the number of processors" {
     awk 'BEGIN { print "id,label,prediction,score,slice"
         for (i = 0; i < 120000; i++)
