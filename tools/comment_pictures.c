@@ -109,7 +109,7 @@ void pictures_upload(struct pictures *p, struct ml_gitlab *g, const char *projec
         p->v[i].shown = ml_format("/uploads/%s/%s", mark->secret, p->v[i].file);
     }
     if (sent)
-        ml_tool_say(common, "%zu picture%s uploaded", sent, sent == 1 ? "" : "s");
+        ml_tool_say(common, "%zu picture%s uploaded", sent, ML_PLURAL(sent));
 }
 
 void pictures_place(struct pictures *p, struct ml_comment_place *place, struct ml_marker *marker)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "base/tool.h"
 #include "data/json.h"
 #include "model/card.h"
@@ -174,13 +175,14 @@ static void say(
     if (reason != NULL)
         ml_tool_say(&cfg->common, "%s against %s: %s", cand->reference, cur->reference, reason);
     else
-        ml_tool_say(&cfg->common, "%s against %s%s: %.0f rows, %s, %.4g %% intervals", cand->reference, cur->reference,
-            from != NULL && strcmp(from, "stored") == 0 ? " and its stored predictions" : "", rows, how,
-            100 - alpha * 100);
+        ml_tool_say(&cfg->common, "%s against %s%s: %.0f row%s, %s, %.4g %% intervals", cand->reference, cur->reference,
+            from != NULL && strcmp(from, "stored") == 0 ? " and its stored predictions" : "", rows, ML_PLURAL(rows),
+            how, 100 - alpha * 100);
     const cJSON *unmatched = ml_json_get(section, "unmatched");
     double only[2] = { 0, 0 };
     if (ml_json_num(unmatched, "current", &only[0]) && ml_json_num(unmatched, "candidate", &only[1]))
-        ml_tool_say(&cfg->common, "left out: %.0f rows of the current model, %.0f of the candidate", only[0], only[1]);
+        ml_tool_say(&cfg->common, "left out: %.0f row%s of the current model, %.0f of the candidate", only[0],
+            ML_PLURAL(only[0]), only[1]);
     const cJSON *runs = ml_json_get(section, "runs");
     int n_current = cJSON_GetArraySize(ml_json_get(runs, "current"));
     int n_candidate = cJSON_GetArraySize(ml_json_get(runs, "candidate"));

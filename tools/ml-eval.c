@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "base/tool.h"
 #include "data/json.h"
 #include "model/card.h"
@@ -126,8 +127,8 @@ static int add_model(struct ml_card *card, const struct cfg *cfg, struct ml_err 
 static void say(const struct cfg *cfg, const struct ml_predictions *p, const cJSON *evaluation)
 {
     struct ml_strs lines = { 0 };
-    ml_tool_say(&cfg->common, "%s: %zu rows, %s, %g %% intervals", p->name, p->n, ml_json_str(evaluation, "task"),
-        cfg->confidence * 100);
+    ml_tool_say(&cfg->common, "%s: %zu row%s, %s, %g %% intervals", p->name, p->n, ML_PLURAL(p->n),
+        ml_json_str(evaluation, "task"), cfg->confidence * 100);
     ml_summary_evaluation(evaluation, &lines);
     for (size_t i = 0; i < lines.n; i++)
         ml_tool_say(&cfg->common, "  %s", lines.v[i]);

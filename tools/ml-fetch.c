@@ -127,8 +127,8 @@ static int fetch_files(const struct cfg *cfg, struct subject *s, struct ml_err *
     }
     rc = put_document(cfg, &card, s, &got, err);
     ml_tool_say(&cfg->common, "fetched %llu file%s, %s, from %s (%zu of %zu layers read)",
-        (unsigned long long)got.files, got.files == 1 ? "" : "s", ml_size_format(got.size, size), s->digest.s,
-        got.layers, image.n);
+        (unsigned long long)got.files, ML_PLURAL(got.files), ml_size_format(got.size, size), s->digest.s, got.layers,
+        image.n);
 out:
     ml_image_release(&image);
     ml_card_release(&card);

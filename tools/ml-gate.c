@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/tool.h"
 #include "data/grid.h"
 #include "data/json.h"
@@ -200,7 +201,7 @@ static int check_policy(const struct cfg *cfg, const struct ml_policy *p, struct
         doubt(cfg, p);
     if (!rc)
         ml_tool_say(&cfg->common, "%s: rules for %zu metric%s and %zu other number%s of the card", p->name, p->n,
-            p->n == 1 ? "" : "s", p->n_card, p->n_card == 1 ? "" : "s");
+            ML_PLURAL(p->n), p->n_card, ML_PLURAL(p->n_card));
     cJSON_Delete(doc);
     return rc;
 }

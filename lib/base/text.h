@@ -32,6 +32,9 @@ bool ml_bytes_parse(const char *s, int64_t *out);
 /* "1.2 GB" for people: powers of 1000, three digits. */
 const char *ml_size_format(uint64_t bytes, char out[16]);
 
+/* Ends a noun of which there are n. */
+#define ML_PLURAL(n) ((n) == 1 ? "" : "s")
+
 /* Replaces the bytes of control characters (C0, DEL, C1) by '?', in place: what came from outside may not drive a
  * terminal. */
 void ml_text_harmless(char *s);

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "data/npy.h"
 #include "data/zip.h"
 
@@ -322,8 +323,8 @@ int ml_arrays_open_npz(struct ml_source src, uint64_t size, struct ml_arrays **o
             rc = add_member(a, m, &classes, err);
             continue;
         }
-        char *why = ml_format("the array '%.100s' has %llu rows, not %llu", m->name, (unsigned long long)m->head.rows,
-            (unsigned long long)a->rows);
+        char *why = ml_format("the array '%.100s' has %llu row%s, not %llu", m->name, (unsigned long long)m->head.rows,
+            ML_PLURAL(m->head.rows), (unsigned long long)a->rows);
         ml_strs_add(&a->left_out, m->name);
         ml_strs_add(&a->reasons, why);
         free(why);
@@ -361,8 +362,8 @@ static int fill(struct ml_arrays *a, struct stream *s, size_t rows, struct ml_er
         got += (size_t)some;
     }
     return got == n ? 0
-                    : ml_err_set(err, ML_LOCAL, "the values end too early; its header says %llu rows",
-                          (unsigned long long)a->rows);
+                    : ml_err_set(err, ML_LOCAL, "the values end too early; its header says %llu row%s",
+                          (unsigned long long)a->rows, ML_PLURAL(a->rows));
 }
 
 static int put_rows(struct ml_arrays *a, size_t rows, struct ml_buf *b, ml_sink_fn *sink, void *to, struct ml_err *err)

@@ -377,7 +377,7 @@ int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_er
             rc = ml_jsonl_row(t, false, err);
         else if ((rc = ml_csv_row(t, &n, err)) == 0 && n != t->columns.n)
             rc = ml_err_set(err, ML_LOCAL, "'%s': line %llu: %zu field%s, but the header has %zu", t->name,
-                (unsigned long long)t->line, n, n == 1 ? "" : "s", t->columns.n);
+                (unsigned long long)t->line, n, ML_PLURAL(n), t->columns.n);
     } while (rc == 1 && (rc = ml_table_next_file(t, err)) == 0);
     *cells = in_order(t);
     return rc;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "data/json.h"
 #include "model/attached_priv.h"
 #include "model/promotion.h"
@@ -159,7 +160,7 @@ static int none_yet(struct ml_repo *r, const struct ml_ref *ref, struct ml_err *
         return ml_err_set(err, ML_REFUSED,
             "the tag is gone, but %zu promotion%s to it %s on record: 'ml-publish history' shows them, 'ml-publish "
             "tag' sets it again",
-            n, n == 1 ? "" : "s", n == 1 ? "is" : "are");
+            n, ML_PLURAL(n), n == 1 ? "is" : "are");
     return 1;
 }
 

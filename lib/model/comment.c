@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "data/number.h"
 #include "model/comment_priv.h"
 #include "model/gate.h"
@@ -140,7 +141,7 @@ static void answer(struct ml_buf *out, const struct comment_sections *s, const c
     comment_hidden(out, s->comparison);
     size_t warned = ml_gate_count(s->gate, "warned");
     if (warned)
-        ml_buf_addf(out, " ⚠️ %zu warning%s.", warned, warned == 1 ? "" : "s");
+        ml_buf_addf(out, " ⚠️ %zu warning%s.", warned, ML_PLURAL(warned));
     size_t waived = ml_gate_count(s->gate, "waived");
     if (waived)
         ml_buf_addf(out, " ⚠️ %zu rule%s waived.", waived, waived == 1 ? " is" : "s are");
@@ -154,7 +155,7 @@ static void count_rows(struct ml_buf *out, const struct comment_sections *s)
     double rows, groups;
     if (!ml_json_num(s->comparison, "rows", &rows))
         return;
-    ml_buf_addf(out, "%.0f rows", rows);
+    ml_buf_addf(out, "%.0f row%s", rows, ML_PLURAL(rows));
     if (ml_json_num(s->evaluation, "groups", &groups))
         ml_buf_addf(out, " of %.0f %s", groups, ml_json_get(s->evaluation, "queries") ? "queries" : "groups");
     ml_buf_addf(

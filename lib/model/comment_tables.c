@@ -2,6 +2,7 @@
 /* The comment's tables. */
 #include <string.h>
 
+#include "base/text.h"
 #include "data/number.h"
 #include "model/comment_priv.h"
 #include "model/gate.h"
@@ -184,7 +185,7 @@ void comment_metrics(struct ml_buf *out, const struct comment_sections *s)
     shown = compared_metrics(out, s, false);
     n = compared_metrics(&rest, s, true);
     if (n && shown)
-        ml_buf_addf(out, "<details><summary>%zu other metric%s</summary>\n\n%s</details>\n\n", n, n == 1 ? "" : "s",
+        ml_buf_addf(out, "<details><summary>%zu other metric%s</summary>\n\n%s</details>\n\n", n, ML_PLURAL(n),
             ml_buf_str(&rest));
     else if (n)
         ml_buf_adds(out, ml_buf_str(&rest));
@@ -419,6 +420,16 @@ static void head_flips(struct ml_buf *out, const char *metric, bool scores)
         scores ? " its score for that |" : "", scores ? "---:|" : "");
 }
 
+static const char *were(double n)
+{
+    return n == 1 ? "was" : "were";
+}
+
+static const char *are(double n)
+{
+    return n == 1 ? "is" : "are";
+}
+
 void comment_flips(struct ml_buf *out, const cJSON *flips)
 {
     static const char *const columns[] = { "id", "label", "current", "candidate", "score" };
@@ -428,13 +439,13 @@ void comment_flips(struct ml_buf *out, const cJSON *flips)
     size_t n = 0, shown = sizeof(columns) / sizeof(*columns) - 1;
     cJSON_ArrayForEach(row, worst) if (ml_json_get(row, "score")) shown = sizeof(columns) / sizeof(*columns);
     if (ml_json_num(flips, "fixed", &fixed) && ml_json_num(flips, "broken", &broken))
-        ml_buf_addf(out, "**Flips** %.0f rows were wrong and are right now, %.0f were right and are wrong now.\n\n",
-            fixed, broken);
+        ml_buf_addf(out, "**Flips** %.0f row%s %s wrong and %s right now, %.0f %s right and %s wrong now.\n\n", fixed,
+            ML_PLURAL(fixed), were(fixed), are(fixed), broken, were(broken), are(broken));
     else if (ml_json_num(flips, "nearer", &fixed) && ml_json_num(flips, "farther", &broken))
-        ml_buf_addf(
-            out, "**Moves** %.0f predictions came nearer to the truth, %.0f went farther away.\n\n", fixed, broken);
+        ml_buf_addf(out, "**Moves** %.0f prediction%s came nearer to the truth, %.0f went farther away.\n\n", fixed,
+            ML_PLURAL(fixed), broken);
     else if (ml_json_num(flips, "improved", &fixed) && ml_json_num(flips, "worsened", &broken))
-        ml_buf_addf(out, "**Queries** %.0f are ranked better, %.0f worse.\n\n", fixed, broken);
+        ml_buf_addf(out, "**Queries** %.0f %s ranked better, %.0f worse.\n\n", fixed, are(fixed), broken);
     else
         return;
     cJSON_ArrayForEach(row, worst)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "data/number.h"
 #include "model/gate_priv.h"
 
@@ -215,7 +216,7 @@ static void judge_rows(struct gate_judge *j, const char *slice, const struct ml_
         return;
     }
     ml_json_set_num(rule, "shortfall", l->amount.x - rows);
-    gate_failed(rule, "%.0f rows, and %.0f are needed", rows, l->amount.x);
+    gate_failed(rule, "%.0f row%s, and %.0f are needed", rows, ML_PLURAL(rows), l->amount.x);
 }
 
 /* Rows that one side lacked and that were dropped from the comparison: none may be, unless the policy says how many. */
@@ -255,8 +256,8 @@ static void judge_unmatched(struct gate_judge *j)
         return;
     }
     ml_json_set_num(rule, "shortfall", n - limit);
-    gate_failed(rule, "%.0f rows without a partner were left out, and %.0f may be%s", n, floor(limit),
-        l->amount.set ? "" : "; 'max_unmatched' would allow some");
+    gate_failed(rule, "%.0f row%s without a partner %s left out, and %.0f may be%s", n, ML_PLURAL(n),
+        n == 1 ? "was" : "were", floor(limit), l->amount.set ? "" : "; 'max_unmatched' would allow some");
 }
 
 static void judge_reuse(struct gate_judge *j)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/text.h"
 #include "data/number.h"
 #include "data/rowjoin.h"
 #include "model/comparison.h"
@@ -327,8 +328,8 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
                 "only '%.200s' has a column of ids: both need one (--id), or none and the same order",
                 current->has_id ? current->name : candidate->name);
         else
-            snprintf(out->message, sizeof out->message, "%zu rows and %zu rows, and no column of ids", current->n,
-                candidate->n);
+            snprintf(out->message, sizeof out->message, "%zu row%s and %zu row%s, and no column of ids", current->n,
+                ML_PLURAL(current->n), candidate->n, ML_PLURAL(candidate->n));
         return 1;
     }
     if (current->has_id)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "model/markdown.h"
 #include "model/picture_priv.h"
 
@@ -147,10 +148,11 @@ static void say(struct canvas *c, const struct matrix *m)
         ml_buf_adds(&c->words, "nothing changed");
     for (size_t s = 0; s < n; s++) {
         const char *label = m->labels[spots[s].i], *answer = m->labels[spots[s].j];
-        ml_buf_addf(&c->words, "%s%+.0f rows of %s taken for %s", s ? "; " : "", spots[s].change, label, answer);
+        ml_buf_addf(&c->words, "%s%+.0f row%s of %s taken for %s", s ? "; " : "", spots[s].change,
+            ML_PLURAL(fabs(spots[s].change)), label, answer);
         if (s >= MOST_SAID)
             continue;
-        ml_buf_addf(&c->alt, "%s%+.0f rows of ", s ? "; " : "", spots[s].change);
+        ml_buf_addf(&c->alt, "%s%+.0f row%s of ", s ? "; " : "", spots[s].change, ML_PLURAL(fabs(spots[s].change)));
         ml_md_code(&c->alt, label);
         ml_buf_adds(&c->alt, " taken for ");
         ml_md_code(&c->alt, answer);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "model/picture_priv.h"
 
 #define LEFT   46
@@ -116,7 +117,7 @@ static void tell_bins(struct canvas *c, const cJSON *bins)
             continue;
         ml_buf_addf(&c->words, "%s%.3g said, %.3g observed", n++ ? "; " : "", predicted, observed);
         if (ml_json_num(bin, "rows", &rows))
-            ml_buf_addf(&c->words, " in %.0f rows", rows);
+            ml_buf_addf(&c->words, " in %.0f row%s", rows, ML_PLURAL(rows));
     }
 }
 

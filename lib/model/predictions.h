@@ -131,6 +131,7 @@ struct ml_predictions {
     double *score;                                /* n x score_columns, row by row; NULL without scores */
     size_t score_columns, score_cap;
     struct ml_strs score_names; /* --scores: the classes, in the columns' order */
+    bool scores_by_number;      /* which columns was said by their numbers */
     bool score_asked;           /* --score was given */
     char *scores_unused;        /* no scores were read, but --scores with this would find one for each class; or NULL */
     double *weight;             /* NULL without */

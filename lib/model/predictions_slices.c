@@ -112,6 +112,10 @@ static int find_slicing(struct reading *rd, struct roles *r, const char *spec, s
             return rd->lenient ? 0 : -1;
         }
         cut->feature = add_feature(rd->p, r, column, ml_table_columns(rd->t)->v[column]);
+        for (size_t i = 0; i + 1 < out->n; i++)
+            if (out->cuts[i].feature == cut->feature)
+                return ml_err_set(rd->err, ML_USAGE, "--slice '%s' names the column '%s' twice", spec,
+                    ml_table_columns(rd->t)->v[column]);
         if (from[len] == '\0')
             return 0;
     }

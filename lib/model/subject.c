@@ -244,8 +244,7 @@ static int order_scores(struct settling *st, const struct ml_predictions *p, str
     size_t first = binary ? (size_t)st->s->positive : 0, count = binary ? 1 : k;
     for (size_t i = first; rc == 0 && i < first + count; i++)
         if (from[i] < 0)
-            rc = ml_err_set(st->err, ML_LOCAL, "'%s': no column '%s%s' with the scores of that class", p->name,
-                st->c->scores, st->s->classes.v[i]);
+            rc = ml_subject_no_scores(p, st->c, st->s->classes.v[i], st->err);
     if (rc == 0) {
         a->score = ml_malloc((n * count + 1) * sizeof *a->score);
         for (size_t r = 0; r < n; r++)

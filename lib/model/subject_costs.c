@@ -70,9 +70,9 @@ static int add_cost(struct ml_subject *s, char *part, struct ml_err *err)
             return ml_err_set(err, ML_USAGE, "--cost '%s:%s': '%s' is none of the classes; one is '%s'", part,
                 colon + 1, cell.label < 0 ? part : colon + 1, s->classes.v[0]);
     } else if (!find_cell(s, part, &cell)) {
-        return ml_err_set(err, ML_USAGE, "--cost '%s=': %s", part,
+        return ml_err_set(err, ML_USAGE, "--cost '%s=%s': %s", part, equals + 1,
             s->positive < 0 ? "of several classes costs are 'LABEL:PREDICTION=5' or 'error=1'"
-                            : "fp, fn, tp, tn, 'LABEL:PREDICTION' or error");
+                            : "costs are of fp, fn, tp, tn, LABEL:PREDICTION or error");
     }
     return add_cell(s->costs, cell) == 0 ? 0 : ml_err_set(err, ML_USAGE, "--cost '%s' is said twice", part);
 }

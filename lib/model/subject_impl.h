@@ -10,6 +10,10 @@
 int ml_subject_settle_sets(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *const *p,
     size_t n, struct ml_answers *const *out, struct ml_err *err);
 
+/* subject_metrics.c: ML_LOCAL, the scores of this class are in no column. */
+int ml_subject_no_scores(
+    const struct ml_predictions *p, const struct ml_columns *c, const char *class, struct ml_err *err);
+
 /* Reads --cost into s->costs, by the subject's classes. ML_USAGE: it can't be read, or names no such class. */
 int ml_subject_settle_costs(struct ml_subject *s, const char *spec, struct ml_err *err);
 /* subject_threshold.c: how --threshold says that a class is told from the score; NULL: from 0.5. ML_USAGE: it is none.

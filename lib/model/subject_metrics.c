@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What is said of a --metric that isn't there: the name that was meant, the parameter that is missing. */
+/* What is said of what isn't there: a --metric with the name that was meant or the parameter that is missing, scores.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,4 +127,17 @@ int ml_subject_no_metric(const struct ml_subject *s, const char *asker, const ch
     if (m != NULL)
         return ml_err_set(err, ML_USAGE, "%s '%s': no such metric; it is called '%s' here", asker, name, m->name);
     return ml_err_set(err, ML_USAGE, "%s '%s': no such metric; ml-eval(1) lists them", asker, name);
+}
+
+int ml_subject_no_scores(
+    const struct ml_predictions *p, const struct ml_columns *c, const char *class, struct ml_err *err)
+{
+    if (!p->scores_by_number)
+        return ml_err_set(
+            err, ML_LOCAL, "'%s': no column '%s%s' with the scores of that class", p->name, c->scores, class);
+    return ml_err_set(err, ML_LOCAL,
+        "'%s': --scores %s: these columns are of the classes '%s'%s, none of '%s'; by number %s", p->name, c->scores,
+        p->score_names.v[0], p->score_names.n > 1 ? " and so on" : "", class,
+        c->no_header ? "and without a header classes are 0, 1 and so on, and labels have to be as well"
+                     : "a column has to be called what its class is, else --scores says what their names begin with");
 }

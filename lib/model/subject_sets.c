@@ -152,8 +152,7 @@ static int order_scores(struct sets *st, const struct ml_predictions *p, struct 
     }
     for (size_t i = 0; rc == 0 && i < k; i++)
         if (from[i] < 0)
-            rc = ml_err_set(st->err, ML_LOCAL, "'%s': no column '%s%s' with the scores of that class", p->name,
-                st->c->scores, st->s->classes.v[i]);
+            rc = ml_subject_no_scores(p, st->c, st->s->classes.v[i], st->err);
     if (rc == 0) {
         a->score = ml_malloc((p->n * k + 1) * sizeof *a->score);
         for (size_t r = 0; r < p->n; r++)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "data/grid.h"
 #include "data/number.h"
 
@@ -67,7 +68,7 @@ static void table(const struct shape *s, const cJSON *section, struct ml_strs *o
         if (first == NULL || slices++ >= ML_SUMMARY_SLICES)
             continue;
         ml_json_num(m, "rows", &rows);
-        char *name = ml_format("%s where %s (%.0f rows)", first->string, m->string, rows);
+        char *name = ml_format("%s where %s (%.0f row%s)", first->string, m->string, rows, ML_PLURAL(rows));
         add_metric(&g, s, name, first);
         free(name);
     }
@@ -75,7 +76,7 @@ static void table(const struct shape *s, const cJSON *section, struct ml_strs *o
         ml_strs_add(out, ml_buf_str(&line));
     if (slices > ML_SUMMARY_SLICES) {
         ml_buf_reset(&line);
-        ml_buf_addf(&line, "and %zu slices more", slices - ML_SUMMARY_SLICES);
+        ml_buf_addf(&line, "and %zu slice%s more", slices - ML_SUMMARY_SLICES, ML_PLURAL(slices - ML_SUMMARY_SLICES));
         ml_strs_add(out, ml_buf_str(&line));
     }
     ml_buf_release(&line);
@@ -201,7 +202,8 @@ static void confirmation(const cJSON *comparison, struct ml_strs *out)
     if (confirm == NULL)
         return;
     ml_json_num(ml_json_get(confirm, "evaluation"), "rows", &rows);
-    char *line = ml_format("confirmation on %.0f other rows%s%s", rows, reason ? ": " : "", reason ? reason : "");
+    char *line = ml_format(
+        "confirmation on %.0f other row%s%s%s", rows, ML_PLURAL(rows), reason ? ": " : "", reason ? reason : "");
     ml_strs_add(out, line);
     free(line);
     hidden(confirm, out);
@@ -210,9 +212,9 @@ static void confirmation(const cJSON *comparison, struct ml_strs *out)
 
 void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
 {
-    static const char *const keys[][4] = { { "fixed", "broken", "rows fixed", "broken" },
-        { "nearer", "farther", "rows nearer to the truth", "farther away" },
-        { "improved", "worsened", "queries ranked better", "worse" } };
+    static const char *const keys[][6] = { { "fixed", "broken", "row", "rows", "fixed", "broken" },
+        { "nearer", "farther", "row", "rows", "nearer to the truth", "farther away" },
+        { "improved", "worsened", "query", "queries", "ranked better", "worse" } };
     const cJSON *flips = ml_json_get(comparison, "flips");
     hidden(comparison, out);
     table(&comparison_shape, comparison, out);
@@ -220,7 +222,8 @@ void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
         double good, bad;
         if (!ml_json_num(flips, keys[i][0], &good) || !ml_json_num(flips, keys[i][1], &bad))
             continue;
-        char *line = ml_format("%.0f %s, %.0f %s", good, keys[i][2], bad, keys[i][3]);
+        char *line =
+            ml_format("%.0f %s %s, %.0f %s", good, good == 1 ? keys[i][2] : keys[i][3], keys[i][4], bad, keys[i][5]);
         ml_strs_add(out, line);
         free(line);
     }

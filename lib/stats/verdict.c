@@ -29,12 +29,13 @@ static bool too_little(const struct ml_evidence *e, char *reason, size_t size)
 {
     reason[0] = 0;
     if (e->rows < ML_VERDICT_MIN_ROWS)
-        snprintf(reason, size, "only %zu rows; %d are needed", e->rows, ML_VERDICT_MIN_ROWS);
+        snprintf(reason, size, "only %zu row%s; %d are needed", e->rows, ML_PLURAL(e->rows), ML_VERDICT_MIN_ROWS);
     else if (e->groups && e->groups < ML_VERDICT_MIN_GROUPS)
-        snprintf(reason, size, "only %zu groups; %d are needed", e->groups, ML_VERDICT_MIN_GROUPS);
-    else if (e->smaller_class < ML_VERDICT_MIN_CLASS)
         snprintf(
-            reason, size, "only %zu rows in the smaller class; %d are needed", e->smaller_class, ML_VERDICT_MIN_CLASS);
+            reason, size, "only %zu group%s; %d are needed", e->groups, ML_PLURAL(e->groups), ML_VERDICT_MIN_GROUPS);
+    else if (e->smaller_class < ML_VERDICT_MIN_CLASS)
+        snprintf(reason, size, "only %zu row%s in the smaller class; %d are needed", e->smaller_class,
+            ML_PLURAL(e->smaller_class), ML_VERDICT_MIN_CLASS);
     else if (!e->has_interval)
         snprintf(reason, size, "%s", e->interval_reason ? e->interval_reason : "no interval");
     return reason[0] != 0;
@@ -51,7 +52,8 @@ static void why_inconclusive(const struct ml_evidence *e, double low, double hig
     else if (excludes && e->p_adjusted > e->alpha)
         snprintf(reason, size, "not after correction for %zu", e->k);
     else if (excludes && e->changed < ML_VERDICT_MIN_CHANGED)
-        snprintf(reason, size, "only %zu rows changed; %d are needed", e->changed, ML_VERDICT_MIN_CHANGED);
+        snprintf(reason, size, "only %zu row%s changed; %d are needed", e->changed, ML_PLURAL(e->changed),
+            ML_VERDICT_MIN_CHANGED);
 }
 
 static bool within_margin(const struct ml_evidence *e, double low, double high)

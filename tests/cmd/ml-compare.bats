@@ -203,7 +203,7 @@ PY
     [ -z "$output" ]
     run --separate-stderr ml-compare --unmatched drop --current c.csv --candidate d.csv </dev/null
     [ "$status" -eq 0 ]
-    [[ "$stderr" =~ 'left out: 1 rows of the current model, 5 of the candidate' ]]
+    [[ "$stderr" =~ 'left out: 1 row of the current model, 5 of the candidate' ]]
     ml-compare -q --unmatched drop --current c.csv --candidate d.csv </dev/null >d.json
     [ "$(value comparison.rows d.json)" = 594 ]
     [ "$(value comparison.unmatched.current d.json)" = 1 ]

@@ -80,7 +80,7 @@ PY
     bad xy=1 'fp, fn, tp, tn'
     bad fp=1,0.0:1=2 'said twice'
     bad 0:7=1 "'7' is none of the classes"
-    bad fp=1 'of several classes' three-current.csv
+    bad fp=1 "'fp=1': of several classes" three-current.csv
     run --separate-stderr ml-eval --metric cost two-current.csv
     fails 2 'needs --cost'
     run --separate-stderr ml-eval --task multilabel --cost error=1 three-current.csv

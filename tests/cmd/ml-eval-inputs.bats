@@ -232,6 +232,13 @@ print(json.dumps(e))'
     [ "$(ml-eval -q --task multiclass --no-header --id 1 --label 2 --scores 3-4 m2.csv | ml get evaluation.metrics.accuracy.value | cut -c1-5)" = 0.666 ]
     run --separate-stderr ml-eval --scores 3-5 m.csv
     fails 3 'no columns 3-5'
+    run --separate-stderr ml-eval --no-header --id 1 --label 2 --scores 3-4 <(tail -n +2 m.csv)
+    fails 3 "--scores 3-4: these columns are of the classes '0' and so on, none of 'cat'; by number and without a header classes are 0, 1 and so on"
+    run --separate-stderr ml-eval --scores 3-4 <(sed '1s/,cat,/,s_cat,/' m.csv)
+    fails 3 "the classes 's_cat' and so on, none of 'cat'; by number a column has to be called what its class is"
+    sed 's/,cat,/,{cat},/; s/,dog,/,{dog},/; 1s/.*/id,label,cat,cow/' m.csv | tr -d '{}' >sets.csv
+    run --separate-stderr ml-eval --task multilabel --scores 3-4 sets.csv
+    fails 3 "the classes 'cat' and so on, none of 'dog'"
     run --separate-stderr ml-compare --no-header --id 1 --label 2 --score 3 --current bare.csv --candidate bare.csv
     [ "$(ml get comparison.identical <<<"$output")" = true ]
 }

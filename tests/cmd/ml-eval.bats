@@ -235,6 +235,8 @@ PY
     run --separate-stderr ml-eval b.csv
     [ "$status" -eq 0 ]
     [[ "$stderr" =~ accuracy\ +0\.[0-9]{3}\ +0\.[0-9]{3}\ +0\.[0-9]{3} ]]
+    run --separate-stderr ml-eval --slice id <(head -2 b.csv)
+    [[ "$stderr" == *": 1 row, binary"*"(1 row)"* ]]
     run --separate-stderr ml-eval -q b.csv
     [ -z "$stderr" ]
     printf 'label,prediction,score\n0,0,.7\n1,1,.2\n' >p.csv

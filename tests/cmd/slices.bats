@@ -80,6 +80,8 @@ PY
     done
     run --separate-stderr ml-eval --slice d:x c.csv
     fails 3 "no column 'd:x'"
+    run --separate-stderr ml-eval --slice b,a:4,b:4 c.csv
+    fails 2 "--slice 'b,a:4,b:4' names the column 'b' twice"
     ml-eval -q --slice b:1/2/ c.csv
 }
 
