@@ -30,6 +30,13 @@ static bool is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* A pipe, which might never say anything, or the like; what isn't there is told when it is opened. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 /* Programs that write a table in parts leave marks beside them, such as _SUCCESS and .part-0.crc. */
 static int is_part(const struct dirent *e)
 {
@@ -52,6 +59,9 @@ static int add_files_in(const char *dir, struct ml_strs *to, struct ml_err *err)
         if (rc == 0 && is_dir(path))
             rc = ml_err_set(err, ML_LOCAL, "'%s': '%s' in it is a directory, too; the files have to lie in it directly",
                 dir, found[i]->d_name);
+        else if (rc == 0 && is_special(path))
+            rc = ml_err_set(
+                err, ML_LOCAL, "'%s': '%s' in it is no file; what may be is named itself", dir, found[i]->d_name);
         ml_strs_add(to, path);
         free(path);
         free(found[i]);

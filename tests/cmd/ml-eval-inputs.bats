@@ -170,6 +170,9 @@ print(json.dumps(e))'
     fails 3 "'none': this directory holds no files"
     run --separate-stderr ml-compare --candidate p.csv --current deep
     fails 3 "'deep': 'er' in it is a directory, too"
+    mkdir waits && cp p.csv waits/ && mkfifo waits/q
+    run --separate-stderr timeout -k 1 60 ml-eval waits
+    fails 3 "'waits': 'q' in it is no file; what may be is named itself"
 }
 
 @test "what is wrong in one of several files is told of that file" {
