@@ -15,6 +15,7 @@ struct pictures {
         enum ml_picture_kind kind;
         struct ml_picture drawn;
         char *file;  /* "roc.svg" */
+        char *path;  /* with its directory */
         char *link;  /* the file among the job's artifacts; NULL: not known */
         char *shown; /* "/uploads/...", once it is uploaded */
         struct ml_marker_picture mark;

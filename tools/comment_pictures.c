@@ -39,10 +39,9 @@ static int write_one(
     p->v[p->n].kind = kind;
     p->v[p->n].drawn = *drawn;
     p->v[p->n].file = file;
+    p->v[p->n].path = path;
     p->v[p->n++].link = artifact(dir, file);
-    int rc = ml_file_write(path, drawn->svg.data, drawn->svg.len, 0644, err);
-    free(path);
-    return rc;
+    return ml_file_write(path, drawn->svg.data, drawn->svg.len, 0644, err);
 }
 
 static int write_all(
@@ -120,6 +119,7 @@ void pictures_place(struct pictures *p, struct ml_comment_place *place, struct m
         p->shown[i] = (struct ml_comment_picture){ .title = ml_picture_title(p->v[i].kind),
             .alt = ml_buf_str(&p->v[i].drawn.alt),
             .url = shown ? shown : p->v[i].link,
+            .path = p->v[i].path,
             .shown = shown != NULL };
         if (shown)
             marker->pictures[marker->n_pictures++] = p->v[i].mark;
@@ -133,6 +133,7 @@ void pictures_release(struct pictures *p)
     for (size_t i = 0; i < p->n; i++) {
         ml_picture_release(&p->v[i].drawn);
         free(p->v[i].file);
+        free(p->v[i].path);
         free(p->v[i].link);
         free(p->v[i].shown);
     }

@@ -208,7 +208,7 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
     }
 }
 
-/* The first picture stands open. What can't be shown is linked. */
+/* The first picture stands open. What can't be shown is linked, and what can't be linked is named. */
 static void pictures(struct ml_buf *out, const struct ml_comment_place *place)
 {
     const struct ml_comment_picture *v = place->pictures;
@@ -219,15 +219,18 @@ static void pictures(struct ml_buf *out, const struct ml_comment_place *place)
         if (!v[i].shown)
             continue;
         if (++k == 2)
-            ml_buf_addf(out, "<details><summary>%zu other picture%s</summary>\n\n", shown - 1, shown == 2 ? "" : "s");
+            ml_buf_addf(out, "<details><summary>%zu other picture%s</summary>\n\n", shown - 1, ML_PLURAL(shown - 1));
         ml_buf_addf(out, "![%s](%s)\n\n", v[i].alt, v[i].url);
     }
     if (shown > 1)
         ml_buf_adds(out, "</details>\n\n");
     for (size_t i = 0; i < n; i++) {
         struct ml_buf link = ML_BUF_INIT;
-        if (!v[i].shown && ml_md_link(&link, v[i].title, v[i].url, NULL))
-            ml_buf_addf(out, "%s%s", linked++ ? " · " : "**Pictures** ", ml_buf_str(&link));
+        if (v[i].shown)
+            continue;
+        if (!ml_md_link(&link, v[i].title, v[i].url, NULL))
+            ml_md_code(&link, v[i].path);
+        ml_buf_addf(out, "%s%s", linked++ ? " · " : "**Pictures** ", ml_buf_str(&link));
         ml_buf_release(&link);
     }
     if (linked)

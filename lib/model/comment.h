@@ -45,6 +45,7 @@ struct ml_comment_picture {
     const char *title; /* ours */
     const char *alt;   /* Markdown that ml_picture_draw made */
     const char *url;   /* where it is; NULL: nowhere that could be linked */
+    const char *path;  /* the file */
     bool shown;        /* the url is one that GitLab shows as an image */
 };
 

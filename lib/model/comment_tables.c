@@ -408,16 +408,16 @@ void comment_gate(struct ml_buf *out, const cJSON *gate)
     more(out, n ? n : 1, MOST_RULES, "rules");
 }
 
-static void head_flips(struct ml_buf *out, const char *metric, bool scores)
+static void head_flips(struct ml_buf *out, const char *metric, bool numbers, bool scores)
 {
     if (metric) {
-        ml_buf_adds(out, "| query | its ");
+        ml_buf_adds(out, "| ranked worse | its ");
         ml_md_code(out, metric);
         ml_buf_adds(out, ", current | candidate |\n|---|---:|---:|\n");
         return;
     }
-    ml_buf_addf(out, "| row | label | current | candidate |%s\n|---|---|---|---|%s\n",
-        scores ? " its score for that |" : "", scores ? "---:|" : "");
+    ml_buf_addf(out, "| %s | label | current | candidate |%s\n|---|---|---|---|%s\n",
+        numbers ? "now farther" : "now wrong", scores ? " its score for that |" : "", scores ? "---:|" : "");
 }
 
 static const char *were(double n)
@@ -451,14 +451,18 @@ void comment_flips(struct ml_buf *out, const cJSON *flips)
     cJSON_ArrayForEach(row, worst)
     {
         if (++n == 1)
-            head_flips(out, metric, shown > 4);
+            head_flips(out, metric, cJSON_IsNumber(ml_json_get(row, "label")), shown > 4);
         if (n > MOST_FLIPS)
             continue;
         for (size_t i = 0; i < shown; i++) {
             if (i == 1 && metric)
                 continue;
+            const cJSON *v = ml_json_get(row, columns[i]);
             ml_buf_adds(out, "| ");
-            plain(out, ml_json_get(row, columns[i]));
+            if (cJSON_IsString(v) && !*v->valuestring)
+                ml_buf_adds(out, "*none*"); /* a set of labels */
+            else
+                plain(out, v);
             ml_buf_addc(out, ' ');
         }
         ml_buf_adds(out, "|\n");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "data/number.h"
 #include "model/picture_priv.h"
 
 #define LEFT   46
@@ -209,15 +210,20 @@ static void areas(struct models *m, const cJSON *evaluation, const cJSON *compar
 {
     const cJSON *auc = ml_json_get(ml_json_get(evaluation, "metrics"), "roc_auc");
     double value, low, high;
+    char v[PICTURE_NUMBER], a[PICTURE_NUMBER], b[PICTURE_NUMBER];
+    bool interval = ml_json_num(auc, "low", &low) && ml_json_num(auc, "high", &high);
+    int decimals = interval ? ml_number_decimals(low, high) : 3;
 
     if (ml_json_num(auc, "value", &value)) {
-        if (ml_json_num(auc, "low", &low) && ml_json_num(auc, "high", &high))
-            snprintf(m->said[0], sizeof m->said[0], "area %.3g (%.3g … %.3g)", value, low, high);
+        picture_number(value, decimals, false, v);
+        if (interval)
+            snprintf(m->said[0], sizeof m->said[0], "area %s (%s … %s)", v, picture_number(low, decimals, false, a),
+                picture_number(high, decimals, false, b));
         else
-            snprintf(m->said[0], sizeof m->said[0], "area %.3g", value);
+            snprintf(m->said[0], sizeof m->said[0], "area %s", v);
     }
     if (ml_json_num(ml_json_get(ml_json_get(comparison, "metrics"), "roc_auc"), "current", &value))
-        snprintf(m->said[1], sizeof m->said[1], "area %.3g", value);
+        snprintf(m->said[1], sizeof m->said[1], "area %s", picture_number(value, decimals, false, v));
 }
 
 bool picture_roc(const cJSON *evaluation, const cJSON *comparison, struct canvas *c)

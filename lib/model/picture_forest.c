@@ -142,28 +142,22 @@ static double limit_of(const struct row *v, size_t n)
     return most > 1e-290 ? 1.08 * most : 1;
 }
 
-/* No-break spaces before a number: others fall together in SVG. */
-static void pad(const char *number, int width, struct ml_buf *out)
-{
-    for (int n = (int)strlen(number); n < width; n++)
-        ml_buf_adds(out, "\xc2\xa0");
-    ml_buf_adds(out, number);
-}
+/* "+0.024 (+0.012 … +0.036)" in its three parts, the last two empty where there is no interval. */
+struct numbers {
+    char part[3][PICTURE_NUMBER + 8];
+};
 
-/* "+0.024 (+0.012 … +0.036)", its numbers lined up to the right in `width` characters. */
-static void say_numbers(const struct row *r, int width, struct ml_buf *out)
+static void write_numbers(const struct row *r, struct numbers *out)
 {
     char d[PICTURE_NUMBER], a[PICTURE_NUMBER], b[PICTURE_NUMBER];
     int decimals = r->interval ? ml_number_decimals(r->low, r->high) : -1;
 
-    pad(picture_number(r->delta, decimals, true, d), width, out);
+    *out = (struct numbers){ 0 };
+    snprintf(out->part[0], sizeof out->part[0], "%s", picture_number(r->delta, decimals, true, d));
     if (!r->interval)
         return;
-    ml_buf_adds(out, " (");
-    pad(picture_number(r->low, decimals, true, a), width, out);
-    ml_buf_adds(out, " … ");
-    pad(picture_number(r->high, decimals, true, b), width, out);
-    ml_buf_addc(out, ')');
+    snprintf(out->part[1], sizeof out->part[1], "(%s …", picture_number(r->low, decimals, true, a));
+    snprintf(out->part[2], sizeof out->part[2], "%s)", picture_number(r->high, decimals, true, b));
 }
 
 /* The most characters that a number of these rows has. */
@@ -226,10 +220,23 @@ static void beyond(struct ml_svg *s, const struct frame *f, double x, double y, 
         ml_svg_rect(s, at - 0.75, y - 4, 1.5, 8, fill, 1);
 }
 
+/* Lined up to the right by the picture itself: who draws it may drop blanks in front of a text. */
+static void draw_numbers(struct canvas *c, const struct frame *f, const struct row *r, double y)
+{
+    struct numbers n;
+    const int more[] = { 0, 4, 2 }; /* characters of each part beside its number, and a blank in front */
+    double x = f->numbers;
+
+    write_numbers(r, &n);
+    for (int i = 0; i < 3 && n.part[i][0]; i++) {
+        x += (f->digits + more[i]) * ML_SVG_CELL;
+        ml_svg_text(&c->svg, x, y, 'e', "c", n.part[i]);
+    }
+}
+
 static void draw_row(struct canvas *c, const struct frame *f, const struct row *r, double top)
 {
     struct ml_svg *s = &c->svg;
-    struct ml_buf numbers = ML_BUF_INIT;
     char h = hue(r->verdict), fill[] = { h, 0 }, line[] = { 'l', ' ', 'l', h, 0 };
     double y = top + ROW / 2.0;
     char *label = ml_svg_cut(r->slice ? r->slice : "all rows", MOST_CELLS);
@@ -242,11 +249,9 @@ static void draw_row(struct canvas *c, const struct frame *f, const struct row *
     }
     if (fabs(r->delta) <= f->limit)
         mark(s, place(f, r->delta), y, h, h == 'b' ? 1 : -1);
-    say_numbers(r, f->digits, &numbers);
-    ml_svg_text(s, f->numbers, y + 4, 's', "c", ml_buf_str(&numbers));
+    draw_numbers(c, f, r, y + 4);
     char *verdict = ml_svg_cut(r->verdict, 14);
     ml_svg_text(s, f->verdict, y + 4, 's', fill, verdict);
-    ml_buf_release(&numbers);
     free(verdict);
     free(label);
 }
@@ -314,6 +319,8 @@ static void arrange(struct canvas *c, const struct plot *p, struct frame *f)
 
 static void say_row(struct ml_buf *out, const struct row *r, bool markdown)
 {
+    struct numbers n;
+
     if (markdown)
         ml_md_code(out, r->metric);
     else
@@ -325,8 +332,9 @@ static void say_row(struct ml_buf *out, const struct row *r, bool markdown)
         else
             ml_buf_adds(out, r->slice);
     }
-    ml_buf_addc(out, ' ');
-    say_numbers(r, 0, out);
+    write_numbers(r, &n);
+    for (int i = 0; i < 3 && n.part[i][0]; i++)
+        ml_buf_addf(out, " %s", n.part[i]);
     ml_buf_adds(out, ", ");
     if (markdown)
         ml_md_code(out, r->verdict);

@@ -61,7 +61,7 @@ PY
     # without a place of their own they are linked among the job's artifacts
     grep -qF '**Pictures** [Differences from the current model](https://gitlab.example/shop/sections/-/jobs/44/artifacts/file/again/differences.svg) · [' c.md
     # both models are named, in the picture and in words; without the current one the candidate stands alone
-    grep -qF '<text x="54" y="46" class="t">candidate, area 0.912 (0.89 … 0.93)</text>' out/roc.svg
+    grep -qF '<text x="54" y="46" class="t">candidate, area 0.912 (0.890 … 0.930)</text>' out/roc.svg
     grep -qF '<text x="54" y="64" class="t">current model, area 0.881</text>' out/roc.svg
     grep -qE '<desc.*candidate: area 0.912 .*\. current model: area 0.881; 0 of the positives at a false positive rate of 0.01; 0.4 of' out/roc.svg
     grep -qE '<desc.*candidate: expected calibration error 0.06; .*\. current model: expected calibration error 0.2; 0.25 said, 0.4 observed in 800 rows' out/reliability.svg
@@ -235,7 +235,10 @@ assert "picture=" not in notes[0]["body"]'
     ml-comment -q --card card.json --pictures "$PWD/sub/p" -o c.md
     grep -qF '/artifacts/file/sub/p/roc.svg)' c.md
     CI_PROJECT_DIR=/builds/x run ml-comment -q --card card.json --pictures "$PWD/sub/p" -o c.md
-    ! grep -q 'artifacts' c.md
+    run ! grep -q 'artifacts' c.md
+    # nowhere that could be linked: where they are
+    env -u CI_JOB_URL ml-comment -q --card card.json --pictures sub/p -o c.md
+    grep -qxF '**Pictures** `sub/p/differences.svg` · `sub/p/confusion.svg` · `sub/p/reliability.svg` · `sub/p/roc.svg`' c.md
     run --separate-stderr ml-comment -q --card card.json --pictures no/such/dir -o c.md
     fails 3 "no/such/dir"
     # a real comparison has the confusion of both models

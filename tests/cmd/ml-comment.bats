@@ -511,8 +511,14 @@ PY
     printf 'id,label,prediction\n1,2,3\n2,4,4.5\n3,5,5\n' >a.csv
     printf 'id,label,prediction\n1,2,4\n2,4,4.9\n3,5,7\n' >b.csv
     ml-compare -q --task regression --candidate b.csv --current a.csv | ml-comment -q >c.md
-    grep -A2 -F '| row | label | current | candidate |' c.md | cmp - <(printf '| row | label | current | candidate |\n|---|---|---|---|\n| `3` | 5 | 5 | 7 |\n')
-    ml-comment -q "$TOP/tests/golden/compared.json" | grep -qF '| row | label | current | candidate | its score for that |'
+    grep -A2 -F '| now farther | label | current | candidate |' c.md | cmp - <(printf '| now farther | label | current | candidate |\n|---|---|---|---|\n| `3` | 5 | 5 | 7 |\n')
+    ml-comment -q "$TOP/tests/golden/compared.json" | grep -qF '| now wrong | label | current | candidate | its score for that |'
+    # the empty set isn't missing
+    printf 'id,label,prediction\n1,,\n2,a;b,a;b\n' >a.csv
+    printf 'id,label,prediction\n1,,b\n2,a;b,\n' >b.csv
+    ml-compare -q --task multilabel --candidate b.csv --current a.csv | ml-comment -q >c.md
+    grep -qxF '| `1` | *none* | *none* | `b` |' c.md
+    grep -qxF '| `2` | `a;b` | `a;b` | *none* |' c.md
 }
 
 @test "bad usage is 2" {

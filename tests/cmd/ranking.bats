@@ -95,7 +95,7 @@ PY
         ml-compare -q --task ranking --group query --current candidate.csv --candidate current.csv |
         env -u CI_MERGE_REQUEST_IID ml-comment -q >comment.md
     grep -qE '^[0-9]+ rows of 60 queries\. They can show ' comment.md
-    grep -qF '| query | its `ndcg`, current | candidate |' comment.md
+    grep -qF '| ranked worse | its `ndcg`, current | candidate |' comment.md
     grep -qE '^\| `q[0-9]+` \| 0\.[0-9]+ \| 0\.[0-9]+ \|$' comment.md
     # identical, and fewer than ten queries
     ml-compare -q --task ranking --group query --current current.csv --candidate current.csv </dev/null >i.json
