@@ -10,8 +10,6 @@
 #include "model/publication.h"
 #include "model/signature.h"
 
-#define SETTLE 2.0 /* seconds that a write of the tag by somebody who didn't see our record may still need */
-
 int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml_place *out, struct ml_err *err)
 {
     struct ml_desc d = { 0 };
@@ -23,7 +21,7 @@ int ml_place_open(struct ml_repo *repo, const char *tag, bool gone_ok, struct ml
     if (rv < 0 || ml_history_open(repo, tag, &out->history, err))
         return -1;
     if (rv == 1 && !gone_ok && out->history.n) { /* the first promotion may be about to set it */
-        ml_clock_sleep(SETTLE);
+        ml_clock_sleep(ML_PROMOTION_SETTLE);
         rv = repo->ops->manifest_head(repo, tag, &d, err);
     }
     if (rv == 0)
@@ -139,7 +137,7 @@ static int settle(struct ml_place *place, bool waited, struct ml_err *err)
         return 0;
     if (waited)
         return unmoved(place, err);
-    ml_clock_sleep(SETTLE);
+    ml_clock_sleep(ML_PROMOTION_SETTLE);
     return settle(place, true, err);
 }
 

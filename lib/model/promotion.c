@@ -116,6 +116,18 @@ static int take(struct ml_promotion *p, const cJSON *doc, struct ml_err *err)
     return 0;
 }
 
+/* Distribution lists a tag a moment before it answers for it: somebody may just be writing it. */
+static int get_record(struct ml_repo *r, const char *tag, struct ml_manifest *out, struct ml_err *err)
+{
+    int rv = r->ops->manifest_get(r, tag, out, err);
+
+    for (int i = 0; rv == 1 && i < 8; i++) {
+        ml_clock_sleep(ML_PROMOTION_SETTLE / 8);
+        rv = r->ops->manifest_get(r, tag, out, err);
+    }
+    return rv;
+}
+
 int ml_history_read(struct ml_history *h, size_t i, struct ml_err *err)
 {
     struct ml_promotion *p = &h->v[i];
@@ -125,7 +137,7 @@ int ml_history_read(struct ml_history *h, size_t i, struct ml_err *err)
 
     if (p->read)
         return 0;
-    rv = h->repo->ops->manifest_get(h->repo, p->tag, &m, err);
+    rv = get_record(h->repo, p->tag, &m, err);
     if (rv == 1)
         rv = ml_err_set(err, ML_REFUSED, "it is listed, but not there (404)");
     if (!rv) {

@@ -19,6 +19,8 @@
     95 /* bytes of a tag that is promoted to: its records' have 33 more, registries take 128                           \
         */
 
+#define ML_PROMOTION_SETTLE 2.0 /* seconds that what somebody else writes may still need, a record or the tag */
+
 struct ml_promotion {
     char *tag;             /* the record's own tag; owned, as all strings */
     bool read;             /* the rest is filled */

@@ -445,6 +445,19 @@ rolled_back() {
     [ "$(ml-publish rollback -q --print "$R:production")" = "$R@$a" ]
 }
 
+@test "a record that is listed a moment before it is there is waited for; one that doesn't come is exit 5" {
+    place registry
+    promoted a
+    proxy=$(proxy_start "$PWD" early "$REG" '[{"name": "early", "method": "GET", "path": "/manifests/production[.]", "times": 2, "status": 404}]')
+    ml-publish history -q "$proxy/${R#*/}:production" >h.json
+    [ "$(fired "$PWD" early early)" -eq 2 ]
+    [ "$(value records.0.to h.json)" = "$(digest_of "$IMG" a)" ]
+    proxy=$(proxy_start "$PWD" early "$REG" '[{"name": "never", "method": "GET", "path": "/manifests/production[.]", "status": 404}]')
+    run --separate-stderr ml-publish history "$proxy/${R#*/}:production"
+    servers_stop "$PWD"
+    fails 5 "listed, but not there"
+}
+
 @test "the tag is gone while promotions are on record: exit 5" {
     place registry
     promoted a
