@@ -382,9 +382,6 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         self.size = int(self.headers.get("Content-Length") or 0)
         self.chunked = "chunked" in (self.headers.get("Transfer-Encoding") or "")
         self.expects = "100-continue" in (self.headers.get("Expect") or "")
-        with self.server.lock:
-            self.server.open += 1
-            self.server.peak = max(self.server.peak, self.server.open)
         try:
             if not self.fault(rule):
                 self.passed(rule)
@@ -394,8 +391,6 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         finally:
             if self.up:
                 self.up.close()
-            with self.server.lock:
-                self.server.open -= 1
 
     def fault(self, rule):
         """Faults that the registry doesn't hear of; True when this was one."""
@@ -504,7 +499,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         super().__init__(("127.0.0.1", 0), Proxy)
         self.upstream, self.log, self.lines, self.keep_lines = upstream, log, [], keep_lines
         self.rules, self.lock, self.sessions, self.over = Rules(rules), threading.Lock(), {}, False
-        self.open = self.peak = 0  # requests under way
+        self.open = 0  # connections
         if any("pace" in r or "deaf" in r for r in rules):  # or the kernel takes all at once
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 10)
         self.like = {k: int(v) if v else True for k, _, v in (w.partition("=") for w in like)}
@@ -526,6 +521,16 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
             if self.log:
                 with open(self.log, "a", encoding="utf-8") as f:
                     f.write(json.dumps(line) + "\n")
+
+    def process_request(self, request, client_address):
+        with self.lock:
+            self.open += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request, client_address):
+        super().process_request_thread(request, client_address)
+        with self.lock:
+            self.open -= 1
 
     def handle_error(self, request, client_address):
         pass  # a client that was killed

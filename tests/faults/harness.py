@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -232,6 +233,14 @@ class Case:
         env = {"CI_REGISTRY": p.host, "CI_REGISTRY_USER": "ci", "CI_REGISTRY_PASSWORD": SECRET} if upstream else None
         (push or self.push)(p.host, tag, to, env).ends(0)
         self.w.tokens.lines.clear()
+
+    def settle(self):
+        """Waits until the proxies have done what they were asked for, by a client that was killed, too."""
+        for p in self.proxies:
+            with socket.create_connection(p.server_address) as s:  # who came before is let in before
+                s.shutdown(socket.SHUT_WR)
+                s.recv(1)
+            wait_for(lambda p=p: not p.open)
 
     def small_disk(self, size):
         """A directory that holds so many bytes."""
