@@ -165,7 +165,7 @@ struct pairing {
     struct binning t;
     double *sign[2], value[2]; /* of each bin's gap */
     struct pair_sum {
-        struct ml_sum squares, cubes;
+        struct ml_sum moves[4]; /* of the difference's influences, and of their powers */
         size_t changed;
     } * blocks;
 };
@@ -241,7 +241,8 @@ static void pair_block(void *ctx, size_t block, size_t thread)
         changed += subtract(gap[0], gap[1], psi[0], n, psi[1]);
         ml_powers_add(&powers, psi[1], 0, n);
     }
-    q->blocks[block] = (struct pair_sum){ ml_sums_total(&powers.two), ml_sums_total(&powers.three), changed };
+    ml_powers_total(&powers, q->blocks[block].moves);
+    q->blocks[block].changed = changed;
 }
 
 bool ml_calibration_pair(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
@@ -252,7 +253,7 @@ bool ml_calibration_pair(struct ml_measure *a, struct ml_measure *b, const struc
     size_t bins = (size_t)metric->x, blocks = ml_parallel_blocks(a->s.n);
     struct weighting plain = { NULL, NULL };
     struct pairing q = { .s = { &a->s, &b->s } };
-    struct ml_sum squares = { 0, 0 }, cubes = { 0, 0 };
+    struct ml_sum moves[4] = { { 0, 0 } };
 
     if (metric->id != ML_METRIC_ECE || !ml_class_loss_proba(a) || !ml_class_loss_proba(b) ||
         metric->x > (double)ML_BINS_MAX)
@@ -273,12 +274,13 @@ bool ml_calibration_pair(struct ml_measure *a, struct ml_measure *b, const struc
     q.blocks = ml_malloc((blocks + 1) * sizeof *q.blocks);
     ml_parallel(blocks, pair_block, &q);
     for (size_t i = 0; i < blocks; i++) {
-        ml_sum_join(&squares, &q.blocks[i].squares);
-        ml_sum_join(&cubes, &q.blocks[i].cubes);
+        for (int k = 0; k < 4; k++)
+            ml_sum_join(&moves[k], &q.blocks[i].moves[k]);
         out->changed += q.blocks[i].changed;
     }
-    out->squares = ml_sum_value(&squares);
-    out->cubes = ml_sum_value(&cubes);
+    out->squares = ml_sum_value(&moves[1]);
+    out->cubes = ml_sum_value(&moves[2]);
+    out->fourths = ml_sum_value(&moves[3]);
     free(q.blocks);
     free(q.sign[0]);
     free(q.t.edges);

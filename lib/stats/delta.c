@@ -119,6 +119,21 @@ static size_t take_changed(const struct pair_sums *sums, const struct ml_metric 
     return sums->changed;
 }
 
+/* Metrics that count rows (or what they cost): what few changes do to their intervals is allowed for. */
+static bool counts_rows(const struct ml_metric *metric)
+{
+    return metric->family == ML_FAMILY_COUNTS || metric->id == ML_METRIC_TOP_K || ml_metric_top(metric) ||
+           (metric->family == ML_FAMILY_LABELS && metric->need == ML_NEED_PRED) || metric->id == ML_METRIC_COST;
+}
+
+bool ml_delta_few(const struct ml_delta *d, const struct ml_metric *metric)
+{
+    double units = (double)(d->groups > 0 ? d->groups : d->rows);
+
+    return d->ok && d->has_interval && strcmp(d->interval, "linear") == 0 && !counts_rows(metric) && d->effective > 0 &&
+           d->effective < ML_DELTA_FEW && d->effective * ML_DELTA_FEW_OF < units;
+}
+
 /* Where rows are counted and next to none changed, the linearised variance is next to nothing and says nothing. Then
  * the standard error is at least z/(n + z^2), which makes the interval as wide as Tango's is when no row of n changed:
  * z^2/(n + z^2). */
@@ -128,10 +143,7 @@ static double floor_of(
     double z = ml_normal_quantile(1 - alpha / 2), n, range = fmin(metric->high - metric->low, 2);
     static const struct ml_metric any = { .average = ML_AVERAGE_NONE };
 
-    if (metric->family != ML_FAMILY_COUNTS && metric->id != ML_METRIC_TOP_K && !ml_metric_top(metric) &&
-        !(metric->family == ML_FAMILY_LABELS && metric->need == ML_NEED_PRED) && metric->id != ML_METRIC_COST)
-        return 0;
-    if ((double)units >= z * z)
+    if (!counts_rows(metric) || (double)units >= z * z)
         return 0;
     if (metric->id == ML_METRIC_COST)
         range = a->s.costs->most;
@@ -193,12 +205,12 @@ bool ml_delta_psi(
     return ok;
 }
 
-/* Standard error of the difference of the influences; and their skewness over the root of their number. `sums` NULL:
- * row by row. */
+/* Standard error of the difference of the influences; and their skewness over the root of their number, and how many
+ * make the difference. `sums` NULL: row by row. */
 static bool difference_se(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong,
     const struct pair_sums *sums, struct ml_delta *out)
 {
-    double *psi = NULL, squares = sums ? sums->squares : 0, cubes = sums ? sums->cubes : 0;
+    double *psi = NULL, squares = sums ? sums->squares : 0, cubes = sums ? sums->cubes : 0, effective = 0;
     int unit = 0;
     bool ok = true;
 
@@ -207,11 +219,17 @@ static bool difference_se(struct ml_measure *a, struct ml_measure *b, const stru
         ok = ml_delta_psi(a, b, metric, delong, psi, &unit);
         if (ok)
             squares = ml_measure_squares(a, psi, &cubes);
+        if (ok)
+            effective = ml_measure_effective(a, psi, squares);
+    } else if (sums->fourths > 0) {
+        effective = squares / sums->fourths * squares;
     }
     ok = ok && ml_measure_se(a, squares, delong, &out->se, &out->interval_reason);
     if (ok)
         out->se = ldexp(out->se, unit);
     out->skew = squares > 0 ? cubes / squares / sqrt(squares) : 0;
+    if (ok && out->se > ml_delta_noise(metric, out) && effective > 0)
+        out->effective = fmin(fmax(effective, 1), (double)ml_measure_units(a));
     free(psi);
     return ok;
 }

@@ -13,7 +13,7 @@ bool ml_delta_fail(struct ml_delta *out, const char *reason)
     out->has_interval = false;
     out->test = out->interval = NULL;
     out->interval_reason = reason;
-    out->low = out->high = out->se = out->p = 0;
+    out->low = out->high = out->se = out->p = out->effective = 0;
     return false;
 }
 
@@ -35,8 +35,7 @@ void ml_delta_cut(struct ml_delta *d, const struct ml_metric *metric)
     d->high = fmin(d->high, range);
 }
 
-/* What rounding may make of no difference, and of no standard error. */
-static double noise_of(const struct ml_metric *metric, const struct ml_delta *d)
+double ml_delta_noise(const struct ml_metric *metric, const struct ml_delta *d)
 {
     return fmax(ml_measure_noise(metric, d->current), ml_measure_noise(metric, d->candidate));
 }
@@ -59,7 +58,7 @@ static void linear(const struct ml_metric *metric, struct ml_delta *out, double 
         t = out->delta / out->se;
         out->p = fmax(ml_t_two_sided(t, out->df), ml_t_two_sided(ml_hall(t, out->skew), out->df));
     } else {
-        out->p = fabs(out->delta) <= noise_of(metric, out) ? 1 : 1e-300;
+        out->p = fabs(out->delta) <= ml_delta_noise(metric, out) ? 1 : 1e-300;
     }
     if (out->p == 1) /* a difference of rounding: none may be meant */
         hold_zero(out);
@@ -110,6 +109,7 @@ static void mcnemar(const struct ml_metric *metric, struct ml_delta *out, double
     out->df = (double)out->rows - 1;
     ml_tango(out->rows, up, down, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
     out->p = ml_mcnemar_midp(out->fixed, out->broken);
+    out->effective = 0;
     ml_delta_settle(out, "mcnemar-midp", "tango");
 }
 
@@ -147,7 +147,7 @@ double ml_delta_beyond(const struct ml_delta *d, double bound, bool above)
 void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
     bool delong, struct ml_delta *out)
 {
-    double noise = noise_of(metric, out);
+    double noise = ml_delta_noise(metric, out);
 
     if (ml_measure_plain(a) && ml_delta_shares(metric)) {
         mcnemar(metric, out, alpha);

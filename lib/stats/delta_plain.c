@@ -59,7 +59,7 @@ static bool counts(struct ml_measure *a, struct ml_measure *b, const struct ml_m
     const uint64_t *cells = joint_of(a, b);
     struct cell_psi psi_a = { 0 }, psi_b = { 0 };
     struct ml_value v_a, v_b;
-    struct ml_sum squares = { 0, 0 }, cubes = { 0, 0 };
+    struct ml_sum squares = { 0, 0 }, cubes = { 0, 0 }, fourths = { 0, 0 };
     bool ok = ml_measure_cells(a, metric, &psi_a, &v_a) && ml_measure_cells(b, metric, &psi_b, &v_b);
 
     for (int32_t y = 0; ok && y < k; y++)
@@ -71,12 +71,14 @@ static bool counts(struct ml_measure *a, struct ml_measure *b, const struct ml_m
 
                 ml_sum_add(&squares, (double)*cells * (psi * psi));
                 ml_sum_add(&cubes, (double)*cells * (psi * psi * psi));
+                ml_sum_add(&fourths, (double)*cells * (psi * psi * psi * psi));
                 out->changed += x != z ? *cells : 0;
                 out->up += z > x ? *cells : 0;
                 out->down += z < x ? *cells : 0;
             }
     out->squares = ml_sum_value(&squares);
     out->cubes = ml_sum_value(&cubes);
+    out->fourths = ml_sum_value(&fourths);
     free(psi_a.a);
     free(psi_b.a);
     return ok;
@@ -161,7 +163,7 @@ static const uint32_t *places_of(struct ml_measure *m)
 struct move {
     whole squares[2];
     size_t up, down;
-    struct ml_sum cubes;
+    struct ml_sum cubes, fourths;
 };
 
 struct moving {
@@ -187,6 +189,7 @@ static inline void move_rows(const struct moving *mv, const uint32_t *row, const
         out->down += d < 0;
         out->squares[class] += (uint64_t)d * (uint64_t)d;
         ml_sum_add(&out->cubes, x * x * x);
+        ml_sum_add(&out->fourths, x * x * x * x);
     }
 }
 
@@ -234,7 +237,7 @@ struct some_moves {
 };
 
 ML_VECTORS static void add_moves(const uint32_t *from, const uint32_t *to, const int32_t *at, const int32_t *at_to,
-    const double mean[2], const double worth[2], size_t n, struct some_moves *out, double *cubes)
+    const double mean[2], const double worth[2], size_t n, struct some_moves *out, double *cubes, double *fourths)
 {
     uint64_t up = 0, down = 0, low = 0, high = 0, low_pos = 0, high_pos = 0;
     double mean_neg = mean[0], mean_pos = mean[1], worth_neg = worth[0], worth_pos = worth[1];
@@ -259,6 +262,7 @@ ML_VECTORS static void add_moves(const uint32_t *from, const uint32_t *to, const
         double d = ((double)y[i] - (double)x[i] - m) * w;
 
         cubes[i] = d * d * d;
+        fourths[i] = d * d * d * d;
     }
     out->up += up;
     out->down += down;
@@ -273,23 +277,26 @@ static void move_block(void *ctx, size_t block, size_t thread)
     struct moving *mv = ctx;
     size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(mv->s[0]->n, block);
     struct some_moves moves = { .up = 0 };
-    struct ml_sums cubes = { .s = { 0 } };
+    struct ml_sums cubes = { .s = { 0 } }, fourths = { .s = { 0 } };
     int32_t at[2][SOME];
-    double cube[SOME];
+    double cube[SOME], fourth[SOME];
     whole pos, all;
 
     (void)thread;
     for (size_t n; from < end; from += n) {
         n = end - from < SOME ? end - from : SOME;
         both_entries(mv, from, n, at);
-        add_moves(mv->places[0], mv->places[1], at[0], at[1], mv->mean, mv->worth, n, &moves, cube);
+        add_moves(mv->places[0], mv->places[1], at[0], at[1], mv->mean, mv->worth, n, &moves, cube, fourth);
         ml_sums_add(&cubes, cube, n);
+        ml_sums_add(&fourths, fourth, n);
     }
     all = ((whole)moves.high[0] << 32) + (whole)moves.low[0];
     pos = ((whole)moves.high[1] << 32) + (whole)moves.low[1];
-    mv->parts[block] = (struct move){
-        .squares = { all - pos, pos }, .up = moves.up, .down = moves.down, .cubes = ml_sums_total(&cubes)
-    };
+    mv->parts[block] = (struct move){ .squares = { all - pos, pos },
+        .up = moves.up,
+        .down = moves.down,
+        .cubes = ml_sums_total(&cubes),
+        .fourths = ml_sums_total(&fourths) };
 }
 
 ML_VECTORS static void hold_psi(
@@ -300,7 +307,7 @@ ML_VECTORS static void hold_psi(
 }
 
 struct psi_sums {
-    struct ml_sum squares, cubes;
+    struct ml_sum moves[4];
 };
 
 struct holding {
@@ -323,10 +330,10 @@ static void hold_block(void *ctx, size_t block, size_t thread)
         hold_psi(h->mv->psi[0], h->mv->psi[1], at[0], at[1], n, d);
         ml_powers_add(&powers, d, 0, n);
     }
-    h->blocks[block] = (struct psi_sums){ ml_sums_total(&powers.two), ml_sums_total(&powers.three) };
+    ml_powers_total(&powers, h->blocks[block].moves);
 }
 
-/* Third powers are those of influences: as whole numbers they would need more than 128 bits. */
+/* Higher powers are those of influences: as whole numbers they would need more than 128 bits. */
 static struct move moves_of(struct ml_measure *a, struct ml_measure *b, struct moving *mv)
 {
     struct move all = { .up = 0 };
@@ -346,6 +353,7 @@ static struct move moves_of(struct ml_measure *a, struct ml_measure *b, struct m
         all.up += mv->parts[i].up;
         all.down += mv->parts[i].down;
         ml_sum_join(&all.cubes, &mv->parts[i].cubes);
+        ml_sum_join(&all.fourths, &mv->parts[i].fourths);
     }
     free(mv->parts);
     a->up = all.up;
@@ -371,6 +379,7 @@ static void area_moves(struct ml_measure *a, struct ml_measure *b, bool delong, 
     out->squares =
         by_pos * (total / n_pos) * (total / n_pos) * scale[1] + by_neg * (total / n_neg) * (total / n_neg) * scale[0];
     out->cubes = ml_sum_value(&move.cubes);
+    out->fourths = ml_sum_value(&move.fourths);
 }
 
 /* Brings both scores' ties, both by cells or else both with rows. */
@@ -385,16 +394,16 @@ static void tie(struct ml_measure *a, struct ml_measure *b)
     a->with = b->with = ML_TIES_ROWS;
 }
 
-/* Influences of average precision held against each other. */
+/* Influences of average precision held against each other: the sums of their second to fourth powers. */
 static void precision_moves(
-    struct ml_measure *a, struct ml_measure *b, struct ml_value v[2], double squares[2], double above[2])
+    struct ml_measure *a, struct ml_measure *b, struct ml_value v[2], double squares[2], double above[3])
 {
     bool cells = !ml_rank_ties(a)->row;
     size_t n = cells ? ml_ties_entries(a->ties) : a->s.n + 1, blocks = ml_parallel_blocks(a->s.n);
     double *psi = ml_malloc_huge((cells ? 2 : 1) * n * sizeof *psi);
     struct moving mv = { .s = { &a->s, &b->s }, .to = ml_rank_ties(b), .psi = { psi, psi + n } };
     struct holding h = { .mv = &mv };
-    struct psi_sums all = { { 0, 0 }, { 0, 0 } };
+    struct psi_sums all = { .moves = { { 0, 0 } } };
 
     ml_rank_plain_psi(a, &v[0], psi, &squares[0]);
     if (!cells) {
@@ -405,12 +414,11 @@ static void precision_moves(
     ml_rank_plain_psi(b, &v[1], psi + n, &squares[1]);
     h.blocks = ml_calloc(blocks, sizeof *h.blocks);
     ml_parallel(blocks, hold_block, &h);
-    for (size_t i = 0; i < blocks; i++) {
-        ml_sum_join(&all.squares, &h.blocks[i].squares);
-        ml_sum_join(&all.cubes, &h.blocks[i].cubes);
-    }
-    above[0] = ml_sum_value(&all.squares);
-    above[1] = ml_sum_value(&all.cubes);
+    for (size_t i = 0; i < blocks; i++)
+        for (int k = 0; k < 4; k++)
+            ml_sum_join(&all.moves[k], &h.blocks[i].moves[k]);
+    for (int k = 0; k < 3; k++)
+        above[k] = ml_sum_value(&all.moves[k + 1]);
     free(h.blocks);
     free(psi);
 }
@@ -422,7 +430,7 @@ static bool ranks(
     struct ml_value v[2] = { { 0 }, { 0 } };
     struct moving unscaled = { .mean = { 0, 0 } };
     int64_t area[2];
-    double squares[2], cubes[2] = { NAN, NAN }, above[2];
+    double squares[2], cubes[2] = { NAN, NAN }, above[3];
 
     tie(a, b);
     if (ml_rank_ties(a)->pos == 0 || (auc && ml_rank_ties(a)->neg == 0))
@@ -437,6 +445,7 @@ static bool ranks(
         precision_moves(a, b, v, squares, above);
         out->squares = above[0];
         out->cubes = above[1];
+        out->fourths = above[2];
     }
     ml_measure_remember(a, metric, &v[0], squares[0], cubes[0]);
     ml_measure_remember(b, metric, &v[1], squares[1], cubes[1]);

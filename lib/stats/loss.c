@@ -13,14 +13,13 @@
 #include "stats/sum.h"
 
 #define PROBA_SLACK 0.01 /* how far a row of probabilities may be from 1 */
-#define LARGE       1e100
+#define LARGE       1e50
 #define SOME        512 /* rows whose losses are found before they are added up; divides ML_PARALLEL_ROWS */
 
 /* What a block of rows came to. */
 struct block {
-    struct ml_sum sum, total;    /* of weighted losses, and of the weights */
-    struct ml_sum moved, spread; /* of losses less `about`, and of the squares of that */
-    struct ml_sum third;         /* and of its third powers */
+    struct ml_sum sum, total; /* of weighted losses, and of the weights */
+    struct ml_sum moves[4];   /* of losses less `about`, and of the powers of that */
     size_t clipped;
     const char *reason; /* why the scores are no probabilities; NULL when they may be */
 };
@@ -269,9 +268,7 @@ static void add_block(void *ctx, size_t b, size_t thread)
     }
     to->sum = ml_sums_total(&sum);
     to->total = l->by->w ? ml_sums_total(&total) : (struct ml_sum){ (double)(end - b * ML_PARALLEL_ROWS), 0 };
-    to->moved = ml_sums_total(&powers.one);
-    to->spread = ml_sums_total(&powers.two);
-    to->third = ml_sums_total(&powers.three);
+    ml_powers_total(&powers, to->moves);
 }
 
 static void centre_block(void *ctx, size_t b, size_t thread)
@@ -285,18 +282,19 @@ static void centre_block(void *ctx, size_t b, size_t thread)
 
 static void join_moves(struct block *all, const struct block *b)
 {
-    ml_sum_join(&all->moved, &b->moved);
-    ml_sum_join(&all->spread, &b->spread);
-    ml_sum_join(&all->third, &b->third);
+    for (int k = 0; k < 4; k++)
+        ml_sum_join(&all->moves[k], &b->moves[k]);
 }
 
 /* Sums of the powers of what n numbers are from their mean, from those about another number. */
-static void centre(const struct block *all, size_t n, double *squares, double *cubes)
+static void centre(const struct block *all, size_t n, double *squares, double *cubes, double *fourths)
 {
-    double moved = ml_sum_value(&all->moved), by = moved / (double)n, spread = ml_sum_value(&all->spread);
+    double moved = ml_sum_value(&all->moves[0]), by = moved / (double)n, spread = ml_sum_value(&all->moves[1]);
+    double third = ml_sum_value(&all->moves[2]);
 
     *squares = fmax(spread - moved * by, 0);
-    *cubes = ml_sum_value(&all->third) - 3 * by * spread + 2 * moved * by * by;
+    *cubes = third - 3 * by * spread + 2 * moved * by * by;
+    *fourths = fmax(ml_sum_value(&all->moves[3]) - 4 * by * third + 6 * by * by * spread - 3 * moved * by * by * by, 0);
 }
 
 /* All rows' losses, added up. */
@@ -347,7 +345,7 @@ bool ml_class_loss_squares(
     struct losing l = { .m = m, .metric = metric, .by = &plain, .squares = true };
     struct ml_sum first = { 0, 0 };
     size_t n = m->s.n, some = n < SOME ? n : SOME, ignored = 0;
-    double loss[SOME];
+    double loss[SOME], fourths;
     struct block all;
 
     if (loss_reason(m, metric) || unit_of(&m->s, metric))
@@ -361,7 +359,7 @@ bool ml_class_loss_squares(
     v->n = n;
     v->clipped = all.clipped;
     v->value = ml_sum_value(&all.sum) / (double)n;
-    centre(&all, n, squares, cubes);
+    centre(&all, n, squares, cubes, &fourths);
     return isfinite(v->value);
 }
 
@@ -396,7 +394,7 @@ struct pairing {
 };
 
 struct pair_block {
-    struct block of[2], moves;
+    struct block of[2], all;
     size_t up, down;
 };
 
@@ -434,9 +432,7 @@ static void pair_block(void *ctx, size_t b, size_t thread)
     }
     for (int k = 0; k < 2; k++)
         to->of[k].sum = ml_sums_total(&sums[k]);
-    to->moves.moved = ml_sums_total(&powers.one);
-    to->moves.spread = ml_sums_total(&powers.two);
-    to->moves.third = ml_sums_total(&powers.three);
+    ml_powers_total(&powers, to->all.moves);
 }
 
 /* What the first rows' losses differ by on average. */
@@ -464,8 +460,9 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
 
     if ((metric->need == ML_NEED_PROBA && (!ml_class_loss_proba(a) || !ml_class_loss_proba(b))) ||
         (metric->id == ML_METRIC_TOP_K && (int)metric->x >= a->s.classes) ||
-        (metric->id == ML_METRIC_HINGE && (a->s.classes < 2 || unit_of(&a->s, metric) || unit_of(&b->s, metric))))
-        return false;
+        (metric->id == ML_METRIC_HINGE && (a->s.classes < 2 || unit_of(&a->s, metric) || unit_of(&b->s, metric))) ||
+        (metric->id == ML_METRIC_COST && (a->s.costs->most > LARGE || a->s.costs->most < 1 / LARGE)))
+        return false; /* and numbers whose fourth powers a double doesn't hold */
     p.about = first_moves(&p);
     p.blocks = ml_calloc(blocks, sizeof *p.blocks);
     ml_parallel(blocks, pair_block, &p);
@@ -474,7 +471,7 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
             ml_sum_join(&sum[k], &p.blocks[i].of[k].sum);
             v[k]->clipped += p.blocks[i].of[k].clipped;
         }
-        join_moves(&all, &p.blocks[i].moves);
+        join_moves(&all, &p.blocks[i].all);
         out->up += p.blocks[i].up;
         out->down += p.blocks[i].down;
     }
@@ -484,7 +481,7 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
         v[k]->value = ml_sum_value(&sum[k]) / (double)n;
     }
     out->changed = out->up + out->down;
-    centre(&all, n, &out->squares, &out->cubes);
+    centre(&all, n, &out->squares, &out->cubes, &out->fourths);
     free(p.blocks);
     return true;
 }

@@ -284,6 +284,7 @@ struct powers {
     const double *w, *x; /* w NULL: 1 each */
     size_t n;
     struct ml_sum *squares, *cubes;
+    double scale; /* fourth powers alone: of x in these units */
 };
 
 static void power_block(void *ctx, size_t b, size_t thread)
@@ -304,15 +305,41 @@ static void power_block(void *ctx, size_t b, size_t thread)
         q->cubes[b] = cubes;
 }
 
-double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes)
+static void fourth_block(void *ctx, size_t b, size_t thread)
 {
-    size_t n = m->s.group ? m->s.groups : m->s.n, blocks = ml_parallel_blocks(n);
-    double *groups = m->s.group ? ml_calloc(n + 1, sizeof *groups) : NULL;
-    struct ml_sum *sums = ml_calloc(2 * blocks, sizeof *sums), total[2] = { { 0, 0 }, { 0, 0 } };
-    struct powers q = { groups ? NULL : m->s.weight, groups ? groups : psi, n, sums, cubes ? sums + blocks : NULL };
+    struct powers *q = ctx;
+    struct ml_sum fourths = { 0, 0 };
+
+    (void)thread;
+    for (size_t i = b * ML_PARALLEL_ROWS; i < ml_parallel_end(q->n, b); i++) {
+        double x = (q->w ? q->w[i] : 1) * q->x[i] / q->scale, square = x * x;
+
+        ml_sum_add(&fourths, square * square);
+    }
+    q->squares[b] = fourths;
+}
+
+/* Psi by groups, to be freed; NULL where rows are none. */
+static double *group_sums(const struct ml_measure *m, const double *psi)
+{
+    double *groups = m->s.group ? ml_calloc((size_t)m->s.groups + 1, sizeof *groups) : NULL;
 
     for (size_t i = 0; groups && i < m->s.n; i++)
         groups[m->s.group[i]] += (m->s.weight ? m->s.weight[i] : 1) * psi[i];
+    return groups;
+}
+
+double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes)
+{
+    size_t n = m->s.group ? m->s.groups : m->s.n, blocks = ml_parallel_blocks(n);
+    double *groups = group_sums(m, psi);
+    struct ml_sum *sums = ml_calloc(2 * blocks, sizeof *sums), total[2] = { { 0, 0 }, { 0, 0 } };
+    struct powers q = { .w = groups ? NULL : m->s.weight,
+        .x = groups ? groups : psi,
+        .n = n,
+        .squares = sums,
+        .cubes = cubes ? sums + blocks : NULL };
+
     ml_parallel(blocks, power_block, &q);
     for (size_t b = 0; b < 2 * blocks; b++)
         ml_sum_join(&total[b >= blocks], &sums[b]);
@@ -321,6 +348,28 @@ double ml_measure_squares(const struct ml_measure *m, const double *psi, double 
     if (cubes)
         *cubes = ml_sum_value(&total[1]);
     return ml_sum_value(&total[0]);
+}
+
+/* In units in which the squares come to 1, so that fourth powers neither overflow nor vanish. */
+double ml_measure_effective(const struct ml_measure *m, const double *psi, double squares)
+{
+    size_t n = m->s.group ? m->s.groups : m->s.n, blocks = ml_parallel_blocks(n);
+    struct ml_sum *sums, total = { 0, 0 };
+    struct powers q = { .n = n, .scale = sqrt(squares) };
+    double *groups;
+
+    if (!(squares > 0) || !isfinite(squares))
+        return 0;
+    groups = group_sums(m, psi);
+    q.squares = sums = ml_calloc(blocks, sizeof *sums);
+    q.w = groups ? NULL : m->s.weight;
+    q.x = groups ? groups : psi;
+    ml_parallel(blocks, fourth_block, &q);
+    for (size_t b = 0; b < blocks; b++)
+        ml_sum_join(&total, &sums[b]);
+    free(groups);
+    free(sums);
+    return 1 / ml_sum_value(&total);
 }
 
 bool ml_measure_se(const struct ml_measure *m, double squares, bool delong, double *se, const char **reason)

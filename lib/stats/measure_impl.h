@@ -160,18 +160,18 @@ bool ml_rank_plain(
 const struct ml_ties *ml_rank_ties(struct ml_measure *m);
 const struct ml_ties *ml_rank_cells(struct ml_measure *m);
 /* Average precision's influences, which psi (NULL is fine) gets, by rows or, where there are no rows but cells, as
- * `places` are, and the sum of their squares; those of the second and third powers of what they are above the ones in
+ * `places` are, and the sum of their squares; those of the second to fourth powers of what they are above the ones in
  * psi, by rows. */
 bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, double *psi, double *squares);
-bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[2]);
+bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[3]);
 /* The area as ml_rank_plain has it, and twice the pairs of a positive and a negative below it, a tie counting half; of
  * below 2^31 rows. */
 bool ml_rank_plain_area(struct ml_measure *m, struct ml_value *v, double *squares, double *cubes, int64_t *twice);
 
 /* delta_plain.c: two models on the same rows, without weights and groups, from fewer numbers than one a row of each. */
 struct pair_sums {
-    size_t changed, up, down; /* rows that contribute something else, more, less than before */
-    double squares, cubes;    /* sums of the powers of the difference's influences */
+    size_t changed, up, down;       /* rows that contribute something else, more, less than before */
+    double squares, cubes, fourths; /* sums of the powers of the difference's influences */
 };
 
 /* False where there is no such way, or no value. The values of both are known afterwards. */
@@ -182,7 +182,9 @@ bool ml_delta_plain(
 bool ml_delta_plain_label(struct ml_measure *a, struct ml_measure *b, int32_t label, struct ml_measure of[2]);
 struct ml_delta;
 
-/* delta_interval.c: the interval and p from out->se and out->skew. */
+/* delta_interval.c: what rounding may make of no difference, and of no standard error. */
+double ml_delta_noise(const struct ml_metric *metric, const struct ml_delta *d);
+/* The interval and p from out->se and out->skew. */
 void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
     bool delong, struct ml_delta *out);
 /* An interval that was found, by what methods: false when it overflows a double. No interval: false. */
@@ -266,7 +268,10 @@ bool ml_measure_arm(const struct ml_measure *m, const struct ml_metric *metric, 
     struct ml_arm *arm);
 /* Sum of (w psi)^2 over rows, or of the groups' sums; `cubes` (NULL is fine) is that of their third powers. */
 double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes);
-/* The same from the metric itself, without a pass over the rows where fewer numbers tell; in units of 2^(2 unit), the
+/* (sum of these squares)^2 / sum of the fourth powers, `squares` being what ml_measure_squares says of the same psi; 0
+ * where they are 0 or overflow. */
+double ml_measure_effective(const struct ml_measure *m, const double *psi, double squares);
+/* The sums from the metric itself, without a pass over the rows where fewer numbers tell; in units of 2^(2 unit), the
  * third powers of 2^(3 unit). `cubes` NULL: not asked for; of an average precision 0.
  * False: no value (v says why), or no influence function. */
 bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares,

@@ -4,6 +4,7 @@
  * variance are sums of whole numbers, and exact until the last division. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -140,7 +141,7 @@ bool ml_rank_plain_area(struct ml_measure *m, struct ml_value *v, double *square
 struct precision_part {
     struct ml_sum hits; /* of the precision from each positive on */
     struct ml_sum inverse, loss, squares;
-    struct ml_sum above[2]; /* of the powers of what influences are above others */
+    struct ml_sum above[3]; /* of the powers of what influences are above others */
 };
 
 struct precision {
@@ -184,7 +185,7 @@ static void add_precision(void *ctx, size_t p, size_t thread)
 
 /* The rows of a group get their influence, or it is held against the one that they have. */
 static inline void spread(
-    const struct precision *a, const uint32_t *row, const uint32_t *last, size_t n, double psi, struct ml_sum above[2])
+    const struct precision *a, const uint32_t *row, const uint32_t *last, size_t n, double psi, struct ml_sum above[3])
 {
     psi *= a->scale;
     for (size_t i = 0; a->psi && i < n; i++) {
@@ -197,6 +198,7 @@ static inline void spread(
         __builtin_prefetch(&a->from[*ml_ties_ahead(row + i, last)]);
         ml_sum_add(&above[0], d * d);
         ml_sum_add(&above[1], d * d * d);
+        ml_sum_add(&above[2], d * d * d * d);
     }
 }
 
@@ -207,7 +209,7 @@ static void add_squares(void *ctx, size_t p, size_t thread)
     const struct ml_ties_part *part = &a->t->parts[p];
     struct precision_part *sum = &a->parts[p];
     double inverse = ml_sum_value(&sum->inverse), loss = ml_sum_value(&sum->loss);
-    struct ml_sum squares = { 0, 0 }, others[2] = { { 0, 0 }, { 0, 0 } };
+    struct ml_sum squares = { 0, 0 }, others[3] = { { 0, 0 } };
     size_t below_pos = part->pos, below_neg = part->neg;
 
     (void)thread;
@@ -232,8 +234,7 @@ static void add_squares(void *ctx, size_t p, size_t thread)
         below_neg += neg;
     }
     sum->squares = squares;
-    sum->above[0] = others[0];
-    sum->above[1] = others[1];
+    memcpy(sum->above, others, sizeof others);
 }
 
 /* The value, and of each part what is below it. */
@@ -259,9 +260,9 @@ static bool find_precision(struct precision *a, struct ml_value *v)
     return true;
 }
 
-static bool plain_ap(struct ml_measure *m, struct precision *a, struct ml_value *v, double *squares, double above[2])
+static bool plain_ap(struct ml_measure *m, struct precision *a, struct ml_value *v, double *squares, double above[3])
 {
-    struct ml_sum sum[3] = { { 0, 0 }, { 0, 0 }, { 0, 0 } };
+    struct ml_sum sum[4] = { { 0, 0 } };
 
     a->t = ml_rank_ties(m);
     a->scale = (double)m->s.n / (double)a->t->pos;
@@ -270,24 +271,24 @@ static bool plain_ap(struct ml_measure *m, struct precision *a, struct ml_value 
     ml_parallel(a->t->n_parts, add_squares, a);
     for (size_t p = 0; p < a->t->n_parts; p++) {
         ml_sum_join(&sum[0], &a->parts[p].squares);
-        ml_sum_join(&sum[1], &a->parts[p].above[0]);
-        ml_sum_join(&sum[2], &a->parts[p].above[1]);
+        for (int k = 0; k < 3; k++)
+            ml_sum_join(&sum[k + 1], &a->parts[p].above[k]);
     }
     *squares = ml_sum_value(&sum[0]) * a->scale * a->scale;
-    above[0] = ml_sum_value(&sum[1]);
-    above[1] = ml_sum_value(&sum[2]);
+    for (int k = 0; k < 3; k++)
+        above[k] = ml_sum_value(&sum[k + 1]);
     free(a->parts);
     return true;
 }
 
 bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, double *psi, double *squares)
 {
-    double above[2];
+    double above[3];
 
     return plain_ap(m, &(struct precision){ .psi = psi }, v, squares, above);
 }
 
-bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[2])
+bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[3])
 {
     return plain_ap(m, &(struct precision){ .from = psi }, v, squares, above);
 }

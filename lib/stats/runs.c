@@ -163,7 +163,7 @@ void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const str
     }
     out->has_interval = out->identical = false;
     out->test = out->interval = NULL;
-    out->low = out->high = out->se = out->p = out->skew = 0;
+    out->low = out->high = out->se = out->p = out->skew = out->effective = 0;
     if (!first.ok)
         return;
     out->ok = take_values(current, metric, out, &out->current) && take_values(candidate, metric, out, &out->candidate);

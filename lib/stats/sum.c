@@ -40,6 +40,7 @@ ML_VECTORS void ml_powers_add(struct ml_powers *a, const double *x, double about
             add(&sums.one, l, d);
             add(&sums.two, l, d * d);
             add(&sums.three, l, d * d * d);
+            add(&sums.four, l, d * d * d * d);
         }
     for (size_t i = whole; i < n; i++) {
         double d = x[i] - about;
@@ -47,6 +48,7 @@ ML_VECTORS void ml_powers_add(struct ml_powers *a, const double *x, double about
         add(&sums.one, i - whole, d);
         add(&sums.two, i - whole, d * d);
         add(&sums.three, i - whole, d * d * d);
+        add(&sums.four, i - whole, d * d * d * d);
     }
     *a = sums;
 }
@@ -61,4 +63,12 @@ struct ml_sum ml_sums_total(const struct ml_sums *a)
         ml_sum_add(&total, a->c[l]);
     }
     return total;
+}
+
+void ml_powers_total(const struct ml_powers *a, struct ml_sum out[4])
+{
+    const struct ml_sums *const of[4] = { &a->one, &a->two, &a->three, &a->four };
+
+    for (int k = 0; k < 4; k++)
+        out[k] = ml_sums_total(of[k]);
 }

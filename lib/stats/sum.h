@@ -40,7 +40,7 @@ struct ml_sums {
 
 /* Sums of d = x - about, and of its powers. */
 struct ml_powers {
-    struct ml_sums one, two, three;
+    struct ml_sums one, two, three, four;
 };
 
 /* Adds n more numbers, a multiple of ML_SUM_LANES but for the last ones. The same bits with any instructions. */
@@ -49,5 +49,6 @@ void ml_powers_add(struct ml_powers *a, const double *x, double about, size_t n)
 
 /* What all eight come to. */
 struct ml_sum ml_sums_total(const struct ml_sums *a);
+void ml_powers_total(const struct ml_powers *a, struct ml_sum out[4]); /* of d to d^4 */
 
 #endif

@@ -283,8 +283,8 @@ static void show_delta(const struct ml_delta *d)
     else if (!d->has_interval)
         printf("open %.17g %zu %zu %s\n", d->delta, d->changed, d->undefined, d->interval_reason);
     else
-        printf("ok %.17g %.17g %.17g %.17g %.17g %s %s %zu %zu %zu %zu\n", d->delta, d->se, d->low, d->high, d->p,
-            d->test, d->interval, d->changed, d->fixed, d->broken, d->n);
+        printf("ok %.17g %.17g %.17g %.17g %.17g %s %s %zu %zu %zu %zu %.17g\n", d->delta, d->se, d->low, d->high, d->p,
+            d->test, d->interval, d->changed, d->fixed, d->broken, d->n, d->effective);
 }
 
 static void delta(struct input *in)

@@ -374,6 +374,7 @@ static void counted_scores_as_sorted_ones(void **state)
             assert_true(d.ok && d.has_interval && d.changed == first.changed && d.changed > 0);
             assert_true(fabs(d.current - first.current) < 1e-14 && fabs(d.candidate - first.candidate) < 1e-14);
             assert_true(d.se > 0 && fabs(d.se / first.se - 1) < 1e-11 && fabs(d.low - first.low) < 1e-12);
+            assert_true(d.effective > 1000 && fabs(d.effective / first.effective - 1) < 1e-10);
         }
     }
 }
@@ -417,6 +418,7 @@ static void calibration_of_counted_scores(void **state)
     }
     assert_true(fabs(d[0].current / d[1].current - 1) < 1e-11 && fabs(d[0].candidate / d[1].candidate - 1) < 1e-11);
     assert_true(d[0].se > 0 && fabs(d[0].se / d[1].se - 1) < 1e-11 && d[0].changed == d[1].changed);
+    assert_true(d[0].effective > 1000 && fabs(d[0].effective / d[1].effective - 1) < 1e-10);
     assert_true(fabs(line[0].slope / line[1].slope - 1) < 1e-10 && fabs(line[0].intercept - line[1].intercept) < 1e-10);
 }
 
