@@ -12,7 +12,8 @@
 #include "model/gate.h"
 #include "model/markdown.h"
 
-#define NAMED_RULES 3 /* rules that the first line names */
+#define NAMED_RULES   3 /* rules that the first line names */
+#define NAMED_METRICS 8 /* metrics that few rows decide */
 
 static void release(struct comment_sections *s)
 {
@@ -162,6 +163,32 @@ static void count_rows(struct ml_buf *out, const struct comment_sections *s)
         out, "%s. ", cJSON_IsFalse(ml_json_get(s->comparison, "paired")) ? ", not the same ones on both sides" : "");
 }
 
+/* "Few rows decide `rmse` (about 4), `r2` (about 5): their intervals may be too narrow. " */
+static void few_rows(struct ml_buf *out, const struct comment_sections *s)
+{
+    const cJSON *m;
+    const char *units = ml_json_get(s->evaluation, "queries")  ? "queries"
+                        : ml_json_get(s->comparison, "groups") ? "groups"
+                                                               : "rows";
+    double effective;
+    size_t n = 0;
+    cJSON_ArrayForEach(m, ml_json_get(s->comparison, "metrics"))
+    {
+        if (!ml_json_str(m, "caution") || !ml_json_num(m, "effective", &effective) || ++n > NAMED_METRICS)
+            continue;
+        if (n == 1)
+            ml_buf_addf(out, "Few %s decide ", units);
+        else
+            ml_buf_adds(out, ", ");
+        ml_md_code(out, m->string);
+        ml_buf_addf(out, " (about %.0f)", effective);
+    }
+    if (n > NAMED_METRICS)
+        ml_buf_addf(out, " and %zu more", n - NAMED_METRICS);
+    if (n)
+        ml_buf_adds(out, n == 1 ? ": its interval may be too narrow. " : ": their intervals may be too narrow. ");
+}
+
 /* What the rows can show at all, and how often they have been looked at. */
 static void fine_print(struct ml_buf *out, const struct comment_sections *s)
 {
@@ -190,6 +217,7 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_md_code(out, name);
         ml_buf_adds(out, " (80 % power). ");
     }
+    few_rows(out, s);
     const cJSON *runs = ml_json_get(s->comparison, "runs");
     if (runs)
         ml_buf_addf(out,

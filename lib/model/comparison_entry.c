@@ -113,6 +113,17 @@ void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_o
     free(family);
 }
 
+/* "about 4 of 300 rows make this difference: its interval may be too narrow" */
+static void add_caution(cJSON *to, const struct ml_difference *x)
+{
+    const struct ml_delta *d = &x->d;
+    const char *units = x->metric->family == ML_FAMILY_QUERY ? "queries" : d->groups > 0 ? "groups" : "rows";
+    char *text = ml_format("about %.0f of %zu %s make%s this difference: its interval may be too narrow", d->effective,
+        d->groups > 0 ? d->groups : d->rows, units, d->effective < 1.5 ? "s" : "");
+    ml_json_set_str(to, "caution", text);
+    free(text);
+}
+
 cJSON *ml_difference_json(const struct ml_difference *x)
 {
     const struct ml_judgement *j = &x->judgement;
@@ -134,6 +145,7 @@ cJSON *ml_difference_json(const struct ml_difference *x)
     ml_json_set(o, "changed", NULL);
     if (x->d.ok && x->d.changed != SIZE_MAX)
         ml_json_set_int(o, "changed", (int64_t)x->d.changed);
+    ml_json_set_num(o, "effective", interval && x->d.effective > 0 ? x->d.effective : NAN);
     if (x->d.ok)
         ml_json_set_int(o, "n", (int64_t)x->d.n);
     ml_json_set_num(o, "margin", x->margin > 0 ? x->margin : NAN);
@@ -144,6 +156,8 @@ cJSON *ml_difference_json(const struct ml_difference *x)
     ml_json_set_str(o, "verdict", ml_verdict_name(j->verdict));
     if (j->reason[0] != '\0')
         ml_json_set_str(o, "reason", j->reason);
+    if (ml_delta_few(&x->d, x->metric))
+        add_caution(o, x);
     if (x->d.undefined > 0)
         ml_json_set_int(o, "undefined", (int64_t)x->d.undefined);
     if (x->runs != NULL)

@@ -154,6 +154,20 @@ static void hidden(const cJSON *comparison, struct ml_strs *out)
     }
 }
 
+/* "rmse: about 4 of 300 rows make this difference: its interval may be too narrow" */
+static void cautions(const cJSON *comparison, struct ml_strs *out)
+{
+    const cJSON *m;
+    cJSON_ArrayForEach(m, ml_json_get(comparison, "metrics"))
+    {
+        const char *caution = ml_json_str(m, "caution");
+        char *line = caution != NULL ? ml_format("%s: %s", m->string, caution) : NULL;
+        if (line != NULL)
+            ml_strs_add(out, line);
+        free(line);
+    }
+}
+
 /* "predicted less observed, on average: 0.005, now 0.011, a change of +0.006 (-0.003 to +0.015)" */
 static void calibration(const cJSON *comparison, struct ml_strs *out)
 {
@@ -208,6 +222,7 @@ static void confirmation(const cJSON *comparison, struct ml_strs *out)
     free(line);
     hidden(confirm, out);
     table(&comparison_shape, confirm, out);
+    cautions(confirm, out);
 }
 
 void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
@@ -218,6 +233,7 @@ void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
     const cJSON *flips = ml_json_get(comparison, "flips");
     hidden(comparison, out);
     table(&comparison_shape, comparison, out);
+    cautions(comparison, out);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         double good, bad;
         if (!ml_json_num(flips, keys[i][0], &good) || !ml_json_num(flips, keys[i][1], &bad))

@@ -80,6 +80,68 @@ PY
     [ "$status" -eq 1 ]
 }
 
+# 300 rows that four models are a little off of; z is three times by far, w twelve times
+make_amounts() {
+    /usr/bin/python3 - <<'PY'
+import random
+random.seed(3)
+f = {k: open(k + '.csv', 'w') for k in 'wxyz'}
+for k in f:
+    f[k].write('id,label,prediction,shop\n')
+for i in range(300):
+    y, shop = random.uniform(50, 100), i // 20
+    for k in f:
+        f[k].write(f"{i},{y:.4f},{y + random.gauss(0, 1) + (i % {'w': 25, 'z': 100}.get(k, 1) == 7) * 25:.4f},{shop}\n")
+PY
+}
+
+@test "a difference that few rows make is said to rest on them" {
+    make_amounts
+    ml-compare --task regression --current x.csv --candidate z.csv --slice shop </dev/null >few.json 2>err
+    /usr/bin/python3 - <<'PY'
+import csv, json
+import numpy as np
+m = json.load(open('few.json'))['comparison']['metrics']
+y, a, b = (np.array([float(r[c]) for r in csv.DictReader(open(f))]) for f, c in (
+    ('x.csv', 'label'), ('x.csv', 'prediction'), ('z.csv', 'prediction')))
+d = np.abs(b - y) - np.abs(a - y)
+d -= d.mean()
+assert np.isclose(m['mae']['effective'], (d @ d) ** 2 / (d**4).sum(), rtol=1e-9)
+assert m['mae']['effective'] < 4 and m['mae']['changed'] == 300
+assert m['rmse']['caution'] == 'about 3 of 300 rows make this difference: its interval may be too narrow', m['rmse']
+assert m['median_ae']['effective'] is None and 'caution' not in m['median_ae']
+PY
+    grep -qx '  rmse: about 3 of 300 rows make this difference: its interval may be too narrow' err
+    [ "$(grep -c 'make this difference' err)" = "$(grep -o '"caution"' <(ml get comparison.metrics few.json) | wc -l)" ]
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card few.json >c.md
+    grep -q 'Few rows decide `mae` (about 4), .*`rmse` (about 3)[^.]*: their intervals may be too narrow\.' c.md
+    ml-compare --task regression --metric rmse --group shop --current x.csv --candidate z.csv </dev/null >groups.json 2>err
+    [ "$(ml get comparison.groups groups.json)" = 15 ]
+    [[ "$(ml get comparison.metrics groups.json)" != *caution* ]] # every fifth of so few is no small share
+    # as many rows, twelve or none of them by far
+    ml-compare -q --task regression --metric rmse --current x.csv --candidate w.csv </dev/null >more.json
+    [[ "$(ml get comparison.metrics.rmse.effective more.json)" == 1[0-4].* ]]
+    [[ "$(ml get comparison more.json)" != *caution* ]]
+    ml-compare --task regression --current x.csv --candidate y.csv --slice shop </dev/null >all.json 2>err
+    [[ "$(ml get comparison all.json)" != *caution* ]]
+    run ! grep -q 'make this difference' err
+    run ! grep -q 'Few rows' <(env -u CI_MERGE_REQUEST_IID ml-comment -q --card all.json)
+    /usr/bin/python3 -c 'import json
+assert all(m["effective"] is None or 20 < m["effective"] < 300 for m in json.load(open("all.json"))["comparison"]["metrics"].values())'
+    # counts of rows, and the same again
+    make_files
+    head -301 cur.csv >cur3.csv
+    awk -F, -v OFS=, 'NR % 100 == 50 { $3 = 1 - $3 } 1' cur3.csv >b3.csv
+    ml-compare -q --metric precision --metric log_loss --current cur3.csv --candidate b3.csv </dev/null >counts.json
+    [ "$(ml get comparison.metrics.accuracy.effective counts.json)" = null ]
+    [[ "$(ml get comparison.metrics.precision counts.json)" == *'"interval": "linear"'*'"effective": '[1-3].* ]]
+    [[ "$(ml get comparison.metrics.precision counts.json)" != *caution* ]]
+    [[ "$(ml get comparison.metrics.log_loss counts.json)" == *'"effective": '[1-3].*caution* ]]
+    ml-compare -q --task regression --current x.csv --candidate x.csv </dev/null >same.json
+    [[ "$(ml get comparison same.json)" != *caution* ]]
+    [ "$(ml get comparison.metrics.rmse.effective same.json)" = null ]
+}
+
 @test "q-values beside Holm, within the same families" {
     make_files
     ml-compare -q --current cur.csv --candidate c.csv --slice part </dev/null >c.json
