@@ -169,6 +169,17 @@ static int load_to_check(const struct cfg *cfg, struct ml_policy *p, struct ml_e
     return rc;
 }
 
+/* A limit on the good side alone: a slip, most likely, for the other one. */
+static void doubt_side(const struct cfg *cfg, const struct ml_policy *p, const struct ml_metric_rule *m)
+{
+    bool lower = m->direction < 0;
+    const struct ml_limit *good = lower ? &m->min : &m->max, *bad = lower ? &m->max : &m->min;
+    if (m->direction != 0 && good->amount.set && !bad->amount.set)
+        ml_tool_warn(&cfg->common, "%s: line %u: '%s' is better when %s, so that '%s' fails the best; is '%s' meant?",
+            p->name, good->terms.line, m->metric, lower ? "lower" : "higher", lower ? "min" : "max",
+            lower ? "max" : "min");
+}
+
 /* Names that may be mistyped: cards that ml-eval writes have no such metric, and a rule about it fails them. */
 static void doubt(const struct cfg *cfg, const struct ml_policy *p)
 {
@@ -178,6 +189,7 @@ static void doubt(const struct cfg *cfg, const struct ml_policy *p)
             ml_tool_warn(&cfg->common,
                 "%s: line %u: ml-eval has no metric '%s'; where a card gets it from elsewhere, say its 'direction'",
                 p->name, m->min.amount.set ? m->min.terms.line : m->max.terms.line, m->metric);
+        doubt_side(cfg, p, m);
     }
 }
 

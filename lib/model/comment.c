@@ -212,7 +212,7 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
     double detectable, alpha, look, seen, optimism;
     size_t start = out->len;
     count_rows(out, s);
-    if (ml_json_num(metric, "detectable", &detectable)) {
+    if (ml_json_num(metric, "detectable", &detectable) && detectable > 0) { /* of identical models it is 0 */
         ml_buf_addf(out, "They can show a difference of %s in ", ML_PLAIN(detectable, 2));
         ml_md_code(out, name);
         ml_buf_adds(out, " (80 % power). ");

@@ -513,6 +513,8 @@ PY
     ml-compare -q --task regression --candidate b.csv --current a.csv | ml-comment -q >c.md
     grep -A2 -F '| now farther | label | current | candidate |' c.md | cmp - <(printf '| now farther | label | current | candidate |\n|---|---|---|---|\n| `3` | 5 | 5 | 7 |\n')
     ml-comment -q "$TOP/tests/golden/compared.json" | grep -qF '| now wrong | label | current | candidate | its score for that |'
+    ml-compare -q --task regression --candidate b.csv --current b.csv | ml-comment -q >c.md
+    grep -qx '3 rows.' c.md # identical models show nothing about what could be shown
     # the empty set isn't missing
     printf 'id,label,prediction\n1,,\n2,a;b,a;b\n' >a.csv
     printf 'id,label,prediction\n1,,b\n2,a;b,\n' >b.csv

@@ -663,6 +663,12 @@ assert c["metrics"] == ["accuracy", "a=b.f1_macro"] and c["policy_digest"] == "s
     run --separate-stderr ml-gate --check p.yml
     [ "$status" -eq 0 ]
     [[ "$stderr" == *"warning: p.yml: line 3: ml-eval has no metric 'acuracy'"* && "$stderr" != *profit* && "$stderr" != *pinball* ]]
+    # nor is a limit on the good side, which most likely is meant for the other
+    printf 'metrics:\n  mae: { min: 3 }\n  rmse: { min: 0.1, max: 3 }\nslices:\n  a=b:\n    accuracy:\n      max: 0.9\n' >p.yml
+    run --separate-stderr ml-gate -q --check p.yml
+    [ "$status" -eq 0 ]
+    [ "$stderr" = "ml-gate: warning: p.yml: line 2: 'mae' is better when lower, so that 'min' fails the best; is 'max' meant?
+ml-gate: warning: p.yml: line 7: 'accuracy' is better when higher, so that 'max' fails the best; is 'min' meant?" ]
     printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
     run -2 ml-gate --check p.yml
     [[ "$output" == *"p.yml: line 2"* ]]
