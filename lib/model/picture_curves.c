@@ -146,7 +146,7 @@ bool picture_reliability(const cJSON *evaluation, const cJSON *comparison, struc
         m.n = 1;
     for (int i = 0; m.n > 1 && i < m.n; i++)
         if (ml_json_num(ece, i ? "current" : "candidate", &value))
-            snprintf(m.said[i], sizeof m.said[i], "expected calibration error %.3g", value);
+            snprintf(m.said[i], sizeof m.said[i], "expected calibration error %.3f", value);
     struct square q = frame(c, "Reliability", &m, "mean probability", "share observed, with interval");
     for (int i = m.n; i-- > 0;)
         draw_bins(c, &q, m.of[i], i);

@@ -64,7 +64,7 @@ PY
     grep -qF '<text x="54" y="46" class="t">candidate, area 0.912 (0.890 … 0.930)</text>' out/roc.svg
     grep -qF '<text x="54" y="64" class="t">current model, area 0.881</text>' out/roc.svg
     grep -qE '<desc.*candidate: area 0.912 .*\. current model: area 0.881; 0 of the positives at a false positive rate of 0.01; 0.4 of' out/roc.svg
-    grep -qE '<desc.*candidate: expected calibration error 0.06; .*\. current model: expected calibration error 0.2; 0.25 said, 0.4 observed in 800 rows' out/reliability.svg
+    grep -qE '<desc.*candidate: expected calibration error 0.060; .*\. current model: expected calibration error 0.200; 0.25 said, 0.4 observed in 800 rows' out/reliability.svg
     [ "$(grep -c 'class="q"' out/roc.svg out/reliability.svg)" = "$(printf 'out/roc.svg:2\nout/reliability.svg:2')" ]
     edit 'del cmp["current"]["curves"], cmp["current"]["calibration"]'
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card card.json --pictures alone -o c.md
