@@ -166,8 +166,18 @@ static unsigned line_of(const struct ml_metric_rule *m)
     return first;
 }
 
-/* Rules about what wasn't measured fail every such card. A metric that isn't one of ours, but whose direction is said,
- * comes from elsewhere. */
+static void warn_needs(
+    const struct cfg *cfg, const char *asker, const char *name, const struct ml_metric *m, const cJSON *evaluation)
+{
+    ml_tool_warn(&cfg->common, "%s '%s' needs %s; the task is %s, and the card lacks it", asker, name,
+        m->id == ML_METRIC_COST  ? "--cost"
+        : m->need & ML_NEED_PRED ? "predictions, and there are none"
+                                 : "scores, and there are none",
+        ml_json_str(evaluation, "task"));
+}
+
+/* What was asked for and isn't measured. Rules about it fail every such card; a metric that isn't one of ours, but
+ * whose direction is said, comes from elsewhere. */
 static void doubt(const struct cfg *cfg, const struct ml_subject *s, const cJSON *evaluation)
 {
     struct ml_strs told = { 0 };
@@ -179,17 +189,21 @@ static void doubt(const struct cfg *cfg, const struct ml_subject *s, const cJSON
             (rule->direction != 0 && ml_metric_find(rule->metric) == NULL))
             continue;
         char *place = ml_format("%s: line %u:", cfg->rules.name, line_of(rule));
-        if (m == NULL)
+        if (m == NULL) {
             ml_subject_no_metric(s, place, rule->metric, &why);
-        else
-            ml_err_set(&why, ML_USAGE, "%s '%s' needs %s", place, rule->metric,
-                m->id == ML_METRIC_COST  ? "--cost"
-                : m->need & ML_NEED_PRED ? "predictions, and there are none"
-                                         : "scores, and there are none");
-        ml_tool_warn(
-            &cfg->common, "%s; the task is %s, and the card lacks it", why.msg, ml_json_str(evaluation, "task"));
+            ml_tool_warn(
+                &cfg->common, "%s; the task is %s, and the card lacks it", why.msg, ml_json_str(evaluation, "task"));
+        } else {
+            warn_needs(cfg, place, rule->metric, m, evaluation);
+        }
         ml_strs_add(&told, rule->metric);
         free(place);
+    }
+    for (size_t i = 0; i < cfg->cols.metrics.n; i++) {
+        const char *name = cfg->cols.metrics.v[i];
+        const struct ml_metric *m = ml_metric_of(name, s->task);
+        if (m != NULL && !ml_strs_has(&told, name) && ml_json_get(ml_json_get(evaluation, "metrics"), m->name) == NULL)
+            warn_needs(cfg, "--metric", name, m, evaluation);
     }
     ml_strs_release(&told);
 }
