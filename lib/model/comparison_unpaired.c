@@ -50,8 +50,7 @@ static void compare_metric(const struct ml_comparison_opts *o, struct ml_differe
     size_t n_a = whole(a, "n"), n_b = whole(b, "n");
     if (n_a > 0 && n_b > 0)
         d.n = n_a < n_b ? n_a : n_b;
-    if (m->scale == ML_SCALE_AUC)
-        d.smaller_class = d.n;
+    d.smaller_class = ml_metric_smaller_class(m, d.n);
     d.groups = groups;
     ml_differences_add(l, o, m, slice, &d, x, y);
 }

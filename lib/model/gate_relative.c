@@ -165,11 +165,10 @@ static void compare_again(const struct gate_judge *j, const struct ml_metric_rul
     e.alpha = j->alpha;
     e.margin = margin;
     e.bounded = known && ml_metric_bounded(known);
-    e.rows = whole(slice, "rows", whole(j->comparison, "rows", 0));
+    e.rows = whole(slice, "rows", whole(j->comparison, "rows", SIZE_MAX)); /* unknown: there is no interval either */
     e.groups = whole(slice, "groups", whole(j->comparison, "groups", 0));
     e.n = whole(c->json, "n", e.rows);
-    if (known && known->scale == ML_SCALE_AUC)
-        e.smaller_class = e.n;
+    e.smaller_class = known ? ml_metric_smaller_class(known, e.n) : SIZE_MAX;
     e.changed = whole(c->json, "changed", SIZE_MAX);
     if (!ml_json_num(c->json, "p", &e.p))
         e.p = 1;
@@ -192,16 +191,14 @@ static int find_verdict(
 {
     double card = 0;
     bool card_has = ml_json_num(c->json, "margin", &card);
-    *f = (struct finding){ .margin = card_has ? card : 0,
-        .verdict = ml_json_str(c->json, "verdict"),
+    *f = (struct finding){ .verdict = ml_json_str(c->json, "verdict"),
         .reason = ml_json_str(c->json, "reason"),
         .noninferior = ml_json_true(c->json, "noninferior") };
-    if (!m->has_margin)
-        return 0;
-    f->margin = m->margin.value;
-    if (m->margin.relative && share(j, m, c, "margin", m->margin.value, &f->margin))
+    f->margin = m->has_margin ? m->margin.value : 0;
+    if (m->has_margin && m->margin.relative && share(j, m, c, "margin", m->margin.value, &f->margin))
         return -1;
-    if (card_has && fabs(card - f->margin) <= GATE_TOLERANCE * f->margin)
+    /* A margin that the comparison was given, and not by the policy, is none. */
+    if (f->margin > 0 ? card_has && fabs(card - f->margin) <= GATE_TOLERANCE * f->margin : !(card > 0))
         return 0;
     compare_again(j, m, c, f->margin, &f->again);
     f->verdict = ml_verdict_name(f->again.verdict);

@@ -301,7 +301,7 @@ static bool both_values(
     out->rows = a->s.n;
     out->groups = a->groups;
     out->n = x.n < y.n ? x.n : y.n;
-    out->smaller_class = metric->scale == ML_SCALE_AUC || metric->id == ML_METRIC_KS ? out->n : SIZE_MAX;
+    out->smaller_class = ml_metric_smaller_class(metric, out->n);
     return true;
 }
 

@@ -31,7 +31,7 @@ struct ml_delta {
     bool identical;       /* all predictions and scores bitwise equal: delta = low = high = 0, p = 1 */
     size_t rows, groups;  /* groups 0: ungrouped */
     size_t n; /* rows in the metric's denominator (the smaller of the two models'); AUC: the smaller class */
-    size_t smaller_class; /* AUC: rows of the smallest class; else SIZE_MAX */
+    size_t smaller_class; /* ml_metric_smaller_class */
     size_t changed;       /* rows whose contribution differs between the models; SIZE_MAX: not known */
     /* Linearised differences: how many rows (groups, where there are any) make the difference, 1 .. rows. That is
      * (sum d^2)^2 / sum d^4, d the centred influences that se is made of, weighted and summed by groups: Kish's number

@@ -262,3 +262,8 @@ bool ml_metric_bounded(const struct ml_metric *m)
 {
     return m->low >= -1 && m->high <= 1;
 }
+
+size_t ml_metric_smaller_class(const struct ml_metric *m, size_t n)
+{
+    return m->scale == ML_SCALE_AUC || m->id == ML_METRIC_KS ? n : SIZE_MAX;
+}

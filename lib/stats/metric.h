@@ -157,6 +157,10 @@ bool ml_metric_has_psi(const struct ml_metric *m);
 /* The metric lies in [-1, 1], so that margins below 3/n_m say nothing (rule 2 of the verdicts). */
 bool ml_metric_bounded(const struct ml_metric *m);
 
+/* Of a metric whose n are the rows of the smaller class (AUC, KS): those, which a verdict needs some of; else SIZE_MAX.
+ */
+size_t ml_metric_smaller_class(const struct ml_metric *m, size_t n);
+
 /* precision@K, recall@K and lift@K; and the share of n rows that K is, over 1 when there are fewer than K. */
 bool ml_metric_top(const struct ml_metric *m);
 double ml_metric_share(const struct ml_metric *m, size_t n);

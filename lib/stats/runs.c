@@ -176,8 +176,7 @@ void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const str
         out->delta = 0;
         return;
     }
-    if (first.smaller_class != SIZE_MAX)
-        out->smaller_class = out->n;
+    out->smaller_class = ml_metric_smaller_class(metric, out->n);
     if (!first.has_interval) /* too few rows, and the like */
         return;
     if (metric->scale == ML_SCALE_BOOTSTRAP || (boot && boot->force)

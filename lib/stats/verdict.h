@@ -33,7 +33,7 @@ struct ml_evidence {
     double margin;        /* > 0 in the metric's units; 0: unset */
     bool bounded;         /* the metric lies in [-1, 1] */
     size_t rows, groups;  /* groups 0: ungrouped */
-    size_t smaller_class; /* AUC; else SIZE_MAX */
+    size_t smaller_class; /* ml_metric_smaller_class */
     size_t n;             /* rows in the metric's denominator */
     size_t changed;       /* SIZE_MAX: not known */
 };

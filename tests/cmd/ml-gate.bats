@@ -197,15 +197,29 @@ Y
     [[ "$stderr" == *"of changes that change nothing 36 % pass it on these rows"* ]]
     is f1_macro.must shortfall 0.006199999999999999
     is f1_macro.must reason '"it may have got worse by up to 0.0162, and 0.01 is allowed"'
-    # the margin of the card is used as it is when the policy's is the same, and when the policy has none
+    # the margin of the card is used as it is when the policy's is the same
     echo 'metrics: {accuracy: {must: not_regress, margin: 0.005}}' >p.yml
     gate
     is accuracy.must compared_again '"absent"'
-    echo 'metrics: {accuracy: {must: not_regress}}' >p.yml
-    gate
     is accuracy.must margin 0.005
-    edit 'acc["noninferior"] = False; acc["low"] = -0.006'
+}
+
+@test "a margin that only the comparison was given neither loosens nor tightens a rule" {
+    edit 'acc.update(current=.7, candidate=.67, delta=-.03, low=-.05, high=-.01, p=.001, p_adjusted=.003, margin=.5, noninferior=True, verdict="equivalent")'
+    echo 'metrics: {accuracy: {must: not_regress}}' >p.yml
     gate 1
+    is accuracy.must observed '"worse"'
+    is accuracy.must margin '"absent"'
+    is accuracy.must compared_again true
+    is accuracy.must reason '"it got worse by 0.03"'
+    edit 'acc.update(margin=.5, noninferior=True, verdict="equivalent")'
+    echo 'metrics: {accuracy: {must: improve}}' >p.yml
+    gate
+    is accuracy.must observed '"better"'
+    # a margin that comes out as none, of a current value of 0
+    edit 'acc.update(margin=0)'
+    gate
+    is accuracy.must compared_again '"absent"'
 }
 
 @test "must: improve wants the verdict better; a wide margin makes a gain negligible" {
@@ -321,6 +335,52 @@ PY
         done
     done
     [ "$n" -eq 25 ]
+}
+
+@test "a card that was compared without the policy is judged as one that was compared with it, by every metric" {
+    /usr/bin/python3 - <<'PY'
+import json, random, subprocess
+def write(name, head, rows):
+    with open(name, "w") as f:
+        f.write(head + "\n" + "".join(",".join(map(str, r)) + "\n" for r in rows))
+for side in "ab":
+    r = random.Random(side)
+    yes = [i % 9 == 0 for i in range(81)] # 9 positives: too few for an area, and for ks
+    write(f"bin_{side}.csv", "id,label,prediction,score,g,s",
+        [(i, int(y), int(r.random() < (.7 if y else .3)), .3 * y + .6 * r.random(), i // 3, i % 2) for i, y in enumerate(yes)])
+    write(f"sets_{side}.csv", "id,label,prediction,s_a,s_b", [(i, ";".join("ab"[:i % 3]), ";".join("ab"[:r.randrange(3)]), r.random(), r.random()) for i in range(60)])
+    write(f"rank_{side}.csv", "id,query,label,score", [(i, i // 4, int(i % 4 == i // 4 % 4), r.random()) for i in range(120)])
+n = 0
+for name, options in ("bin", "--slice s"), ("bin", "--group g"), ("bin", "--unpaired"), ("bin", "--runs bin_a.csv"), \
+        ("sets", "--task multilabel --scores s_"), ("rank", "--task ranking --group query"):
+    compare = ["ml-compare", "-q", "--current", name + "_a.csv", "--candidate", name + "_b.csv", "--metric", "all", *options.split()]
+    subprocess.run(compare + ["-o", "without.json"], check=True, stdin=subprocess.DEVNULL)
+    comparison = json.load(open("without.json"))["comparison"]
+    for margin in .02, 5:
+        def rules(section):
+            return {k: {"must": "not_regress", "margin": margin} for k in section["metrics"]}
+        policy = {"allow_unpaired": True, "metrics": rules(comparison)}
+        if comparison["slices"]:
+            policy["slices"] = {k: rules(v) for k, v in comparison["slices"].items()}
+        json.dump(policy, open("p.yml", "w"))
+        subprocess.run(compare + ["--policy", "p.yml", "-o", "with.json"], check=True, stdin=subprocess.DEVNULL)
+        found = []
+        for card in "without", "with":
+            assert subprocess.run(["ml-gate", "-q", "p.yml", card + ".json", "-o", "g.json"]).returncode < 2
+            found.append(json.load(open("g.json"))["gate"]["rules"])
+        for a, b in zip(*found, strict=True):
+            assert a.pop("compared_again") and a == b, (name, options, margin, a, b)
+            n += 1
+assert n > 200, n
+PY
+}
+
+@test "a margin on numbers without rows: no test was possible, and what is missing" {
+    echo '{"accuracy": 0.9}' >old.json
+    ml-compare -q --current old.json --candidate old.json >card.json
+    echo 'metrics: {accuracy: {must: not_regress, margin: .1}}' >p.yml
+    gate 1
+    is accuracy.must reason '"no test was possible: a number without rows; max_drop needs none"'
 }
 
 @test "comparing again: both models say the same on a small slice" {
