@@ -107,7 +107,8 @@ static int load_candidate(
 
 static int load_current(const struct cfg *cfg, struct ml_contest *t, struct ml_err *err)
 {
-    const unsigned flags = ML_PREDICTIONS_IDS | ML_PREDICTIONS_LENIENT;
+    bool ordered = t->candidate->predictions.keys.n == 0; /* then the current model's ids may well be alike */
+    unsigned flags = ML_PREDICTIONS_IDS | ML_PREDICTIONS_LENIENT | (ordered ? 0 : ML_PREDICTIONS_KEYS);
     t->current_is_image = cfg->current != NULL && ml_contender_is_image(cfg->current);
     t->current_predictions = cfg->current_predictions;
     if (t->current_is_image)

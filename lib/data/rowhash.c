@@ -2,6 +2,8 @@
 /* XXH3 and what is built on it. */
 #include "data/rowhash.h"
 
+#include <string.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -14,6 +16,16 @@ struct ml_hash128 ml_hash128(const void *p, size_t n, uint64_t seed)
 {
     XXH128_hash_t h = XXH3_128bits_withSeed(p, n, seed);
     return (struct ml_hash128){ h.low64, h.high64 };
+}
+
+__attribute__((flatten)) const char *ml_hash128_texts(const char *s, size_t n, struct ml_hash128 *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(s);
+        out[i] = ml_hash128(s, len, 0);
+        s += len + 1;
+    }
+    return s;
 }
 
 static void add128(struct ml_hash128 *sum, struct ml_hash128 x)

@@ -16,6 +16,9 @@ struct ml_hash128 {
 uint64_t ml_hash64(const void *p, size_t n);                          /* XXH3-64 */
 struct ml_hash128 ml_hash128(const void *p, size_t n, uint64_t seed); /* XXH3-128 */
 
+/* The hashes under seed 0 of n texts that stand one behind the other, with a NUL each; returns their end. */
+const char *ml_hash128_texts(const char *s, size_t n, struct ml_hash128 *out);
+
 /* Identity of a set of rows: the sums modulo 2^128 of XXH3-128 of each row's record, under seeds 0 and 1, and the
  * number of rows. Order plays no part. Starts zeroed. */
 struct ml_rowsum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Hash joins, partition by partition. */
+/* Hash joins, part by part. */
 #include "data/rowjoin.h"
 
 #include <stdlib.h>
@@ -8,181 +8,256 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 
-#define PARTS     1024            /* so that a part's table stays in the cache up to some 50 million rows */
-#define PARTS_ALL ((size_t)8192)  /* rows that are one part */
-#define HANDS     ML_PARALLEL_MAX /* runs of rows that are dealt out at the same time */
+#define PART_BITS  10 /* so that a part's table stays in the cache up to some 50 million rows */
+#define PARTS      ((size_t)1 << PART_BITS)
+#define CHUNK_ROWS ((size_t)1 << 15) /* of which the keys stay in the cache until they are dealt */
 
 struct part_key {
     uint64_t lo;
-    uint32_t hi; /* bits 10 to 41 of the key's; those in front of them tell the part */
+    uint32_t hi; /* the bits behind those that tell the part; of a row that was joined its match */
     uint32_t row;
 };
 
-/* The rows of one table, dealt into the parts first .. end-1, each part in the order of the rows. */
-struct dealt {
-    const struct ml_hash128 *keys;
-    size_t n, hands, parts; /* parts: 1 or PARTS */
+/* Rows are counted from the chunk's first one; each part is in their order. */
+struct ml_keychunk {
+    size_t from, n;
+    uint32_t start[PARTS + 1];
+    struct part_key v[];
+};
+
+/* The parts that are dealt at a time. */
+struct range {
     size_t first, end;
-    size_t *at;    /* hands x (end - first): where a hand's next row of a part goes */
-    size_t *start; /* end - first + 1 */
-    size_t most;   /* rows of the largest part */
-    struct part_key *v;
 };
 
-static size_t part_of(const struct dealt *d, size_t row)
+static size_t part_of(struct ml_hash128 key)
 {
-    return d->keys[row].hi & (d->parts - 1);
+    return key.hi & (PARTS - 1);
 }
 
-static void count_hand(void *ctx, size_t hand, size_t thread)
+static struct ml_keychunk *deal(const struct ml_hash128 *keys, size_t n, struct range parts)
 {
-    struct dealt *d = ctx;
-    size_t *at = d->at + hand * (d->end - d->first);
-
-    (void)thread;
-    for (size_t i = d->n * hand / d->hands; i < d->n * (hand + 1) / d->hands; i++) {
-        size_t part = part_of(d, i);
-        if (part >= d->first && part < d->end)
-            at[part - d->first]++;
+    uint32_t at[PARTS + 1] = { 0 }, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        at[part_of(keys[i])]++;
+    for (size_t p = 0; p <= PARTS; p++) {
+        uint32_t rows = p >= parts.first && p < parts.end ? at[p] : 0;
+        at[p] = sum;
+        sum += rows;
     }
-}
-
-static void deal_hand(void *ctx, size_t hand, size_t thread)
-{
-    struct dealt *d = ctx;
-    size_t *at = d->at + hand * (d->end - d->first);
-
-    (void)thread;
-    for (size_t i = d->n * hand / d->hands; i < d->n * (hand + 1) / d->hands; i++) {
-        const struct ml_hash128 *k = &d->keys[i];
-        size_t part = part_of(d, i);
-        if (part >= d->first && part < d->end)
-            d->v[at[part - d->first]++] = (struct part_key){ k->lo, (uint32_t)(k->hi >> 10), (uint32_t)i };
+    struct ml_keychunk *c = ml_malloc(sizeof *c + sum * sizeof *c->v);
+    c->n = n;
+    memcpy(c->start, at, sizeof c->start);
+    bool all = parts.end - parts.first == PARTS;
+    for (size_t i = 0; i < n; i++) {
+        size_t p = part_of(keys[i]);
+        if (all || (p >= parts.first && p < parts.end))
+            c->v[at[p]++] = (struct part_key){ keys[i].lo, (uint32_t)(keys[i].hi >> PART_BITS), (uint32_t)i };
     }
+    return c;
 }
 
-static size_t parts_for(size_t n)
+struct ml_keychunk *ml_keychunk_new(const struct ml_hash128 *keys, size_t n)
 {
-    return n > PARTS_ALL ? PARTS : 1;
+    return deal(keys, n, (struct range){ 0, PARTS });
 }
 
-static void deal(struct dealt *d, const struct ml_hash128 *keys, size_t n, size_t parts, size_t first, size_t end)
+void ml_rowkeys_add(struct ml_rowkeys *k, struct ml_keychunk *c)
 {
-    size_t at = 0, count = end - first;
-
-    *d = (struct dealt){ .keys = keys, .n = n, .parts = parts, .first = first, .end = end };
-    d->hands = parts > 1 ? HANDS : 1;
-    d->at = ml_calloc(d->hands * count, sizeof *d->at);
-    d->start = ml_calloc(count + 1, sizeof *d->start);
-    ml_parallel(d->hands, count_hand, d);
-    for (size_t p = 0; p < count; p++) {
-        for (size_t h = 0; h < d->hands; h++) {
-            size_t rows = d->at[h * count + p];
-            d->at[h * count + p] = at;
-            at += rows;
-        }
-        d->start[p + 1] = at;
-        if (at - d->start[p] > d->most)
-            d->most = at - d->start[p];
-    }
-    d->v = ml_malloc(at * sizeof *d->v);
-    ml_parallel(d->hands, deal_hand, d);
+    k->chunks = ml_grow(k->chunks, &k->cap, k->n + 1, sizeof(struct ml_keychunk *));
+    k->chunks[k->n++] = c;
+    c->from = k->end;
+    k->end += c->n;
 }
 
-static void dealt_release(struct dealt *d)
+void ml_rowkeys_release(struct ml_rowkeys *k)
 {
-    free(d->at);
-    free(d->start);
-    free(d->v);
+    for (size_t i = 0; i < k->n; i++)
+        free(k->chunks[i]);
+    free(k->chunks);
+    *k = (struct ml_rowkeys){ 0 };
 }
 
-/* A thread's hash table: the number of a row in its part, plus 1. */
-struct slots {
-    uint32_t *v[ML_PARALLEL_MAX];
-    size_t most; /* a power of two */
+/* ---- dealing what a source has ---- */
+
+struct dealing {
+    const struct ml_keysource *s;
+    size_t from, end;
+    struct range parts;
+    struct ml_keychunk **out;
+    struct ml_hash128 *keys[ML_PARALLEL_MAX];
 };
 
-static void slots_init(struct slots *s, size_t rows)
+static void deal_chunk(void *ctx, size_t i, size_t thread)
 {
-    *s = (struct slots){ .most = 2 };
-    while (s->most < rows * 2)
-        s->most *= 2;
+    struct dealing *d = ctx;
+    size_t from = d->from + i * CHUNK_ROWS, n = d->end - from < CHUNK_ROWS ? d->end - from : CHUNK_ROWS;
+    if (d->keys[thread] == NULL)
+        d->keys[thread] = ml_malloc(CHUNK_ROWS * sizeof *d->keys[thread]);
+    d->s->get(d->s->ctx, from, n, d->keys[thread]);
+    d->out[i] = deal(d->keys[thread], n, d->parts);
+    d->out[i]->from = from;
 }
 
-static void slots_release(struct slots *s)
+/* Deals the rows from .. end-1; the chunks stand in front of those that are there already, or behind them. */
+static void deal_rows(struct ml_rowkeys *k, const struct ml_keysource *s, size_t from, size_t end, struct range parts)
+{
+    struct dealing d = { .s = s, .from = from, .end = end, .parts = parts };
+    size_t chunks = (end - from + CHUNK_ROWS - 1) / CHUNK_ROWS, at = from < k->from ? 0 : k->n;
+    if (chunks == 0)
+        return;
+    k->chunks = ml_grow(k->chunks, &k->cap, k->n + chunks, sizeof(struct ml_keychunk *));
+    memmove(k->chunks + at + chunks, k->chunks + at, (k->n - at) * sizeof(struct ml_keychunk *));
+    d.out = k->chunks + at;
+    k->n += chunks;
+    ml_parallel(chunks, deal_chunk, &d);
+    for (size_t i = 0; i < ML_PARALLEL_MAX; i++)
+        free(d.keys[i]);
+}
+
+static void complete(struct ml_rowkeys *k, const struct ml_keysource *s, struct range parts)
+{
+    deal_rows(k, s, 0, k->from, parts);
+    deal_rows(k, s, k->end, s->n, parts);
+    k->from = 0;
+    k->end = s->n;
+}
+
+void ml_rowkeys_complete(struct ml_rowkeys *k, const struct ml_keysource *s)
+{
+    complete(k, s, (struct range){ 0, PARTS });
+}
+
+/* ---- tables ---- */
+
+static size_t parts_of_job(size_t rows)
+{
+    return rows < CHUNK_ROWS ? PARTS : 1;
+}
+
+/* Each thread's hash table of one part. */
+struct tables {
+    struct part_key *v[ML_PARALLEL_MAX];
+    size_t cap[ML_PARALLEL_MAX];
+};
+
+static void tables_release(struct tables *t)
 {
     for (size_t i = 0; i < ML_PARALLEL_MAX; i++)
-        free(s->v[i]);
+        free(t->v[i]);
 }
 
-/* An empty table for n rows; *mask is its size less 1. */
-static uint32_t *slots_for(struct slots *s, size_t thread, size_t n, size_t *mask)
+/* The keys of a part in chunk i, of which the next chunk's are asked for. */
+static struct part_key *part_in(const struct ml_rowkeys *k, size_t part, size_t i, size_t *n)
 {
-    size_t size = 2;
+    const struct ml_keychunk *next = i + 1 < k->n ? k->chunks[i + 1] : NULL;
+    struct ml_keychunk *c = k->chunks[i];
+    if (next != NULL)
+        for (size_t at = next->start[part]; at < next->start[part + 1]; at += 64 / sizeof *next->v)
+            __builtin_prefetch(&next->v[at]);
+    *n = c->start[part + 1] - c->start[part];
+    return c->v + c->start[part];
+}
 
+/* An empty table for a part's keys; *mask is its size less 1. */
+static struct part_key *table_for(
+    struct tables *t, size_t thread, const struct ml_rowkeys *k, size_t part, size_t *mask)
+{
+    size_t size = 2, n = 0;
+    for (size_t i = 0; i < k->n; i++)
+        n += k->chunks[i]->start[part + 1] - k->chunks[i]->start[part];
     while (size < n * 2)
         size *= 2;
-    if (s->v[thread] == NULL)
-        s->v[thread] = ml_malloc(s->most * sizeof *s->v[thread]);
-    memset(s->v[thread], 0, size * sizeof *s->v[thread]);
+    if (size > t->cap[thread]) {
+        free(t->v[thread]);
+        t->v[thread] = ml_malloc(size * sizeof *t->v[thread]);
+        t->cap[thread] = size;
+    }
+    memset(t->v[thread], 0xff, size * sizeof *t->v[thread]); /* no row */
     *mask = size - 1;
-    return s->v[thread];
+    return t->v[thread];
+}
+
+/* Where the key is, or could be. */
+static inline struct part_key *find(struct part_key *table, size_t mask, const struct part_key *key)
+{
+    size_t at = key->lo & mask;
+    while (table[at].row != ML_ROWJOIN_NONE && (table[at].lo != key->lo || table[at].hi != key->hi))
+        at = (at + 1) & mask;
+    return &table[at];
 }
 
 /* ---- joining ---- */
 
 struct joining {
-    struct dealt a, b;
-    struct slots slots;
+    const struct ml_rowkeys *a, *b;
+    struct range parts;
+    size_t at_a_time; /* parts of a job */
+    struct tables tables;
     uint32_t *match;
 };
 
-static void join_part(void *ctx, size_t p, size_t thread)
+static void join_part(struct joining *j, size_t part, size_t thread)
 {
-    struct joining *j = ctx;
-    const struct part_key *a = j->a.v + j->a.start[p], *b = j->b.v + j->b.start[p];
-    size_t n_a = j->a.start[p + 1] - j->a.start[p], n_b = j->b.start[p + 1] - j->b.start[p], mask, at;
-    uint32_t *slots = slots_for(&j->slots, thread, n_a, &mask);
-
-    for (size_t i = 0; i < n_a; i++) {
-        for (at = a[i].lo & mask; slots[at] != 0;)
-            at = (at + 1) & mask;
-        slots[at] = (uint32_t)i + 1;
+    size_t mask, n;
+    struct part_key *table = table_for(&j->tables, thread, j->a, part, &mask);
+    for (size_t c = 0; c < j->a->n; c++) {
+        const struct part_key *v = part_in(j->a, part, c, &n);
+        uint32_t from = (uint32_t)j->a->chunks[c]->from;
+        for (size_t i = 0; i < n; i++)
+            *find(table, mask, &v[i]) = (struct part_key){ v[i].lo, v[i].hi, from + v[i].row };
     }
-    for (size_t i = 0; i < n_b; i++) {
-        uint32_t found = ML_ROWJOIN_NONE;
-
-        for (at = b[i].lo & mask; slots[at] != 0; at = (at + 1) & mask) {
-            const struct part_key *k = &a[slots[at] - 1];
-            if (k->lo == b[i].lo && k->hi == b[i].hi) {
-                found = k->row;
-                break;
-            }
-        }
-        j->match[b[i].row] = found;
+    for (size_t c = 0; c < j->b->n; c++) {
+        struct part_key *v = part_in(j->b, part, c, &n);
+        for (size_t i = 0; i < n; i++)
+            v[i].hi = find(table, mask, &v[i])->row;
     }
 }
 
-size_t ml_rowjoin(
-    const struct ml_hash128 *a, size_t n_a, const struct ml_hash128 *b, size_t n_b, uint64_t memory, uint32_t *match)
+static void join_parts(void *ctx, size_t job, size_t thread)
 {
-    size_t parts = parts_for(n_a > n_b ? n_a : n_b), passes;
-    uint64_t need = ((uint64_t)n_a + n_b) * sizeof(struct part_key);
+    struct joining *j = ctx;
+    size_t part = j->parts.first + job * j->at_a_time, end = part + j->at_a_time;
+    for (; part < end && part < j->parts.end; part++)
+        join_part(j, part, thread);
+}
 
-    if (memory < 1)
-        memory = 1;
-    passes = need / memory >= parts ? parts : (size_t)(need / memory) + 1;
+/* Back into the order of the rows, while those of a chunk stay in the cache. */
+static void put_matches(void *ctx, size_t chunk, size_t thread)
+{
+    const struct joining *j = ctx;
+    const struct ml_keychunk *c = j->b->chunks[chunk];
+    (void)thread;
+    for (size_t i = 0; i < c->start[PARTS]; i++)
+        j->match[c->from + c->v[i].row] = c->v[i].hi;
+}
+
+static void join(struct ml_rowkeys *a, struct ml_rowkeys *b, struct range parts, uint32_t *match)
+{
+    struct joining j = { .a = a, .b = b, .parts = parts, .match = match };
+    j.at_a_time = parts_of_job(a->end + b->end);
+    ml_parallel((parts.end - parts.first + j.at_a_time - 1) / j.at_a_time, join_parts, &j);
+    ml_parallel(b->n, put_matches, &j);
+    tables_release(&j.tables);
+    ml_rowkeys_release(a);
+    ml_rowkeys_release(b);
+}
+
+size_t ml_rowjoin(const struct ml_keysource *a, struct ml_rowkeys *dealt_a, const struct ml_keysource *b,
+    struct ml_rowkeys *dealt_b, uint64_t memory, uint32_t *match)
+{
+    uint64_t need = ((uint64_t)a->n + b->n) * sizeof(struct part_key);
+    uint64_t least = memory > 0 ? memory : 1;
+    size_t passes = need / least >= PARTS ? PARTS : (size_t)(need / least) + 1;
+    if (passes > 1) {
+        ml_rowkeys_release(dealt_a);
+        ml_rowkeys_release(dealt_b);
+    }
     for (size_t pass = 0; pass < passes; pass++) {
-        struct joining j = { .match = match };
-        size_t first = parts * pass / passes, end = parts * (pass + 1) / passes;
-
-        deal(&j.a, a, n_a, parts, first, end);
-        deal(&j.b, b, n_b, parts, first, end);
-        slots_init(&j.slots, j.a.most);
-        ml_parallel(end - first, join_part, &j);
-        slots_release(&j.slots);
-        dealt_release(&j.a);
-        dealt_release(&j.b);
+        struct range parts = { PARTS * pass / passes, PARTS * (pass + 1) / passes };
+        complete(dealt_a, a, parts);
+        complete(dealt_b, b, parts);
+        join(dealt_a, dealt_b, parts, match);
     }
     return passes;
 }
@@ -190,53 +265,52 @@ size_t ml_rowjoin(
 /* ---- duplicates ---- */
 
 struct twice {
-    struct dealt d;
-    struct slots slots;
+    const struct ml_rowkeys *k;
+    size_t at_a_time;
+    struct tables tables;
     uint32_t (*found)[2]; /* of each part: the rows, or ML_ROWJOIN_NONE */
 };
 
 /* The keys of one part against each other, in the order of their rows. */
-static void look_for_twice(void *ctx, size_t p, size_t thread)
+static void look_in_part(struct twice *t, size_t part, size_t thread)
 {
-    struct twice *t = ctx;
-    const struct part_key *v = t->d.v + t->d.start[p];
-    size_t n = t->d.start[p + 1] - t->d.start[p], mask;
-    uint32_t *slots = slots_for(&t->slots, thread, n, &mask);
-
-    t->found[p][1] = ML_ROWJOIN_NONE;
-    for (size_t i = 0; i < n; i++) {
-        size_t at = v[i].lo & mask;
-
-        for (; slots[at] != 0; at = (at + 1) & mask) {
-            const struct part_key *k = &v[slots[at] - 1];
-
-            if (k->lo == v[i].lo && t->d.keys[k->row].hi == t->d.keys[v[i].row].hi) {
-                t->found[p][0] = k->row;
-                t->found[p][1] = v[i].row;
+    size_t mask, n;
+    struct part_key *table = table_for(&t->tables, thread, t->k, part, &mask);
+    t->found[part][1] = ML_ROWJOIN_NONE;
+    for (size_t c = 0; c < t->k->n; c++) {
+        const struct part_key *v = part_in(t->k, part, c, &n);
+        uint32_t from = (uint32_t)t->k->chunks[c]->from;
+        for (size_t i = 0; i < n; i++) {
+            struct part_key *at = find(table, mask, &v[i]);
+            if (at->row != ML_ROWJOIN_NONE) {
+                t->found[part][0] = at->row;
+                t->found[part][1] = from + v[i].row;
                 return;
             }
+            *at = (struct part_key){ v[i].lo, v[i].hi, from + v[i].row };
         }
-        slots[at] = (uint32_t)i + 1;
     }
 }
 
-bool ml_hash128_twice(const struct ml_hash128 *keys, size_t n, size_t *first, size_t *second)
+static void look_for_twice(void *ctx, size_t job, size_t thread)
 {
-    size_t parts = parts_for(n);
-    struct twice t = { .found = ml_calloc(parts, sizeof *t.found) };
-    bool found = false;
+    struct twice *t = ctx;
+    for (size_t part = job * t->at_a_time; part < (job + 1) * t->at_a_time; part++)
+        look_in_part(t, part, thread);
+}
 
-    deal(&t.d, keys, n, parts, 0, parts);
-    slots_init(&t.slots, t.d.most);
-    ml_parallel(parts, look_for_twice, &t);
-    for (size_t p = 0; p < parts; p++)
+bool ml_rowkeys_twice(const struct ml_rowkeys *k, size_t *first, size_t *second)
+{
+    struct twice t = { .k = k, .at_a_time = parts_of_job(k->end), .found = ml_calloc(PARTS, sizeof *t.found) };
+    bool found = false;
+    ml_parallel(PARTS / t.at_a_time, look_for_twice, &t);
+    for (size_t p = 0; p < PARTS; p++)
         if (t.found[p][1] != ML_ROWJOIN_NONE && (!found || t.found[p][1] < *second)) {
             *first = t.found[p][0];
             *second = t.found[p][1];
             found = true;
         }
-    slots_release(&t.slots);
-    dealt_release(&t.d);
+    tables_release(&t.tables);
     free(t.found);
     return found;
 }

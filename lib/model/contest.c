@@ -279,15 +279,9 @@ static int confirm(struct ml_contest *t, cJSON *to, struct ml_err *err)
     return compare_field(&inner, o, &cur->predictions, err);
 }
 
-static int by_key(const void *a, const void *b)
-{
-    const struct ml_hash128 *x = a, *y = b;
-    return x->hi != y->hi ? (x->hi > y->hi) - (x->hi < y->hi) : (x->lo > y->lo) - (x->lo < y->lo);
-}
-
 int ml_contest_check_confirm(const struct ml_contest *t, struct ml_err *err)
 {
-    const struct ml_predictions *test = &t->candidate->predictions;
+    struct ml_predictions *test = &t->candidate->predictions;
     struct ml_buf some = ML_BUF_INIT;
     size_t shared = 0;
     int rc = 0;
@@ -298,17 +292,20 @@ int ml_contest_check_confirm(const struct ml_contest *t, struct ml_err *err)
         if (c != NULL && !c->has_predictions)
             return ml_err_set(err, ML_LOCAL, "'%s' holds no predictions", c->reference);
     }
-    const struct ml_predictions *p = &t->confirm[1]->predictions;
+    struct ml_predictions *p = &t->confirm[1]->predictions;
+    uint64_t memory;
+    if (ml_memory_limit(&memory, err) < 0)
+        return -1;
     if (!test->has_id || !p->has_id)
         return ml_err_set(err, ML_LOCAL,
             "'%s' has no column of ids, without which nobody can tell that the confirmation rows are others",
             test->has_id ? p->name : test->name);
-    struct ml_hash128 *keys = ml_malloc((test->n + 1) * sizeof *keys);
-    memcpy(keys, test->key, test->n * sizeof *keys);
-    qsort(keys, test->n, sizeof *keys, by_key);
+    struct ml_keysource keys[2] = { ml_predictions_keys(test), ml_predictions_keys(p) };
+    uint32_t *match = ml_malloc((p->n + 1) * sizeof *match);
+    ml_rowjoin(&keys[0], &test->keys, &keys[1], &p->keys, memory, match);
     for (size_t i = 0; i < p->n; i++) {
         char number[24];
-        if (bsearch(&p->key[i], keys, test->n, sizeof *keys, by_key) == NULL)
+        if (match[i] == ML_ROWJOIN_NONE)
             continue;
         if (shared++ < 3)
             ml_buf_addf(&some, "%s'%.60s'", shared > 1 ? ", " : "", ml_predictions_id(p, i, number));
@@ -318,7 +315,7 @@ int ml_contest_check_confirm(const struct ml_contest *t, struct ml_err *err)
             "%zu of the %zu confirmation rows in '%s' are test rows, too (for example %s): they confirm nothing",
             shared, p->n, p->name, ml_buf_str(&some));
     ml_buf_release(&some);
-    free(keys);
+    free(match);
     return rc;
 }
 

@@ -38,25 +38,28 @@ static inline size_t row_of(const struct pairing *pr, int side, size_t i)
 
 /* Whether both have the same ids in the same order. */
 struct ordering {
-    const struct ml_predictions *a, *b;
+    const char *a, *b;
+    size_t n;
     atomic_bool differs;
 };
 
-static void compare_keys(void *ctx, size_t block, size_t thread)
+#define IDS_BLOCK ((size_t)1 << 20)
+
+static void compare_ids(void *ctx, size_t block, size_t thread)
 {
     struct ordering *o = ctx;
-    size_t from = block * ML_PARALLEL_ROWS, n = ml_parallel_end(o->a->n, block) - from;
+    size_t from = block * IDS_BLOCK, n = o->n - from < IDS_BLOCK ? o->n - from : IDS_BLOCK;
     (void)thread;
-    if (!o->differs && memcmp(o->a->key + from, o->b->key + from, n * sizeof *o->a->key) != 0)
+    if (!o->differs && memcmp(o->a + from, o->b + from, n) != 0)
         o->differs = true;
 }
 
 static bool same_order(const struct ml_predictions *a, const struct ml_predictions *b)
 {
-    struct ordering o = { .a = a, .b = b };
-    if (a->n != b->n)
+    struct ordering o = { .a = a->id_text, .b = b->id_text, .n = a->id_used };
+    if (a->n != b->n || a->id_used != b->id_used || a->id_row != NULL || b->id_row != NULL)
         return false;
-    ml_parallel(ml_parallel_blocks(a->n), compare_keys, &o);
+    ml_parallel((o.n + IDS_BLOCK - 1) / IDS_BLOCK, compare_ids, &o);
     return !o.differs;
 }
 
@@ -96,7 +99,8 @@ static void join(struct pairing *pr, uint64_t memory)
     if (same_order(a, b))
         return;
     pr->rows[0] = ml_malloc((b->n + 1) * sizeof *pr->rows[0]);
-    ml_rowjoin(a->key, a->n, b->key, b->n, memory, pr->rows[0]);
+    struct ml_keysource keys[2] = { ml_predictions_keys(a), ml_predictions_keys(b) };
+    ml_rowjoin(&keys[0], &a->keys, &keys[1], &b->keys, memory, pr->rows[0]);
     for (size_t i = 0; i < b->n; i++)
         missing += pr->rows[0][i] == ML_ROWJOIN_NONE;
     if (missing == 0 && b->n == a->n)

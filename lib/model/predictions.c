@@ -42,6 +42,7 @@ struct file {
     int rc;
     size_t expect;                                 /* rows in all, 0: who knows */
     bool only_text, many_labels, many_predictions; /* what the columns have turned out to be so far */
+    bool keep_keys;                                /* parts do: ids turned out not to ascend */
 };
 
 /* A column of numbers in which some are nan or inf isn't a column of classes; nor is one with NA or the like, unless
@@ -93,9 +94,13 @@ static char *id_text(struct file *f, size_t row)
 
 static int check_twice(struct file *f)
 {
-    const struct ml_predictions *p = f->rd.p;
+    struct ml_predictions *p = f->rd.p;
+    struct ml_keysource source = ml_predictions_keys(p);
     size_t first, second;
-    if (!p->has_id || !f->rd.unordered || !ml_hash128_twice(p->key, p->n, &first, &second))
+    if (!p->has_id || !f->rd.unordered)
+        return 0;
+    ml_rowkeys_complete(&p->keys, &source);
+    if (!ml_rowkeys_twice(&p->keys, &first, &second))
         return 0;
     char *text = id_text(f, second);
     uint64_t line = ml_reading_line(&f->rd, second);
@@ -146,7 +151,6 @@ static void open_slot(struct file *f, struct slot *s)
         s->p.features[i].f.optional = p->features[i].f.optional;
     s->rd = (struct reading){ .p = &s->p, .t = s->t, .r = &f->roles, .part = true };
     s->rd.keep_ids = f->rd.keep_ids;
-    s->rd.keep_keys = f->rd.keep_keys;
     s->rd.err = &s->err;
     ml_reading_init(&s->rd);
 }
@@ -210,6 +214,7 @@ static void parse(struct file *f, struct slot *s)
 {
     s->state = TAKEN;
     s->rd.only_text = f->only_text;
+    s->rd.keep_keys = f->keep_keys;
     if (f->many_labels)
         ml_column_expect_numbers(&s->p.label);
     if (f->many_predictions)
@@ -226,6 +231,7 @@ static void look_at_columns(struct file *f)
     f->only_text = p->label.text;
     f->many_labels = p->label.dense != NULL;
     f->many_predictions = p->prediction.dense != NULL;
+    f->keep_keys = f->rd.keep_keys || f->rd.unordered;
 }
 
 static void append_head(struct file *f)
@@ -383,7 +389,8 @@ static struct file *new_file(struct ml_predictions *p, struct ml_table *t, unsig
 {
     struct file *f = ml_calloc(1, sizeof *f);
     f->rd = (struct reading){ .p = p, .t = t, .r = &f->roles, .err = err };
-    f->rd.keep_ids = f->rd.keep_keys = (flags & ML_PREDICTIONS_IDS) || !ml_table_reopens(t);
+    f->rd.keep_ids = (flags & ML_PREDICTIONS_IDS) || !ml_table_reopens(t);
+    f->rd.keep_keys = flags & ML_PREDICTIONS_KEYS;
     f->rd.lenient = flags & ML_PREDICTIONS_LENIENT;
     f->rd.want_text = true;
     f->want_text = !ml_table_reopens(t);

@@ -14,7 +14,7 @@
 #include "base/tool.h"
 #include "data/column.h"
 #include "data/feature.h"
-#include "data/rowhash.h"
+#include "data/rowjoin.h"
 #include "data/table.h"
 #include "stats/metric.h"
 #include "stats/sample.h"
@@ -120,10 +120,10 @@ struct ml_predictions {
     uint64_t size;
     struct ml_digest data, ids;  /* identity of the rows, with and without labels */
     bool has_id;                 /* ids are the file's; else row numbers from 1 */
-    struct ml_hash128 *key;      /* of each id */
+    struct ml_rowkeys keys;      /* of the ids, where they are not in ascending order or are going to be looked for */
     char *id_text;               /* ids one behind the other, with a NUL each; NULL unless kept */
     struct ml_id_mark *id_marks; /* some rows of the file, the first among them, ascending */
-    size_t id_used, id_cap, id_marks_n, id_marks_cap, key_cap;
+    size_t id_used, id_cap, id_marks_n, id_marks_cap;
     uint32_t *id_row;                   /* where rows were picked: each one's row in the file; NULL: the same */
     struct ml_column label, prediction; /* prediction.n is 0 without one */
     bool sets; /* they are sets of labels, as texts: the names in byte order, once each, with an ML_SET_END each */
@@ -146,14 +146,14 @@ struct ml_predictions {
 /* What ml_predictions_read may be asked beside the columns. */
 enum ml_predictions_flag {
     ML_PREDICTIONS_IDS = 1,     /* keep the ids' text */
-    ML_PREDICTIONS_LENIENT = 2, /* the current model's file: weights, groups and slices may be missing, for they
+    ML_PREDICTIONS_KEYS = 2,    /* and their keys, for another file's ids are going to be looked for among them */
+    ML_PREDICTIONS_LENIENT = 4, /* the current model's file: weights, groups and slices may be missing, for they
                                     are the other file's, and scores where there are predictions */
 };
 
 /* Reads the whole table. ML_LOCAL, with file, line and column: a column that was named isn't there, no label, neither
  * prediction nor score, no rows, an empty id or label, a duplicate id, a number that is missing or infinite, a negative
- * weight. Memory: 4 to 8 bytes a row for each column that is used, 16 for ids that aren't in ascending order or are
- * kept, and their text when kept. */
+ * weight. Memory: 4 to 8 bytes a row for each column that is used, 16 for keys, and the ids' text when kept. */
 int ml_predictions_read(
     struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err);
 void ml_predictions_release(struct ml_predictions *p);
@@ -163,6 +163,9 @@ const char *ml_predictions_file(const struct ml_predictions *p, uint64_t line);
 
 /* Keeps rows[0..n-1], in that order (digests stay those of the whole file). */
 void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n);
+
+/* Where the keys of all ids come from, when these were kept. It borrows from p. */
+struct ml_keysource ml_predictions_keys(const struct ml_predictions *p);
 
 /* Gives back the keys of ids that are not going to be looked for; `texts`: nor asked for. */
 void ml_predictions_drop_ids(struct ml_predictions *p, bool texts);

@@ -60,9 +60,12 @@ struct reading {
     size_t before; /* rows of the file in front of these */
     struct ml_rowsum ids;
     struct records by_text, by_number;
-    struct ml_cell row_id; /* of the row at hand */
-    char row_number[24];   /* where that is its number */
-    struct ml_buf scratch; /* what stands behind the label in its record */
+    struct ml_hash128 *key; /* a part's, of each id */
+    size_t key_cap;
+    struct ml_keychunk *keys; /* the same, dealt */
+    struct ml_cell row_id;    /* of the row at hand */
+    char row_number[24];      /* where that is its number */
+    struct ml_buf scratch;    /* what stands behind the label in its record */
     struct label_set set;
     struct ml_err *err;
     uint64_t line; /* of the row at hand */

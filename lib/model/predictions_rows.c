@@ -78,10 +78,12 @@ static int add_id(struct reading *rd, const struct ml_cell *cells)
         follow_id(rd, id);
     else
         ml_buf_add(&rd->id, id.s, id.len); /* the first row, which no part has */
-    if (rd->keep_keys) {
-        if (p->n >= p->key_cap)
-            p->key = ml_grow(p->key, &p->key_cap, p->n + 1, sizeof *p->key);
-        p->key[p->n] = key;
+    if (rd->keep_keys && rd->part) {
+        if (p->n >= rd->key_cap)
+            rd->key = ml_grow(rd->key, &rd->key_cap, p->n + 1, sizeof *rd->key);
+        rd->key[p->n] = key;
+    } else if (rd->keep_keys) {
+        ml_rowkeys_add(&p->keys, ml_keychunk_new(&key, 1));
     }
     if (rd->keep_ids)
         keep_id(p, id.s, id.len);
@@ -318,12 +320,15 @@ int ml_reading_block(struct reading *part)
     part->want_text |= part->note;
     int rc = read_rows(part);
     /* a text behind numbers: those rows weren't summed as texts */
-    if (rc < 0 || part->untexted == 0 || (!part->p->label.text && !part->label_partial))
-        return rc;
-    ml_table_again(part->t);
-    ml_reading_reset(part);
-    part->want_text = true;
-    return read_rows(part);
+    if (rc == 0 && part->untexted > 0 && (part->p->label.text || part->label_partial)) {
+        ml_table_again(part->t);
+        ml_reading_reset(part);
+        part->want_text = true;
+        rc = read_rows(part);
+    }
+    if (rc == 0 && part->p->has_id && part->keep_keys)
+        part->keys = ml_keychunk_new(part->key, part->p->n);
+    return rc;
 }
 
 /* ---- joining parts ---- */
@@ -340,12 +345,19 @@ static void follow_part(struct reading *rd, const struct reading *part)
     ml_buf_add(&rd->id, last->s, last->len);
 }
 
+/* Parts keep keys from one of them on. */
+static void append_keys(struct ml_predictions *p, struct reading *part)
+{
+    if (part->keys == NULL)
+        return;
+    if (p->keys.n == 0)
+        p->keys.from = p->keys.end = p->n;
+    ml_rowkeys_add(&p->keys, part->keys);
+    part->keys = NULL;
+}
+
 static void append_ids(struct ml_predictions *p, const struct ml_predictions *part)
 {
-    if (part->key != NULL) {
-        p->key = ml_grow(p->key, &p->key_cap, p->n + part->n, sizeof *p->key);
-        memcpy(p->key + p->n, part->key, part->n * sizeof *p->key);
-    }
     if (part->id_used == 0)
         return;
     p->id_text = ml_grow(p->id_text, &p->id_cap, p->id_used + part->id_used, 1);
@@ -413,7 +425,7 @@ int ml_reading_append(struct reading *rd, struct reading *part)
         return ml_err_set(rd->err, ML_LOCAL, "'%s': more than %zu rows", p->name, ML_ROWS_MAX);
     if (p->has_id)
         follow_part(rd, part);
-    if (rd->unordered && !rd->keep_keys)
+    if (rd->unordered && !rd->keep_keys && !rd->keep_ids)
         return 1;
     if (append_class(rd, &p->label, rd->r->label, &q->label, part->label_partial, part) < 0)
         return -1;
@@ -423,6 +435,7 @@ int ml_reading_append(struct reading *rd, struct reading *part)
         return -1;
     for (size_t i = 0; i < part->runs_n; i++)
         append_run(rd, part, i);
+    append_keys(p, part);
     if (p->has_id)
         append_ids(p, q);
     append_doubles(&p->score, &p->score_cap, p->n * k, q->score, q->n * k);
@@ -455,8 +468,6 @@ void ml_reading_reserve(struct reading *rd, size_t rows)
         p->weight = ml_reserve(p->weight, &p->weight_cap, rows, sizeof *p->weight);
     if (p->group.of != NULL)
         p->group.of = ml_reserve(p->group.of, &p->group.cap, rows, sizeof *p->group.of);
-    if (p->key != NULL)
-        p->key = ml_reserve(p->key, &p->key_cap, rows, sizeof *p->key);
     if (p->id_text != NULL)
         p->id_text = ml_reserve(p->id_text, &p->id_cap, p->id_used / n * rows, 1);
 }
@@ -474,6 +485,8 @@ void ml_reading_reset(struct reading *part)
     part->by_text.n = part->by_text.used = part->by_number.n = part->by_number.used = 0;
     part->label_partial = part->prediction_partial = part->unordered = false;
     part->runs_n = part->untexted = 0;
+    free(part->keys);
+    part->keys = NULL;
 }
 
 void ml_reading_init(struct reading *rd)
@@ -490,6 +503,8 @@ void ml_reading_release(struct reading *rd)
     ml_buf_release(&rd->scratch);
     ml_buf_release(&rd->id);
     ml_label_set_release(&rd->set);
+    free(rd->key);
+    free(rd->keys);
     free(rd->by_text.bytes);
     free(rd->by_number.bytes);
     free(rd->runs);

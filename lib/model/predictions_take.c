@@ -56,7 +56,7 @@ void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t 
 {
     ml_column_take(&p->label, rows, n);
     ml_column_take(&p->prediction, rows, n);
-    p->key = take(p->key, sizeof *p->key, rows, n);
+    ml_rowkeys_release(&p->keys);
     if (p->id_text != NULL) { /* few of them are asked for */
         uint32_t *row = ml_malloc((n + 1) * sizeof *row);
         for (size_t i = 0; i < n; i++)
@@ -74,9 +74,7 @@ void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t 
 
 void ml_predictions_drop_ids(struct ml_predictions *p, bool texts)
 {
-    free(p->key);
-    p->key = NULL;
-    p->key_cap = 0;
+    ml_rowkeys_release(&p->keys);
     if (!texts)
         return;
     free(p->id_text);
@@ -103,6 +101,35 @@ static const char *id_of(const struct ml_predictions *p, size_t row)
     for (size_t i = p->id_marks[low].row; i < row; i++)
         s += strlen(s) + 1;
     return s;
+}
+
+/* Picked rows are mostly in their order, and not far from each other. */
+static void hash_picked(const struct ml_predictions *p, size_t from, size_t n, struct ml_hash128 *keys)
+{
+    const char *s = NULL;
+    for (size_t i = 0, row = 0; i < n; i++) {
+        size_t next = p->id_row[from + i];
+        if (s == NULL || next < row || next - row > 64)
+            s = id_of(p, row = next);
+        for (; row < next; row++)
+            s += strlen(s) + 1;
+        s = ml_hash128_texts(s, 1, &keys[i]);
+        row++;
+    }
+}
+
+static void hash_ids(const void *ctx, size_t from, size_t n, struct ml_hash128 *keys)
+{
+    const struct ml_predictions *p = ctx;
+    if (p->id_row != NULL)
+        hash_picked(p, from, n, keys);
+    else
+        ml_hash128_texts(id_of(p, from), n, keys);
+}
+
+struct ml_keysource ml_predictions_keys(const struct ml_predictions *p)
+{
+    return (struct ml_keysource){ hash_ids, p, p->n };
 }
 
 const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char buf[24])

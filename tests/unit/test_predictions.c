@@ -37,10 +37,26 @@ static void interns(void **state)
     ml_intern_release(&d);
 }
 
-/* With any memory the join is the same, whether few keys are in both or all. */
+static void copy_keys(const void *ctx, size_t from, size_t n, struct ml_hash128 *keys)
+{
+    memcpy(keys, (const struct ml_hash128 *)ctx + from, n * sizeof *keys);
+}
+
+/* Deals the rows from .. end-1, some at a time. */
+static void deal_some(struct ml_rowkeys *k, const struct ml_hash128 *keys, size_t from, size_t end)
+{
+    k->from = k->end = from;
+    for (size_t n; from < end; from += n) {
+        n = end - from < 7001 ? end - from : 7001;
+        ml_rowkeys_add(k, ml_keychunk_new(keys + from, n));
+    }
+}
+
+/* With any memory the join is the same, whether few keys are in both or all, and whatever was dealt before. */
 static void joins_rows(void **state)
 {
-    static const size_t sizes[][2] = { { 0, 0 }, { 0, 5 }, { 7, 0 }, { 1, 1 }, { 300, 200 }, { 30000, 29000 } };
+    static const size_t sizes[][2] = { { 0, 0 }, { 0, 5 }, { 7, 0 }, { 1, 1 }, { 300, 200 }, { 30000, 29000 },
+        { 90000, 20000 } };
 
     (void)state;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
@@ -57,10 +73,16 @@ static void joins_rows(void **state)
                 b[i].hi ^= 1024; /* near, but another one */
         }
         for (uint64_t memory = 0; memory <= 1 << 20; memory = memory * 5 + 1) {
-            uint64_t need = 16 * (n_a + n_b);
+            uint64_t need = 16 * (n_a + n_b), least = memory > 0 ? memory : 1;
+            struct ml_keysource of_a = { copy_keys, a, n_a }, of_b = { copy_keys, b, n_b };
+            struct ml_rowkeys dealt_a = { 0 }, dealt_b = { 0 };
             memset(match, 0x55, (n_b + 1) * sizeof *match);
-            size_t passes = ml_rowjoin(a, n_a, b, n_b, memory, match);
-            assert_true(n_a > 8192 ? passes >= (need / (memory + 1) > 1023 ? 1024 : need / (memory + 1)) : passes == 1);
+            deal_some(&dealt_a, a, n_a / 3, n_a / 3 + n_a / 2);
+            if (memory % 2 == 0)
+                deal_some(&dealt_b, b, 0, n_b);
+            size_t passes = ml_rowjoin(&of_a, &dealt_a, &of_b, &dealt_b, memory, match);
+            assert_int_equal(passes, need / least < 1023 ? need / least + 1 : 1024);
+            assert_true(dealt_a.chunks == NULL && dealt_b.chunks == NULL);
             for (uint32_t i = 0; i < n_b; i++) {
                 uint32_t id = i * 7919 % 32003 + (uint32_t)(n_a / 10);
                 assert_int_equal(match[i], id < n_a && i != 11 ? id : ML_ROWJOIN_NONE);
@@ -153,23 +175,34 @@ static void columns_become_dense(void **state)
     ml_column_release(&c);
 }
 
+static bool twice(const struct ml_hash128 *keys, size_t n, size_t *first, size_t *second)
+{
+    struct ml_keysource s = { copy_keys, keys, n };
+    struct ml_rowkeys k = { 0 };
+    deal_some(&k, keys, n / 4, n / 4 * 3);
+    ml_rowkeys_complete(&k, &s);
+    bool found = ml_rowkeys_twice(&k, first, second);
+    ml_rowkeys_release(&k);
+    return found;
+}
+
 static void finds_keys_that_stand_twice(void **state)
 {
-    enum { N = 30000 };
+    enum { N = 90000 };
     struct ml_hash128 *keys = calloc(N, sizeof *keys);
     size_t first = 0, second = 0;
 
     (void)state;
     for (uint32_t i = 0; i < N; i++)
         keys[i] = ml_hash128(&i, sizeof i, 0);
-    assert_false(ml_hash128_twice(keys, 0, &first, &second));
-    assert_false(ml_hash128_twice(keys, N, &first, &second));
+    assert_false(twice(keys, 0, &first, &second));
+    assert_false(twice(keys, N, &first, &second));
     keys[200] = (struct ml_hash128){ keys[100].lo, keys[100].hi ^ 1024 }; /* alike in 64 bits, and in its part */
-    assert_false(ml_hash128_twice(keys, N, &first, &second));
+    assert_false(twice(keys, N, &first, &second));
     keys[29000] = keys[7];
     keys[25000] = keys[20000];
     keys[26000] = keys[20000];
-    assert_true(ml_hash128_twice(keys, N, &first, &second));
+    assert_true(twice(keys, N, &first, &second));
     assert_int_equal(first, 20000);
     assert_int_equal(second, 25000);
     free(keys);
