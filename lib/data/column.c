@@ -222,22 +222,32 @@ double ml_column_at(const struct ml_column *c, size_t row)
     return c->dense != NULL ? c->dense[row] : c->value[c->code[row]];
 }
 
+struct ml_column ml_column_pick(const struct ml_column *c, const uint32_t *rows, size_t n)
+{
+    struct ml_column to = *c;
+    to.n = n;
+    to.cap = n > 0 ? n : 1;
+    if (c->dense != NULL) {
+        to.dense = ml_malloc(to.cap * sizeof *to.dense);
+        ml_gather(to.dense, c->dense, sizeof *to.dense, rows, n);
+    } else if (c->code != NULL) {
+        to.code = ml_malloc(to.cap * sizeof *to.code);
+        ml_gather_codes(to.code, c->code, c->dict.n, c->n, rows, n);
+    }
+    return to;
+}
+
 void ml_column_take(struct ml_column *c, const uint32_t *rows, size_t n)
 {
-    size_t cap = n > 0 ? n : 1;
-    if (c->dense != NULL) {
-        double *d = ml_malloc(cap * sizeof *d);
-        ml_gather(d, c->dense, sizeof *d, rows, n);
-        free(c->dense);
-        c->dense = d;
-    } else if (c->code != NULL) {
-        uint32_t *d = ml_malloc(cap * sizeof *d);
-        ml_gather(d, c->code, sizeof *d, rows, n);
-        free(c->code);
-        c->code = d;
-    } else {
+    if (c->dense == NULL && c->code == NULL)
+        return;
+    if (c->dense == NULL && c->dict.n <= ML_GATHER_FEW && n <= c->cap) {
+        ml_gather_codes(c->code, c->code, c->dict.n, c->n, rows, n);
+        c->n = n;
         return;
     }
-    c->cap = cap;
-    c->n = n;
+    struct ml_column to = ml_column_pick(c, rows, n);
+    free(c->dense);
+    free(c->code);
+    *c = to;
 }

@@ -85,6 +85,9 @@ void ml_column_reset(struct ml_column *c);
 /* The number in a row of a column that isn't text. */
 double ml_column_at(const struct ml_column *c, size_t row);
 
+/* A column of rows[0..n-1], in that order; its texts and what is known of them are c's. */
+struct ml_column ml_column_pick(const struct ml_column *c, const uint32_t *rows, size_t n);
+
 /* Keeps rows[0..n-1], in that order. */
 void ml_column_take(struct ml_column *c, const uint32_t *rows, size_t n);
 

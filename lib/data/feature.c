@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "data/column.h"
+#include "data/gather.h"
 
 #define NAN_BITS 0x7ff8000000000000u
 
@@ -177,10 +178,10 @@ void ml_feature_take(struct ml_feature *f, const uint32_t *rows, size_t n)
 {
     double *wide = f->wide != NULL ? ml_malloc((n + 1) * sizeof *wide) : NULL;
     uint32_t *code = f->code != NULL ? ml_malloc((n + 1) * sizeof *code) : NULL;
-    for (size_t i = 0; wide != NULL && i < n; i++)
-        wide[i] = f->wide[rows[i]];
-    for (size_t i = 0; code != NULL && i < n; i++)
-        code[i] = f->code[rows[i]];
+    if (wide != NULL)
+        ml_gather(wide, f->wide, sizeof *wide, rows, n);
+    if (code != NULL)
+        ml_gather_codes(code, f->code, f->dict.n, f->n, rows, n);
     free(f->wide);
     free(f->code);
     f->wide = wide;

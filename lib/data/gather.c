@@ -2,8 +2,10 @@
 /* Picking rows, in blocks. */
 #include "data/gather.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/parallel.h"
 
 #define AHEAD 32 /* rows from asking for one to having it */
@@ -49,4 +51,45 @@ void ml_gather(void *to, const void *from, size_t size, const uint32_t *rows, si
 {
     struct gathering g = { to, from, size, n, rows };
     ml_parallel(ml_parallel_blocks(n), pick_block, &g);
+}
+
+/* Few codes as bytes. */
+struct narrow {
+    const uint32_t *from, *rows;
+    uint32_t *to;
+    uint8_t *byte;
+    size_t n_from, n;
+};
+
+static void narrow_block(void *ctx, size_t block, size_t thread)
+{
+    const struct narrow *w = ctx;
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(w->n_from, block); i++)
+        w->byte[i] = (uint8_t)w->from[i];
+}
+
+static void widen_block(void *ctx, size_t block, size_t thread)
+{
+    const struct narrow *w = ctx;
+    size_t end = ml_parallel_end(w->n, block);
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < end; i++) {
+        if (i + AHEAD < end)
+            __builtin_prefetch(&w->byte[w->rows[i + AHEAD]]);
+        w->to[i] = w->byte[w->rows[i]];
+    }
+}
+
+void ml_gather_codes(uint32_t *to, const uint32_t *from, size_t codes, size_t n_from, const uint32_t *rows, size_t n)
+{
+    struct narrow w = { .from = from, .rows = rows, .to = to, .n_from = n_from, .n = n };
+    if (codes > ML_GATHER_FEW) {
+        ml_gather(to, from, sizeof *to, rows, n);
+        return;
+    }
+    w.byte = ml_malloc(n_from);
+    ml_parallel(ml_parallel_blocks(n_from), narrow_block, &w);
+    ml_parallel(ml_parallel_blocks(n), widen_block, &w);
+    free(w.byte);
 }

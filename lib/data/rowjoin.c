@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 
-#define PART_BITS  10 /* so that a part's table stays in the cache up to some 50 million rows */
+#define PART_BITS  10
 #define PARTS      ((size_t)1 << PART_BITS)
 #define CHUNK_ROWS ((size_t)1 << 15) /* of which the keys stay in the cache until they are dealt */
 

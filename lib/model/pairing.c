@@ -20,7 +20,8 @@ struct pairing {
     size_t example[3]; /* rows of p[from] that show the first kind of mismatch */
     int from;
     size_t n_examples;
-    size_t label; /* the first pair whose labels differ */
+    size_t label;             /* the first pair whose labels differ */
+    struct ml_column matched; /* the current model's labels in the order of the pairs, where rows[0] says it */
 };
 
 static void add_example(struct pairing *pr, int from, size_t row)
@@ -123,9 +124,9 @@ static int64_t *map_texts(const struct ml_intern *of, const struct ml_intern *in
 /* Both models' labels, in blocks of rows. */
 struct labelling {
     const struct pairing *pr;
-    const struct ml_column *a, *b;
-    uint32_t *same[2];     /* of each code of either: alike where the labels are; NULL: compared as numbers */
-    unsigned char *differ; /* of each block: whether some label does */
+    const struct ml_column *a, *b; /* a's in the order of the pairs */
+    uint32_t *same[2];             /* of each code of either: alike where the labels are; NULL: compared as numbers */
+    unsigned char *differ;         /* of each block: whether some label does */
 };
 
 static int by_number(const void *a, const void *b)
@@ -170,13 +171,11 @@ static void match_texts(struct labelling *l)
 
 static inline bool same_label(const struct labelling *l, size_t i)
 {
-    size_t x = row_of(l->pr, 0, i), y = row_of(l->pr, 1, i);
+    size_t y = row_of(l->pr, 1, i);
     if (l->same[0] != NULL)
-        return l->same[0][l->a->code[x]] == l->same[1][l->b->code[y]];
-    return !l->a->text && !l->b->text && ml_column_at(l->a, x) == ml_column_at(l->b, y);
+        return l->same[0][l->a->code[i]] == l->same[1][l->b->code[y]];
+    return !l->a->text && !l->b->text && ml_column_at(l->a, i) == ml_column_at(l->b, y);
 }
-
-#define AHEAD 32 /* rows from asking for a label, which lie in no order, to having it */
 
 static void compare_block(void *ctx, size_t block, size_t thread)
 {
@@ -184,21 +183,22 @@ static void compare_block(void *ctx, size_t block, size_t thread)
     size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(l->pr->n, block);
     uint32_t differ = 0;
     (void)thread;
-    if (l->same[0] != NULL && l->pr->rows[0] == NULL && l->pr->rows[1] == NULL)
+    if (l->same[0] != NULL && l->pr->rows[1] == NULL)
         for (size_t i = from; i < end; i++)
             differ |= l->same[0][l->a->code[i]] ^ l->same[1][l->b->code[i]];
     else
-        for (size_t i = from; i < end; i++) {
-            if (i + AHEAD < end && l->a->code != NULL)
-                __builtin_prefetch(&l->a->code[row_of(l->pr, 0, i + AHEAD)]);
+        for (size_t i = from; i < end; i++)
             differ |= !same_label(l, i);
-        }
     l->differ[block] = differ != 0;
 }
 
 static size_t compare_labels(struct pairing *pr)
 {
     struct labelling l = { .pr = pr, .a = &pr->p[0]->label, .b = &pr->p[1]->label };
+    if (pr->rows[0] != NULL) {
+        pr->matched = ml_column_pick(l.a, pr->rows[0], pr->n);
+        l.a = &pr->matched;
+    }
     size_t differ = 0, blocks = ml_parallel_blocks(pr->n);
     if (l.a->dense == NULL && l.b->dense == NULL)
         (l.a->text || l.b->text ? match_texts : match_numbers)(&l);
@@ -318,6 +318,18 @@ static void describe(struct pairing *pr)
     ml_buf_release(&b);
 }
 
+/* The current model's labels have been picked already. */
+static void take_matched(struct pairing *pr)
+{
+    struct ml_predictions *p = pr->p[0];
+    free(p->label.code);
+    free(p->label.dense);
+    p->label = (struct ml_column){ 0 };
+    ml_predictions_take(p, pr->rows[0], pr->n);
+    p->label = pr->matched;
+    pr->matched = (struct ml_column){ 0 };
+}
+
 #define INDEX_SHARE 4 /* of the memory limit: what the index of the ids may take */
 
 int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *candidate, bool drop, uint64_t memory,
@@ -351,10 +363,13 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
     } else {
         rc = 0;
         ml_predictions_drop_ids(current, true);
-        for (int i = 0; i < 2; i++)
-            if (pr.rows[i] != NULL)
-                ml_predictions_take(pr.p[i], pr.rows[i], pr.n);
+        if (pr.rows[0] != NULL)
+            take_matched(&pr);
+        if (pr.rows[1] != NULL)
+            ml_predictions_take(candidate, pr.rows[1], pr.n);
     }
+    free(pr.matched.code);
+    free(pr.matched.dense);
     free(pr.rows[0]);
     free(pr.rows[1]);
     return rc;
