@@ -111,6 +111,8 @@ static void flip_block(void *ctx, size_t block, size_t thread)
     struct flips *out = &f->blocks[block];
     (void)thread;
     for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(a->n, block); i++) {
+        if (a->labels == NULL && a->pred[i] == b->pred[i])
+            continue;
         bool was = right(a, i), is = right(b, i);
         out->better += is && !was;
         out->worse += was && !is;
