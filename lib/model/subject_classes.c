@@ -111,6 +111,15 @@ struct mapping {
     int32_t *out;     /* may be the column's codes */
 };
 
+/* Codes that are the classes already need no look at their rows. */
+static bool maps_to_itself(const struct mapping *m)
+{
+    for (size_t i = 0; i < m->c->dict.n; i++)
+        if (m->of_text[i] != (int32_t)i)
+            return false;
+    return m->c->dense == NULL && m->out == (int32_t *)m->c->code;
+}
+
 static void map_block(void *ctx, size_t b, size_t thread)
 {
     struct mapping *m = ctx;
@@ -127,7 +136,8 @@ static int32_t *map_into(const struct classes *k, const struct ml_column *c, int
     for (size_t i = 0; i < c->dict.n; i++)
         m.of_text[i] =
             k->text ? classes_find(k, ml_intern_text(&c->dict, (uint32_t)i)) : classes_find_number(k, c->value[i]);
-    ml_parallel(ml_parallel_blocks(c->n), map_block, &m);
+    if (!maps_to_itself(&m))
+        ml_parallel(ml_parallel_blocks(c->n), map_block, &m);
     free(m.of_text);
     return out;
 }
