@@ -34,6 +34,19 @@ void *ml_malloc_huge(size_t n)
     return p;
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+void ml_populate(void *p, size_t n)
+{
+    const size_t page = 4096, few = 16;
+    uintptr_t from = ((uintptr_t)p + page - 1) / page * page, end = ((uintptr_t)p + n) / page * page;
+
+    if (end > from && end - from >= few * page)
+        madvise((void *)from, end - from, MADV_POPULATE_WRITE);
+}
+
 void *ml_calloc(size_t count, size_t size)
 {
     return checked(calloc(count ? count : 1, size ? size : 1));

@@ -12,6 +12,10 @@
 void *ml_malloc(size_t n);
 /* The same for what is gone through in no order: in large pages, where the system has them. */
 void *ml_malloc_huge(size_t n);
+
+/* Has the system give the pages of n bytes that are about to be written, all at once and not each when it is met. It
+ * changes nothing else, and does nothing where it can't be had. */
+void ml_populate(void *p, size_t n);
 void *ml_calloc(size_t count, size_t size); /* zeroed; count * size is checked */
 void *ml_realloc(void *p, size_t n);
 char *ml_strdup(const char *s);

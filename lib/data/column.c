@@ -160,6 +160,7 @@ void ml_column_reset(struct ml_column *c)
 static void append_numbers(struct ml_column *c, const struct ml_column *part)
 {
     c->dense = ml_grow(c->dense, &c->cap, c->n + part->n, sizeof *c->dense);
+    ml_populate(c->dense + c->n, part->n * sizeof *c->dense);
     for (size_t i = 0; i < part->n; i++)
         c->dense[c->n + i] = ml_column_at(part, i);
     c->n += part->n;
@@ -181,6 +182,7 @@ static void append_codes(struct ml_column *c, const struct ml_column *part)
         c->line[known] = part->line[i];
     }
     c->code = ml_grow(c->code, &c->cap, c->n + part->n, sizeof *c->code);
+    ml_populate(c->code + c->n, part->n * sizeof *c->code);
     for (size_t i = 0; i < part->n; i++)
         c->code[c->n + i] = code[part->code[i]];
     c->n += part->n;

@@ -32,6 +32,7 @@ static void pick_block(void *ctx, size_t block, size_t thread)
     const struct gathering *g = ctx;
     size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(g->n, block);
     (void)thread;
+    ml_populate(g->to + from * g->size, (end - from) * g->size);
     switch (g->size) {
     case 4:
         pick(g, from, end, 4);
@@ -74,6 +75,7 @@ static void widen_block(void *ctx, size_t block, size_t thread)
     const struct narrow *w = ctx;
     size_t end = ml_parallel_end(w->n, block);
     (void)thread;
+    ml_populate(w->to + block * ML_PARALLEL_ROWS, (end - block * ML_PARALLEL_ROWS) * sizeof *w->to);
     for (size_t i = block * ML_PARALLEL_ROWS; i < end; i++) {
         if (i + AHEAD < end)
             __builtin_prefetch(&w->byte[w->rows[i + AHEAD]]);

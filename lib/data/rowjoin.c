@@ -46,6 +46,7 @@ static struct ml_keychunk *deal(const struct ml_hash128 *keys, size_t n, struct 
         sum += rows;
     }
     struct ml_keychunk *c = ml_malloc(sizeof *c + sum * sizeof *c->v);
+    ml_populate(c, sizeof *c + sum * sizeof *c->v);
     c->n = n;
     memcpy(c->start, at, sizeof c->start);
     bool all = parts.end - parts.first == PARTS;

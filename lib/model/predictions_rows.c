@@ -362,6 +362,7 @@ static void append_ids(struct ml_predictions *p, const struct ml_predictions *pa
         return;
     p->id_text = ml_grow(p->id_text, &p->id_cap, p->id_used + part->id_used, 1);
     p->id_marks = ml_grow(p->id_marks, &p->id_marks_cap, p->id_marks_n + part->id_marks_n, sizeof *p->id_marks);
+    ml_populate(p->id_text + p->id_used, part->id_used);
     memcpy(p->id_text + p->id_used, part->id_text, part->id_used);
     for (size_t i = 0; i < part->id_marks_n; i++)
         p->id_marks[p->id_marks_n++] =
@@ -389,6 +390,7 @@ static void append_doubles(double **to, size_t *cap, size_t n, const double *fro
     if (m == 0)
         return;
     *to = ml_grow(*to, cap, n + m, sizeof **to);
+    ml_populate(*to + n, m * sizeof **to);
     memcpy(*to + n, from, m * sizeof **to);
 }
 
