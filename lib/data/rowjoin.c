@@ -2,6 +2,7 @@
 /* Hash joins, part by part. */
 #include "data/rowjoin.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,7 +168,7 @@ static struct part_key *table_for(
     size_t size = 2, n = 0;
     for (size_t i = 0; i < k->n; i++)
         n += k->chunks[i]->start[part + 1] - k->chunks[i]->start[part];
-    while (size < n * 2)
+    while (size < n * 4) /* so sparse that most keys meet no other */
         size *= 2;
     if (size > t->cap[thread]) {
         free(t->v[thread]);
@@ -191,11 +192,12 @@ static inline struct part_key *find(struct part_key *table, size_t mask, const s
 /* ---- joining ---- */
 
 struct joining {
-    const struct ml_rowkeys *a, *b;
+    struct ml_rowkeys *a, *b;
     struct range parts;
     size_t at_a_time; /* parts of a job */
     struct tables tables;
     uint32_t *match;
+    atomic_size_t matched;
 };
 
 static void join_part(struct joining *j, size_t part, size_t thread)
@@ -224,28 +226,46 @@ static void join_parts(void *ctx, size_t job, size_t thread)
 }
 
 /* Back into the order of the rows, while those of a chunk stay in the cache. */
-static void put_matches(void *ctx, size_t chunk, size_t thread)
+static size_t put_matches(const struct ml_keychunk *c, uint32_t *match)
 {
-    const struct joining *j = ctx;
-    const struct ml_keychunk *c = j->b->chunks[chunk];
-    (void)thread;
-    for (size_t i = 0; i < c->start[PARTS]; i++)
-        j->match[c->from + c->v[i].row] = c->v[i].hi;
+    size_t matched = 0;
+    for (size_t i = 0; i < c->start[PARTS]; i++) {
+        match[c->v[i].row] = c->v[i].hi;
+        matched += c->v[i].hi != ML_ROWJOIN_NONE;
+    }
+    return matched;
 }
 
-static void join(struct ml_rowkeys *a, struct ml_rowkeys *b, struct range parts, uint32_t *match)
+/* Gives back a chunk of both. */
+static void finish_chunk(void *ctx, size_t i, size_t thread)
+{
+    struct joining *j = ctx;
+    (void)thread;
+    if (i < j->b->n) {
+        j->matched += put_matches(j->b->chunks[i], j->match + j->b->chunks[i]->from);
+        free(j->b->chunks[i]);
+        j->b->chunks[i] = NULL;
+    }
+    if (i < j->a->n) {
+        free(j->a->chunks[i]);
+        j->a->chunks[i] = NULL;
+    }
+}
+
+static size_t join(struct ml_rowkeys *a, struct ml_rowkeys *b, struct range parts, uint32_t *match)
 {
     struct joining j = { .a = a, .b = b, .parts = parts, .match = match };
     j.at_a_time = parts_of_job(a->end + b->end);
     ml_parallel((parts.end - parts.first + j.at_a_time - 1) / j.at_a_time, join_parts, &j);
-    ml_parallel(b->n, put_matches, &j);
+    ml_parallel(a->n > b->n ? a->n : b->n, finish_chunk, &j);
     tables_release(&j.tables);
     ml_rowkeys_release(a);
     ml_rowkeys_release(b);
+    return j.matched;
 }
 
 size_t ml_rowjoin(const struct ml_keysource *a, struct ml_rowkeys *dealt_a, const struct ml_keysource *b,
-    struct ml_rowkeys *dealt_b, uint64_t memory, uint32_t *match)
+    struct ml_rowkeys *dealt_b, uint64_t memory, uint32_t *match, size_t *matched)
 {
     uint64_t need = ((uint64_t)a->n + b->n) * sizeof(struct part_key);
     uint64_t least = memory > 0 ? memory : 1;
@@ -254,11 +274,12 @@ size_t ml_rowjoin(const struct ml_keysource *a, struct ml_rowkeys *dealt_a, cons
         ml_rowkeys_release(dealt_a);
         ml_rowkeys_release(dealt_b);
     }
+    *matched = 0;
     for (size_t pass = 0; pass < passes; pass++) {
         struct range parts = { PARTS * pass / passes, PARTS * (pass + 1) / passes };
         complete(dealt_a, a, parts);
         complete(dealt_b, b, parts);
-        join(dealt_a, dealt_b, parts, match);
+        *matched += join(dealt_a, dealt_b, parts, match);
     }
     return passes;
 }

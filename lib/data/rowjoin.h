@@ -39,11 +39,12 @@ void ml_rowkeys_add(struct ml_rowkeys *k, struct ml_keychunk *c);
 void ml_rowkeys_complete(struct ml_rowkeys *k, const struct ml_keysource *s);
 void ml_rowkeys_release(struct ml_rowkeys *k);
 
-/* match[i]: the row of `a` with the key of row i of `b`, or ML_ROWJOIN_NONE. No key stands twice in a, or in b. What
- * has been dealt of them already is used and released. All take 16 bytes a row of both; where that is more than
- * `memory` bytes they are dealt anew, in as many passes (at most 1024) as keep it below; returns how many. */
+/* match[i]: the row of `a` with the key of row i of `b`, or ML_ROWJOIN_NONE; *matched: how many rows of b have one. No
+ * key stands twice in a, or in b. What has been dealt of them already is used and released. All take 16 bytes a row of
+ * both; where that is more than `memory` bytes they are dealt anew, in as many passes (at most 1024) as keep it below;
+ * returns how many. */
 size_t ml_rowjoin(const struct ml_keysource *a, struct ml_rowkeys *dealt_a, const struct ml_keysource *b,
-    struct ml_rowkeys *dealt_b, uint64_t memory, uint32_t *match);
+    struct ml_rowkeys *dealt_b, uint64_t memory, uint32_t *match, size_t *matched);
 
 /* Whether a key stands twice; *second is the first row whose key was there before, in row *first. */
 bool ml_rowkeys_twice(const struct ml_rowkeys *k, size_t *first, size_t *second);

@@ -294,6 +294,7 @@ int ml_contest_check_confirm(const struct ml_contest *t, struct ml_err *err)
     }
     struct ml_predictions *p = &t->confirm[1]->predictions;
     uint64_t memory;
+    size_t matched;
     if (ml_memory_limit(&memory, err) < 0)
         return -1;
     if (!test->has_id || !p->has_id)
@@ -302,7 +303,7 @@ int ml_contest_check_confirm(const struct ml_contest *t, struct ml_err *err)
             test->has_id ? p->name : test->name);
     struct ml_keysource keys[2] = { ml_predictions_keys(test), ml_predictions_keys(p) };
     uint32_t *match = ml_malloc((p->n + 1) * sizeof *match);
-    ml_rowjoin(&keys[0], &test->keys, &keys[1], &p->keys, memory, match);
+    ml_rowjoin(&keys[0], &test->keys, &keys[1], &p->keys, memory, match, &matched);
     for (size_t i = 0; i < p->n; i++) {
         char number[24];
         if (match[i] == ML_ROWJOIN_NONE)

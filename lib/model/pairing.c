@@ -95,16 +95,14 @@ static void leave_out(struct pairing *pr)
 static void join(struct pairing *pr, uint64_t memory)
 {
     struct ml_predictions *a = pr->p[0], *b = pr->p[1];
-    size_t missing = 0;
+    size_t matched;
     pr->n = b->n;
     if (same_order(a, b))
         return;
     pr->rows[0] = ml_malloc((b->n + 1) * sizeof *pr->rows[0]);
     struct ml_keysource keys[2] = { ml_predictions_keys(a), ml_predictions_keys(b) };
-    ml_rowjoin(&keys[0], &a->keys, &keys[1], &b->keys, memory, pr->rows[0]);
-    for (size_t i = 0; i < b->n; i++)
-        missing += pr->rows[0][i] == ML_ROWJOIN_NONE;
-    if (missing == 0 && b->n == a->n)
+    ml_rowjoin(&keys[0], &a->keys, &keys[1], &b->keys, memory, pr->rows[0], &matched);
+    if (matched == b->n && b->n == a->n)
         return;
     pr->n = 0;
     leave_out(pr);
@@ -325,7 +323,7 @@ static void take_matched(struct pairing *pr)
     free(p->label.code);
     free(p->label.dense);
     p->label = (struct ml_column){ 0 };
-    ml_predictions_take(p, pr->rows[0], pr->n);
+    ml_predictions_take(p, pr->rows[0], pr->n, false);
     p->label = pr->matched;
     pr->matched = (struct ml_column){ 0 };
 }
@@ -362,11 +360,12 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
         snprintf(out->message, sizeof out->message, "no id is in both");
     } else {
         rc = 0;
-        ml_predictions_drop_ids(current, true);
         if (pr.rows[0] != NULL)
             take_matched(&pr);
+        else
+            ml_predictions_drop_ids(current, true);
         if (pr.rows[1] != NULL)
-            ml_predictions_take(candidate, pr.rows[1], pr.n);
+            ml_predictions_take(candidate, pr.rows[1], pr.n, true);
     }
     free(pr.matched.code);
     free(pr.matched.dense);

@@ -161,8 +161,8 @@ void ml_predictions_release(struct ml_predictions *p);
 /* The name of the file in which a column's `line` is. */
 const char *ml_predictions_file(const struct ml_predictions *p, uint64_t line);
 
-/* Keeps rows[0..n-1], in that order (digests stay those of the whole file). */
-void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n);
+/* Keeps rows[0..n-1], in that order (digests stay those of the whole file); !ids: without their ids. */
+void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n, bool ids);
 
 /* Where the keys of all ids come from, when these were kept. It borrows from p. */
 struct ml_keysource ml_predictions_keys(const struct ml_predictions *p);

@@ -41,19 +41,39 @@ void ml_predictions_release(struct ml_predictions *p)
     *p = (struct ml_predictions){ 0 };
 }
 
-/* A new array of the picked elements instead of the old one; NULL stays NULL. */
-static void *take(void *from, size_t size, const uint32_t *rows, size_t n)
+/* Memory that nobody needs any more: its pages are there already, which new ones aren't. */
+struct spare {
+    void *p;
+    size_t size;
+};
+
+/* An array of the picked elements instead of the old one; NULL stays NULL. */
+static void *take(void *from, size_t size, const uint32_t *rows, size_t n, struct spare *spare)
 {
+    void *to = spare->p;
     if (from == NULL)
         return NULL;
-    void *to = ml_malloc(n * size + 1);
+    if (n * size < spare->size && spare->size / 2 <= n * size)
+        *spare = (struct spare){ NULL, 0 };
+    else
+        to = ml_malloc(n * size + 1);
     ml_gather(to, from, size, rows, n);
     free(from);
     return to;
 }
 
-void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n)
+/* The text of the ids, which are given back. */
+static struct spare spare_text(struct ml_predictions *p)
 {
+    struct spare s = { p->id_text, p->id_cap };
+    p->id_text = NULL;
+    ml_predictions_drop_ids(p, true);
+    return s;
+}
+
+void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t n, bool ids)
+{
+    struct spare spare = ids ? (struct spare){ NULL, 0 } : spare_text(p);
     ml_column_take(&p->label, rows, n);
     ml_column_take(&p->prediction, rows, n);
     ml_rowkeys_release(&p->keys);
@@ -64,9 +84,10 @@ void ml_predictions_take(struct ml_predictions *p, const uint32_t *rows, size_t 
         free(p->id_row);
         p->id_row = row;
     }
-    p->score = take(p->score, p->score_columns * sizeof *p->score, rows, n);
-    p->weight = take(p->weight, sizeof *p->weight, rows, n);
-    p->group.of = take(p->group.of, sizeof *p->group.of, rows, n);
+    p->score = take(p->score, p->score_columns * sizeof *p->score, rows, n, &spare);
+    p->weight = take(p->weight, sizeof *p->weight, rows, n, &spare);
+    p->group.of = take(p->group.of, sizeof *p->group.of, rows, n, &spare);
+    free(spare.p);
     for (size_t i = 0; i < p->n_features; i++)
         ml_feature_take(&p->features[i].f, rows, n);
     p->n = n;

@@ -80,7 +80,10 @@ static void joins_rows(void **state)
             deal_some(&dealt_a, a, n_a / 3, n_a / 3 + n_a / 2);
             if (memory % 2 == 0)
                 deal_some(&dealt_b, b, 0, n_b);
-            size_t passes = ml_rowjoin(&of_a, &dealt_a, &of_b, &dealt_b, memory, match);
+            size_t matched, passes = ml_rowjoin(&of_a, &dealt_a, &of_b, &dealt_b, memory, match, &matched);
+            for (uint32_t i = 0; i < n_b; i++)
+                matched -= match[i] != ML_ROWJOIN_NONE;
+            assert_int_equal(matched, 0);
             assert_int_equal(passes, need / least < 1023 ? need / least + 1 : 1024);
             assert_true(dealt_a.chunks == NULL && dealt_b.chunks == NULL);
             for (uint32_t i = 0; i < n_b; i++) {
