@@ -29,6 +29,7 @@ struct ml_feed {
     char *name;
     int fd;      /* -1: bytes */
     off_t start; /* where in the file it starts; -1: a pipe */
+    off_t at_fd; /* where in the file it is; the descriptor's own offset is shared with what reads it again */
     char *ahead; /* what was read of a pipe before it came here */
     size_t ahead_n, ahead_at;
     int wake; /* an eventfd that ends waiting for a pipe; -1: nobody else waits */
@@ -69,9 +70,11 @@ static int64_t file_read(struct ml_feed *f, void *p, size_t n, struct ml_err *er
     for (;;) {
         if (f->start < 0 && f->wake >= 0 && wait_for_pipe(f, err) < 0)
             return -1;
-        ssize_t got = read(f->fd, p, n);
-        if (got >= 0)
+        ssize_t got = f->start < 0 ? read(f->fd, p, n) : pread(f->fd, p, n, f->at_fd);
+        if (got >= 0) {
+            f->at_fd += got;
             return got;
+        }
         if (errno != EINTR)
             return ml_err_errno(err, ML_LOCAL, "'%s': cannot read", f->name);
     }
@@ -301,12 +304,17 @@ static int open_as(struct ml_feed *f, const char *name, struct ml_feed **out, st
     return -1;
 }
 
-int ml_feed_open(int fd, const char *name, struct ml_feed **out, struct ml_err *err)
+static int open_from(int fd, off_t start, const char *name, struct ml_feed **out, struct ml_err *err)
 {
     struct ml_feed *f = ml_calloc(1, sizeof *f);
     f->fd = fd;
-    f->start = lseek(fd, 0, SEEK_CUR);
+    f->start = f->at_fd = start;
     return open_as(f, name, out, err);
+}
+
+int ml_feed_open(int fd, const char *name, struct ml_feed **out, struct ml_err *err)
+{
+    return open_from(fd, lseek(fd, 0, SEEK_CUR), name, out, err);
 }
 
 int ml_feed_open_ahead(int fd, const void *ahead, size_t n, const char *name, struct ml_feed **out, struct ml_err *err)
@@ -393,12 +401,12 @@ int ml_feed_reopen(const struct ml_feed *f, struct ml_feed **out, struct ml_err 
 {
     if (f->fd < 0)
         return ml_feed_open_bytes(f->bytes, f->n, f->name, out, err);
-    if (f->start < 0 || lseek(f->fd, f->start, SEEK_SET) != f->start)
-        return ml_err_errno(err, ML_LOCAL, "'%s': cannot be read twice", f->name);
+    if (f->start < 0)
+        return ml_err_set(err, ML_LOCAL, "'%s': a pipe cannot be read twice", f->name);
     int fd = dup(f->fd);
     if (fd < 0)
         return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", f->name);
-    return ml_feed_open(fd, f->name, out, err);
+    return open_from(fd, f->start, f->name, out, err);
 }
 
 void ml_feed_digest(struct ml_feed *f, struct ml_digest *digest, uint64_t *size)

@@ -45,7 +45,8 @@ bool ml_feed_recognizes(const void *p, size_t n);
 bool ml_feed_is_arrays(const struct ml_feed *f);
 const char *ml_feed_left_out(const struct ml_feed *f, const char *name);
 
-/* Whether it can be read a second time (a file or bytes, not a pipe), and a second feed of the same. */
+/* Whether it can be read a second time (a file or bytes, not a pipe), and a second feed of the same from its start; the
+ * first can be read on meanwhile. */
 bool ml_feed_reopens(const struct ml_feed *f);
 int ml_feed_reopen(const struct ml_feed *f, struct ml_feed **out, struct ml_err *err);
 

@@ -52,10 +52,10 @@ int ml_table_open_ahead(
 
 void ml_table_close(struct ml_table *t); /* NULL is fine */
 
-/* Whether the table can be read a second time (a file or bytes, not a pipe); and a second table of the same, NULL when
- * it can't be had. */
+/* Whether the table can be read a second time (a file or bytes, not a pipe); and a second table of the same, which
+ * fails as opening does. */
 bool ml_table_reopens(const struct ml_table *t);
-struct ml_table *ml_table_reopen(const struct ml_table *t);
+int ml_table_reopen(const struct ml_table *t, struct ml_table **out, struct ml_err *err);
 
 const char *ml_table_name(const struct ml_table *t); /* of the file, or "a.csv and 2 more" */
 char ml_table_delimiter(const struct ml_table *t);   /* of the file that is being read; NUL: JSON Lines */

@@ -118,15 +118,13 @@ bool ml_table_reopens(const struct ml_table *t)
     return all;
 }
 
-struct ml_table *ml_table_reopen(const struct ml_table *t)
+int ml_table_reopen(const struct ml_table *t, struct ml_table **out, struct ml_err *err)
 {
     struct ml_feed *feed;
-    struct ml_table *again = NULL;
+    *out = NULL;
     if (t->paths.n > 0)
-        ml_table_open_files(t->paths.v, t->paths.n, t->flags, &again, NULL);
-    else if (ml_feed_reopen(t->feed, &feed, NULL) == 0)
-        ml_table_start(feed, t->name, t->flags, &again, NULL);
-    return again;
+        return ml_table_open_files(t->paths.v, t->paths.n, t->flags, out, err);
+    return ml_feed_reopen(t->feed, &feed, err) < 0 ? -1 : ml_table_start(feed, t->name, t->flags, out, err);
 }
 
 const char *ml_table_file(const struct ml_table *t, uint64_t line)

@@ -84,7 +84,7 @@ static char *id_text(struct file *f, size_t row)
     char *text = NULL, number[24];
     if (p->id_text != NULL)
         return ml_strdup(ml_predictions_id(p, row, number));
-    t = ml_table_reopen(f->rd.t);
+    ml_table_reopen(f->rd.t, &t, NULL);
     for (size_t i = 0; t != NULL && i <= row && ml_table_next(t, &cells, NULL) == 0; i++)
         if (i == row)
             text = ml_strndup(cells[f->roles.id].s, cells[f->roles.id].len);
@@ -408,14 +408,12 @@ int ml_predictions_read(
         release_file(f);
         ml_predictions_release(p);
         ml_table_close(again);
-        again = ml_table_reopen(t);
+        rc = ml_table_reopen(t, &again, err);
         f = new_file(p, again != NULL ? again : t, flags, err);
         f->want_text = text;
         f->rd.keep_keys = keys;
-        if (again == NULL) {
-            rc = ml_err_set(err, ML_LOCAL, "'%s': cannot read it a second time", ml_table_name(t));
+        if (rc < 0)
             break;
-        }
     }
     release_file(f);
     ml_table_close(again);

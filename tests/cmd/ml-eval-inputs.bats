@@ -70,6 +70,23 @@ print(json.dumps(e))'
     fails 3 "'long': line 2: the row is longer than 16 MiB"
 }
 
+@test "ids in any order: a file that is read a second time is read from its start" {
+    seq 400000 -1 1 | awk 'BEGIN { print "id,label,score" } { printf "%d,%d,0.%04d\n", $1, $1 % 2, $1 * 7919 % 9973 }' >p.csv
+    ml-eval -q p.csv | ml get evaluation.metrics >plain
+    gzip -1k p.csv
+    zstd -q p.csv
+    /usr/bin/python3 -c 'import numpy as np; i = np.arange(400000, 0, -1.); np.save("p.npy", np.column_stack([i, i % 2, i * 7919 % 9973 / 10000]))'
+    { cat p.csv; sed -n 77p p.csv; } | gzip -1 >twice
+    for i in 1 2 3 4 5 6; do
+        [ "$(ml-eval -q p.csv.gz | ml get evaluation.metrics)" = "$(cat plain)" ]
+        [ "$(ml-eval -q p.csv.zst | ml get evaluation.metrics)" = "$(cat plain)" ]
+        [ "$(ml-eval -q - <p.csv.gz | ml get evaluation.metrics)" = "$(cat plain)" ]
+        [ "$(ml-eval -q --id 1 --label 2 --score 3 p.npy | ml get evaluation.metrics)" = "$(cat plain)" ]
+        run --separate-stderr ml-eval -q twice
+        fails 3 "'twice': line 400002: the id '399925' stands twice \(rows 76 and 400001\)"
+    done
+}
+
 @test "what is wrong first is told first: a row, then that the file is cut off" {
     rows 100000 | sed '12s/0\..*/high,a/' | gzip | head -c -100 >cut
     run --separate-stderr ml-eval cut

@@ -33,8 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (ml_table_open_bytes(data, size, "fuzz", 0, &t, NULL) < 0)
         return 0;
     rc = read_all(t, &hash[0], &rows[0]);
-    again = ml_table_reopen(t);
-    if (!again || read_all(again, &hash[1], &rows[1]) != rc || hash[0] != hash[1] || rows[0] != rows[1])
+    if (ml_table_reopen(t, &again, NULL) < 0 || read_all(again, &hash[1], &rows[1]) != rc || hash[0] != hash[1] ||
+        rows[0] != rows[1])
         abort();
     ml_table_close(again);
     ml_table_close(t);

@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "data/table.h"
+#include "oci/compress.h"
 
 /* Header and rows as "a|b;1|2;", null as "~"; an error as its message. */
 static char *dump(const char *text, size_t len)
@@ -229,6 +232,96 @@ static void refuses_endless_rows(void **state)
     ml_buf_release(&b);
 }
 
+static int64_t text_read(void *ctx, uint64_t off, void *p, size_t n, struct ml_err *err)
+{
+    const struct ml_buf *b = ctx;
+
+    (void)err;
+    n = n < b->len - off ? n : b->len - (size_t)off;
+    memcpy(p, b->data + off, n);
+    return (int64_t)n;
+}
+
+static int write_to(void *fd, const void *p, size_t n, struct ml_err *err)
+{
+    return ml_fd_write(*(int *)fd, p, n, "a temporary file", err);
+}
+
+/* Rows 0, 1, 2, ... of numbers that don't compress well, as one column of numpy's. */
+static void write_numbers(int fd, size_t rows)
+{
+    double *x = ml_malloc(rows * sizeof *x);
+    char head[128] = "\x93NUMPY\1\0\x76";
+    int n = snprintf(head + 10, 118, "{'descr': '<f8', 'fortran_order': False, 'shape': (%zu, 1), }", rows);
+
+    memset(head + 10 + n, ' ', 118 - (size_t)n);
+    head[127] = '\n';
+    for (size_t i = 0; i < rows; i++)
+        x[i] = (double)i;
+    assert_int_equal(write_to(&fd, head, sizeof head, NULL), 0);
+    assert_int_equal(write_to(&fd, x, rows * sizeof *x, NULL), 0);
+    free(x);
+}
+
+static void reads_numbers(struct ml_table *t, size_t from, size_t to)
+{
+    const struct ml_cell *cells;
+
+    for (size_t i = from; i < to; i++) {
+        struct ml_err err = ML_ERR_INIT;
+        if (ml_table_next(t, &cells, &err) != 0)
+            fail_msg("row %zu: %s", i, err.msg);
+        assert_true(strtod(cells[0].s, NULL) == (double)i); /* a delimiter or the end of the line ends it */
+    }
+}
+
+/* Threads read ahead in a compressed file and in arrays; a second table of the same file mustn't notice. */
+static void reads_again_meanwhile(void **state)
+{
+    enum { PLAIN, NPY, GZ, ZST, FORMATS };
+    const size_t rows = 1000000;
+    struct ml_buf b;
+
+    (void)state;
+    ml_buf_init(&b, 64 << 20);
+    ml_buf_adds(&b, "x\n");
+    for (size_t i = 0; i < rows; i++)
+        ml_buf_addf(&b, "%zu\n", i);
+    for (int format = PLAIN; format < FORMATS; format++) {
+        struct ml_table *t, *again;
+        struct ml_err err = ML_ERR_INIT;
+        const struct ml_cell *cells;
+        int fd = ml_file_nameless("test", NULL);
+
+        assert_true(fd >= 0);
+        if (format == NPY) {
+            write_numbers(fd, rows);
+        } else if (format == PLAIN) {
+            assert_int_equal(write_to(&fd, b.data, b.len, NULL), 0);
+        } else {
+            struct ml_compressor *c = ml_compressor_new(
+                format == GZ ? ML_COMPRESS_GZIP : ML_COMPRESS_ZSTD, (struct ml_source){ text_read, &b }, b.len);
+            struct ml_digest diff_id;
+            uint64_t size;
+            assert_int_equal(ml_compressor_run(c, write_to, &fd, &diff_id, NULL, &size, NULL), 0);
+            ml_compressor_free(c);
+        }
+        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+        assert_int_equal(ml_table_open_fd(fd, "f", 0, &t, &err), 0);
+        reads_numbers(t, 0, 10);
+        if (ml_table_reopen(t, &again, &err) < 0)
+            fail_msg("%s", err.msg);
+        reads_numbers(again, 0, rows / 2);
+        reads_numbers(t, 10, rows);
+        reads_numbers(again, rows / 2, rows);
+        assert_int_equal(ml_table_next(again, &cells, &err), 1);
+        assert_int_equal(ml_table_next(t, &cells, &err), 1);
+        ml_table_close(again);
+        ml_table_close(t);
+    }
+    ml_buf_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +333,7 @@ int main(void)
         cmocka_unit_test(refuses_depth),
         cmocka_unit_test(crosses_buffers),
         cmocka_unit_test(refuses_endless_rows),
+        cmocka_unit_test(reads_again_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
