@@ -66,6 +66,7 @@ static const struct ml_cmd cmd = {
 
 #define NO_LOOK    LONG_MIN /* the option wasn't given */
 #define RIVALS_MAX 100
+#define ONE_RUN    "runs are to show what other seeds change, and a training that has none is one run"
 
 /* Several runs and candidates, and the confirmation. */
 static int check_more(const struct cfg *cfg, struct ml_err *err)
@@ -195,6 +196,21 @@ static void say(
     ml_strs_release(&lines);
 }
 
+/* The same file twice tells nothing of other seeds, or of another candidate. */
+static void doubt_same(const struct cfg *cfg, const struct ml_contender *first, const struct ml_contender *more,
+    size_t n, const char *what)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        while (k < i && strcmp(more[k].predictions.digest.s, more[i].predictions.digest.s) != 0)
+            k++;
+        const struct ml_contender *same = k < i ? &more[k] : first;
+        if (same->has_predictions && strcmp(same->predictions.digest.s, more[i].predictions.digest.s) == 0)
+            ml_tool_warn(
+                &cfg->common, "'%s' is what '%s' is, to the last byte: %s", more[i].reference, same->reference, what);
+    }
+}
+
 static int compare(struct cfg *cfg, bool stdin_taken, struct ml_comparison_opts *o, struct ml_err *err)
 {
     struct compare_inputs in = { .card = { ML_BUF_INIT } };
@@ -204,8 +220,12 @@ static int compare(struct cfg *cfg, bool stdin_taken, struct ml_comparison_opts 
     const char *unused = in.candidate.predictions.scores_unused;
     if (rc == 0 && unused != NULL && in.candidate.evaluation == NULL)
         ml_tool_say(&cfg->common, ML_SCORES_UNUSED, unused, unused);
-    if (rc == 0)
+    if (rc == 0) {
+        doubt_same(cfg, &in.current, in.runs[0], t.n_runs[0], ONE_RUN);
+        doubt_same(cfg, &in.candidate, in.runs[1], t.n_runs[1], ONE_RUN);
+        doubt_same(cfg, &in.candidate, in.rivals, t.n_rivals, "it is ranked twice");
         rc = ml_contest_run(&t, &section, err);
+    }
     if (rc == 0) {
         say(cfg, &in.candidate, &in.current, section);
         ml_card_set(&in.card, "comparison", section);

@@ -70,6 +70,7 @@ static void judge(struct ml_difference *x, double alpha, size_t k)
     e.low = x->d.low;
     e.high = x->d.high;
     e.se = x->d.se;
+    e.df = x->d.df;
     if (e.has_interval) {
         e.p = x->d.p;
         e.p_adjusted = x->p_adjusted;

@@ -54,8 +54,10 @@ size_t ml_gate_count(const cJSON *gate, const char *verdict);
  * "rows_needed", "reason"}]}. drop: the margin, or max_drop's limit, in the metric's units. neutral_fail_rate: how
  * often a change that changes nothing fails the rule. missed_drop_rate: how often one that is truly worse by `drop`
  * passes it. missed_gain_rate: of `must: improve`. rows_needed: at which at most 10 % of harmless changes fail (must:
- * improve: 80 % of gains of the margin's size are found). Rates are those of a normal estimate with the card's standard
- * error; that of neutral changes, of a relative rule, is its neutral_pass_rate. */
+ * improve: 80 % of gains of the margin's size are found); of several runs only their rows' part of the variance goes
+ * with 1/rows: null where that doesn't do, and "runs_needed", null where no number of runs would either. Rates are
+ * those of a normal estimate with the card's standard error, of few degrees of freedom of the noncentral t; that of
+ * neutral changes, of a relative rule, is its neutral_pass_rate. */
 cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison);
 
 /* What a rule says in words, on one line: required, observed, the interval it rests on, how often a neutral change

@@ -2,10 +2,12 @@
 /* What a gate's rules can tell on rows like these: how often each would stop a change that changes nothing, and let a
  * true drop of its margin's size through. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "model/gate.h"
+#include "model/gate_priv.h"
 #include "stats/dist.h"
+#include "stats/runs.h"
 
 #define HARMLESS 0.10 /* the share of harmless changes that a rule may stop, for `rows_needed` */
 #define FOUND    0.80 /* the share of true gains that `must: improve` finds there */
@@ -16,7 +18,10 @@ struct power {
     double se, rows,
         margin; /* margin 0: none; of max_drop: its limit; of a limit: its distance from the current value */
     bool improve, bound;
-    bool room; /* of a limit: the current value meets it */
+    bool room;                  /* of a limit: the current value meets it */
+    double df;                  /* 0: normal */
+    double se_rows, se_runs[2]; /* what se is made of where there are several runs of a model */
+    int n_runs[2];              /* 0: one or not said */
 };
 
 /* A rule about a number of the card that is a difference from the current model. */
@@ -46,6 +51,20 @@ static bool read_limit(const cJSON *rule, const cJSON *comparison, int sign, str
     return true;
 }
 
+static void read_runs(const cJSON *rule, const cJSON *comparison, struct power *p)
+{
+    static const char *const names[2] = { "current", "candidate" }, *const se[2] = { "se_current", "se_candidate" };
+    const char *slice = ml_json_str(rule, "slice"), *metric = ml_json_str(rule, "metric");
+    const cJSON *m = metric ? gate_metric(comparison, slice, metric) : NULL, *runs = ml_json_get(m, "runs");
+
+    p->df = gate_df(comparison, slice, m);
+    if (!ml_json_num(runs, "se_rows", &p->se_rows))
+        return;
+    for (int i = 0; i < 2; i++)
+        if (ml_json_num(runs, se[i], &p->se_runs[i]))
+            p->n_runs[i] = cJSON_GetArraySize(ml_json_get(runs, names[i]));
+}
+
 static bool read_rule(const cJSON *rule, const cJSON *comparison, struct power *p)
 {
     const char *required = ml_json_str(rule, "required"), *on = ml_json_str(rule, "on");
@@ -59,30 +78,112 @@ static bool read_rule(const cJSON *rule, const cJSON *comparison, struct power *
         return false;
     if (p->kind != LIMIT && !ml_json_num(rule, p->kind == DROP ? "limit" : "margin", &p->margin))
         p->margin = 0;
+    if (p->kind != LIMIT)
+        read_runs(rule, comparison, p);
     return (p->kind != MUST || required) && ml_json_num(rule, "se", &p->se) && p->se > 0 &&
            ml_json_num(rule, "rows", &p->rows);
 }
 
-/* How often the rule passes a candidate that is truly worse by `drop`: the estimate is normal around it. */
+/* How often the rule passes a candidate that is truly worse by `drop`: the estimate is normal around it, and with few
+ * degrees of freedom the interval's width varies as well. */
 static double pass_rate(const struct power *p, double drop, double alpha)
 {
-    double z = ml_normal_quantile(1 - alpha / 2);
+    double df = p->df > 0 ? p->df : INFINITY, q = ml_t_quantile(1 - alpha / 2, df);
 
     if (p->improve)
-        return ml_normal_cdf(-drop / p->se - z);
+        return ml_t_beyond(q, df, -drop / p->se);
     if (p->kind == MUST && !(p->margin > 0)) /* not worse */
-        return ml_normal_cdf(z - drop / p->se);
-    return ml_normal_cdf((p->margin - drop) / p->se - (p->bound || p->kind == MUST ? z : 0));
+        return 1 - ml_t_beyond(q, df, drop / p->se);
+    if (p->bound || p->kind == MUST)
+        return ml_t_beyond(q, df, (p->margin - drop) / p->se);
+    return ml_normal_cdf((p->margin - drop) / p->se);
 }
 
-/* Rows at which a harmless change is stopped no more often than HARMLESS (`must: improve`: a gain of the margin's size
- * is found as often as FOUND), for the variance goes with 1/rows. */
+/* At most HARMLESS of the harmless changes are stopped; `must: improve`: a gain of the margin's size is found as often
+ * as FOUND. */
+static bool will_do(const struct power *p, double alpha)
+{
+    return p->improve ? pass_rate(p, -p->margin, alpha) >= FOUND : pass_rate(p, 0, alpha) >= 1 - HARMLESS;
+}
+
+/* The same rule with other numbers of rows and runs (`runs` 0: the same): what is of the rows goes with 1/rows, what is
+ * of a model's runs with 1/runs, and the degrees of freedom are those of runs.c. */
+static struct power with(const struct power *p, double rows, int runs)
+{
+    struct power q = *p;
+    double square = p->se_rows * p->se_rows * p->rows / rows, sum = square * square / fmax(rows - 1, 1);
+    bool two = false;
+
+    for (int i = 0; i < 2; i++) {
+        int n = runs > 0 ? runs : p->n_runs[i];
+        double of = p->se_runs[i] * p->se_runs[i] * p->n_runs[i] / n;
+        if (p->n_runs[i] < 2)
+            continue;
+        two = two || n == 2;
+        square += of;
+        sum += of * of / (n - 1);
+    }
+    q.se = sqrt(square);
+    q.df = two ? 1 : square * square / sum;
+    q.rows = rows;
+    return q;
+}
+
+/* NaN: no number of rows would do, for more rows don't tell what other seeds would. */
 static double rows_needed(const struct power *p, double alpha)
 {
-    double z = p->kind != MUST && !p->bound ? 0 : ml_normal_quantile(1 - alpha / 2);
+    double z = p->kind != MUST && !p->bound ? 0 : ml_normal_quantile(1 - alpha / 2), low = 1, high = 2;
     double se = p->margin / (z + ml_normal_quantile(p->improve ? FOUND : 1 - HARMLESS));
+    struct power q;
 
-    return ceil(p->rows * (p->se / se) * (p->se / se));
+    if (p->n_runs[0] + p->n_runs[1] == 0)
+        return ceil(p->rows * (p->se / se) * (p->se / se));
+    for (; q = with(p, high, 0), !will_do(&q, alpha); high *= 2) {
+        if (high > 1e15)
+            return NAN;
+        low = high;
+    }
+    while (high - low > 1) {
+        double middle = floor((low + high) / 2);
+        q = with(p, middle, 0);
+        *(will_do(&q, alpha) ? &high : &low) = middle;
+    }
+    return high;
+}
+
+/* How many runs, of each model that has several, would do on these rows; 0: none up to ML_RUNS_MAX. */
+static int runs_needed(const struct power *p, double alpha)
+{
+    int n = 2;
+
+    for (int i = 0; i < 2; i++)
+        n = p->n_runs[i] > n ? p->n_runs[i] : n;
+    for (; n <= ML_RUNS_MAX; n++) {
+        struct power q = with(p, p->rows, n);
+        if (will_do(&q, alpha))
+            return n;
+    }
+    return 0;
+}
+
+/* Why no number of rows is told, and what would do instead. */
+static void explain_runs(cJSON *o, const struct power *p, double alpha)
+{
+    const char *whose = p->n_runs[0] == 0 ? "of the candidate" : p->n_runs[1] == 0 ? "of the current model" : "of each";
+    int n = runs_needed(p, alpha);
+    double between = 100 * (1 - p->se_rows * p->se_rows / (p->se * p->se));
+    char *why = n > 0
+                    ? ml_format("no number of rows would do: %.3g %% of the variance is between runs; %d runs %s would",
+                          between, n, whose)
+                    : ml_format("neither more rows nor more runs alone would do: %.3g %% of the variance is between "
+                                "runs",
+                          between);
+
+    ml_json_set(o, "runs_needed", NULL);
+    if (n > 0)
+        ml_json_set_int(o, "runs_needed", n);
+    ml_json_set_str(o, "reason", why);
+    free(why);
 }
 
 static void set_rate(cJSON *to, const char *key, double rate)
@@ -112,8 +213,11 @@ static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
         set_rate(o, "missed_drop_rate", pass_rate(&p, p.margin, alpha));
     if (margin && p.improve)
         set_rate(o, "missed_gain_rate", 1 - pass_rate(&p, -p.margin, alpha));
-    ml_json_set_num(o, "rows_needed", margin || (known && p.room) ? rows_needed(&p, alpha) : NAN);
-    if (known && p.kind == LIMIT && !p.room)
+    double rows = margin || (known && p.room) ? rows_needed(&p, alpha) : NAN;
+    ml_json_set_num(o, "rows_needed", rows);
+    if (margin && isnan(rows))
+        explain_runs(o, &p, alpha);
+    else if (known && p.kind == LIMIT && !p.room)
         ml_json_set_str(o, "reason", "no number of rows helps: the current value itself doesn't meet the limit");
     else if (known && p.kind != LIMIT && !margin)
         ml_json_set_str(o, "reason", "no margin says how large a drop or a gain is meant");

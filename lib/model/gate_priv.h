@@ -36,6 +36,9 @@ const cJSON *gate_metric(const cJSON *section, const char *slice, const char *me
  * metric of a section rests on. */
 void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSON *metric, double se);
 
+/* Degrees of freedom of a difference: those of its runs, or of its groups; 0: of rows, which are not few. */
+double gate_df(const cJSON *comparison, const char *slice, const cJSON *metric);
+
 /* A new rule at the end of the list; without a metric its name is `kind`. */
 cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, const struct ml_terms *terms);
 

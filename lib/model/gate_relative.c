@@ -16,9 +16,19 @@ struct change {
     const cJSON *json;
     double current, candidate, delta, low, high, se;
     double reach; /* from the difference to the unfavourable end of its interval */
+    double df;    /* 0: not known to be few */
     bool has_interval;
     bool identical;
 };
+
+double gate_df(const cJSON *comparison, const char *slice, const cJSON *metric)
+{
+    const cJSON *of = slice ? ml_json_get(ml_json_get(comparison, "slices"), slice) : comparison;
+    double x;
+    if (ml_json_num(ml_json_get(metric, "runs"), "df", &x))
+        return x >= 1 ? x : 1;
+    return ml_json_num(of, "groups", &x) && x >= 2 ? x - 1 : 0;
+}
 
 /* What a relative rule looks at. Returns 1 with the rule judged already where there is nothing to look at. */
 static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule, struct change *c)
@@ -56,6 +66,7 @@ static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *
             c->se = (c->high - c->low) / (2 * z);
     }
     c->reach = !c->has_interval ? z * c->se : m->direction > 0 ? c->delta - c->low : c->high - c->delta;
+    c->df = gate_df(j->comparison, m->slice, c->json);
     gate_basis(rule, j->comparison, m->slice, c->json, c->se);
     return 0;
 }
@@ -107,7 +118,7 @@ int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
     }
     double drop = !bound ? -m->direction * c.delta : m->direction > 0 ? -c.low : c.high;
     ml_json_set_num(rule, "observed", drop);
-    neutral(rule, &c, bound ? ml_neutral_noninferior(limit, c.se, c.reach) : ml_neutral_max_drop(limit, c.se));
+    neutral(rule, &c, bound ? ml_neutral_noninferior(limit, c.se, c.reach, c.df) : ml_neutral_max_drop(limit, c.se));
     if (gate_at_most(drop, limit)) {
         gate_passed(rule);
         return 0;
@@ -213,7 +224,7 @@ static void judge_no_regress(const struct gate_judge *j, const struct ml_metric_
 {
     double worst = m->direction > 0 ? -c->low : c->high; /* how far the unfavourable end reaches */
     bool set = f->margin > 0;
-    neutral(rule, c, set ? ml_neutral_noninferior(f->margin, c->se, c->reach) : 1 - j->alpha / 2);
+    neutral(rule, c, set ? ml_neutral_noninferior(f->margin, c->se, c->reach, c->df) : 1 - j->alpha / 2);
     if (!set && !c->identical)
         ml_json_set_str(rule, "basis", "harm not shown");
     if (c->identical || (set ? f->noninferior : c->has_interval && strcmp(f->verdict, "worse") != 0)) {

@@ -70,6 +70,28 @@ double ml_t_quantile(double p, double df)
     return df < DF_NORMAL ? gsl_cdf_tdist_Pinv(p, df) : ml_normal_quantile(p);
 }
 
+double ml_t_beyond(double q, double df, double shift)
+{
+    /* over u, the root of S, whose density is smooth at 0 also where df is 1 */
+    enum { STEPS = 400 };
+    double spread, low, h, sum = 0, all = 0;
+
+    if (!(df < DF_NORMAL))
+        return ml_normal_cdf(shift - q);
+    spread = 10 / sqrt(2 * df);
+    low = sqrt(fmax(0, 1 - spread));
+    h = (sqrt(1 + spread) - low) / STEPS;
+    for (int i = 0; i <= STEPS; i++) {
+        double u = low + h * i, s = u * u;
+        double density = u > 0 ? exp((2 * df - 1) * log(u) - df * (s * s - 1) / 2) : 0;
+
+        density *= i == 0 || i == STEPS ? 1 : i % 2 ? 4 : 2;
+        all += density;
+        sum += density * ml_normal_cdf(shift - q * s);
+    }
+    return sum / all;
+}
+
 double ml_binomial_pmf(uint64_t k, uint64_t n, double p)
 {
     double log_pmf;

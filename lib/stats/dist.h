@@ -11,6 +11,9 @@ double ml_normal_two_sided(double z); /* P(|Z| >= |z|), at least 1e-300 */
 
 double ml_t_quantile(double p, double df);  /* 0 < p < 1, df > 0; normal for infinite df */
 double ml_t_two_sided(double t, double df); /* P(|T| >= |t|), at least 1e-300 */
+/* P(T > q) of the noncentral t: of (Z + shift) / S, with Z normal and S^2 a chi-square of df, 1 or more, by df; normal
+ * for infinite df. By Simpson's rule, to 1e-8. */
+double ml_t_beyond(double q, double df, double shift);
 
 double ml_binomial_pmf(uint64_t k, uint64_t n, double p);
 double ml_binomial_cdf(uint64_t k, uint64_t n, double p); /* P(X <= k) */

@@ -75,6 +75,18 @@ static void rows_needed(const struct ml_evidence *e, double z, struct ml_judgeme
         out->rows_needed = rows;
 }
 
+/* The difference, in standard errors, that is found as often as POWER. */
+static double seen(double alpha, double df)
+{
+    double q = ml_t_quantile(1 - alpha / 2, df), low = q + ml_t_quantile(POWER, df), high = 1.3 * low;
+
+    if (df >= 10) /* within .1 % of the noncentral t's; of 1 degree of freedom it is .86 of that */
+        return low;
+    for (int i = 0; i < 30; i++)
+        *(ml_t_beyond(q, df, (low + high) / 2) < POWER ? &low : &high) = (low + high) / 2;
+    return high;
+}
+
 void ml_judge(const struct ml_evidence *e, struct ml_judgement *out)
 {
     double low = e->direction > 0 ? e->low : -e->high;
@@ -86,7 +98,7 @@ void ml_judge(const struct ml_evidence *e, struct ml_judgement *out)
     memset(out, 0, sizeof *out);
     if (e->has_interval) {
         out->has_detectable = true;
-        out->detectable = (z + ml_normal_quantile(POWER)) * e->se;
+        out->detectable = seen(e->alpha, e->df > 0 ? e->df : INFINITY) * e->se;
     }
     if (e->identical) {
         out->verdict = ML_VERDICT_EQUIVALENT;
@@ -194,9 +206,9 @@ double ml_optimism(double se, double k)
     return k >= 2 ? se * sqrt(2 * log(k)) : 0;
 }
 
-double ml_neutral_noninferior(double m, double se, double reach)
+double ml_neutral_noninferior(double m, double se, double reach, double df)
 {
-    return se > 0 ? ml_normal_cdf((m - reach) / se) : 1;
+    return se > 0 ? ml_t_beyond(reach / se, df > 0 ? df : INFINITY, m / se) : 1;
 }
 
 double ml_neutral_max_drop(double d, double se)

@@ -27,6 +27,7 @@ struct ml_evidence {
     const char *interval_reason; /* without an interval: why; NULL is fine */
     int direction;               /* +1: higher is better, -1: lower is */
     double delta, low, high, se; /* unoriented: candidate - current */
+    double df;                   /* of the Student's t that fits delta/se; 0: normal */
     double p, p_adjusted;
     double alpha;         /* the effective one */
     size_t k;             /* size of the family that p_adjusted is over */
@@ -49,7 +50,8 @@ struct ml_judgement {
     char reason[200]; /* "" where the verdict speaks for itself */
     bool noninferior; /* identical, or a margin is set and its bad side excluded */
     bool has_detectable;
-    double detectable;    /* (z_{1-alpha/2} + z_.8) se: what this test set can see at 80 % power */
+    double detectable;    /* what this test set can see at 80 % power: (t_{1-alpha/2} + t_.8) se, of under 10 degrees of
+                             freedom by the noncentral t, of which 1 sees 16.3 se */
     bool has_rows_needed; /* only when inconclusive */
     double rows_needed;   /* n ((z_{1-alpha/2} + z_.8) se / D)^2, D = max(|delta|, margin - |delta|); rounded up */
 };
@@ -83,8 +85,10 @@ double ml_optimism(double se, double k);
 
 /* How often a neutral change passes: non-inferiority at margin m (or a max_drop on the bound): Phi((m - reach)/se),
  * where `reach` > 0 is how far the interval goes from the difference to its unfavourable end: z_{1-alpha/2} se of a
- * normal one, more of few rows (without reach, a rate of .60 was told as .85); max_drop d on the value: Phi(d/se). */
-double ml_neutral_noninferior(double m, double se, double reach);
+ * normal one, more of few rows (without reach, a rate of .60 was told as .85). With few degrees of freedom `df` (0:
+ * normal) the reach itself varies as se does: the noncentral t's share beyond reach/se. max_drop d on the value:
+ * Phi(d/se). */
+double ml_neutral_noninferior(double m, double se, double reach, double df);
 double ml_neutral_max_drop(double d, double se);
 
 #endif

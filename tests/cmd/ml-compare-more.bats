@@ -285,6 +285,12 @@ PY
     [[ "${stderr_lines[1]}" = "means over runs: 1 of the current model, 3 of the candidate" ]]
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card r.json -o comment.md
     grep -qF ' Means over runs with different seeds, 1 of the current model and 3 of the candidate; ' comment.md
+    # the same file isn't another seed
+    run -0 --separate-stderr ml-compare -q --current cur.csv --candidate b.csv --runs b2.csv --runs ./b.csv --runs b2.csv -o /dev/null </dev/null
+    [[ "$stderr" == *"'./b.csv' is what 'b.csv' is, to the last byte: runs are to show what other seeds change"* ]]
+    [[ "$stderr" == *"'b2.csv' is what 'b2.csv' is"* ]] && [ "${#stderr_lines[@]}" -eq 2 ]
+    run -0 --separate-stderr ml-compare -q --current cur.csv --candidate b.csv --candidate c.csv --candidate b.csv -o /dev/null </dev/null
+    [[ "$stderr" == *"'b.csv' is what 'b.csv' is, to the last byte: it is ranked twice" ]]
     # identical runs add nothing, and are identical
     ml-compare -q --current cur.csv --candidate cur.csv --runs cur.csv -o i.json </dev/null
     [ "$(value comparison.identical i.json)" = true ]

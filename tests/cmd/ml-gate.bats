@@ -844,6 +844,62 @@ PY
     fails 2 "reads no card"
 }
 
+@test "--power: more rows don't tell what other seeds would, and few runs less than they seem to" {
+    cat >want.py <<'PY'
+import json, sys
+from math import inf
+import numpy as np
+from scipy import stats
+doc = json.load(open("power.json"))
+rules = {r["rule"]: r for r in doc["rules"]}
+m = json.load(open("card.json"))["comparison"]["metrics"]["accuracy"]
+runs = m["runs"]
+def at(rows, n):
+    a, b = runs["se_rows"] ** 2 * m["n"] / rows, runs["se_candidate"] ** 2 * len(runs["candidate"]) / n
+    return (a + b) ** .5, (a + b) ** 2 / (a * a / (rows - 1) + b * b / (n - 1))
+def passes(rows, n, margin, drop, bound=True):
+    se, df = at(rows, n)
+    return stats.nct.sf(stats.t.ppf(.975, df), df, (margin - drop) / se) if bound else stats.norm.cdf((margin - drop) / se)
+n = len(runs["candidate"])
+must, drop = rules["accuracy.must"], rules["accuracy.max_drop"]
+assert abs(1 - must["neutral_fail_rate"] - passes(m["n"], n, must["drop"], 0)) < 6e-5, must
+assert abs(must["missed_drop_rate"] - .025) < 6e-5
+assert abs(stats.nct.sf(stats.t.ppf(.975, runs["df"]), runs["df"], m["detectable"] / m["se"]) - .8) < 1e-6, m
+for r, bound in (must, True), (drop, False):
+    if sys.argv[1] == "runs":
+        k = r["runs_needed"]
+        assert r["rows_needed"] is None and passes(m["n"], k, r["drop"], 0, bound) >= .9 > passes(m["n"], k - 1, r["drop"], 0, bound), r
+        assert passes(1e15, n, r["drop"], 0, bound) < .9 and "of the variance is between runs; %d runs of the candidate would" % k in r["reason"], r
+    else:
+        k = r["rows_needed"]
+        assert "runs_needed" not in r and passes(k, n, r["drop"], 0, bound) >= .9 > passes(k - 1, n, r["drop"], 0, bound), r
+PY
+    /usr/bin/python3 - <<'PY'
+n = 4000
+for name, share in ("cur", .8), ("a", .78), ("b", .8), ("c", .82):
+    with open(name + ".csv", "w") as f:
+        f.write("id,label,prediction\n")
+        f.writelines(f"{i},{i % 2},{i % 2 ^ (i * 7919 % n >= share * n)}\n" for i in range(n))
+PY
+    ml-compare -q --current cur.csv --candidate a.csv --runs b.csv --runs c.csv -o card.json </dev/null
+    echo 'metrics: {accuracy: {must: not_regress, margin: .015, max_drop: .01}}' >p.yml
+    run -0 --separate-stderr ml-gate --power p.yml card.json -o power.json
+    [[ "$stderr" == *"no number of rows would do: 9"* ]]
+    /usr/bin/python3 want.py runs
+    # where the margin is wide enough for what the seeds do, rows are what is missing
+    echo 'metrics: {accuracy: {must: not_regress, margin: .08, max_drop: .02}}' >p.yml
+    ml-gate -q --power p.yml card.json -o power.json
+    /usr/bin/python3 want.py rows
+    # two runs: one degree of freedom; groups have few, too
+    ml-compare -q --current cur.csv --candidate a.csv --runs c.csv -o card.json </dev/null
+    /usr/bin/python3 -c 'import json
+m = json.load(open("card.json"))["comparison"]["metrics"]["accuracy"]
+assert abs(m["detectable"] / m["se"] - 16.334) < 1e-3, m'
+    # no margin is wide enough: neither would do
+    echo 'metrics: {accuracy: {must: not_regress, margin: 1e-9}}' >p.yml
+    ml-gate -q --power p.yml card.json | grep -qF '"reason": "neither more rows nor more runs alone would do: '
+}
+
 @test "a rule says what it rests on" {
     printf 'metrics:\n  accuracy: { min: 0.6, max_drop: 0.01 }\n' >p.yml
     gate 0

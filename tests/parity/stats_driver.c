@@ -415,6 +415,8 @@ static void function(struct input *in)
         r = ml_t_quantile(a, b);
     else if (strcmp(name, "t_two_sided") == 0)
         r = ml_t_two_sided(a, b);
+    else if (strcmp(name, "t_beyond") == 0)
+        r = ml_t_beyond(a, b, c);
     else if (strcmp(name, "binomial_pmf") == 0)
         r = ml_binomial_pmf((uint64_t)a, (uint64_t)b, c);
     else if (strcmp(name, "binomial_cdf") == 0)
@@ -422,7 +424,7 @@ static void function(struct input *in)
     else if (strcmp(name, "midp") == 0)
         r = ml_mcnemar_midp((size_t)a, (size_t)b);
     else if (strcmp(name, "neutral_noninferior") == 0)
-        r = ml_neutral_noninferior(a, b, c);
+        r = ml_neutral_noninferior(a, b, c, 0);
     else if (strcmp(name, "neutral_max_drop") == 0)
         r = ml_neutral_max_drop(a, b);
     else if (strcmp(name, "optimism") == 0)

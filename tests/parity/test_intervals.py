@@ -30,6 +30,9 @@ def distributions(tap, session, rng):
         function("Student's t is scipy's", "t_two_sided", t, df, 0, max(2 * stats.t.sf(t, df), FLOOR), 1e-7)
         p = rng.choice([0.9, 0.95, 0.975, 0.995, 1 - 0.05 / 12, 1 - 1e-6, rng.uniform(0.5001, 1)])
         function("Student's quantile is scipy's", "t_quantile", p, df, 0, stats.t.ppf(p, df), 1e-7)
+        q = rng.uniform(0, 15)
+        shift = q + rng.uniform(-3, 3)
+        function("the noncentral t is scipy's", "t_beyond", q, df, shift, stats.nct.sf(q, df, shift), 1e-6)
         z = rng.normal() * 5
         function("the normal distribution is scipy's", "normal_cdf", z, 0, 0, stats.norm.cdf(z), 1e-12)
         function("the normal quantile is scipy's", "normal_quantile", p, 0, 0, stats.norm.ppf(p), 1e-12)
