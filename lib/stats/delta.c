@@ -83,8 +83,7 @@ static size_t count_changed(
     double *x = ml_calloc(n + 1, sizeof *x), *y = ml_calloc(n + 1, sizeof *y);
     unsigned char *seen = ml_calloc((size_t)a->s.groups + 1, 1);
     bool hits = counts_hits(metric), top = ml_metric_top(metric) && a->s.task == ML_TASK_BINARY;
-    bool ranks =
-        metric->family == ML_FAMILY_RANK || (metric->family == ML_FAMILY_LABELS && metric->need == ML_NEED_SCORE);
+    bool ranks = ml_metric_ranks(metric) && metric->family != ML_FAMILY_QUERY;
 
     contributions(a, metric, x);
     contributions(b, metric, y);
@@ -134,16 +133,34 @@ bool ml_delta_few(const struct ml_delta *d, const struct ml_metric *metric)
            d->effective < ML_DELTA_FEW && d->effective * ML_DELTA_FEW_OF < units;
 }
 
-/* Where rows are counted and next to none changed, the linearised variance is next to nothing and says nothing. Then
- * the standard error is at least z/(n + z^2), which makes the interval as wide as Tango's is when no row of n changed:
- * z^2/(n + z^2). */
+/* Placements, or queries' values, are all what they were, though the order isn't. */
+static double order_floor(struct ml_measure *a, const struct ml_measure *b, const struct ml_metric *metric, double z)
+{
+    static const struct ml_metric any = { .average = ML_AVERAGE_NONE };
+    struct ml_value v;
+    double n;
+
+    if (!isfinite(metric->high) || ml_delta_same(a, b, metric, 0))
+        return 0;
+    ml_measure_value(a, metric, &v);
+    n = (double)v.n;
+    if (!ml_measure_plain(a) && metric->family != ML_FAMILY_QUERY)
+        n = fmin(n, ml_measure_worth(a, &any, 0));
+    return (metric->high - metric->low) * z / (n + z * z);
+}
+
+/* `still`: no variance at all. Where rows are counted and next to none changed, the linearised variance is next to
+ * nothing and says nothing. Then the standard error is at least z/(n + z^2), which makes the interval as wide as
+ * Tango's is when no row of n changed: z^2/(n + z^2). */
 static double floor_of(
-    const struct ml_measure *a, const struct ml_measure *b, const struct ml_metric *metric, size_t units, double alpha)
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, size_t units, bool still, double alpha)
 {
     double z = ml_normal_quantile(1 - alpha / 2), n, range = fmin(metric->high - metric->low, 2);
     static const struct ml_metric any = { .average = ML_AVERAGE_NONE };
 
-    if (!counts_rows(metric) || (double)units >= z * z)
+    if (ml_metric_ranks(metric) && !ml_metric_top(metric))
+        return units == 0 && still ? order_floor(a, b, metric, z) : 0;
+    if (!counts_rows(metric) || ((double)units >= z * z && !still))
         return 0;
     if (metric->id == ML_METRIC_COST)
         range = a->s.costs->most;
@@ -158,14 +175,6 @@ static double floor_of(
     else
         n = fmin(ml_measure_worth(a, metric, 0), ml_measure_worth(b, metric, 0));
     return range * z / (n + z * z);
-}
-
-double ml_delta_floor(
-    struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, double alpha)
-{
-    struct ml_delta counted = { 0 };
-
-    return floor_of(current, candidate, metric, count_changed(current, candidate, metric, &counted), alpha);
 }
 
 /* The difference's interval asks for it again. */
@@ -272,7 +281,10 @@ static void bootstrap(struct ml_measure *a, struct ml_measure *b, const struct m
         out->se = ml_boot_deviation(values, used);
         out->p = ml_boot_p(values, used);
         ml_boot_interval(values, used, 1 - alpha, &out->low, &out->high);
-        ml_delta_settle(out, "bootstrap", "bootstrap");
+        if (out->low < out->high || ml_delta_same(a, b, metric, out->changed))
+            ml_delta_settle(out, "bootstrap", "bootstrap");
+        else
+            ml_delta_fail(out, NO_VARIANCE);
     }
     free(values);
 }
@@ -305,6 +317,26 @@ static bool both_values(
     return true;
 }
 
+/* Neither a difference nor a variance. */
+static bool is_still(const struct ml_metric *metric, const struct ml_delta *d)
+{
+    double noise = ml_delta_noise(metric, d);
+
+    return d->se <= noise && fabs(d->delta) <= noise;
+}
+
+double ml_delta_floor(
+    struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, double se, double alpha)
+{
+    struct ml_delta d = { 0 };
+    size_t units = count_changed(current, candidate, metric, &d);
+
+    d.se = se;
+    return both_values(current, candidate, metric, &d)
+               ? floor_of(current, candidate, metric, units, is_still(metric, &d), alpha)
+               : 0;
+}
+
 /* `same`: they are identical. */
 static void paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     double alpha, const struct ml_boot *boot, bool same, struct ml_delta *out)
@@ -314,6 +346,7 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
     struct pair_sums sums;
     bool summed = !same && ml_delta_plain(current, candidate, metric, delong, &sums);
     size_t units;
+    double least;
 
     memset(out, 0, sizeof *out);
     out->smaller_class = SIZE_MAX;
@@ -348,8 +381,8 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
         ml_delta_fail(out, out->interval_reason);
         return;
     }
-    out->se = fmax(out->se, floor_of(current, candidate, metric, units, alpha));
-    ml_delta_decide(current, candidate, metric, alpha, delong, out);
+    least = floor_of(current, candidate, metric, units, is_still(metric, out), alpha);
+    ml_delta_decide(current, candidate, metric, alpha, delong, least, out);
     ml_delta_cut(out, metric);
 }
 

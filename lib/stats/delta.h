@@ -68,7 +68,14 @@ struct ml_delta {
  * Metrics that count rows and saw changes in fewer than z^2 rows (groups): se is at least z/(n + z^2), n the rows in
  * the denominator, because the variance of next to no changes is next to 0 (the interval of no change at all is
  * Tango's, z^2/(n + z^2), not a point; without this, recall's nominal .95 covers .55 where
- * 2 predictions of 50 differ). */
+ * 2 predictions of 50 differ). The same where scores or queries are in another order, but nothing that counts came of
+ * it and the variance is 0 (n as ml_value has it).
+ *
+ * No difference of models that differ in what the metric looks at is certain. Where a value lies at 0 or 1, since all
+ * of its rows say so (or of the smallest class, taken for the size of all), the interval is made of both values' own
+ * ("mover"), that one's by Clopper & Pearson 1934, the correlation being 0, or -1 where both lie there; each end is the
+ * farther one of this and the linear one. 0 against 1 of n rows each therefore has the p of a sign test of n rows.
+ * Without such an end a variance of 0 is no interval, and precision without a row predicted positive hasn't one. */
 void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     double alpha, const struct ml_boot *boot, struct ml_delta *out);
 
@@ -97,9 +104,9 @@ void ml_delta_cut(struct ml_delta *d, const struct ml_metric *metric);
 /* All predictions and scores are bitwise equal. */
 bool ml_delta_identical(const struct ml_sample *a, const struct ml_sample *b);
 
-/* The least standard error of the last paragraph above; 0 where there is none. */
+/* The least standard error of the last paragraphs above, where the linearised one is `se`; 0 where there is none. */
 double ml_delta_floor(
-    struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, double alpha);
+    struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric, double se, double alpha);
 
 /* Whether a metric is the share of right (or, lower being better, of wrong) rows among all rows. */
 bool ml_delta_shares(const struct ml_metric *metric);

@@ -65,8 +65,6 @@ static void linear(const struct ml_metric *metric, struct ml_delta *out, double 
     ml_delta_settle(out, "linear", "linear");
 }
 
-/* False for a metric whose interval isn't made on the logit, or a value that has none; and for means of queries'
- * values, whose plain differences hold what they promise from 100 queries on and tell more. */
 static bool make_arm(struct ml_measure *m, const struct ml_metric *metric, bool delong, struct ml_arm *arm)
 {
     struct ml_value v;
@@ -74,11 +72,26 @@ static bool make_arm(struct ml_measure *m, const struct ml_metric *metric, bool 
     double squares, se;
     int unit;
 
-    if ((metric->scale != ML_SCALE_AUC && metric->scale != ML_SCALE_LOGIT) || metric->family == ML_FAMILY_QUERY ||
-        !isfinite(metric->high) || !ml_measure_psi_squares(m, metric, delong, &squares, NULL, &unit, &v) ||
-        !ml_measure_se(m, squares, delong, &se, &reason))
+    return ml_measure_psi_squares(m, metric, delong, &squares, NULL, &unit, &v) &&
+           ml_measure_se(m, squares, delong, &se, &reason) &&
+           ml_measure_arm(m, metric, &v, se <= ml_measure_noise(metric, v.value) ? 0 : se, arm);
+}
+
+/* Both values' intervals, of metrics that lie between two ends and where a value may be all that few rows can say.
+ * Other values are those of metrics with an interval on the logit; not means of queries' values, whose plain
+ * differences hold what they promise from 100 queries on and tell more. */
+static bool make_arms(
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct ml_delta *out)
+{
+    bool logit = metric->scale == ML_SCALE_AUC || metric->scale == ML_SCALE_LOGIT;
+
+    if (!isfinite(metric->high) ||
+        (!logit && metric->scale != ML_SCALE_PROPORTION && metric->scale != ML_SCALE_MAXIMUM))
         return false;
-    return ml_measure_arm(m, metric, &v, se <= ml_measure_noise(metric, v.value) ? 0 : se, arm);
+    if (!make_arm(a, metric, delong, &out->arm[0]) || !make_arm(b, metric, delong, &out->arm[1]))
+        return false;
+    out->both = out->arm[0].odds > 0 || out->arm[1].odds > 0;
+    return out->both || (logit && metric->family != ML_FAMILY_QUERY);
 }
 
 static double mover_beyond(const struct ml_delta *d, double bound, double near)
@@ -92,7 +105,7 @@ static void mover(const struct ml_metric *metric, struct ml_delta *out, double a
 {
     double q = ml_t_quantile(1 - alpha / 2, out->df), low, high, p;
 
-    out->both = metric->need == ML_NEED_PRED;
+    out->both = out->both || metric->need == ML_NEED_PRED;
     out->range = metric->high - metric->low;
     ml_mover(&out->arm[0], &out->arm[1], out->se / out->range, q, &low, &high);
     p = ml_t_two_sided(mover_beyond(out, 0, q), out->df);
@@ -139,25 +152,32 @@ double ml_delta_beyond(const struct ml_delta *d, double bound, bool above)
             return p;
     }
     if (!(d->se > 0))
-        return side * d->delta > side * bound ? 1e-300 : 1;
+        return fmax(p, side * d->delta > side * bound ? 1e-300 : 1);
     t = (d->delta - bound) / d->se;
     return fmax(p, fmax(upper_tail(side * t, d->df), upper_tail(side * ml_hall(t, d->skew), d->df)));
 }
 
 void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
-    bool delong, struct ml_delta *out)
+    bool delong, double least, struct ml_delta *out)
 {
     double noise = ml_delta_noise(metric, out);
 
+    out->se = fmax(out->se <= noise ? 0 : out->se, least);
     if (ml_measure_plain(a) && ml_delta_shares(metric)) {
         mcnemar(metric, out, alpha);
         return;
     }
-    if (out->se <= noise)
-        out->se = 0;
+    if (metric->scale == ML_SCALE_PROPORTION && out->n == 0) {
+        ml_delta_fail(out, NO_ROW);
+        return;
+    }
     out->df = delong ? INFINITY : ml_measure_df(a, metric, out->n);
     linear(metric, out, alpha);
-    if (out->has_interval && (out->se > 0 || fabs(out->delta) > noise) && make_arm(a, metric, delong, &out->arm[0]) &&
-        make_arm(b, metric, delong, &out->arm[1]))
+    if (!out->has_interval ||
+        (!(out->se > 0) && fabs(out->delta) <= noise && ml_delta_same(a, b, metric, out->changed)))
+        return;
+    if (make_arms(a, b, metric, delong, out))
         mover(metric, out, alpha);
+    else if (!(out->se > 0))
+        ml_delta_fail(out, NO_VARIANCE);
 }

@@ -42,7 +42,7 @@ static void proportion(const struct ml_measure *m, const struct ml_metric *metri
     double p = fmin(fmax(e->v.value, 0), 1), n = (double)e->v.n;
 
     if (e->v.n == 0) {
-        no_interval(e, "no row in the denominator");
+        no_interval(e, NO_ROW);
         return;
     }
     if (!ml_measure_plain(m)) {
@@ -55,36 +55,37 @@ static void proportion(const struct ml_measure *m, const struct ml_metric *metri
     settle(e, "wilson");
 }
 
-/* At 0 or 1 a mean over K classes moves most if the smallest class does: by 1/K of what Wilson leaves that class. */
-static void smallest(struct ml_measure *m, const struct ml_metric *metric, double z, struct ml_estimate *e)
+/* How many rows those are that all say the same of a value of 0 or 1. A mean over classes moves most if all of them are
+ * as small as the smallest. */
+static double rows_at_end(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v)
 {
-    size_t classes, least = metric->family == ML_FAMILY_LABELS ? ml_labels_smallest(m, metric, &classes)
-                                                               : ml_counts_smallest(metric, m->rows, &classes);
-    double n = (double)least * worth_share(m), move = z * z / (n + z * z) / (double)classes;
+    double n = (double)v->n;
+    bool plain = ml_measure_plain(m);
+    size_t classes, least;
 
-    e->low = e->v.value > 0.5 ? 1 - move : 0;
-    e->high = e->v.value > 0.5 ? 1 : move;
-    settle(e, "wilson");
+    if (metric->fallback == ML_FALLBACK_SMALLEST) {
+        least = metric->family == ML_FAMILY_LABELS ? ml_labels_smallest(m, metric, &classes)
+                                                   : ml_counts_smallest(metric, m->rows, &classes);
+        return (double)least * (double)classes * worth_share(m);
+    }
+    if (metric->scale == ML_SCALE_PROPORTION || metric->fallback == ML_FALLBACK_JACCARD)
+        return plain ? n : ml_measure_worth(m, metric, 0);
+    if (metric->id == ML_METRIC_AVERAGE_PRECISION || metric->id == ML_METRIC_KS)
+        n = fmin(n, (double)(m->s.n - v->n));
+    return plain || metric->family == ML_FAMILY_QUERY ? n : n * worth_share(m);
 }
 
 static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric, double z, struct ml_estimate *e)
 {
-    double p = e->v.value > 0.5 ? 1 : 0, n = (double)e->v.n;
+    double p = e->v.value > 0.5 ? 1 : 0, n;
 
     if (fabs(e->v.value - p) > ml_measure_noise(metric, 1)) {
-        no_interval(e, "the variance is 0");
+        no_interval(e, NO_VARIANCE);
         return;
     }
-    if (metric->fallback == ML_FALLBACK_SMALLEST) {
-        smallest(m, metric, z, e);
-        return;
-    }
-    if (metric->id == ML_METRIC_AVERAGE_PRECISION || metric->id == ML_METRIC_KS)
-        n = fmin(n, (double)(m->s.n - e->v.n));
-    if (!ml_measure_plain(m) && metric->family != ML_FAMILY_QUERY)
-        n = metric->fallback == ML_FALLBACK_JACCARD ? ml_measure_worth(m, metric, 0) : n * worth_share(m);
+    n = rows_at_end(m, metric, &e->v);
     if (!(n > 0)) {
-        no_interval(e, "the variance is 0");
+        no_interval(e, NO_VARIANCE);
         return;
     }
     ml_wilson(p, n, z, &e->low, &e->high);
@@ -93,8 +94,26 @@ static void logit_fallback(struct ml_measure *m, const struct ml_metric *metric,
     settle(e, "wilson");
 }
 
+/* A value of 0 or 1. */
+static bool arm_at_end(
+    struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, struct ml_arm *arm)
+{
+    double low = 0.5, high = 0.5;
+
+    arm->se = 0;
+    if (fabs(arm->value - (arm->value > 0.5)) > ml_measure_noise(metric, 1) ||
+        (metric->fallback == ML_FALLBACK_NONE && metric->scale != ML_SCALE_PROPORTION))
+        return false;
+    arm->value = arm->value > 0.5;
+    if (metric->fallback == ML_FALLBACK_JACCARD)
+        ml_counts_from_share(metric, &low, &high);
+    arm->odds = arm->value > 0.5 ? (1 - low) / low : (1 - high) / high;
+    arm->pos = rows_at_end(m, metric, v);
+    return arm->pos > 0;
+}
+
 bool ml_measure_arm(
-    const struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se, struct ml_arm *arm)
+    struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se, struct ml_arm *arm)
 {
     bool area = metric->scale == ML_SCALE_AUC, binary = m->s.task == ML_TASK_BINARY;
     double range = metric->high - metric->low, value = (v->value - metric->low) / range;
@@ -103,7 +122,7 @@ bool ml_measure_arm(
     if (value > 0 && value < 1 && se > 0 && !(area && binary && v->n < AUC_ROWS))
         return true;
     if (!area && metric->id != ML_METRIC_AVERAGE_PRECISION)
-        return false;
+        return arm_at_end(m, metric, v, arm);
     if (area && binary) {
         arm->pos = ml_measure_worth(m, NULL, m->s.positive);
         arm->neg = ml_measure_worth(m, NULL, 1 - m->s.positive);
@@ -120,7 +139,7 @@ bool ml_measure_arm(
  * logit alone covers .93 with an area of .98 and 120 positives, .91 with 36. Newcombe's method 5 where the variance is
  * 0 or (binary) a class has under 30 rows. */
 static void auc(
-    const struct ml_measure *m, const struct ml_metric *metric, double q, double z, double skew, struct ml_estimate *e)
+    struct ml_measure *m, const struct ml_metric *metric, double q, double z, double skew, struct ml_estimate *e)
 {
     struct ml_arm arm;
     double low, high;
@@ -331,7 +350,7 @@ static void estimate(struct ml_measure *m, const struct ml_metric *metric, doubl
         out->high = fmin(out->high, metric->high);
         settle(out, "linear");
     } else {
-        no_interval(out, "the variance is 0");
+        no_interval(out, NO_VARIANCE);
     }
 }
 

@@ -161,10 +161,22 @@ static double logit_arm(double v, double g)
     return v * (1 - v) * g / (1 - v * g);
 }
 
+static void exact_reach(const struct ml_arm *arm, double q, double *below, double *above)
+{
+    double x = -expm1(log(ml_normal_two_sided(q) / 2) / arm->pos); /* away from the end */
+
+    *below = arm->value > 0.5 ? arm->odds * x / (1 - x + arm->odds * x) : 0;
+    *above = arm->value > 0.5 ? 0 : x / (x + arm->odds * (1 - x));
+}
+
 void ml_arm_reach(const struct ml_arm *arm, double q, double *below, double *above)
 {
     double v = arm->value, g, low, high;
 
+    if (arm->odds > 0) {
+        exact_reach(arm, q, below, above);
+        return;
+    }
     if (arm->pos > 0) {
         if (arm->neg > 0)
             ml_newcombe5(v, arm->pos, arm->neg, q, &low, &high);
@@ -182,7 +194,7 @@ void ml_arm_reach(const struct ml_arm *arm, double q, double *below, double *abo
 /* How far b less a reaches with b's arm x and a's arm y: x^2 + y^2 - 2r xy, of which next to nothing may be left. */
 static double joint_arm(const struct ml_arm *a, const struct ml_arm *b, double se, double x, double y)
 {
-    double both = a->se * b->se, apart = 1;
+    double both = a->se * b->se, apart = a->se > 0 || b->se > 0 ? 1 : 2;
 
     if (both > 0)
         apart = fmin(fmax((se * se - (a->se - b->se) * (a->se - b->se)) / both / 2, 0), 2);

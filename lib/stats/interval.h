@@ -32,10 +32,13 @@ void ml_interval_logit(double value, double se, double q, double *low, double *h
 double ml_hall(double t, double c);
 
 /* What the interval of one value between 0 and 1 is made of: with `neg` that by Newcombe's method 5 of `pos` and `neg`
- * rows, else with `pos` Wilson's of so many rows, else that on the logit. */
+ * rows, else with `pos` Wilson's of so many rows, else that on the logit. With `odds` the value is 0 or 1, none of
+ * `pos` rows having said otherwise: the exact limit of their share x, 1 - (p/2)^(1/pos) away (Clopper & Pearson 1934,
+ * Biometrika 26, 404), of a metric that is x / (x + odds (1 - x)). */
 struct ml_arm {
     double value, se;
     double pos, neg;
+    double odds;
 };
 
 /* How far below and above its value the interval at quantile q reaches. */
@@ -43,7 +46,8 @@ void ml_arm_reach(const struct ml_arm *arm, double q, double *below, double *abo
 
 /* Difference of two values on the same rows from their own intervals [l, u] and the standard error of the difference,
  * "method of variance estimates recovery": b - a - sqrt((b-l_b)^2 + (u_a-a)^2 - 2r (b-l_b)(u_a-a)) and the mirror
- * image, r the correlation of the two values: se^2 = se_a^2 + se_b^2 - 2r se_a se_b. Zou & Donner 2008, Statist. Med.
+ * image, r the correlation of the two values: se^2 = se_a^2 + se_b^2 - 2r se_a se_b; 0 where one value has no variance,
+ * and -1, the worst, where neither has. Zou & Donner 2008, Statist. Med.
  * 27, 1693; of two areas under ROC curves on the logit Zou & Yue 2013, Statist. Med. 32, 5077. */
 void ml_mover(const struct ml_arm *a, const struct ml_arm *b, double se, double q, double *low, double *high);
 

@@ -28,6 +28,8 @@ struct class_counts {
 };
 
 #define ONE_ROW_CLASS "a class has a single row"
+#define NO_VARIANCE   "the variance is 0"
+#define NO_ROW        "no row in the denominator"
 #define NO_INTERVAL   "no interval: rows that weren't drawn may lie anywhere"
 
 struct known_value {
@@ -182,11 +184,16 @@ bool ml_delta_plain(
 bool ml_delta_plain_label(struct ml_measure *a, struct ml_measure *b, int32_t label, struct ml_measure of[2]);
 struct ml_delta;
 
+/* delta_same.c: the metric looks at nothing in which the models differ: no contribution changed, or of metrics of the
+ * order, it is the same, whatever the contributions say. */
+bool ml_delta_same(
+    const struct ml_measure *a, const struct ml_measure *b, const struct ml_metric *metric, size_t changed);
+
 /* delta_interval.c: what rounding may make of no difference, and of no standard error. */
 double ml_delta_noise(const struct ml_metric *metric, const struct ml_delta *d);
-/* The interval and p from out->se and out->skew. */
+/* The interval and p from out->se, which is at least `least`, and out->skew. */
 void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
-    bool delong, struct ml_delta *out);
+    bool delong, double least, struct ml_delta *out);
 /* An interval that was found, by what methods: false when it overflows a double. No interval: false. */
 bool ml_delta_settle(struct ml_delta *out, const char *test, const char *interval);
 bool ml_delta_fail(struct ml_delta *out, const char *reason);
@@ -263,9 +270,9 @@ bool ml_measure_psi_unit(
  * variance, no more than positives - 1; at least 1. */
 double ml_measure_df(const struct ml_measure *m, const struct ml_metric *metric, size_t n);
 /* estimate.c: a value's own interval as a function of the quantile, in the units of a metric that lies between 0 and 1.
- * False where that isn't on the logit: at 0 or 1, or without variance, except of areas and average precisions. */
-bool ml_measure_arm(const struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se,
-    struct ml_arm *arm);
+ * False without variance, except at 0 or 1, and of areas and average precisions. */
+bool ml_measure_arm(
+    struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se, struct ml_arm *arm);
 /* Sum of (w psi)^2 over rows, or of the groups' sums; `cubes` (NULL is fine) is that of their third powers. */
 double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes);
 /* (sum of these squares)^2 / sum of the fourth powers, `squares` being what ml_measure_squares says of the same psi; 0

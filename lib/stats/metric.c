@@ -248,6 +248,12 @@ bool ml_metric_top(const struct ml_metric *m)
     return m->id == ML_METRIC_PRECISION_AT || m->id == ML_METRIC_RECALL_AT || m->id == ML_METRIC_LIFT_AT;
 }
 
+bool ml_metric_ranks(const struct ml_metric *m)
+{
+    return m->family == ML_FAMILY_RANK || m->family == ML_FAMILY_QUERY ||
+           (m->family == ML_FAMILY_LABELS && m->need == ML_NEED_SCORE);
+}
+
 double ml_metric_share(const struct ml_metric *m, size_t n)
 {
     return m->x < 1 ? m->x : m->x / (double)n;

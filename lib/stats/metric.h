@@ -163,6 +163,9 @@ size_t ml_metric_smaller_class(const struct ml_metric *m, size_t n);
 
 /* precision@K, recall@K and lift@K; and the share of n rows that K is, over 1 when there are fewer than K. */
 bool ml_metric_top(const struct ml_metric *m);
+
+/* Only the order of the scores counts: of the rows, of a query's or of a row's classes. */
+bool ml_metric_ranks(const struct ml_metric *m);
 double ml_metric_share(const struct ml_metric *m, size_t n);
 
 #endif

@@ -185,7 +185,7 @@ void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const str
         out->interval_reason = "the runs have no standard error in common";
         return;
     }
-    se = fmax(se, ml_delta_floor(current->m[0], candidate->m[0], metric, alpha));
+    se = fmax(se, ml_delta_floor(current->m[0], candidate->m[0], metric, se, alpha));
     *se_test = se;
     out->se = hypot(hypot(se, current->se), candidate->se);
     if (!(out->se > 0)) {

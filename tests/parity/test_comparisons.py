@@ -268,7 +268,7 @@ def edges(tap, session, rng):
         session.sample(s)
         j = wilson(1.0, y.sum(), z)[0]
         share = wilson(1.0, s.n, z)[0]
-        low = 1 - z * z / (min(y.sum(), (~y).sum()) + z * z) / 2
+        low = wilson(1.0, 2 * min(y.sum(), (~y).sum()), z)[0]
         for name, want in (("f1", [2 * j / (1 + j), 1]), ("balanced_accuracy", [low, 1]), ("f1_macro", [low, 1]),
                            ("f1_weighted", wilson(1.0, s.n, z)), ("jaccard_macro", [low, 1]),
                            ("fbeta@2", [5 * j / (5 * j + 4 * (1 - j)), 1]), ("specificity", wilson(1.0, (~y).sum(), z)),
@@ -320,13 +320,13 @@ def contribution(name, s):
     return s.pred == s.positive if name in OF_POSITIVE else s.pred
 
 
-def floor(name, a, b, z):
-    """Next to no rows (or groups) changed: the standard error behind Tango's interval for none of n."""
+def floor(name, a, b, z, still):
+    """Next to no rows (or groups) changed, or nothing came of it: the standard error behind Tango's interval for none of n."""
     if name not in SHARED + OF_POSITIVE + ["top_2_accuracy"]:
         return 0
     changed = contribution(name, a.s) != contribution(name, b.s)
     units = changed.sum() if a.g is None else len(set(a.g[changed]))
-    if units >= z * z:
+    if units >= z * z and not still:
         return 0
     n = min(a.worth(inside(a.s, name)), b.worth(inside(b.s, name)))
     return (2 if name in KAPPAS | {"mcc"} else 1) * z / (n + z * z)
@@ -361,9 +361,48 @@ def arm(rows, name, v, se):
     return None
 
 
+def at_end(v):
+    return round(v, 13) in (0, 1)
+
+
+def rows_at_end(rows, name):
+    """How many rows say that a value is 0 or 1; of a mean over classes as many as if each were as small as the smallest."""
+    s = rows.s
+    if name != "balanced_accuracy" and "_macro" not in name:
+        return rows.worth(inside(s, name))
+    sizes = []
+    for k in range(s.classes):
+        y, p = s.label == k, s.pred == k
+        if not (y.any() or p.any() and name != "balanced_accuracy"):
+            continue
+        sizes.append(p.sum() if "precision" in name else (~y).sum() if "specificity" in name
+                     else y.sum() if "recall" in name or name == "balanced_accuracy" else (y | p).sum())
+    return len(sizes) * min(sizes) * rows.worth(np.ones(s.n, bool)) / s.n
+
+
+def end_arm(rows, name, v):
+    """Clopper & Pearson 1934 where no row says otherwise; of F-beta and Jaccard the share of right rows is behind it."""
+    n = rows_at_end(rows, name)
+    if not n > 0:
+        return None
+    b2 = 4 if name == "fbeta@2" else 1
+
+    def limits(q):
+        x = stats.norm.sf(q) ** (1 / n)
+        if name in ("f1", "fbeta@2"):
+            return (0, (1 + b2) * (1 - x) / ((1 + b2) * (1 - x) + x)) if v < 0.5 else ((1 + b2) * x / ((1 + b2) * x + b2 * (1 - x)), 1)
+        if name == "jaccard_micro":
+            return (0, (1 - x) / (1 + x)) if v < 0.5 else (x / (2 - x), 1)
+        return (0, 1 - x) if v < 0.5 else (x, 1)
+    return limits
+
+
 def mover(values, arms, se, both):
-    """Zou & Donner 2008: of b - a from the intervals of a and b, r their correlation; a function of the quantile."""
-    r = min(max((se[0] ** 2 + se[1] ** 2 - both**2) / (2 * se[0] * se[1]), -1), 1) if min(se) > 1e-14 else 0
+    """Zou & Donner 2008: of b - a from the intervals of a and b, r their correlation, the worst where nothing varies; a function of
+    the quantile."""
+    r = 0 if max(se) > 1e-14 else -1
+    if min(se) > 1e-14:
+        r = min(max((se[0] ** 2 + se[1] ** 2 - both**2) / (2 * se[0] * se[1]), -1), 1)
     a, b = values
 
     def limits(q):
@@ -376,6 +415,8 @@ def mover(values, arms, se, both):
 def reaches(limits, delta, bound, far=1e6):
     """The quantile at which an interval of delta ends at the bound."""
     f = lambda q: limits(q)[0] - bound if delta > bound else bound - limits(q)[1]
+    if f(0) <= 0:
+        return 0  # Clopper & Pearson's limits aren't at the value even there
     top = 1.0
     while f(top) > 0 and top < far:
         top *= 2
@@ -384,15 +425,17 @@ def reaches(limits, delta, bound, far=1e6):
 
 def mover_numbers(name, a, b, values, se, both, alpha, df):
     """Limits and p of a difference by the two models' own intervals; None where they aren't on the logit."""
-    arms = [arm(rows, name, v, x) for rows, v, x in zip((a, b), values, se)]
+    ends = [at_end(v) and name not in ("roc_auc", "average_precision") for v in values]
+    se = [0 if e else x for e, x in zip(ends, se)]
+    arms = [end_arm(rows, name, v) if e else arm(rows, name, v, x) for rows, v, x, e in zip((a, b), values, se, ends)]
     delta = values[1] - values[0]
-    if None in arms or both <= 1e-14 and abs(delta) <= 1e-14:
+    if None in arms or name in PROPORTIONS and not any(ends):
         return None
     tail = lambda q: 2 * (stats.norm.sf(q) if df is None else stats.t.sf(q, df))
     q = stats.norm.ppf(1 - alpha / 2) if df is None else stats.t.ppf(1 - alpha / 2, df)
     ends = mover(values, arms, se, both)
     low, high = ends(q)
-    p = tail(reaches(ends, delta, 0)) if delta else 1.0
+    p = tail(reaches(ends, delta, 0)) if abs(delta) > 1e-14 else 1.0
     return [low, high], p
 
 
@@ -415,10 +458,15 @@ def paired_numbers(name, a, b, psi, values, alpha):
         return (se, *got, "delong") if got else None
     if name == "roc_auc" and a.plain:
         return None
-    se = max(a.se(psi[1] - psi[0]), floor(name, a, b, z))
-    if name not in PROPORTIONS | LINEAR:
+    se = a.se(psi[1] - psi[0])
+    se = max(se if se > 1e-14 else 0, floor(name, a, b, z, se <= 1e-14 and abs(delta) <= 1e-14))
+    if name in PROPORTIONS and min(inside(s, name).sum(), inside(t, name).sum()) == 0:
+        return None, None, None, "none"
+    if name not in LINEAR and not (a.plain and name in HITS):
         got = mover_numbers(name, a, b, values, [a.se(psi[0]), b.se(psi[1])], se, alpha, df)
-        if got and name in SHARED + OF_POSITIVE:
+        if got and se == 0:
+            return se, cut(name, farther(got[0], [delta, delta])), got[1], "mover"
+        if got and (name in SHARED + OF_POSITIVE or any(map(at_end, values)) and name not in ("roc_auc", "average_precision")):
             limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), stats.t.ppf(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
             return se, cut(name, farther(got[0], limits)), max(p, got[1]) if p is not None else None, "mover"
         if got:
@@ -431,8 +479,14 @@ def paired_numbers(name, a, b, psi, values, alpha):
             up, down = down, up
         p = 1.0 if up == down else min(1, 2 * stats.binom.cdf(k, m, 0.5) - stats.binom.pmf(k, m, 0.5))
         return se, tango(a.n, up, down, z), p, "mcnemar-midp"
+    if se == 0:
+        return (0.0, [0, 0], 1.0, "linear") if abs(delta) <= 1e-14 else (0.0, None, None, "none")
     limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), stats.t.ppf(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
     return se, cut(name, limits), p, "linear"
+
+
+def psi_of(got, k):
+    return np.array(got["pA" if k == 0 else "pB"][1:], float)
 
 
 def deltas(tap, session, rng):
@@ -464,13 +518,18 @@ def deltas(tap, session, rng):
                 if a.units < 2:
                     tap.count("no interval from one unit", r[0] == "open", context)
                     return
-                want = paired_numbers(name, a, b, [np.array(got[k][1:], float) for k in ("pA", "pB")], values, alpha)
+                want = paired_numbers(name, a, b, [psi_of(got, 0), psi_of(got, 1)], values, alpha)
                 if want is None:
                     return
+                if name in ("roc_auc", "average_precision") and abs(delta) <= 1e-14 and a.se(psi_of(got, 1) - psi_of(got, 0)) <= 1e-14:
+                    return  # test_consistency.py
                 if name == "roc_auc" and single_row(a.s):
                     tap.count("no difference of AUC from a class of one row", r[0] == "open", context)
                     return
                 se, limits, p, test = want
+                if test == "none" or r[0] == "open":
+                    tap.count("no interval where nothing varies, or without a row", r[0] == "open" and (test == "none" or se == 0), context)
+                    return
                 tap.count("name of the test", r[0] == "ok" and r[6] == test, f"{context}, want {test}")
                 numbers = [float(x) for x in r[1:6]]
                 tap.close(f"difference of {name}", numbers[:4], [delta, se, *limits], 1e-6, 1e-9, context)
@@ -607,6 +666,9 @@ def many_rows(tap, session, rng):
         session.sample(t, "B")
 
         def take(a, x, at, what):
+            if a[0] == "open":
+                tap.count("replicates that all say the same are no interval", x.std() <= 1e-9, f"{what}: {a}")
+                return
             se, low, high = (float(v) for v in a[at:at + 3])
             scale = max(x.std(ddof=1), 1e-9)
             bounds = np.quantile(x, [0.025, 0.975])

@@ -5,15 +5,19 @@ metric's range, p is at most alpha just where the interval excludes 0, exchangin
 and few changed rows are no certainty."""
 import numpy as np
 
-from stats_cases import Session, Tap, binary_case, label_case, multi_case, number_case
+from stats_cases import BINARY as BINARY_TASK, MULTICLASS as MULTI_TASK, MULTILABEL as LABELS_TASK, Sample, Session, Tap, binary_case, label_case, multi_case, number_case
 from stats_coverage import binary, second
+from test_ranking import RANKING, case as ranking_case
 
 BINARY = ("accuracy balanced_accuracy precision recall f1 fbeta@2 jaccard specificity hamming_loss mcc cohen_kappa roc_auc gini ks "
-          "average_precision precision@30% recall@30% lift@30% log_loss brier hinge_loss ece mce").split()
-MULTI = ("balanced_accuracy f1_macro f1_weighted jaccard_micro mcc cohen_kappa cohen_kappa_quadratic roc_auc roc_auc_ovo log_loss "
+          "average_precision precision_macro recall_macro f1_macro precision@30% recall@30% lift@30% log_loss brier hinge_loss ece "
+          "mce").split()
+MULTI = ("balanced_accuracy precision_macro recall_macro f1_macro precision_weighted f1_weighted jaccard_micro mcc cohen_kappa cohen_kappa_quadratic roc_auc roc_auc_ovo log_loss "
          "brier_multiclass ece hinge_loss").split()
 NUMBER = ("mae rmse r2 explained_variance mape smape pinball@0.9 d2_absolute_error max_error").split()
-LABELS = "accuracy f1_micro f1_macro f1_samples hamming_loss roc_auc lrap coverage_error".split()
+LABELS = ("accuracy precision_micro precision_macro recall_macro f1_micro f1_macro f1_samples hamming_loss roc_auc average_precision "
+          "roc_auc_micro lrap coverage_error label_ranking_loss").split()
+RANKS = "ndcg ndcg@3 map mrr precision@3 recall@3".split()
 UNBOUNDED = {"log_loss", "hinge_loss", "lift@30%", "brier_multiclass", "coverage_error", *NUMBER}
 SIGNED = {"mcc", "cohen_kappa", "cohen_kappa_quadratic", "gini"}
 WILD = ("none", "real", "zeros", "huge", "tiny", "wild")
@@ -43,15 +47,17 @@ def case(rng, i):
     n, kind = int(rng.choice([2, 3, 6, 30, 90])), WILD[i % len(WILD)]
     weight = "none" if kind == "wild" else kind
     shape = str(rng.choice(["plain", "perfect", "wrong", "one class", "never"]))
-    make = i // len(WILD) % 4
+    make = i // len(WILD) % 5
     if make == 0:
         s, metrics = binary_case(rng, n, weight, ties=i % 3 == 0, shape=shape), BINARY
     elif make == 1:
         s, metrics = multi_case(rng, n, int(rng.integers(3, 7)), weight, ties=i % 3 == 0, shape=shape), MULTI
     elif make == 2:
         s, metrics = number_case(rng, n, weight, str(rng.choice(["plain", "constant", "perfect", "ties", "huge", "tiny"]))), NUMBER
-    else:
+    elif make == 3:
         s, metrics = label_case(rng, n, 3, weight, shape=shape), LABELS
+    else:
+        return ranking_case(rng, n, 4, i % 3 == 0, i % 2 == 0), RANKS
     s = spread(rng, s, kind)
     if i % 5 == 0:
         s.group = rng.integers(0, max(1, n // 3), n)
@@ -91,6 +97,7 @@ def differences(tap, session, metrics, context, s, t):
                 if a[6] != "mcnemar-midp":  # whose interval is Tango's
                     tap.count("p is at most alpha where the interval excludes 0", (low > 0 or high < 0) == (p <= 0.05), f"{context} {m}: {a}")
                 tap.count("differences lie within their intervals", low <= delta <= high or a[6] == "bootstrap", f"{context} {m}: {a}")
+                tap.count("where something changed an interval has width", low < high or a[8] == "0", f"{context} {m}: {a}")
                 if turn and a[6] != "bootstrap":
                     b = there[m]
                     tap.close("the other way round signs turn and nothing else", [delta, low, high, p, float(a[8])],
@@ -99,7 +106,7 @@ def differences(tap, session, metrics, context, s, t):
 
 
 def everything(tap, session, rng):
-    for i in range(480):
+    for i in range(600):
         s, metrics = case(rng, i)
         t = other(rng, s)
         context = f"case {i}, {s.n} rows"
@@ -112,6 +119,58 @@ def everything(tap, session, rng):
         for m in metrics:
             session.ask(f"delta {m} 0.05 0 0 0 0", lambda a, m=m, c=context: tap.count(
                 "models that say the same differ by 0, with p 1", a[0] != "ok" or [float(x) for x in a[1:6]] == [0, 0, 0, 0, 1], f"{c} {m}: {a}"))
+
+
+def no_certainty(tap, session, rng):
+    """Two models say something else, and neither makes a mistake: how much they differ by isn't certain. One order is."""
+    def ask(s, t, metrics, width):
+        session.sample(s, "A")
+        session.sample(t, "B")
+        for m in metrics:
+            session.ask(f"delta {m} 0.05 0 0 200 0", lambda a, m=m: tap.count(
+                "no certainty without a mistake" if width else "one order is one value",
+                (a[0] == "open" or float(a[3]) < float(a[4]) and float(a[5]) == 1) if width else [float(x) for x in a[1:6]] == [0, 0, 0, 0, 1],
+                f"{m}: {a}"))
+    y = np.arange(40) % 2
+    for s, two, metrics in (
+            (Sample(BINARY_TASK, 40, 2, 1, y, y), True, ["roc_auc", "gini", "ks", "average_precision"]),
+            (Sample(MULTI_TASK, 45, 3, -1, np.arange(45) % 3, np.arange(45) % 3), False,
+             ["roc_auc", "roc_auc_ovr_weighted", "roc_auc_ovo", "average_precision_macro"]),
+            (Sample(LABELS_TASK, 40, 3, -1, labels=rng.integers(0, 2, (40, 3))), False,
+             ["roc_auc", "average_precision", "roc_auc_micro", "average_precision_micro", "lrap", "label_ranking_loss", "coverage_error"])):
+        truth = s.labels if s.task == LABELS_TASK else y if two else np.eye(3)[s.label]
+        s.preds = s.labels
+        s.score = 0.1 + 0.3 * rng.random(truth.shape) + 0.5 * truth
+        other = 0.1 + 0.3 * rng.random(truth.shape) + 0.5 * truth
+        ask(s, s.but(score=other), metrics, True)
+        ask(s, s.but(score=s.score**2), metrics, False)
+        if two:
+            ask(s.but(score=20 * s.score - 10), s.but(score=20 * other - 10), ["hinge_loss"], True)
+    relevant = rng.integers(0, 2, 120)
+    s = Sample(RANKING, 120, truth=relevant.astype(float), estimate=relevant + 0.9 * rng.random(120), group=np.repeat(np.arange(40), 3))
+    ask(s, s.but(estimate=relevant + 0.9 * rng.random(120)), RANKS, True)
+    ask(s, s.but(estimate=s.estimate**3), RANKS, False)
+
+
+def few_rows(tap, session, rng):
+    """All rows of a denominator say the same, and are few; or there are none."""
+    y = (np.arange(300) < 20).astype(int)
+
+    def said(rows):
+        p = np.zeros(300, int)
+        p[rows] = 1
+        return p
+    hits, misses, other = [0, 1, 2], [100, 101, 102], [200, 201, 202, 203, 204, 205]
+    for now, then, name, want in (
+            (misses, hits, "precision", "wide"), (misses, hits, "f1", "wide"), (misses, hits, "precision_macro", "wide"),
+            (hits, hits + [3, 4, 5, 6, 7, 8], "precision", "wide"), ([], hits + [3, 4, 5], "precision", "none"),
+            ([], other, "precision", "none"), ([], other, "f1", "wide"), ([], range(20), "recall", "wide"), ([], range(300), "f1", "wide")):
+        s = Sample(BINARY_TASK, 300, 2, 1, y, said(now))
+        session.sample(s, "A")
+        session.sample(s.but(pred=said(then)), "B")
+        session.ask(f"delta {name} 0.05 0 0 0 0", lambda a, name=name, want=want: tap.count(
+            "few rows that all say the same are no certainty",
+            a[0] == "open" and "denominator" in a if want == "none" else a[0] == "ok" and float(a[4]) - float(a[3]) > 0.02, f"{name}: {a}"))
 
 
 def no_mistake(tap, session, rng):
@@ -155,6 +214,8 @@ def main():
     tap, session, rng = Tap(), Session(), np.random.default_rng(4)
     everything(tap, session, rng)
     no_mistake(tap, session, rng)
+    no_certainty(tap, session, rng)
+    few_rows(tap, session, rng)
     session.run()
     top_rows(tap, Session(), rng)
     tap.finish()

@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from stats_cases import LONG, WEIGHTS, errors_of_bootstrap, label_case, run_parts, some, take_slice
-from test_comparisons import Rows, arm, farther, hall, logit, mover, sums, tango, wilson
+from test_comparisons import Rows, arm, at_end, farther, hall, logit, mover, sums, tango, wilson
 from test_influence import slope
 from test_metrics import NONE
 
@@ -217,6 +217,12 @@ def delong(tap, session, rng):
             "standard error of roc_auc (multilabel) is DeLong's", [float(a[2])], [want], 1e-9, 1e-12, str(a)))
 
 
+def same_order(s, t):
+    """Of each row's classes."""
+    pairs = [np.sign(x.score[:, :, None] - x.score[:, None, :]) for x in (s, t)]
+    return (pairs[0] == pairs[1]).all()
+
+
 def deltas(tap, session, rng):
     z = stats.norm.ppf(0.975)
     for _ in range(120):
@@ -239,6 +245,13 @@ def deltas(tap, session, rng):
             def take(r, name=name, got=got, a=a, b=b, q=q, right=right, moved=moved):
                 if r[0] != "ok" or r[6] == "identical" or name == "roc_auc" and a.plain:
                     return
+                values = [float(got[k][1]) for k in ("vA", "vB")]
+                still = abs(values[1] - values[0]) <= 1e-14 and a.se(np.array(got["A"][1:], float) - np.array(got["B"][1:], float)) <= 1e-14
+                if (still or any(map(at_end, values))) and r[6] != "mcnemar-midp":
+                    low, high = float(r[3]), float(r[4])
+                    tap.count("neither a value of 0 or 1 nor a variance of 0 is certainty",
+                              low <= values[1] - values[0] <= high and (low < high or name not in SETS and same_order(a.s, b.s)), f"{name} {r}")
+                    return
                 context, floor = f"{name} {r}", 0
                 delta = float(got["vB"][1]) - float(got["vA"][1])
                 psi = [np.array(got[k][1:], float) for k in "AB"]
@@ -254,7 +267,7 @@ def deltas(tap, session, rng):
                 limits, _ = hall(delta, se, sums(a, psi[1] - psi[0]), q, lambda t: stats.t.sf(t, a.units - 1))
                 if name != "coverage_error":
                     limits = [max(limits[0], -1), min(limits[1], 1)]
-                values, ses = [float(got[k][1]) for k in ("vA", "vB")], [x.se(p) for x, p in zip((a, b), psi)]
+                ses = [x.se(p) for x, p in zip((a, b), psi)]
                 arms = [arm(x, "", v, w) for x, v, w in zip((a, b), values, ses)]
                 if name in ("roc_auc", "average_precision", "average_precision_micro") and None in arms:
                     return  # at 0 or 1: Newcombe's and Wilson's, of the smallest class
