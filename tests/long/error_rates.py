@@ -233,7 +233,7 @@ def table(results, path):
     rows = {}
     if os.path.exists(path):
         with open(path, encoding="utf-8") as f:
-            rows = {tuple(line.split(" | ")[:3]): line.rstrip("\n") for line in f if line.count("|") == 12}
+            rows = {tuple(line.split(" | ")[:3]): line.rstrip("\n") for line in f if line.count(" | ") == 10 and not line.startswith("| data ")}
     for r in results:
         line = row(*r)
         rows[tuple(line.split(" | ")[:3])] = line
@@ -249,7 +249,7 @@ def table(results, path):
                 "more, because the largest\nare rarely among them: what ml-compare shows, and warns of.\n\n"
                 "| data | rows | metric | changed | effective | as drawn | interval holds | interval of the difference holds | null rejected | harm passes as not inferior "
                 "| as equivalent |\n|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
-        f.write("\n".join(line for key, line in rows.items() if key[0] not in ("| data", "|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|")))
+        f.write("\n".join(rows.values()))
         f.write("\n\n## Methods of counts\n\nExact, from all that may come out, nominal .95, .025 and .05. Wilson: of all shares, the worst right beside "
                 "a limit (near 0 or 1, where\none row more or less is all). Tango: of 2 to 50 % discordant rows and differences from none to all of them. "
                 "McNemar: of all shares of\ndiscordant rows; it can't reach .05 where next to none are. Means are over the shares (Tango: over the pairs of "
