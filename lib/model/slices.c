@@ -313,6 +313,12 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct ml_slice *)a)->name, ((const struct ml_slice *)b)->name);
 }
 
+/* Of the same name: whether they hold other rows, as `a=1,b=2` of one column and of two may. */
+static bool others(const struct ml_slice *a, const struct ml_slice *b)
+{
+    return a->n != b->n || memcmp(a->rows, b->rows, a->n * sizeof *a->rows) != 0;
+}
+
 int ml_slices_find(const struct ml_predictions *p, struct ml_slices *out, struct ml_err *err)
 {
     size_t kept = 0;
@@ -322,9 +328,15 @@ int ml_slices_find(const struct ml_predictions *p, struct ml_slices *out, struct
             return -1;
     if (out->n > 0)
         qsort(out->v, out->n, sizeof *out->v, by_name);
-    for (size_t i = 0; i < out->n; i++)
+    for (size_t i = 0; i < out->n; i++) {
         if (i == 0 || strcmp(out->v[i].name, out->v[kept - 1].name) != 0)
             out->v[kept++] = out->v[i];
+        else if (others(&out->v[i], &out->v[kept - 1]))
+            return ml_err_set(err, ML_LOCAL,
+                "'%s': two slices of different rows would be called '%.300s'; rename what holds ',' or '=' in these "
+                "columns, or slice by one of them",
+                p->name, out->v[i].name);
+    }
     out->n = kept;
     return 0;
 }

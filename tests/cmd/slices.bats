@@ -190,3 +190,23 @@ assert len(loss) == s["rows"] and abs(sum(loss) / len(loss) - s["value"]) < 1e-1
     run --separate-stderr ml-eval --find-slices --task ranking --group city faulty.csv
     fails 2 'rows of a ranking'
 }
+
+@test "two slices of one name are refused, unless they hold the same rows" {
+    printf 'id,label,prediction,s,t\n1,0,1,x,1\n2,1,1,"x,t=1",2\n3,0,0,x,1\n4,1,1,"y, z",2\n' >c.csv
+    cp c.csv d.csv
+    for tool in "ml-eval c.csv" "ml-compare --current d.csv --candidate c.csv"; do
+        run --separate-stderr $tool --slice s --slice s,t </dev/null
+        fails 3 "'c.csv': two slices of different rows would be called 's=x,t=1'"
+    done
+    # of one column alone it is a name; so is a comma anywhere else
+    ml-eval -q --slice s --slice t c.csv -o a.json
+    [ "$(ml get '/evaluation/slices/s=x,t=1/rows' a.json)" = 1 ]
+    [ "$(ml get '/evaluation/slices/s=y, z/rows' a.json)" = 1 ]
+    # within one slicing
+    printf 'id,label,prediction,s,t\n1,0,1,x,"1,t=2"\n2,1,1,"x,t=1",2\n3,0,0,x,1\n' >e.csv
+    run --separate-stderr ml-eval --slice s,t e.csv
+    fails 3 "'e.csv': two slices of different rows would be called 's=x,t=1,t=2'"
+    # asked for twice
+    ml-eval -q --slice s,t --slice s,t --slice t:1.5/ --slice t:1.5/1.9 d.csv -o b.json
+    [ "$(ml get '/evaluation/slices/t=..1.5/rows' b.json)" = 2 ]
+}
