@@ -88,6 +88,10 @@ void comment_classes(struct ml_buf *out, const cJSON *comparison)
         comment_value(out, precision, "current", recall);
         ml_buf_adds(out, " | ");
         comment_value(out, precision, "candidate", recall);
+        if (ml_json_str(precision, "verdict")) {
+            ml_buf_adds(out, ", ");
+            comment_verdict(out, precision, false);
+        }
         ml_buf_adds(out, " |\n");
     }
     if (n > MOST_CLASSES)

@@ -255,6 +255,8 @@ static void release(struct duel *d)
         ml_answers_release(&d->a[i]);
     free(d->a);
     free(d->recalls);
+    free(d->precisions);
+    free(d->with);
     free(d->cells[0]);
     free(d->cells[1]);
     cJSON_Delete(d->calibration);

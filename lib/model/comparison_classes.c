@@ -5,15 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "model/comparison_duel.h"
 #include "stats/bias.h"
 #include "stats/calibration.h"
 
+static bool is_sets(const struct duel *d)
+{
+    return d->subject.task == ML_TASK_MULTILABEL;
+}
+
 static bool by_class(const struct duel *d)
 {
     const struct ml_sample *a = &d->a[0].s, *b = &d->a[1].s;
-    return (d->subject.task == ML_TASK_BINARY || d->subject.task == ML_TASK_MULTICLASS) && a->pred != NULL &&
-           b->pred != NULL && d->subject.classes.n <= DUEL_CLASSES_MAX;
+    if (d->subject.classes.n > DUEL_CLASSES_MAX)
+        return false;
+    return is_sets(d) ? a->preds != NULL && b->preds != NULL
+                      : (d->subject.task == ML_TASK_BINARY || d->subject.task == ML_TASK_MULTICLASS) &&
+                            a->pred != NULL && b->pred != NULL;
 }
 
 /* Rows of each class, one class behind the other; start has room for classes + 1. */
@@ -32,34 +41,110 @@ static uint32_t *sort_rows(const struct ml_sample *s, size_t classes, size_t *st
     return rows;
 }
 
-/* The accuracy on the rows of one label is its recall. */
-static void measure_rows(
-    const struct duel *d, const struct ml_boot *boot, const uint32_t *rows, size_t n, struct ml_delta *out)
+static void measure_rows(const struct duel *d, const char *metric, const uint32_t *rows, size_t n, struct ml_delta *out)
 {
-    const struct ml_metric *accuracy = ml_metric_find("accuracy");
+    const struct ml_metric *m = ml_metric_find(metric);
+    struct ml_boot boot = { .seed = d->o->seed };
     struct sides s;
     double se_test;
     duel_sides(d, rows, n, &s);
     if (s.r[0].n + s.r[1].n > 2)
-        ml_delta_runs(&s.r[0], &s.r[1], accuracy, d->alpha, boot, out, &se_test);
+        ml_delta_runs(&s.r[0], &s.r[1], m, d->alpha, &boot, out, &se_test);
     else
-        ml_delta_paired(s.r[0].m[0], s.r[1].m[0], accuracy, d->alpha, boot, out);
+        ml_delta_paired(s.r[0].m[0], s.r[1].m[0], m, d->alpha, &boot, out);
     duel_sides_free(&s);
 }
 
-void duel_classes_measure(struct duel *d, const struct sides *s)
+/* ---- sets of labels: each label is two classes, with it and without ---- */
+
+struct splitting {
+    const struct ml_sample *from;
+    size_t label;
+    struct ml_answers *to;
+};
+
+static void split_block(void *ctx, size_t block, size_t thread)
+{
+    struct splitting *sp = ctx;
+    const struct ml_sample *s = sp->from;
+    size_t k = (size_t)s->classes, end = ml_parallel_end(s->n, block);
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < end; i++) {
+        sp->to->label[i] = s->labels[i * k + sp->label];
+        sp->to->pred[i] = s->preds[i * k + sp->label];
+        if (s->score != NULL)
+            sp->to->score[i] = s->score[i * k + sp->label];
+    }
+}
+
+static void split(const struct ml_sample *s, size_t label, struct ml_answers *to)
+{
+    struct splitting sp = { s, label, to };
+    to->label = ml_malloc((s->n + 1) * sizeof *to->label);
+    to->pred = ml_malloc((s->n + 1) * sizeof *to->pred);
+    to->score = s->score != NULL ? ml_malloc((s->n + 1) * sizeof *to->score) : NULL;
+    ml_parallel(ml_parallel_blocks(s->n), split_block, &sp);
+    to->s = (struct ml_sample){ .task = ML_TASK_BINARY,
+        .n = s->n,
+        .classes = 2,
+        .positive = 1,
+        .label = to->label,
+        .pred = to->pred,
+        .score = to->score,
+        .weight = s->weight,
+        .group = s->group,
+        .groups = s->groups };
+}
+
+/* What is never predicted has no precision; a share of few rows is as unsure as the accuracy on few rows. */
+static void restrict_precision(struct ml_delta *x)
+{
+    if (x->ok && x->n == 0) {
+        x->ok = false;
+        x->reason = "one of the two never predicts it";
+    }
+    x->rows = x->n;
+}
+
+static void measure_label(struct duel *d, size_t label)
+{
+    size_t n = d->a[1].s.n, with = 0, models = d->n - d->field->rivals.n;
+    struct duel one = *d;
+    uint32_t *rows = ml_malloc((n + 1) * sizeof *rows);
+    one.a = ml_calloc(models, sizeof *one.a);
+    for (size_t i = 0; i < models; i++)
+        split(&d->a[i].s, label, &one.a[i]);
+    for (size_t i = 0; i < n; i++) {
+        rows[with] = (uint32_t)i;
+        with += (size_t)one.a[1].label[i];
+    }
+    d->with[label] = with;
+    if (with > 0) {
+        measure_rows(&one, "accuracy", rows, with, &d->recalls[label]);
+        measure_rows(&one, "precision", NULL, 0, &d->precisions[label]);
+        restrict_precision(&d->precisions[label]);
+    }
+    for (size_t i = 0; i < models; i++)
+        ml_answers_release(&one.a[i]);
+    free(one.a);
+    free(rows);
+}
+
+/* ---- one class a row ---- */
+
+/* The accuracy on the rows of one label is its recall. */
+static void measure_each(struct duel *d, const struct sides *s)
 {
     struct ml_boot boot = { .seed = d->o->seed };
     size_t classes = d->subject.classes.n, *start;
     uint32_t *rows;
     bool counted = s->r[0].n + s->r[1].n == 2;
-    if (!by_class(d))
-        return;
-    d->recalls = ml_calloc(classes + 1, sizeof *d->recalls);
     for (int i = 0; i < 2; i++) {
         d->cells[i] = ml_malloc((classes * classes + 1) * sizeof *d->cells[i]);
         ml_sample_confusion(&d->a[i].s, d->cells[i]);
     }
+    for (size_t i = 0; i < classes * classes; i++)
+        d->with[i / classes] += d->cells[1][i];
     for (size_t k = 0; counted && k < classes; k++)
         counted = ml_delta_recall(s->r[0].m[0], s->r[1].m[0], (int32_t)k, d->alpha, &boot, &d->recalls[k]);
     if (counted)
@@ -68,56 +153,76 @@ void duel_classes_measure(struct duel *d, const struct sides *s)
     rows = sort_rows(&d->a[1].s, classes, start);
     for (size_t k = 0; k < classes; k++)
         if (start[k + 1] > start[k])
-            measure_rows(d, &boot, rows + start[k], start[k + 1] - start[k], &d->recalls[k]);
+            measure_rows(d, "accuracy", rows + start[k], start[k + 1] - start[k], &d->recalls[k]);
     free(rows);
     free(start);
 }
 
-static bool has_rows(const struct duel *d, size_t label)
+void duel_classes_measure(struct duel *d, const struct sides *s)
 {
     size_t classes = d->subject.classes.n;
+    if (!by_class(d))
+        return;
+    d->recalls = ml_calloc(classes + 1, sizeof *d->recalls);
+    d->with = ml_calloc(classes + 1, sizeof *d->with);
+    if (!is_sets(d)) {
+        measure_each(d, s);
+        return;
+    }
+    d->precisions = ml_calloc(classes + 1, sizeof *d->precisions);
     for (size_t k = 0; k < classes; k++)
-        if (d->cells[1][label * classes + k] > 0)
-            return true;
-    return false;
+        measure_label(d, k);
 }
 
 void duel_classes_add(struct duel *d)
 {
-    for (size_t k = 0; d->recalls != NULL && k < d->subject.classes.n; k++)
-        if (has_rows(d, k))
-            ml_differences_add_class(&d->all, d->o, (int32_t)k, &d->recalls[k]);
+    for (size_t k = 0; d->recalls != NULL && k < d->subject.classes.n; k++) {
+        if (d->with[k] == 0)
+            continue;
+        ml_differences_add_class(&d->all, d->o, "accuracy", (int32_t)k, &d->recalls[k]);
+        if (d->precisions != NULL)
+            ml_differences_add_class(&d->all, d->o, "precision", (int32_t)k, &d->precisions[k]);
+    }
 }
 
-/* Weighted counts of one model: rows predicted a class, and rightly so. */
+/* ---- the section ---- */
+
+/* One model's rows predicted a class; and weights of those that have it, are predicted it, and both. */
 struct predicted {
-    double *all, *right;
     size_t *rows;
+    double *truth, *all, *right;
 };
 
-static void count(const struct ml_sample *s, const uint64_t *cells, size_t classes, struct predicted *p)
+static void count_row(struct predicted *p, size_t class, bool has, bool said, double weight)
 {
-    p->all = ml_calloc(classes + 1, sizeof *p->all);
-    p->right = ml_calloc(classes + 1, sizeof *p->right);
+    p->rows[class] += said;
+    p->truth[class] += has ? weight : 0;
+    p->all[class] += said ? weight : 0;
+    p->right[class] += has && said ? weight : 0;
+}
+
+static void count(const struct ml_sample *s, struct predicted *p)
+{
+    size_t classes = (size_t)s->classes;
     p->rows = ml_calloc(classes + 1, sizeof *p->rows);
-    for (size_t label = 0; label < classes; label++)
-        for (size_t k = 0; k < classes; k++)
-            p->rows[k] += cells[label * classes + k];
-    for (size_t k = 0; k < classes && s->weight == NULL; k++) {
-        p->all[k] = (double)p->rows[k];
-        p->right[k] = (double)cells[k * classes + k];
-    }
-    for (size_t i = 0; i < s->n && s->weight != NULL; i++) {
-        p->all[s->pred[i]] += s->weight[i];
-        p->right[s->pred[i]] += s->pred[i] == s->label[i] ? s->weight[i] : 0;
+    p->truth = ml_calloc(3 * classes + 1, sizeof *p->truth);
+    p->all = p->truth + classes;
+    p->right = p->all + classes;
+    for (size_t i = 0; i < s->n; i++) {
+        double w = s->weight != NULL ? s->weight[i] : 1;
+        for (size_t k = 0; s->labels != NULL && k < classes; k++)
+            count_row(p, k, s->labels[i * classes + k], s->preds[i * classes + k], w);
+        if (s->labels == NULL) {
+            count_row(p, (size_t)s->pred[i], s->label[i] == s->pred[i], true, w);
+            p->truth[s->label[i]] += s->label[i] != s->pred[i] ? w : 0;
+        }
     }
 }
 
 static void release(struct predicted *p)
 {
-    free(p->all);
-    free(p->right);
     free(p->rows);
+    free(p->truth);
 }
 
 static void pair(cJSON *to, double current, double candidate)
@@ -127,9 +232,11 @@ static void pair(cJSON *to, double current, double candidate)
     ml_json_set_num(to, "delta", candidate - current);
 }
 
-static void add_class(cJSON *to, const struct duel *d, const struct ml_difference *x, const struct predicted p[2])
+/* `precision`: as it was compared, or NULL. */
+static void add_class(cJSON *to, const struct duel *d, const struct ml_difference *x,
+    const struct ml_difference *precision, const struct predicted p[2])
 {
-    double precision[2];
+    double share[2], f1[2];
     int32_t k = x->label;
     cJSON *o = cJSON_CreateObject();
     ml_json_set_int(o, "rows", (int64_t)x->d.rows);
@@ -139,9 +246,15 @@ static void add_class(cJSON *to, const struct duel *d, const struct ml_differenc
     ml_json_set_int(predicted, "current", (int64_t)p[0].rows[k]);
     ml_json_set_int(predicted, "candidate", (int64_t)p[1].rows[k]);
     ml_json_set(o, "recall", ml_difference_json(x));
-    for (int i = 0; i < 2; i++)
-        precision[i] = p[i].all[k] > 0 ? p[i].right[k] / p[i].all[k] : NAN;
-    pair(ml_json_set_object(o, "precision"), precision[0], precision[1]);
+    for (int i = 0; i < 2; i++) {
+        share[i] = p[i].all[k] > 0 ? p[i].right[k] / p[i].all[k] : NAN;
+        f1[i] = p[i].truth[k] > 0 ? 2 * p[i].right[k] / (p[i].truth[k] + p[i].all[k]) : NAN;
+    }
+    if (precision != NULL && precision->d.ok)
+        ml_json_set(o, "precision", ml_difference_json(precision));
+    else
+        pair(ml_json_set_object(o, "precision"), share[0], share[1]);
+    pair(ml_json_set_object(o, "f1"), f1[0], f1[1]);
     cJSON_AddItemToObject(to, d->subject.classes.v[k], o);
 }
 
@@ -159,10 +272,14 @@ void duel_classes(cJSON *to, const struct duel *d)
         return;
     cJSON *classes = ml_json_set_object(to, "classes");
     for (int i = 0; i < 2; i++)
-        count(&d->a[i].s, d->cells[i], d->subject.classes.n, &p[i]);
-    for (size_t i = 0; i < d->all.n; i++)
-        if (d->all.v[i].label >= 0)
-            add_class(classes, d, &d->all.v[i], p);
+        count(&d->a[i].s, &p[i]);
+    for (size_t i = 0; i < d->all.n; i++) {
+        const struct ml_difference *x = &d->all.v[i], *next = d->precisions != NULL ? x + 1 : NULL;
+        if (x->label < 0)
+            continue;
+        add_class(classes, d, x, next, p);
+        i += next != NULL;
+    }
     release(&p[0]);
     release(&p[1]);
 }

@@ -19,11 +19,13 @@ struct duel {
     size_t n;
     struct ml_slices slices;
     struct ml_differences all;
-    struct ml_delta *recalls; /* of each class; NULL where they aren't compared one by one */
-    uint64_t *cells[2];       /* then also both confusion matrices, in rows */
-    cJSON *calibration;       /* what the section says of it */
-    size_t primary;           /* metrics */
-    double alpha;             /* the effective one */
+    struct ml_delta *recalls;    /* of each class; NULL where they aren't compared one by one */
+    struct ml_delta *precisions; /* then also of each label of sets, which may become worse without the recalls; */
+    size_t *with;                /* each class's rows; */
+    uint64_t *cells[2];          /* and of one class a row both confusion matrices, in rows */
+    cJSON *calibration;          /* what the section says of it */
+    size_t primary;              /* metrics */
+    double alpha;                /* the effective one */
 };
 
 /* Rows `rows[0..n-1]` (NULL: all) of both sides, with their runs. */

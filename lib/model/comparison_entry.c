@@ -39,15 +39,14 @@ struct ml_difference *ml_differences_add(struct ml_differences *l, const struct 
     return x;
 }
 
-struct ml_difference *ml_differences_add_class(
-    struct ml_differences *l, const struct ml_comparison_opts *o, int32_t label, const struct ml_delta *d)
+void ml_differences_add_class(struct ml_differences *l, const struct ml_comparison_opts *o, const char *metric,
+    int32_t label, const struct ml_delta *d)
 {
-    struct ml_difference *x = ml_differences_add(
-        l, o, ml_metric_find("accuracy"), NULL, d, d->ok ? d->current : NAN, d->ok ? d->candidate : NAN);
+    struct ml_difference *x =
+        ml_differences_add(l, o, ml_metric_find(metric), NULL, d, d->ok ? d->current : NAN, d->ok ? d->candidate : NAN);
     x->label = label;
     x->margin = 0;
     x->family = FAMILY_CLASSES;
-    return x;
 }
 
 void ml_differences_release(struct ml_differences *l)

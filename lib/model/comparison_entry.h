@@ -15,7 +15,7 @@ struct ml_difference {
     int family;
     double p_adjusted, p_bh; /* NaN: not tested */
     struct ml_judgement judgement;
-    int32_t label;       /* >= 0: the rows of this class, whose accuracy is its recall; else -1 */
+    int32_t label;       /* >= 0: of this class: the accuracy on its rows, which is its recall, or precision; else -1 */
     size_t rival;        /* which further candidate, from 1; 0: the candidate */
     cJSON *extra, *runs; /* owned; NULL without */
 };
@@ -32,9 +32,9 @@ bool ml_difference_primary(const struct ml_comparison_opts *o, const char *metri
 struct ml_difference *ml_differences_add(struct ml_differences *l, const struct ml_comparison_opts *o,
     const struct ml_metric *m, const char *slice, const struct ml_delta *d, double current, double candidate);
 
-/* The same for the rows of a class. */
-struct ml_difference *ml_differences_add_class(
-    struct ml_differences *l, const struct ml_comparison_opts *o, int32_t label, const struct ml_delta *d);
+/* The same for a class. */
+void ml_differences_add_class(struct ml_differences *l, const struct ml_comparison_opts *o, const char *metric,
+    int32_t label, const struct ml_delta *d);
 
 /* Corrects all p within their families, and judges. */
 void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_opts *o);

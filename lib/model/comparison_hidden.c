@@ -40,7 +40,8 @@ static int by_p(const void *a, const void *b)
 static void add(cJSON *list, const struct ml_difference *x, char *const *classes)
 {
     const char *key = x->slice != NULL ? "slice" : "class", *part = x->slice != NULL ? x->slice : classes[x->label];
-    const char *metric = x->slice != NULL ? x->metric->name : "recall";
+    bool recall = x->slice == NULL && x->metric->id == ML_METRIC_ACCURACY;
+    const char *metric = recall ? "recall" : x->metric->name;
     cJSON *one;
     cJSON_ArrayForEach(one, list)
     {

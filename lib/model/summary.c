@@ -11,7 +11,8 @@
 #include "data/grid.h"
 #include "data/number.h"
 
-#define MAX_COLUMNS 8
+#define MAX_COLUMNS   8
+#define NAMED_CLASSES 3
 
 /* What a table shows of a metric. The first n_plain numbers have no sign; `low` and `high` decide how many digits. */
 struct shape {
@@ -134,21 +135,64 @@ void ml_summary_evaluation(const cJSON *evaluation, struct ml_strs *out)
     add_found(ml_json_get(evaluation, "found_slices"), out);
 }
 
-/* "worse where accents=no, though not on average: accuracy -0.05 (-0.09 to -0.02)" */
+/* "worse in class z: recall -0.05 (-0.09 to -0.02)" */
+static void worse(
+    const cJSON *change, const char *where, const char *part, const char *metric, const char *but, struct ml_strs *out)
+{
+    static const char *const keys[3] = { "delta", "low", "high" };
+    char text[3][ML_NUMBER_LEN], *line;
+    double x[3] = { NAN, NAN, NAN };
+    for (size_t i = 0; i < 3; i++)
+        ml_json_num(change, keys[i], &x[i]);
+    for (size_t i = 0; i < 3; i++)
+        ml_number_format(x[i], ml_number_decimals(x[1], x[2]), true, text[i]);
+    line = ml_format("worse %s %s%s: %s %s (%s to %s)", where, part, but, metric, text[0], text[1], text[2]);
+    ml_strs_add(out, line);
+    free(line);
+}
+
 static void hidden(const cJSON *comparison, struct ml_strs *out)
 {
     const cJSON *one;
     cJSON_ArrayForEach(one, ml_json_get(comparison, "hidden"))
     {
-        char text[3][ML_NUMBER_LEN];
-        double x[3] = { NAN, NAN, NAN };
-        const char *slice = ml_json_str(one, "slice"), *keys[3] = { "delta", "low", "high" };
-        for (size_t i = 0; i < 3; i++)
-            ml_json_num(one, keys[i], &x[i]);
-        for (size_t i = 0; i < 3; i++)
-            ml_number_format(x[i], ml_number_decimals(x[1], x[2]), true, text[i]);
-        char *line = ml_format("worse %s%s, which the average hides: %s %s (%s to %s)", slice ? "where " : "in class ",
-            slice ? slice : ml_json_str(one, "class"), ml_json_str(one, "metric"), text[0], text[1], text[2]);
+        const char *slice = ml_json_str(one, "slice");
+        worse(one, slice ? "where" : "in class", slice ? slice : ml_json_str(one, "class"), ml_json_str(one, "metric"),
+            ", which the average hides", out);
+    }
+}
+
+static bool is_hidden(const cJSON *comparison, const char *class)
+{
+    const cJSON *one;
+    cJSON_ArrayForEach(one, ml_json_get(comparison, "hidden"))
+    {
+        const char *there = ml_json_str(one, "class");
+        if (there != NULL && strcmp(there, class) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Which classes an average is worse by. */
+static void classes(const cJSON *comparison, struct ml_strs *out)
+{
+    static const char *const metrics[] = { "recall", "precision" };
+    const cJSON *class;
+    size_t n = 0;
+    cJSON_ArrayForEach(class, ml_json_get(comparison, "classes"))
+    {
+        for (size_t i = 0; i < 2; i++) {
+            const cJSON *m = ml_json_get(class, metrics[i]);
+            const char *verdict = ml_json_str(m, "verdict");
+            if (verdict == NULL || strcmp(verdict, "worse") != 0 || is_hidden(comparison, class->string))
+                continue;
+            if (n++ < NAMED_CLASSES)
+                worse(m, "in class", class->string, metrics[i], "", out);
+        }
+    }
+    if (n > NAMED_CLASSES) {
+        char *line = ml_format("and %zu more such differences of classes, which the card has", n - NAMED_CLASSES);
         ml_strs_add(out, line);
         free(line);
     }
@@ -243,6 +287,7 @@ void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
         ml_strs_add(out, line);
         free(line);
     }
+    classes(comparison, out);
     calibration(comparison, out);
     ranking(comparison, out);
     confirmation(comparison, out);

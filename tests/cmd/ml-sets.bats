@@ -183,3 +183,88 @@ PY
     [ "$(ml get evaluation.data mixed.json)" = "$(ml get evaluation.data big.json)" ]
     [ "$(ml get evaluation.classes mixed.json | md5sum)" = "$(ml get evaluation.classes big.json | md5sum)" ]
 }
+
+# labels FLAGS: 3000 rows with labels a, b, c and the rare z; the candidate is better but for z, which with `never` it never
+# predicts, with `always` in half of all rows
+labels() {
+    /usr/bin/python3 - "$@" <<'PY'
+import csv, sys, numpy as np
+rng = np.random.default_rng(3)
+n, names = 3000, "abcz"
+y = rng.random((n, 4)) < [.5, .5, .5, .06]
+cur = np.where(rng.random((n, 4)) < [.15, .15, .15, .03], ~y, y)
+new = np.where(rng.random((n, 4)) < .08, ~y, y)
+new[:, 3] = False if sys.argv[1] == "never" else y[:, 3] | (rng.random(n) < .12)
+for name, p in (("cur", cur), ("new", new)):
+    with open(name + ".csv", "w", newline="", encoding="utf-8") as f:
+        w = csv.writer(f)
+        w.writerow(["id", "label", "prediction", "weight", "group"])
+        w.writerows([i, *(";".join(k for k, on in zip(names, m[i]) if on) for m in (y, p)), 1 + i % 3, i // 4] for i in range(n))
+PY
+}
+
+@test "a label that collapses is named, though all others became better" {
+    labels never
+    printf 'metrics:\n  accuracy: { must: not_regress }\n' >ml-policy.yml
+    run --separate-stderr ml-compare --task multilabel --policy ml-policy.yml --current cur.csv --candidate new.csv -o k.json </dev/null
+    [ "$status" = 0 ]
+    [[ "${stderr_lines[1]}" == '  worse in class z, which the average hides: recall -0.9'* ]]
+    /usr/bin/python3 - <<'PY'
+import csv, json
+c = json.load(open("k.json"))["comparison"]
+m, n = (list(csv.DictReader(open(f))) for f in ("cur.csv", "new.csv"))
+has = lambda r, column, k: k in r[column].split(";")
+assert list(c["classes"]) == list("abcz")
+near = lambda a, b: a is None and b is None or abs(a - b) < 1e-12
+for k, v in c["classes"].items():
+    rows = [(has(a, "prediction", k), has(b, "prediction", k)) for a, b in zip(m, n) if has(a, "label", k)]
+    assert v["rows"] == v["recall"]["n"] == len(rows)
+    assert v["fixed"] == sum(b and not a for a, b in rows) and v["broken"] == sum(a and not b for a, b in rows)
+    assert v["recall"]["test"] == "mcnemar-midp" and v["recall"]["family"] == "classes"
+    for i, side in enumerate(("current", "candidate")):
+        hits, said = sum(r[i] for r in rows), sum(has(r, "prediction", k) for r in (m, n)[i])
+        assert v["predicted"][side] == said
+        assert near(v["recall"][side], hits / len(rows)) and near(v["f1"][side], 2 * hits / (len(rows) + said))
+        assert near(v["precision"][side], hits / said if said else None), (k, v["precision"])
+    if k != "z":
+        assert v["recall"]["verdict"] == v["precision"]["verdict"] == "better" and v["precision"]["family"] == "classes"
+# Holm over all that was looked at: four recalls, and three precisions, for what is never predicted has none
+p = sorted(x["p"] for v in c["classes"].values() for x in (v["recall"], v["precision"]) if "p" in x)
+assert len(p) == 7 and near(c["classes"]["z"]["recall"]["p_adjusted"], 7 * p[0]) or p[0] != c["classes"]["z"]["recall"]["p"]
+assert c["metrics"]["accuracy"]["verdict"] == "better" and c["classes"]["z"]["recall"]["verdict"] == "worse"
+assert "verdict" not in c["classes"]["z"]["precision"]
+assert [(h["class"], h["metric"]) for h in c["hidden"]] == [("z", "recall")], c["hidden"]
+PY
+    ml-comment --card k.json >comment.md
+    grep -F '`recall` of class `z`' comment.md
+    grep -F '<summary>4 classes</summary>' comment.md
+    # where an average tells, too, nothing is hidden, but it is said which class it is
+    run --separate-stderr ml-compare --task multilabel --current cur.csv --candidate new.csv -o k.json </dev/null
+    [ "$(value comparison.hidden k.json)" = '[]' ]
+    [[ "$stderr" == *$'\n'"  worse in class z: recall -0.9"* ]]
+}
+
+@test "a label that is given too often is worse by its precision" {
+    labels always
+    printf 'metrics:\n  accuracy: { must: not_regress }\n  recall_macro: { must: not_regress }\n' >ml-policy.yml
+    for how in "" "--weight weight" "--group group" "--runs new.csv --runs new.csv"; do
+        ml-compare -q --task multilabel $how --policy ml-policy.yml --current cur.csv --candidate new.csv -o k.json </dev/null
+        [ "$(value comparison.hidden.0.class k.json)" = z ]
+        [ "$(value comparison.hidden.0.metric k.json)" = precision ]
+        [ "$(value comparison.classes.z.precision.verdict k.json)" = worse ]
+        [ "$(value comparison.classes.a.precision.verdict k.json)" = better ]
+        [ "$(value comparison.classes.z.recall.verdict k.json)" != worse ]
+    done
+    ml-comment --card k.json >comment.md
+    grep -F '`precision` of class `z`' comment.md
+    grep -E '^\| `z` .*, \*\*worse\*\* \|$' comment.md
+    # few rows said so are few rows
+    sed -n '1,300p' cur.csv >c.csv
+    sed -n '1,300p' new.csv >n.csv
+    ml-compare -q --task multilabel --current c.csv --candidate n.csv -o k.json </dev/null
+    [[ "$(value comparison.classes.z.precision.reason k.json)" == *rows* ]]
+    # the same model again
+    ml-compare -q --task multilabel --current cur.csv --candidate cur.csv -o k.json </dev/null
+    [ "$(value comparison.classes.z.precision.test k.json)" = identical ]
+    [ "$(value comparison.classes.z.recall.verdict k.json)" = equivalent ]
+}
