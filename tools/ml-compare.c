@@ -68,10 +68,34 @@ static const struct ml_cmd cmd = {
 #define RIVALS_MAX 100
 #define ONE_RUN    "runs are to show what other seeds change, and a training that has none is one run"
 
+static const char *variable(const char *name)
+{
+    const char *v = getenv(name);
+    return v != NULL ? v : "";
+}
+
+/* That a pipeline runs for what was merged. A protected branch takes merges as the default one does; a tag names what
+ * is there, and has no branch. */
+static int check_merged(struct ml_err *err)
+{
+    const char *merge_request = variable("CI_MERGE_REQUEST_IID"), *branch = variable("CI_COMMIT_BRANCH");
+    const char *main_branch = variable("CI_DEFAULT_BRANCH");
+    if (merge_request[0] != '\0')
+        return ml_err_set(err, ML_USAGE,
+            "--confirm in merge request %.20s: these rows are for after the merge, and what a merge request has seen "
+            "confirms nothing",
+            merge_request);
+    if (branch[0] != '\0' && main_branch[0] != '\0' && strcmp(branch, main_branch) != 0 &&
+        strcmp(variable("CI_COMMIT_REF_PROTECTED"), "true") != 0)
+        return ml_err_set(err, ML_USAGE,
+            "--confirm on branch '%.100s': these rows are for after the merge, on '%.100s' or a protected branch",
+            branch, main_branch);
+    return 0;
+}
+
 /* Several runs and candidates, and the confirmation. */
 static int check_more(const struct cfg *cfg, struct ml_err *err)
 {
-    const char *merge_request = getenv("CI_MERGE_REQUEST_IID");
     if (cfg->candidates.n > RIVALS_MAX || cfg->runs.n >= ML_RUNS_MAX || cfg->current_runs.n >= ML_RUNS_MAX)
         return ml_err_set(
             err, ML_USAGE, "at most %d candidates and %d runs are compared at once", RIVALS_MAX, ML_RUNS_MAX);
@@ -81,12 +105,7 @@ static int check_more(const struct cfg *cfg, struct ml_err *err)
         return ml_err_set(err, ML_USAGE, "--confirm-current needs --confirm");
     if (cfg->confirm != NULL && (cfg->candidates.n > 1 || cfg->runs.n + cfg->current_runs.n > 0))
         return ml_err_set(err, ML_USAGE, "--confirm is for one candidate and one run");
-    if (cfg->confirm != NULL && merge_request != NULL && merge_request[0] != '\0')
-        return ml_err_set(err, ML_USAGE,
-            "--confirm in merge request %.20s: these rows are for after the merge, and what a merge request has seen "
-            "confirms nothing",
-            merge_request);
-    return 0;
+    return cfg->confirm != NULL ? check_merged(err) : 0;
 }
 
 static int check_options(struct cfg *cfg, struct ml_err *err)

@@ -378,6 +378,18 @@ PY
     [ "$status" -eq 1 ]
     ml-comment --card g.json | head -1 | grep -F 'confirm.accuracy.must'
     # a merge request never sees them
+    # nor may a branch that isn't merged: only the default one, a protected one, and a tag
+    confirm_on() {
+        run --separate-stderr env CI_DEFAULT_BRANCH=main "$@" ml-compare --current t-cur.csv --candidate t-b.csv --confirm missing.csv </dev/null
+    }
+    confirm_on CI_COMMIT_BRANCH=feature CI_OPEN_MERGE_REQUESTS=shop/model!7 CI_COMMIT_REF_PROTECTED=false
+    fails 2 "--confirm on branch 'feature': these rows are for after the merge, on 'main' or a protected branch"
+    confirm_on CI_COMMIT_BRANCH=main
+    fails 3 missing.csv
+    confirm_on CI_COMMIT_BRANCH=release/2 CI_COMMIT_REF_PROTECTED=true
+    fails 3 missing.csv
+    confirm_on CI_COMMIT_TAG=v1 CI_COMMIT_REF_PROTECTED=false
+    fails 3 missing.csv
     run --separate-stderr env CI_MERGE_REQUEST_IID=7 ml-compare --current t-cur.csv --candidate t-b.csv --confirm missing.csv </dev/null
     fails 2 'in merge request 7: these rows are for after the merge'
     # rows that were test rows confirm nothing
