@@ -79,6 +79,25 @@ static int get_section(const struct ml_card *card, const char *name, cJSON **out
     return *out || !err->code ? 0 : -1;
 }
 
+static const char *variable(const char *name)
+{
+    const char *v = getenv(name);
+    return v && *v ? v : NULL;
+}
+
+/* Where the policy is in the project, from wherever the gate runs; owned. One outside keeps the path that was given. */
+static char *policy_in_project(const char *policy)
+{
+    const char *root = variable("CI_PROJECT_DIR"), *within = ml_path_within(policy, root);
+    char *real = realpath(policy, NULL), *real_root = root ? realpath(root, NULL) : NULL;
+    if (real && real_root && *ml_path_within(real, real_root) != '/')
+        within = ml_path_within(real, real_root);
+    char *out = ml_strdup(within);
+    free(real);
+    free(real_root);
+    return out;
+}
+
 /* Writes what was made of the gate, unless its file isn't asked for; empties the text. */
 static int write_report(const char *path, struct ml_buf *text, struct ml_err *err)
 {
@@ -95,7 +114,9 @@ static int write_reports(const struct cfg *cfg, const struct sections *s, struct
     int rc = write_report(cfg->junit, &text, err);
     ml_gate_openmetrics(s->gate, s->evaluation, s->comparison, model, &text);
     rc = rc ? rc : write_report(cfg->openmetrics, &text, err);
-    ml_gate_code_quality(s->gate, model, getenv("CI_PROJECT_DIR"), &text);
+    char *policy = policy_in_project(cfg->common.args.v[0]);
+    ml_gate_code_quality(s->gate, model, policy, &text);
+    free(policy);
     rc = rc ? rc : write_report(cfg->code_quality, &text, err);
     ml_buf_release(&text);
     return rc;
@@ -274,12 +295,6 @@ static int check_options(const struct cfg *cfg, struct ml_err *err)
         return ml_err_set(err, ML_USAGE,
             cfg->check ? "--check reads no card" : "--card and a card as second operand exclude each other");
     return 0;
-}
-
-static const char *variable(const char *name)
-{
-    const char *v = getenv(name);
-    return v && *v ? v : NULL;
 }
 
 /* Where and when the judgement is made: options, else GitLab's variables. */

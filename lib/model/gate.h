@@ -72,8 +72,7 @@ void ml_gate_openmetrics(
     const cJSON *gate, const cJSON *evaluation, const cJSON *comparison, const char *model, struct ml_buf *out);
 
 /* GitLab's Code Quality report: an issue for each rule that failed (critical), warned (minor) or is waived (info), at
- * its line in the policy, whose path is made relative to the directory `root` (NULL: left as it is). A rule's
- * fingerprint is the same in every run. */
-void ml_gate_code_quality(const cJSON *gate, const char *model, const char *root, struct ml_buf *out);
+ * its line in the policy, which is `path` in the project. A rule's fingerprint is the same in every run. */
+void ml_gate_code_quality(const cJSON *gate, const char *model, const char *path, struct ml_buf *out);
 
 #endif

@@ -101,10 +101,9 @@ static void fingerprint(cJSON *issue, const char *path, const char *model, const
     free(text);
 }
 
-void ml_gate_code_quality(const cJSON *gate, const char *model, const char *root, struct ml_buf *out)
+void ml_gate_code_quality(const cJSON *gate, const char *model, const char *path, struct ml_buf *out)
 {
     cJSON *list = cJSON_CreateArray();
-    const char *path = ml_path_within(or_empty(ml_json_str(gate, "policy")), root);
     const cJSON *rule;
     cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
     {

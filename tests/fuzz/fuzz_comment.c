@@ -147,7 +147,7 @@ static void run(struct ml_card *card, const struct ml_policy *policy)
         check_gate(gate);
         ml_gate_junit(gate, "m", &text);
         ml_buf_reset(&text);
-        ml_gate_code_quality(gate, "m", NULL, &text);
+        ml_gate_code_quality(gate, "m", "p.yml", &text);
         if (ml_json_check(ml_buf_str(&text), text.len, "code quality", &err))
             abort();
         cJSON_Delete(ml_gate_power(gate, comparison));
