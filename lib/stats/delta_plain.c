@@ -137,8 +137,8 @@ static void place_part(void *ctx, size_t p, size_t thread)
 
         above -= pos;
         if (!row) {
-            m->places[2 * m->ties->cell[g]] = (uint32_t)(2 * above + pos);
-            m->places[2 * m->ties->cell[g] + 1] = (uint32_t)(2 * below + neg);
+            m->entries[2 * m->ties->cell[g]].place = (uint32_t)(2 * above + pos);
+            m->entries[2 * m->ties->cell[g] + 1].place = (uint32_t)(2 * below + neg);
         }
         for (uint64_t i = 0; row && i < neg + pos; i++, row++) {
             m->places[*row] = (uint32_t)(i < neg ? 2 * above + pos : 2 * below + neg);
@@ -153,17 +153,29 @@ static const uint32_t *places_of(struct ml_measure *m)
     const struct ml_ties *t = ml_rank_ties(m);
 
     if (!m->places) {
-        m->places = ml_malloc_huge((t->row ? m->s.n + 1 : ml_ties_entries(t)) * sizeof *m->places);
+        m->places = ml_malloc_huge((m->s.n + 1) * sizeof *m->places);
         ml_parallel(t->n_parts, place_part, m);
     }
     return m->places;
+}
+
+static const struct cell_entry *entries_for(struct ml_measure *m)
+{
+    const struct ml_ties *t = ml_rank_ties(m);
+
+    if (!m->entries) {
+        m->entries = ml_malloc_huge(ml_ties_entries(t) * sizeof *m->entries);
+        ml_parallel(t->n_parts, place_part, m);
+        ml_rank_plain_entries(m);
+    }
+    return m->entries;
 }
 
 /* What the placements of the negatives and of the positives moved by. */
 struct move {
     whole squares[2];
     size_t up, down;
-    struct ml_sum cubes, fourths;
+    struct ml_sum cubes, fourths, held[4];
 };
 
 struct moving {
@@ -173,8 +185,7 @@ struct moving {
     struct move *parts;
     /* where both have cells */
     const struct ml_sample *s[2];
-    const uint32_t *places[2];
-    const double *psi[2];
+    const struct cell_entry *entries[2];
 };
 
 static inline void move_rows(const struct moving *mv, const uint32_t *row, const uint32_t *last, uint64_t n,
@@ -236,16 +247,19 @@ struct some_moves {
     uint64_t up, down, low[2], high[2];
 };
 
-ML_VECTORS static void add_moves(const uint32_t *from, const uint32_t *to, const int32_t *at, const int32_t *at_to,
-    const double mean[2], const double worth[2], size_t n, struct some_moves *out, double *cubes, double *fourths)
+/* `psi` gets how far influences are apart. */
+ML_VECTORS static void add_moves(const struct cell_entry *from, const struct cell_entry *to, const int32_t *at,
+    const int32_t *at_to, const double mean[2], const double worth[2], size_t n, struct some_moves *out, double *cubes,
+    double *fourths, double *psi)
 {
     uint64_t up = 0, down = 0, low = 0, high = 0, low_pos = 0, high_pos = 0;
     double mean_neg = mean[0], mean_pos = mean[1], worth_neg = worth[0], worth_pos = worth[1];
     uint32_t x[SOME], y[SOME];
 
     for (size_t i = 0; i < n; i++) {
-        x[i] = from[at[i]];
-        y[i] = to[at_to[i]];
+        psi[i] = to[at_to[i]].psi - from[at[i]].psi;
+        x[i] = from[at[i]].place;
+        y[i] = to[at_to[i]].place;
     }
     for (size_t i = 0; i < n; i++) {
         uint64_t size = y[i] > x[i] ? y[i] - x[i] : x[i] - y[i], square = size * size, pos = at[i] & 1;
@@ -278,15 +292,17 @@ static void move_block(void *ctx, size_t block, size_t thread)
     size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(mv->s[0]->n, block);
     struct some_moves moves = { .up = 0 };
     struct ml_sums cubes = { .s = { 0 } }, fourths = { .s = { 0 } };
+    struct ml_powers held = { .one = { .s = { 0 } } };
     int32_t at[2][SOME];
-    double cube[SOME], fourth[SOME];
+    double cube[SOME], fourth[SOME], psi[SOME];
     whole pos, all;
 
     (void)thread;
     for (size_t n; from < end; from += n) {
         n = end - from < SOME ? end - from : SOME;
         both_entries(mv, from, n, at);
-        add_moves(mv->places[0], mv->places[1], at[0], at[1], mv->mean, mv->worth, n, &moves, cube, fourth);
+        add_moves(mv->entries[0], mv->entries[1], at[0], at[1], mv->mean, mv->worth, n, &moves, cube, fourth, psi);
+        ml_powers_add(&held, psi, 0, n);
         ml_sums_add(&cubes, cube, n);
         ml_sums_add(&fourths, fourth, n);
     }
@@ -297,40 +313,7 @@ static void move_block(void *ctx, size_t block, size_t thread)
         .down = moves.down,
         .cubes = ml_sums_total(&cubes),
         .fourths = ml_sums_total(&fourths) };
-}
-
-ML_VECTORS static void hold_psi(
-    const double *from, const double *to, const int32_t *at, const int32_t *at_to, size_t n, double *out)
-{
-    for (size_t i = 0; i < n; i++)
-        out[i] = to[at_to[i]] - from[at[i]];
-}
-
-struct psi_sums {
-    struct ml_sum moves[4];
-};
-
-struct holding {
-    struct moving *mv;
-    struct psi_sums *blocks;
-};
-
-static void hold_block(void *ctx, size_t block, size_t thread)
-{
-    struct holding *h = ctx;
-    size_t from = block * ML_PARALLEL_ROWS, end = ml_parallel_end(h->mv->s[0]->n, block);
-    struct ml_powers powers = { .one = { .s = { 0 } } };
-    int32_t at[2][SOME];
-    double d[SOME];
-
-    (void)thread;
-    for (size_t n; from < end; from += n) {
-        n = end - from < SOME ? end - from : SOME;
-        both_entries(h->mv, from, n, at);
-        hold_psi(h->mv->psi[0], h->mv->psi[1], at[0], at[1], n, d);
-        ml_powers_add(&powers, d, 0, n);
-    }
-    ml_powers_total(&powers, h->blocks[block].moves);
+    ml_powers_total(&held, mv->parts[block].held);
 }
 
 /* Higher powers are those of influences: as whole numbers they would need more than 128 bits. */
@@ -340,8 +323,9 @@ static struct move moves_of(struct ml_measure *a, struct ml_measure *b, struct m
     bool cells = !ml_rank_ties(a)->row;
     size_t parts = cells ? ml_parallel_blocks(a->s.n) : ml_rank_ties(b)->n_parts;
 
-    mv->from = mv->places[0] = places_of(a);
-    mv->places[1] = cells ? places_of(b) : NULL;
+    mv->from = cells ? NULL : places_of(a);
+    mv->entries[0] = cells ? entries_for(a) : NULL;
+    mv->entries[1] = cells ? entries_for(b) : NULL;
     mv->s[0] = &a->s;
     mv->s[1] = &b->s;
     mv->to = ml_rank_ties(b);
@@ -354,7 +338,11 @@ static struct move moves_of(struct ml_measure *a, struct ml_measure *b, struct m
         all.down += mv->parts[i].down;
         ml_sum_join(&all.cubes, &mv->parts[i].cubes);
         ml_sum_join(&all.fourths, &mv->parts[i].fourths);
+        for (int k = 0; k < 4; k++)
+            ml_sum_join(&all.held[k], &mv->parts[i].held[k]);
     }
+    for (int k = 0; k < 3; k++)
+        a->above[k] = ml_sum_value(&all.held[k + 1]);
     free(mv->parts);
     a->up = all.up;
     a->down = all.down;
@@ -394,32 +382,22 @@ static void tie(struct ml_measure *a, struct ml_measure *b)
     a->with = b->with = ML_TIES_ROWS;
 }
 
-/* Influences of average precision held against each other: the sums of their second to fourth powers. */
+/* Influences of average precision held against each other, found with the moves or by rows: the sums of their second to
+ * fourth powers. */
 static void precision_moves(
     struct ml_measure *a, struct ml_measure *b, struct ml_value v[2], double squares[2], double above[3])
 {
-    bool cells = !ml_rank_ties(a)->row;
-    size_t n = cells ? ml_ties_entries(a->ties) : a->s.n + 1, blocks = ml_parallel_blocks(a->s.n);
-    double *psi = ml_malloc_huge((cells ? 2 : 1) * n * sizeof *psi);
-    struct moving mv = { .s = { &a->s, &b->s }, .to = ml_rank_ties(b), .psi = { psi, psi + n } };
-    struct holding h = { .mv = &mv };
-    struct psi_sums all = { .moves = { { 0, 0 } } };
-
-    ml_rank_plain_psi(a, &v[0], psi, &squares[0]);
-    if (!cells) {
-        ml_rank_plain_above(b, &v[1], psi, &squares[1], above);
-        free(psi);
+    if (!ml_rank_ties(a)->row) {
+        v[0] = a->precision;
+        v[1] = b->precision;
+        squares[0] = a->precision_squares;
+        squares[1] = b->precision_squares;
+        memcpy(above, a->above, sizeof a->above);
         return;
     }
-    ml_rank_plain_psi(b, &v[1], psi + n, &squares[1]);
-    h.blocks = ml_calloc(blocks, sizeof *h.blocks);
-    ml_parallel(blocks, hold_block, &h);
-    for (size_t i = 0; i < blocks; i++)
-        for (int k = 0; k < 4; k++)
-            ml_sum_join(&all.moves[k], &h.blocks[i].moves[k]);
-    for (int k = 0; k < 3; k++)
-        above[k] = ml_sum_value(&all.moves[k + 1]);
-    free(h.blocks);
+    double *psi = ml_malloc_huge((a->s.n + 1) * sizeof *psi);
+    ml_rank_plain_psi(a, &v[0], psi, &squares[0]);
+    ml_rank_plain_above(b, &v[1], psi, &squares[1], above);
     free(psi);
 }
 
@@ -440,7 +418,8 @@ static bool ranks(
         ml_rank_plain_area(b, &v[1], &squares[1], &cubes[1], &area[1]);
         area_moves(a, b, delong, area[1] - area[0], out);
     } else {
-        if (a->moved_with != b->serial && ml_rank_ties(a)->neg > 0) /* else no row has a place */
+        if (a->moved_with != b->serial &&
+            (ml_rank_ties(a)->neg > 0 || !ml_rank_ties(a)->row)) /* else no row has a place */
             moves_of(a, b, &unscaled);
         precision_moves(a, b, v, squares, above);
         out->squares = above[0];

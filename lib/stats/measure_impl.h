@@ -38,6 +38,12 @@ struct known_value {
     double squares, cubes; /* sums of the powers of the influences, of an area DeLong's; NAN: not known */
 };
 
+/* Of the rows of a cell and a class: what is looked up together. */
+struct cell_entry {
+    double psi;
+    uint32_t place;
+};
+
 struct ml_measure {
     struct ml_sample s; /* weights: NULL when all alike, none 0, of moderate size; group: NULL when each row its own */
     struct ml_sample_copy copy; /* owns s, where it isn't the caller's */
@@ -55,9 +61,12 @@ struct ml_measure {
     uint64_t *cells;            /* the confusion matrix, rows; NULL until asked for */
     struct ml_ties *ties;       /* binary: the scores' tie groups; NULL until asked for */
     enum ml_ties_with with;     /* what will be needed beside them */
-    uint32_t *places;           /* delta_plain.c: twice each row's placement value, in rows; with cells of each cell's
-                                 * negatives, positives; NULL until asked for */
-    size_t up, down;            /* rows whose placement is higher or lower with the measure of this serial */
+    uint32_t *places;           /* delta_plain.c: twice each row's placement value; NULL until asked for */
+    struct cell_entry *entries; /* the same of each cell's negatives and positives, and their influences */
+    struct ml_value precision;  /* with entries: average precision, and the sum of its squared influences */
+    double precision_squares;
+    size_t up, down; /* rows whose placement is higher or lower with the measure of this serial */
+    double above[3]; /* with entries: what the influences come to that are held against that measure's */
     uint64_t moved_with;
     uint64_t serial; /* no other measure has it */
     uint64_t *joint; /* confusion cells (label, pred, other's pred) with the measure of this serial */
@@ -161,10 +170,11 @@ bool ml_rank_plain(
  * counted, else NULL. */
 const struct ml_ties *ml_rank_ties(struct ml_measure *m);
 const struct ml_ties *ml_rank_cells(struct ml_measure *m);
-/* Average precision's influences, which psi (NULL is fine) gets, by rows or, where there are no rows but cells, as
- * `places` are, and the sum of their squares; those of the second to fourth powers of what they are above the ones in
+/* Average precision's influences, which psi (NULL is fine) gets by rows or, where there are no rows but cells, the
+ * entries, and the sum of their squares; those of the second to fourth powers of what they are above the ones in
  * psi, by rows. */
 bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, double *psi, double *squares);
+bool ml_rank_plain_entries(struct ml_measure *m);
 bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[3]);
 /* The area as ml_rank_plain has it, and twice the pairs of a positive and a negative below it, a tie counting half; of
  * below 2^31 rows. */

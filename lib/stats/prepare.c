@@ -148,6 +148,7 @@ void ml_measure_clear(struct ml_measure *m)
     free(m->cells);
     ml_ties_free(m->ties);
     free(m->places);
+    free(m->entries);
     free(m->joint);
     free(m->known);
     ml_queries_free(m->queries);

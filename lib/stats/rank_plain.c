@@ -25,7 +25,9 @@ const struct ml_ties *ml_rank_ties(struct ml_measure *m)
     if (!has) {
         ml_ties_free(m->ties);
         free(m->places);
+        free(m->entries);
         m->places = NULL;
+        m->entries = NULL;
         m->ties = ml_ties_new(m->s.score, m->s.label, m->s.positive, m->s.n, m->with);
     }
     return m->ties;
@@ -148,7 +150,8 @@ struct precision {
     const struct ml_ties *t;
     double value;
     struct precision_part *parts;
-    double *psi;        /* gets each row's influence */
+    double *psi; /* gets each row's influence */
+    struct cell_entry *entries;
     const double *from; /* of each row: the ones that influences are held against */
     double scale;
 };
@@ -221,9 +224,9 @@ static void add_squares(void *ctx, size_t p, size_t thread)
         loss += (double)pos * precision / above;
         psi = precision - a->value + inverse - loss;
         ml_sum_add(&squares, (double)pos * (psi * psi) + (double)neg * (loss * loss));
-        if (a->psi && !a->t->row) {
-            a->psi[2 * a->t->cell[i]] = -loss * a->scale;
-            a->psi[2 * a->t->cell[i] + 1] = psi * a->scale;
+        if (a->entries) {
+            a->entries[2 * a->t->cell[i]].psi = -loss * a->scale;
+            a->entries[2 * a->t->cell[i] + 1].psi = psi * a->scale;
         } else if (a->psi || a->from) {
             const uint32_t *row = a->t->row + below_pos + below_neg, *last = ml_ties_last(a->t);
 
@@ -286,6 +289,13 @@ bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, double *psi, do
     double above[3];
 
     return plain_ap(m, &(struct precision){ .psi = psi }, v, squares, above);
+}
+
+bool ml_rank_plain_entries(struct ml_measure *m)
+{
+    double above[3];
+
+    return plain_ap(m, &(struct precision){ .entries = m->entries }, &m->precision, &m->precision_squares, above);
 }
 
 bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[3])
