@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "data/grid.h"
+#include "data/gather.h"
 #include "data/rowjoin.h"
 #include "data/table_priv.h"
 #include "model/comparison.h"
@@ -176,6 +177,31 @@ static void columns_become_dense(void **state)
     assert_true(c.text);
     assert_int_equal(c.dict.n, ML_COLUMN_DISTINCT + 11);
     ml_column_release(&c);
+}
+
+/* Few codes are picked from bytes, in place where that is asked for, more of them as they are. */
+static void picks_codes(void **state)
+{
+    enum { FROM = 150000, N = 140000 };
+    uint32_t *from = malloc(FROM * sizeof *from), *rows = malloc(N * sizeof *rows), *to = malloc(N * sizeof *to);
+
+    (void)state;
+    for (size_t codes = 255; codes <= 257; codes++) {
+        for (uint32_t i = 0; i < FROM; i++)
+            from[i] = (uint32_t)(i * 7 % codes);
+        for (uint32_t i = 0; i < N; i++)
+            rows[i] = (uint32_t)((uint64_t)i * 70001 % FROM);
+        ml_gather_codes(to, from, codes, FROM, rows, N);
+        for (uint32_t i = 0; i < N; i++)
+            assert_int_equal(to[i], rows[i] * 7 % codes);
+        if (codes <= ML_GATHER_FEW) {
+            ml_gather_codes(from, from, codes, FROM, rows, N);
+            assert_memory_equal(from, to, N * sizeof *to);
+        }
+    }
+    free(from);
+    free(rows);
+    free(to);
 }
 
 static bool twice(const struct ml_hash128 *keys, size_t n, size_t *first, size_t *second)
@@ -608,6 +634,7 @@ int main(void)
         cmocka_unit_test(interns),
         cmocka_unit_test(joins_rows),
         cmocka_unit_test(finds_keys_that_stand_twice),
+        cmocka_unit_test(picks_codes),
         cmocka_unit_test(columns_from_parts),
         cmocka_unit_test(knows_numbers),
         cmocka_unit_test(columns_become_dense),
