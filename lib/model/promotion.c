@@ -121,8 +121,8 @@ static int get_record(struct ml_repo *r, const char *tag, struct ml_manifest *ou
 {
     int rv = r->ops->manifest_get(r, tag, out, err);
 
-    for (int i = 0; rv == 1 && i < 8; i++) {
-        ml_clock_sleep(ML_PROMOTION_SETTLE / 8);
+    for (int i = 0; rv == 1 && i < 4; i++) {
+        ml_clock_sleep(ML_PROMOTION_SETTLE / 4);
         rv = r->ops->manifest_get(r, tag, out, err);
     }
     return rv;
