@@ -229,6 +229,17 @@ static struct ml_boot boot(struct input *in)
     return b;
 }
 
+/* names TASK: of all metrics, without their parameters */
+static void names(struct input *in)
+{
+    int task = (int)number(in);
+
+    for (size_t i = 0; i < ml_metric_count(); i++)
+        if (ml_metric_at(i)->tasks & task)
+            printf("%s ", ml_metric_at(i)->name);
+    printf("\n");
+}
+
 static void value(struct input *in)
 {
     struct slot *t = slot(in);
@@ -684,6 +695,7 @@ static const struct {
     { "sample", read_sample },
     { "draw", draw },
     { "tuned", tuned },
+    { "names", names },
     { "value", value },
     { "psi", psi },
     { "estimate", estimate },

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Influences, standard errors of values and of paired differences of every metric against those that follow from its
+definition (influence.py), to 1e-9 of the largest influence and of the standard error."""
+import math
+import warnings
+
+import numpy as np
+
+from influence import AREAS, METRICS, of_queries, psi_of, top_cut
+from stats_cases import BINARY, MULTICLASS, MULTILABEL, REGRESSION, binary_case, label_case, multi_case, number_case, run_parts, some
+from test_comparisons import Rows, other_model, single_row
+from test_labels import other_model as other_labels
+from test_ranking import RANKING, case as ranking_case, split, spread
+
+warnings.filterwarnings("ignore")
+np.seterr(all="ignore")
+
+KIND = {BINARY: "binary", MULTICLASS: "multiclass", REGRESSION: "regression", MULTILABEL: "multilabel", RANKING: "ranking"}
+# Above 1e-9: rows without a class are all rows less those with it, of which weights of 1e-7 keep nine digits.
+TOLERANCES = {"specificity_macro": 1e-7}
+WEIGHTS = ("none", "none", "none", "real", "whole", "zeros", "alike", "huge")
+
+
+def two_models(rng, i):
+    n, weight, ties = int(rng.choice([2, 3, 5, 12, 25, 45, 60])), rng.choice(WEIGHTS), rng.random() < 0.4
+    move, shape = rng.choice([0.3, 0.6, 1]), rng.choice(["plain", "plain", "plain", "wrong", "never", "perfect"])
+    if i % 4 == 0:
+        s = binary_case(rng, n, weight, 0.7, ties, shape)
+    elif i % 4 == 1:
+        s = multi_case(rng, n, int(rng.integers(3, 6)), weight, 1, ties, shape)
+    elif i % 4 == 2:
+        s = number_case(rng, n, weight, "ties" if ties else "plain")
+        s.truth, s.estimate = np.abs(s.truth) + 0.5, np.abs(s.estimate) + 0.25
+    else:
+        s = label_case(rng, n, int(rng.integers(2, 5)), weight, 0.7, ties, shape)
+    t = (other_labels if s.task == MULTILABEL else other_model)(rng, s, move)
+    if s.task == REGRESSION:
+        t.estimate = np.abs(t.estimate) + 0.125
+    if rng.random() < 0.3:
+        s.group = t.group = rng.integers(0, max(2, s.n // (2 if i % 8 < 4 else 1)), s.n)
+    return s, t
+
+
+def own_error(name, rows, psi):
+    """DeLong's variance is one already."""
+    return math.sqrt((psi**2).sum()) / rows.n if rows.plain and name in AREAS else rows.se(psi)
+
+
+def one_row(s):
+    """Of a class: DeLong's variance has none."""
+    if s.task != MULTILABEL:
+        return single_row(s)
+    rows = s.labels.sum(0)
+    return ((rows == 1) | (rows == s.n - 1) & (rows > 0)).any()
+
+
+def floored(name, a, b, changed):
+    """Few rows that count were changed, so that the standard error is at least another one (delta.h)."""
+    if name.partition("@")[0] in ("precision", "recall", "lift") and name.endswith("%"):
+        moved = np.not_equal(*(top_cut(x.s, x.weights, float(name.split("@")[1][:-1]))[0] for x in (a, b)))
+        y = a.s.label == a.s.positive
+        units = [(moved & side).sum() if a.g is None else len(set(a.g[moved & side])) for side in (y, ~y)]
+        return min(units) < 4
+    largest = 1 if a.g is None else np.bincount(a.g).max()
+    return changed <= 3 * largest
+
+
+def counted(name, s):
+    """Metrics that count rows: ml_delta_paired's floor is theirs."""
+    if s.task in (REGRESSION, RANKING):
+        return False
+    return not name.startswith(("roc", "gini", "ks", "average", "log", "brier", "hinge", "ece", "mce", "lrap", "coverage", "label_r"))
+
+
+def compare(tap, session, name, a, b, subject):
+    psi = [psi_of(name, x) for x in (a, b)]
+    got, tolerance = {}, TOLERANCES.get(name, 1e-9)
+
+    def influences(slot, want):
+        def take(r):
+            got[slot] = r[0] == "ok"
+            if r[0] == "ok" and want is not None and not (a.plain and name in AREAS):
+                size = max(1e-3, np.abs(want).max(), abs(got["v" + slot]) / 10)
+                tap.close(f"influences on {subject}", [float(x) / size for x in r[1:]], want / size, 0, tolerance, f"n {a.n}")
+        session.ask(f"value {slot} {name}", lambda r: got.update({"v" + slot: float(r[1]) if r[0] == "ok" else 0}))
+        session.ask(f"psi {slot} {name}", take)
+
+    def noise():
+        """R2 of labels that are next to alike is large, and no better known than they differ."""
+        most = max(abs(got["v" + k]) for k in "AB")
+        return 1e-11 * most if most > 10 else 1e-12
+
+    def estimate(r, want):
+        if want is not None and r[0] != "none":
+            want = -1 if name in AREAS and one_row(a.s) else want
+            tap.close(f"standard error of {subject}", [float(r[2])], [want], tolerance, noise(), f"n {a.n} {a.units} {r}")
+
+    def delta(r, want):
+        if want is None or want <= noise() or not (got["A"] and got["B"]) or r[0] == "ok" and r[6] in ("identical", "bootstrap"):
+            return
+        if r[0] == "open" and (name.startswith("mce") or "single" in r or "denominator" in r):
+            return
+        if r[0] == "ok" and counted(name, a.s) and floored(name, a, b, int(r[8])):
+            tap.count(f"difference of {subject}, few rows changed", float(r[2]) >= want * (1 - 1e-9), f"{r} {want}")
+            return
+        tap.close(f"standard error of a difference of {subject}", [float(r[2]) if r[0] == "ok" else -1], [want], tolerance, noise(),
+                  f"n {a.n} units {a.units} {r}")
+
+    influences("A", psi[0])
+    influences("B", psi[1])
+    if a.units > 1:
+        session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda r, w=None if psi[0] is None else own_error(name, a, psi[0]): estimate(r, w))
+        both = None if psi[0] is None or psi[1] is None else own_error(name, a, psi[1] - psi[0])
+        session.ask(f"delta {name} 0.05 0 0 60 0", lambda r: delta(r, both))
+
+
+def every_metric(tap, session, rng):
+    for i in range(some(2400)):
+        s, t = two_models(rng, i)
+        a, b = Rows(s), Rows(t)
+        session.sample(s, "A")
+        session.sample(t, "B")
+        for name in METRICS[s.task]:
+            compare(tap, session, name, a, b, f"{name} ({KIND[s.task]})")
+
+
+def queries(tap, session, rng):
+    """One value a query: its rows are a group, whose influences add up to the query's."""
+    for i in range(some(120)):
+        s = ranking_case(rng, int(rng.choice([2, 6, 30])), 5, i % 3 == 0, i % 2 == 0)
+        if i % 3 == 1:
+            s.weight = spread(s, rng)
+        t = s.but(estimate=np.where(rng.random(s.n) < 0.6, s.estimate + rng.normal(size=s.n), s.estimate))
+        if len(split(s)) < 2:
+            continue
+        session.sample(s, "A")
+        session.sample(t, "B")
+        for name in METRICS[RANKING]:
+            (x, u), (y, _) = of_queries(name, s), of_queries(name, t)
+            root = math.sqrt(len(u) / (len(u) - 1)) / u.sum()
+            for command, d in ((f"estimate A {name} 0.95 0 0 0 0", x), (f"delta {name} 0.05 0 0 0 0", y - x)):
+                def take(r, want=root * math.sqrt(((u * d) ** 2).sum()), command=command, name=name):
+                    what = "a difference of " if command.startswith("delta") else ""
+                    if r[0] == "none" or want <= 1e-13 and what:
+                        return
+                    tap.close(f"standard error of {what}{name} (ranking)", [float(r[2])], [want], 1e-9, 1e-13, f"{r}")
+                session.ask(command, take)
+
+
+def complete(tap, session, rng):
+    """No metric of the table is left out; what costs come to is in tests/cmd/ml-costs.bats."""
+    for task, metrics in METRICS.items():
+        known = {name.partition("@")[0] for name in metrics}
+        session.ask(f"names {task}", lambda a, task=task, known=known: tap.count(
+            "every metric of the table has a reference", set(a) - known <= {"cost", "median_ae", "max_error"},
+            f"{KIND[task]}: {set(a) - known}"))
+
+
+if __name__ == "__main__":
+    run_parts(47, complete, every_metric, queries)
