@@ -73,22 +73,41 @@ static void find_cut(const struct ranking *r, double capacity, struct top *t)
     t->hits = hits + t->part * pos;
 }
 
+/* Weight of the rows at places from..to-1, and of the positives among them, each counted by `share`. */
+static void add_places(const struct ranking *r, size_t from, size_t to, double share, double *sum, double *hits)
+{
+    for (size_t i = from; i < to; i++) {
+        double w = share * weight_of(r->by, r->order[i]);
+
+        *sum += w;
+        *hits += r->mark[i] & ML_MARK_POS ? w : 0;
+    }
+}
+
 /* A row's pull on the cut is the share of positives there, of which the group that is cut tells little where it is one
- * row; the sqrt(n) rows on either side are asked, too. */
+ * row; the sqrt(n) rows on either side are asked, too. Of a tie group that is longer each row counts in part: which of
+ * them come first is chance. */
 static double precision_around(const struct ranking *r, const struct top *t)
 {
-    size_t h = (size_t)sqrt((double)r->s->n), from = t->from, to = t->to;
+    size_t n = r->s->n, h = (size_t)sqrt((double)n), from = t->from, to = t->to, other;
     double sum = 0, hits = 0;
 
-    if (to - from < 2 * h + 1) {
-        from = from > h ? from - h : 0;
-        to = r->s->n - to > h ? to + h : r->s->n;
+    add_places(r, from, to, 1, &sum, &hits);
+    if (to - from > 2 * h)
+        h = 0;
+    for (size_t left = h; left > 0 && from > 0; from = other) {
+        for (other = from - 1; other > 0 && !(r->mark[other - 1] & ML_MARK_LAST);)
+            other--;
+        size_t take = left < from - other ? left : from - other;
+        add_places(r, other, from, (double)take / (double)(from - other), &sum, &hits);
+        left -= take;
     }
-    for (size_t i = from; i < to; i++) {
-        double w = weight_of(r->by, r->order[i]);
-
-        sum += w;
-        hits += r->mark[i] & ML_MARK_POS ? w : 0;
+    for (size_t left = h; left > 0 && to < n; to = other) {
+        for (other = to + 1; !(r->mark[other - 1] & ML_MARK_LAST);)
+            other++;
+        size_t take = left < other - to ? left : other - to;
+        add_places(r, to, other, (double)take / (double)(other - to), &sum, &hits);
+        left -= take;
     }
     return sum > 0 ? hits / sum : 0;
 }

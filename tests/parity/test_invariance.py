@@ -156,6 +156,24 @@ def check(tap, rng, task, make):
     tap.ok(not d, f"{task}: which of the two is current only turns the sign", d)
 
 
+def ties(tap, rng):
+    """Of rows of equal score none is above the others, whichever comes first: metrics of the top rows cut through them."""
+    bad = []
+    metrics = [x for m in ("all", "precision@10", "recall@10", "precision@3", "lift@30%") for x in ("--metric", m)]
+    for case in range(some(40, 8)):
+        n, levels = int(rng.integers(31, 400)), int(rng.integers(1, 12))
+        columns, _ = binary(rng, n)
+        columns["score"] = np.floor(np.asarray(columns["score"]) * levels) / levels
+        columns["weight"] = rng.integers(1, 5, n)
+        options = [*metrics, "--score", "score"] + (["--weight", "weight"] if case % 2 else [])
+        found = []
+        for order in (np.argsort(columns["label"], kind="stable"), np.argsort(1 - columns["label"], kind="stable"), rng.permutation(n)):
+            write("t.csv", {k: np.asarray(v)[order] for k, v in columns.items()})
+            found.append(tool("ml-eval", *options, "t.csv")["evaluation"]["metrics"])
+        bad += [d for other in found[1:] for d in differing(found[0], other, ("value", "low", "high", "se"))]
+    tap.ok(not bad, "ties: their order doesn't matter", bad[:3])
+
+
 def processors(tap, rng, task, make):
     columns, options = make(rng, MANY)
     write("a.csv", columns)
@@ -183,6 +201,7 @@ def main():
             continue
         check(tap, rng, task, make)
         processors(tap, rng, task, make)
+    ties(tap, rng)
     print(f"1..{tap.n}")
     return tap.bad > 0
 
