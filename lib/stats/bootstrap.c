@@ -368,15 +368,19 @@ void ml_boot_interval(double *values, size_t n, double confidence, double *low, 
 
 double ml_boot_deviation(const double *values, size_t n)
 {
-    double mean = 0, squares = 0;
+    double largest = 0, mean = 0, squares = 0;
+    int scale = 0; /* a power of two, so that no square overflows or vanishes */
 
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(values[i]));
+    frexp(largest, &scale);
     for (size_t i = 0; i < n; i++) { /* Welford 1962, Technometrics 4, 419 */
-        double d = values[i] - mean;
+        double x = ldexp(values[i], -scale), d = x - mean;
 
         mean += d / (double)(i + 1);
-        squares += d * (values[i] - mean);
+        squares += d * (x - mean);
     }
-    return sqrt(squares / (double)(n - 1));
+    return ldexp(sqrt(squares / (double)(n - 1)), scale);
 }
 
 double ml_boot_p(const double *values, size_t n)

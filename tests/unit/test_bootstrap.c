@@ -118,9 +118,25 @@ static void draws_are_independent(void **state)
     free(strip[1]);
 }
 
+static void deviation_goes_with_the_unit(void **state)
+{
+    static const double some[] = { 1.5, 2, -3.25, 0, 7 };
+    double scaled[5], want = ml_boot_deviation(some, 5);
+
+    (void)state;
+    assert_float_equal(want, 3.7181984885156414, 1e-15);
+    for (int e = -1000; e <= 1020; e += 20) {
+        for (int i = 0; i < 5; i++)
+            scaled[i] = ldexp(some[i], e);
+        if (ml_boot_deviation(scaled, 5) != ldexp(want, e))
+            fail_msg("2^%d: %g", e, ml_boot_deviation(scaled, 5));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(deviation_goes_with_the_unit),
         cmocka_unit_test(strips_are_replicates),
         cmocka_unit_test(counts_are_poisson),
         cmocka_unit_test(draws_are_independent),
