@@ -15,6 +15,8 @@ static void inherit(struct cfg *cfg, const cJSON *evaluation)
     const char *tuned = ml_json_str(evaluation, "threshold_tuned");
     const cJSON *m;
     cJSON_ArrayForEach(m, ml_json_get(evaluation, "metrics")) ml_strs_add(&cfg->cols.offered, m->string);
+    cJSON_ArrayForEach(m, ml_json_get(evaluation, "slices")) if (!ml_strs_has(&cfg->cols.named, m->string))
+        ml_strs_add(&cfg->cols.named, m->string);
     if (cfg->cols.task == NULL)
         cfg->cols.task = ml_json_str(evaluation, "task");
     if (cfg->cols.cost == NULL)

@@ -79,6 +79,15 @@ static void doubt_metrics(const struct cfg *cfg, const struct ml_subject *s, con
     ml_strs_release(&told);
 }
 
+/* The same of slices. */
+static void doubt_slices(const struct cfg *cfg, const cJSON *evaluation)
+{
+    for (size_t i = 0; i < cfg->cols.named.n; i++)
+        if (ml_json_get(ml_json_get(evaluation, "slices"), cfg->cols.named.v[i]) == NULL)
+            ml_tool_warn(&cfg->common, "%s: no row is in the slice '%.200s', and the card lacks it", cfg->rules.name,
+                cfg->cols.named.v[i]);
+}
+
 /* Scores that tell the classes apart, but the wrong way round, are most likely the other class's. */
 static void doubt_positive(const struct cfg *cfg, const struct ml_subject *s, const cJSON *evaluation)
 {
@@ -106,6 +115,7 @@ static void doubt_classes(const struct cfg *cfg, const struct ml_subject *s)
 void eval_doubt(const struct cfg *cfg, const struct ml_subject *s, const cJSON *evaluation)
 {
     doubt_metrics(cfg, s, evaluation);
+    doubt_slices(cfg, evaluation);
     doubt_positive(cfg, s, evaluation);
     doubt_classes(cfg, s);
 }

@@ -271,6 +271,8 @@ static int run(void *arg, struct ml_err *err)
         o.policy = &policy;
         if (rc == 0)
             ml_policy_metrics(&policy, &cfg->cols.offered);
+        if (rc == 0)
+            ml_policy_slices(&policy, &cfg->cols.named);
     }
     if (rc == 0)
         rc = compare(cfg, standard > 0, &o, err);

@@ -164,6 +164,7 @@ static int read_policy(struct cfg *cfg, struct ml_err *err)
     if (ml_policy_load(&cfg->rules, cfg->policy, err) < 0)
         return -1;
     ml_policy_metrics(&cfg->rules, &cfg->cols.offered);
+    ml_policy_slices(&cfg->rules, &cfg->cols.named);
     return 0;
 }
 

@@ -248,3 +248,13 @@ void ml_policy_metrics(const struct ml_policy *p, struct ml_strs *out)
         if (!ml_strs_has(out, p->rules[i].metric))
             ml_strs_add(out, p->rules[i].metric);
 }
+
+void ml_policy_slices(const struct ml_policy *p, struct ml_strs *out)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->rules[i].slice && !ml_strs_has(out, p->rules[i].slice))
+            ml_strs_add(out, p->rules[i].slice);
+    for (size_t i = 0; i < p->n_slice_rows; i++)
+        if (!ml_strs_has(out, p->slice_rows[i].slice))
+            ml_strs_add(out, p->slice_rows[i].slice);
+}

@@ -138,4 +138,7 @@ bool ml_policy_names(const struct ml_policy *p, const char *metric);
 /* Adds all metrics that a rule is about. */
 void ml_policy_metrics(const struct ml_policy *p, struct ml_strs *out);
 
+/* The same of slices. */
+void ml_policy_slices(const struct ml_policy *p, struct ml_strs *out);
+
 #endif

@@ -28,6 +28,7 @@ struct ml_columns {
     const char *labels, *predictions, *separator; /* multilabel: prefixes, and what stands between labels */
     const char *threshold;                        /* a number, "best-f1" or "youden" */
     struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values; "a:4", "a:18/65", "a:each": cuts */
+    struct ml_strs named;   /* slices that somebody else names, "a=x,b=q1of4": those of columns that are there */
     bool find_slices;       /* keep all columns that have no other part */
     bool no_header;         /* what a table is opened with; columns go by their numbers */
     struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */

@@ -153,20 +153,173 @@ static void add_searched(struct reading *rd, struct roles *r, const struct ml_co
     }
 }
 
+/* One `column=value` of a slice's name. */
+struct part {
+    const char *column, *value;
+    size_t column_len, value_len;
+};
+
+/* A comma is in the value unless another column follows. */
+static bool next_part(const char **at, struct part *p)
+{
+    const char *eq = strchr(*at, '='), *end = eq;
+    if (eq == NULL || eq == *at)
+        return false;
+    for (end++; *(end += strcspn(end, ",")) != '\0'; end++) {
+        size_t n = strcspn(end + 1, ",=");
+        if (n > 0 && end[1 + n] == '=')
+            break;
+    }
+    *p = (struct part){ *at, eq + 1, (size_t)(eq - *at), (size_t)(end - eq - 1) };
+    *at = *end != '\0' ? end + 1 : end;
+    return true;
+}
+
+/* "a,b" of "a=x,b=y", owned. */
+static char *columns_of(const char *name)
+{
+    struct ml_buf b = ML_BUF_INIT;
+    struct part p;
+    while (next_part(&name, &p))
+        ml_buf_addf(&b, "%s%.*s", b.len > 0 ? "," : "", (int)p.column_len, p.column);
+    return ml_buf_detach(&b);
+}
+
+/* The quantiles that "q1of4" is one of; 0: it is something else. */
+static size_t quantiles_of(const struct part *p)
+{
+    const char *of = p->value_len > 4 && *p->value == 'q' ? memchr(p->value, 'o', p->value_len) : NULL;
+    size_t left = of != NULL ? (size_t)(of - p->value) : 0;
+    double i, n;
+    if (left < 2 || p->value_len < left + 3 || of[1] != 'f' || !ml_double_parse(p->value + 1, left - 1, &i) ||
+        !ml_double_parse(of + 2, p->value_len - left - 2, &n))
+        return 0;
+    return n == floor(n) && n >= 2 && n <= QUANTILES_MAX && i >= 1 && i <= n ? (size_t)n : 0;
+}
+
+static void add_edge(const char *s, size_t len, double *edges, size_t *n)
+{
+    double x;
+    size_t i = *n;
+    if (!ml_double_parse(s, len, &x) || !isfinite(x))
+        return;
+    for (size_t k = 0; k < *n; k++)
+        if (edges[k] == x)
+            return;
+    for (; i > 0 && edges[i - 1] > x; i--)
+        edges[i] = edges[i - 1];
+    edges[i] = x;
+    (*n)++;
+}
+
+/* The ends of "18..65", "..18" or "65..". */
+static void add_edges(const struct part *p, double *edges, size_t *n)
+{
+    for (size_t i = 0; i + 1 < p->value_len; i++) {
+        if (p->value[i] != '.' || p->value[i + 1] != '.')
+            continue;
+        add_edge(p->value, i, edges, n);
+        add_edge(p->value + i + 2, p->value_len - i - 2, edges, n);
+        return;
+    }
+}
+
+/* How the k-th column has to be cut for the slices of these columns to come out. */
+static void add_cut(struct ml_buf *out, const struct ml_strs *names, char *const *columns, size_t same, size_t k)
+{
+    double *edges = ml_malloc((2 * names->n + 1) * sizeof *edges);
+    size_t n = 0, quantiles = 0;
+    struct part p = { "", "", 0, 0 };
+    for (size_t i = 0; i < names->n; i++) {
+        const char *at = names->v[i];
+        if (strcmp(columns[i], columns[same]) != 0)
+            continue;
+        for (size_t j = 0; j <= k; j++)
+            next_part(&at, &p);
+        size_t q = quantiles_of(&p);
+        quantiles = q > 0 ? q : quantiles;
+        add_edges(&p, edges, &n);
+    }
+    ml_buf_addf(out, "%s%.*s:", out->len > 0 ? "," : "", (int)p.column_len, p.column);
+    if (quantiles > 0)
+        ml_buf_addf(out, "%zu", quantiles);
+    else if (n == 0)
+        ml_buf_adds(out, "each");
+    for (size_t i = 0; quantiles == 0 && i < n; i++) {
+        char text[32];
+        text[ml_double_format(edges[i], text)] = '\0';
+        ml_buf_addf(out, "%s%s", text, i + 1 < n || n == 1 ? "/" : "");
+    }
+    free(edges);
+}
+
+/* Whether --slice has these columns, cut in whatever way. */
+static bool asked_for(const struct ml_columns *c, const char *columns)
+{
+    bool found = false;
+    for (size_t i = 0; i < c->slices.n && !found; i++) {
+        struct ml_buf plain = ML_BUF_INIT;
+        for (const char *s = c->slices.v[i]; *s != '\0'; s++) {
+            size_t cut = *s == ':' ? strcspn(s, ",") : 0;
+            if (cut == 0)
+                ml_buf_addc(&plain, *s);
+            else
+                s += cut - 1;
+        }
+        found = strcmp(ml_buf_str(&plain), columns) == 0;
+        ml_buf_release(&plain);
+    }
+    return found;
+}
+
+/* What --slice would have to say for the slices that others name. */
+static void name_slicings(const struct ml_columns *c, struct ml_strs *out)
+{
+    char **columns = ml_calloc(c->named.n + 1, sizeof *columns);
+    for (size_t i = 0; i < c->named.n; i++)
+        columns[i] = columns_of(c->named.v[i]);
+    for (size_t i = 0; i < c->named.n; i++) {
+        struct ml_buf spec = ML_BUF_INIT;
+        const char *at = c->named.v[i];
+        size_t before = 0;
+        struct part p;
+        while (before < i && strcmp(columns[before], columns[i]) != 0)
+            before++;
+        if (before < i || asked_for(c, columns[i]))
+            continue;
+        for (size_t k = 0; next_part(&at, &p); k++)
+            add_cut(&spec, &c->named, columns, i, k);
+        if (spec.len > 0)
+            ml_strs_add(out, ml_buf_str(&spec));
+        ml_buf_release(&spec);
+    }
+    for (size_t i = 0; i < c->named.n; i++)
+        free(columns[i]);
+    free(columns);
+}
+
 int ml_reading_find_slices(struct reading *rd, struct roles *r, const struct ml_columns *c)
 {
     struct ml_predictions *p = rd->p;
     size_t columns = ml_table_columns(rd->t)->n;
-    if (c->slices.n == 0 && !c->find_slices)
-        return 0;
-    r->features = ml_malloc((columns + 1) * sizeof *r->features);
-    p->features = ml_calloc(columns + 1, sizeof *p->features);
-    p->slicings = ml_calloc(c->slices.n + 1, sizeof *p->slicings);
-    p->n_slicings = c->slices.n;
-    for (size_t i = 0; i < p->n_slicings; i++)
-        if (find_slicing(rd, r, c->slices.v[i], &p->slicings[i]) < 0)
-            return -1;
-    if (c->find_slices)
+    struct ml_strs named = { 0 };
+    bool lenient = rd->lenient;
+    int rc = 0;
+    name_slicings(c, &named);
+    if (c->slices.n + named.n > 0 || c->find_slices) {
+        r->features = ml_malloc((columns + 1) * sizeof *r->features);
+        p->features = ml_calloc(columns + 1, sizeof *p->features);
+        p->slicings = ml_calloc(c->slices.n + named.n + 1, sizeof *p->slicings);
+        p->n_slicings = c->slices.n + named.n;
+    }
+    for (size_t i = 0; rc == 0 && i < c->slices.n; i++)
+        rc = find_slicing(rd, r, c->slices.v[i], &p->slicings[i]);
+    rd->lenient = true;
+    for (size_t i = 0; rc == 0 && i < named.n; i++)
+        rc = find_slicing(rd, r, named.v[i], &p->slicings[c->slices.n + i]);
+    rd->lenient = lenient;
+    if (rc == 0 && c->find_slices)
         add_searched(rd, r, c);
-    return 0;
+    ml_strs_release(&named);
+    return rc;
 }

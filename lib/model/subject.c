@@ -424,6 +424,7 @@ void ml_subject_release(struct ml_subject *s)
 void ml_columns_release(struct ml_columns *c)
 {
     ml_strs_release(&c->slices);
+    ml_strs_release(&c->named);
     ml_strs_release(&c->metrics);
     ml_strs_release(&c->offered);
 }

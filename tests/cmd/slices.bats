@@ -210,3 +210,51 @@ assert len(loss) == s["rows"] and abs(sum(loss) / len(loss) - s["value"]) < 1e-1
     ml-eval -q --slice s,t --slice s,t --slice t:1.5/ --slice t:1.5/1.9 d.csv -o b.json
     [ "$(ml get '/evaluation/slices/t=..1.5/rows' b.json)" = 2 ]
 }
+
+@test "slices that a policy or a card names are measured and compared without --slice" {
+    /usr/bin/python3 - <<'PY'
+for side, off in ("a", 7), ("b", 5):
+    with open(side + ".csv", "w") as f:
+        f.write('id,label,prediction,region,age\n')
+        f.writelines(f'{i},{i % 2},{i % 2 ^ (i % off == 0)},"{"north south Paris, France".split(" ", 2)[i % 3]}",{i * 37 % 90}\n' for i in range(300))
+PY
+    cat >p.yml <<'Y'
+slices:
+  region=north: { accuracy: { min: 0.1, must: not_regress } }
+  region=Paris, France: { accuracy: { min: 0.1, must: not_regress } }
+  region=north,age=18..65: { accuracy: { min: 0.1, must: not_regress }, min_rows: 3 }
+  region=south,age=65..: { min_rows: 3 }
+  age=q1of4: { accuracy: { min: 0.1, must: not_regress } }
+Y
+    slices() {
+        /usr/bin/python3 -c 'import json, sys; print("|".join(sorted(json.load(open(sys.argv[1]))[sys.argv[2]]["slices"])))' "$@"
+    }
+    run -0 --separate-stderr ml-eval -q --policy p.yml a.csv -o e.json
+    [ -z "$stderr" ]
+    want='age=q1of4|age=q2of4|age=q3of4|age=q4of4|region=Paris, France'
+    want+='|region=Paris, France,age=..18|region=Paris, France,age=18..65|region=Paris, France,age=65..'
+    want+='|region=north|region=north,age=..18|region=north,age=18..65|region=north,age=65..'
+    want+='|region=south|region=south,age=..18|region=south,age=18..65|region=south,age=65..'
+    [ "$(slices e.json evaluation)" = "$want" ]
+    # by the card alone, by the policy alone, and as --slice does it
+    ml-compare -q --card e.json --candidate a.csv --current b.csv -o card.json
+    [ "$(slices card.json comparison)" = "$want" ]
+    ml-compare -q --policy p.yml --candidate a.csv --current b.csv -o policy.json </dev/null
+    [ "$(slices policy.json comparison)" = "$want" ]
+    ml-compare -q --policy p.yml --slice region --slice region,age:18/65 --slice age:4 --candidate a.csv --current b.csv -o asked.json </dev/null
+    cmp policy.json asked.json
+    ml-compare -q --policy p.yml --card e.json --candidate a.csv --current b.csv -o both.json
+    ml-gate -q p.yml both.json -o /dev/null
+    # --slice goes before names; what no row is in is warned of, and a column that isn't there
+    run -0 --separate-stderr ml-eval -q --policy p.yml --slice age:10 a.csv -o t.json
+    [ "$stderr" = "ml-eval: warning: p.yml: no row is in the slice 'age=q1of4', and the card lacks it" ]
+    [[ "$(slices t.json evaluation)" == age=q10of10* ]]
+    cut -d, -f1-3 a.csv >bare.csv
+    run -0 --separate-stderr ml-eval -q --policy p.yml bare.csv -o t.json
+    [ "${#stderr_lines[@]}" -eq 5 ]
+    # values of a column of many numbers, and one edge
+    printf 'slices: {age=37: {min_rows: 1}, "region=north,age=..40": {accuracy: {min: 0}}}\n' >q.yml
+    ml-eval -q --policy q.yml a.csv -o t.json
+    [ "$(ml get '/evaluation/slices/age=37/rows' t.json)" -gt 0 ]
+    [ "$(slices t.json evaluation | tr '|' '\n' | grep -c ,age=)" -eq 6 ]
+}
