@@ -193,29 +193,37 @@ struct predicted {
     double *truth, *all, *right;
 };
 
-static void count_row(struct predicted *p, size_t class, bool has, bool said, double weight)
+static void count_rows(struct predicted *p, size_t class, bool has, bool said, size_t rows, double weight)
 {
-    p->rows[class] += said;
+    p->rows[class] += said ? rows : 0;
     p->truth[class] += has ? weight : 0;
     p->all[class] += said ? weight : 0;
     p->right[class] += has && said ? weight : 0;
 }
 
-static void count(const struct ml_sample *s, struct predicted *p)
+static void count_one(struct predicted *p, size_t label, size_t said, size_t rows, double weight)
 {
-    size_t classes = (size_t)s->classes;
+    count_rows(p, said, label == said, true, rows, weight);
+    if (label != said)
+        count_rows(p, label, true, false, rows, weight);
+}
+
+/* `cells`: the confusion matrix in rows, of one class a row. */
+static void count(const struct ml_sample *s, const uint64_t *cells, struct predicted *p)
+{
+    size_t classes = (size_t)s->classes, in_cells = s->labels == NULL && s->weight == NULL ? classes * classes : 0;
     p->rows = ml_calloc(classes + 1, sizeof *p->rows);
     p->truth = ml_calloc(3 * classes + 1, sizeof *p->truth);
     p->all = p->truth + classes;
     p->right = p->all + classes;
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < in_cells; i++)
+        count_one(p, i / classes, i % classes, cells[i], (double)cells[i]);
+    for (size_t i = 0; i < s->n && in_cells == 0; i++) {
         double w = s->weight != NULL ? s->weight[i] : 1;
         for (size_t k = 0; s->labels != NULL && k < classes; k++)
-            count_row(p, k, s->labels[i * classes + k], s->preds[i * classes + k], w);
-        if (s->labels == NULL) {
-            count_row(p, (size_t)s->pred[i], s->label[i] == s->pred[i], true, w);
-            p->truth[s->label[i]] += s->label[i] != s->pred[i] ? w : 0;
-        }
+            count_rows(p, k, s->labels[i * classes + k], s->preds[i * classes + k], 1, w);
+        if (s->labels == NULL)
+            count_one(p, (size_t)s->label[i], (size_t)s->pred[i], 1, w);
     }
 }
 
@@ -272,7 +280,7 @@ void duel_classes(cJSON *to, const struct duel *d)
         return;
     cJSON *classes = ml_json_set_object(to, "classes");
     for (int i = 0; i < 2; i++)
-        count(&d->a[i].s, &p[i]);
+        count(&d->a[i].s, d->cells[i], &p[i]);
     for (size_t i = 0; i < d->all.n; i++) {
         const struct ml_difference *x = &d->all.v[i], *next = d->precisions != NULL ? x + 1 : NULL;
         if (x->label < 0)
