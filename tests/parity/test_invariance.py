@@ -66,7 +66,13 @@ def multilabel(rng, n):
         "--task", "multilabel", "--scores", "p_"]
 
 
-TASKS = {"binary": binary, "multiclass": multiclass, "regression": regression, "ranking": ranking, "multilabel": multilabel}
+def probabilistic(rng, n):
+    columns, _ = binary(rng, n)
+    del columns["prediction"]
+    return columns, ["--task", "probabilistic", "--score", "score"]
+
+
+TASKS = {"binary": binary, "probabilistic": probabilistic, "multiclass": multiclass, "regression": regression, "ranking": ranking, "multilabel": multilabel}
 
 
 def shuffled(rng, columns):
@@ -94,7 +100,7 @@ def differing(a, b, keys, rel=1e-9):
     if set(a) != set(b):
         return [f"{sorted(set(a) ^ set(b))}"]
     for name, m in a.items():
-        bootstrapped = any("bootstrap" in (x.get("interval") or "") for x in (m, b[name]))
+        bootstrapped = "bootstrap" in (m.get("interval"), b[name].get("interval"))
         for x, y in zip(numbers(m, keys if not bootstrapped else keys[:1]), numbers(b[name], keys)):
             if (x is None) != (y is None) or (x is not None and not math.isclose(x, y, rel_tol=rel, abs_tol=1e-12)):
                 out.append(f"{name}: {x} and {y}")
@@ -111,6 +117,42 @@ def relabelled(columns):
         else:
             out[f"p_{swap[k[2:]]}" if k.startswith("p_") else k] = v
     return out
+
+
+def another(rng, task, columns):
+    """A second model's answers, of which one in five is another row's."""
+    other, n = dict(columns), len(columns["id"])
+    from_row = np.where(rng.random(n) < 0.2, rng.permutation(n), np.arange(n))
+    for key in columns:
+        if key.startswith("p_") or key == ("score" if "score" in columns else "prediction"):
+            other[key] = np.asarray(columns[key])[from_row]
+    if task == "binary":
+        other["prediction"] = (other["score"] >= 0.5).astype(int)
+    return other
+
+
+def parts(tap, rng, task, make):
+    """Groups, weights and slices don't care for the order of the rows either."""
+    columns, options = make(rng, 3000)
+    columns.update(weight=rng.integers(1, 4, 3000), part=rng.integers(0, 3, 3000), x=rng.normal(size=3000))
+    if task == "ranking":
+        del columns["weight"]
+    else:
+        columns["owner"] = rng.integers(0, 600, 3000)
+        options = [*options, "--group", "owner", "--weight", "weight"]
+    everything = [*options, "--metric", "all", "--slice", "part", "--slice", "x:2,part"]
+    other = another(rng, task, columns)
+    for name, rows in (("a", columns), ("b", shuffled(rng, columns)), ("x", other), ("y", shuffled(rng, other))):
+        write(f"{name}.csv", rows)
+    a, b = (tool("ml-eval", *everything, f)["evaluation"] for f in ("a.csv", "b.csv"))
+    x, y = (tool("ml-compare", *everything, "--current", f, "--candidate", g)["comparison"] for f, g in (("a.csv", "x.csv"), ("b.csv", "y.csv")))
+    for what, one, two, keys, rel in (("", a, b, ("value", "low", "high", "se"), 1e-9),
+                                      ("differences of ", x, y, ("delta", "low", "high", "se", "p", "p_adjusted", "effective"), 1e-7)):
+        d = differing(one["metrics"], two["metrics"], keys, rel)
+        for name, part in one["slices"].items():
+            d += [f"{name}: {text}" for text in differing(part["metrics"], two["slices"][name]["metrics"], keys, rel)]
+        good = not d and list(one["slices"]) == list(two["slices"]) and len(one["slices"]) == 9
+        tap.ok(good, f"{task}: nor is it of weight to {what}metrics with weights, of groups and in slices", d)
 
 
 def check(tap, rng, task, make):
@@ -137,14 +179,7 @@ def check(tap, rng, task, make):
         by_rows = {n for n in w if "@" in n and n.split("@")[0] in ("precision", "recall", "lift")}  # the top K rows, not weights
         d = differing({k: v for k, v in w.items() if k not in by_rows}, {k: v for k, v in t.items() if k not in by_rows}, ("value",))
         tap.ok(not d, f"{task}: a row with a weight of 3 counts as three rows, for values", d)
-    other = dict(columns)
-    key = "score" if task in ("ranking", "binary") else "prediction"
-    moved = np.asarray(other[key]).copy()
-    at = rng.random(3000) < 0.2
-    moved[at] = np.asarray(moved)[rng.permutation(3000)][at]
-    other[key] = moved
-    if task == "binary":
-        other["prediction"] = (moved >= 0.5).astype(int)
+    other = another(rng, task, columns)
     write("x.csv", other)
     write("y.csv", shuffled(rng, other))
     x, y = (tool("ml-compare", *everything, "--current", "a.csv", "--candidate", f)["comparison"]["metrics"] for f in ("x.csv", "y.csv"))
@@ -177,16 +212,13 @@ def ties(tap, rng):
 def processors(tap, rng, task, make):
     columns, options = make(rng, MANY)
     write("a.csv", columns)
-    if task in ("binary", "multiclass"):
-        columns["prediction"] = np.where(rng.random(MANY) < 0.1, columns["label"], columns["prediction"])
-    else:
-        columns["score" if task == "ranking" else "prediction"] = np.asarray(columns["score" if task == "ranking" else "prediction"])[
-            (np.arange(MANY) + (rng.random(MANY) < 0.1)) % MANY]
-    write("b.csv", columns)
-    skip = ["--metric", "roc_auc"] if task in ("binary", "multiclass", "multilabel") else []
-    for args in (["ml-eval", *options, *skip, "a.csv"], ["ml-compare", *options, *skip, "--current", "a.csv", "--candidate", "b.csv"]):
+    write("b.csv", another(rng, task, columns))
+    evaluate = ["ml-eval", *options, "--metric", "all", "a.csv"]
+    names = sorted(set(tool(*evaluate)["evaluation"]["metrics"]) - {"mce"})  # whose difference is a bootstrap, row by row in one thread
+    compare = ["ml-compare", *options, *(x for name in names for x in ("--metric", name)), "--current", "a.csv", "--candidate", "b.csv"]
+    for args in (evaluate, compare):
         many, one = tool(*args), tool(*args, one=True)
-        tap.ok(many == one, f"{task}: {args[0]} says the same on one processor and on {len(os.sched_getaffinity(0))}")
+        tap.ok(many == one, f"{task}: {args[0]} says the same of {len(names)} metrics on one processor and on {len(os.sched_getaffinity(0))}")
 
 
 def known(task):
@@ -200,6 +232,7 @@ def main():
         if not known(task):
             continue
         check(tap, rng, task, make)
+        parts(tap, rng, task, make)
         processors(tap, rng, task, make)
     ties(tap, rng)
     print(f"1..{tap.n}")
