@@ -22,6 +22,7 @@ struct power {
     double df;                  /* 0: normal */
     double se_rows, se_runs[2]; /* what se is made of where there are several runs of a model */
     int n_runs[2];              /* 0: one or not said */
+    double least;               /* below so many rows there is no verdict, which a rule `must` needs */
 };
 
 /* A rule about a number of the card that is a difference from the current model. */
@@ -65,6 +66,13 @@ static void read_runs(const cJSON *rule, const cJSON *comparison, struct power *
             p->n_runs[i] = cJSON_GetArraySize(ml_json_get(runs, names[i]));
 }
 
+static double least_rows(const cJSON *rule, const cJSON *comparison)
+{
+    const char *slice = ml_json_str(rule, "slice"), *metric = ml_json_str(rule, "metric");
+
+    return metric ? gate_least(comparison, slice, metric, gate_metric(comparison, slice, metric)) : 0;
+}
+
 static bool read_rule(const cJSON *rule, const cJSON *comparison, struct power *p)
 {
     const char *required = ml_json_str(rule, "required"), *on = ml_json_str(rule, "on");
@@ -80,6 +88,8 @@ static bool read_rule(const cJSON *rule, const cJSON *comparison, struct power *
         p->margin = 0;
     if (p->kind != LIMIT)
         read_runs(rule, comparison, p);
+    if (p->kind == MUST)
+        p->least = least_rows(rule, comparison);
     return (p->kind != MUST || required) && ml_json_num(rule, "se", &p->se) && p->se > 0 &&
            ml_json_num(rule, "rows", &p->rows);
 }
@@ -90,6 +100,8 @@ static double pass_rate(const struct power *p, double drop, double alpha)
 {
     double df = p->df > 0 ? p->df : INFINITY, q = ml_t_quantile(1 - alpha / 2, df);
 
+    if (p->rows < p->least)
+        return p->improve || p->margin > 0 ? 0 : 1;
     if (p->improve)
         return ml_t_beyond(q, df, -drop / p->se);
     if (p->kind == MUST && !(p->margin > 0)) /* not worse */
@@ -137,7 +149,7 @@ static double rows_needed(const struct power *p, double alpha)
     struct power q;
 
     if (p->n_runs[0] + p->n_runs[1] == 0)
-        return ceil(p->rows * (p->se / se) * (p->se / se));
+        return fmax(ceil(p->rows * (p->se / se) * (p->se / se)), ceil(p->least));
     for (; q = with(p, high, 0), !will_do(&q, alpha); high *= 2) {
         if (high > 1e15)
             return NAN;

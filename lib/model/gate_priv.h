@@ -39,6 +39,9 @@ void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSO
 /* Degrees of freedom of a difference: those of its runs, or of its groups; 0: of rows, which are not few. */
 double gate_df(const cJSON *comparison, const char *slice, const cJSON *metric);
 
+/* The rows like a metric's own below which no verdict is given. */
+double gate_least(const cJSON *comparison, const char *slice, const char *name, const cJSON *metric);
+
 /* A new rule at the end of the list; without a metric its name is `kind`. */
 cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, const struct ml_terms *terms);
 

@@ -157,12 +157,29 @@ static size_t family_size(const cJSON *comparison, const char *family)
     return n;
 }
 
+static void count_rows(
+    const cJSON *comparison, const char *slice, const char *name, const cJSON *metric, struct ml_evidence *e)
+{
+    const struct ml_metric *known = ml_metric_find(name);
+    const cJSON *of = slice ? ml_json_get(ml_json_get(comparison, "slices"), slice) : comparison;
+    e->bounded = known && ml_metric_bounded(known);
+    e->rows = whole(of, "rows", whole(comparison, "rows", SIZE_MAX)); /* unknown: there is no interval either */
+    e->groups = whole(of, "groups", whole(comparison, "groups", 0));
+    e->n = whole(metric, "n", e->rows);
+    e->smaller_class = known ? ml_metric_smaller_class(known, e->n) : SIZE_MAX;
+}
+
+double gate_least(const cJSON *comparison, const char *slice, const char *name, const cJSON *metric)
+{
+    struct ml_evidence e = ML_EVIDENCE_INIT;
+    count_rows(comparison, slice, name, metric, &e);
+    return (double)e.n * ml_verdict_least(&e) * (1 - 1e-12);
+}
+
 /* The verdict at another margin than the card's, by the same rules from the card's own numbers. */
 static void compare_again(const struct gate_judge *j, const struct ml_metric_rule *m, const struct change *c,
     double margin, struct ml_judgement *out)
 {
-    const struct ml_metric *known = ml_metric_find(m->metric);
-    const cJSON *slice = m->slice ? ml_json_get(ml_json_get(j->comparison, "slices"), m->slice) : j->comparison;
     struct ml_evidence e = ML_EVIDENCE_INIT;
     const char *test = ml_json_str(c->json, "test");
     e.identical = c->identical || (test && !strcmp(test, "identical")); /* in a slice, both may say the same */
@@ -175,11 +192,7 @@ static void compare_again(const struct gate_judge *j, const struct ml_metric_rul
     e.se = c->se;
     e.alpha = j->alpha;
     e.margin = margin;
-    e.bounded = known && ml_metric_bounded(known);
-    e.rows = whole(slice, "rows", whole(j->comparison, "rows", SIZE_MAX)); /* unknown: there is no interval either */
-    e.groups = whole(slice, "groups", whole(j->comparison, "groups", 0));
-    e.n = whole(c->json, "n", e.rows);
-    e.smaller_class = known ? ml_metric_smaller_class(known, e.n) : SIZE_MAX;
+    count_rows(j->comparison, m->slice, m->metric, c->json, &e);
     e.changed = whole(c->json, "changed", SIZE_MAX);
     if (!ml_json_num(c->json, "p", &e.p))
         e.p = 1;
@@ -219,12 +232,23 @@ static int find_verdict(
     return 0;
 }
 
+/* Whether there is enough for a verdict, whatever the difference. */
+static bool decidable(const struct gate_judge *j, const struct ml_metric_rule *m, const struct change *c)
+{
+    struct ml_evidence e = ML_EVIDENCE_INIT;
+    count_rows(j->comparison, m->slice, m->metric, c->json, &e);
+    return c->has_interval && ml_verdict_least(&e) <= 1;
+}
+
 static void judge_no_regress(const struct gate_judge *j, const struct ml_metric_rule *m, const struct change *c,
     cJSON *rule, const struct finding *f)
 {
     double worst = m->direction > 0 ? -c->low : c->high; /* how far the unfavourable end reaches */
     bool set = f->margin > 0;
-    neutral(rule, c, set ? ml_neutral_noninferior(f->margin, c->se, c->reach, c->df) : 1 - j->alpha / 2);
+    if (!decidable(j, m, c))
+        neutral(rule, c, c->has_interval && !set);
+    else
+        neutral(rule, c, set ? ml_neutral_noninferior(f->margin, c->se, c->reach, c->df) : 1 - j->alpha / 2);
     if (!set && !c->identical)
         ml_json_set_str(rule, "basis", "harm not shown");
     if (c->identical || (set ? f->noninferior : c->has_interval && strcmp(f->verdict, "worse") != 0)) {
@@ -284,7 +308,7 @@ int gate_must(struct gate_judge *j, const struct ml_metric_rule *m)
         judge_no_regress(j, m, &c, rule, &f);
         return 0;
     }
-    neutral(rule, &c, j->alpha / 2);
+    neutral(rule, &c, decidable(j, m, &c) ? j->alpha / 2 : 0);
     if (c.identical || !strcmp(f.verdict, "better"))
         gate_passed(rule);
     else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The rules of the verdicts, and the arithmetic around them. */
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,15 @@ static bool too_little(const struct ml_evidence *e, char *reason, size_t size)
     else if (!e->has_interval)
         snprintf(reason, size, "%s", e->interval_reason ? e->interval_reason : "no interval");
     return reason[0] != 0;
+}
+
+double ml_verdict_least(const struct ml_evidence *e)
+{
+    double times = ML_VERDICT_MIN_ROWS / (double)e->rows;
+
+    if (e->groups)
+        times = fmax(times, ML_VERDICT_MIN_GROUPS / (double)e->groups);
+    return e->smaller_class < SIZE_MAX ? fmax(times, ML_VERDICT_MIN_CLASS / (double)e->smaller_class) : times;
 }
 
 /* Rule 5: why neither better nor worse, as far as there is a reason beside the interval itself. */

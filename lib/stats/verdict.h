@@ -59,6 +59,9 @@ struct ml_judgement {
 /* The rules 0 to 5, the first that holds. */
 void ml_judge(const struct ml_evidence *e, struct ml_judgement *out);
 
+/* How many times as many rows like these rule 1 asks for, as to rows, groups and classes; at most 1: it is content. */
+double ml_verdict_least(const struct ml_evidence *e);
+
 /* "0.01" or "1%": text to margin. False unless it is a finite number > 0. */
 struct ml_margin {
     double value;  /* a percentage as a fraction */
