@@ -21,7 +21,8 @@ void eval_say_unused(
     else if (a->score_ignored)
         ml_tool_say(&cfg->common, "the column 'score' isn't used: several classes have one score each (--scores)");
     if (cfg->cols.threshold != NULL && !s->thresholded)
-        ml_tool_say(&cfg->common, "--threshold plays no part: a column says what was predicted");
+        ml_tool_say(&cfg->common, "--threshold plays no part: %s",
+            classes ? "a column says what was predicted" : "it makes classes of scores, and the task has none");
     if (cfg->curves && !classes) /* a template asks for them whatever the task */
         ml_tool_detail(&cfg->common, "--curves plays no part: they are of classes with scores");
 }

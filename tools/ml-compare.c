@@ -176,6 +176,10 @@ static int parse_margins(const struct cfg *cfg, struct ml_named_margin *out, str
         if (!ml_margin_parse(value, &out[i].margin))
             return ml_err_set(
                 err, ML_USAGE, "--margin '%s': a number above 0, or a percentage such as 1%%", cfg->margins.v[i]);
+        const struct ml_metric *known = ml_metric_find(out[i].metric);
+        if (out[i].margin.relative && known != NULL && known->low < 0)
+            return ml_err_set(err, ML_USAGE, "--margin '%s': '%s' can be negative: give a number, not a percentage",
+                cfg->margins.v[i], out[i].metric);
     }
     return 0;
 }

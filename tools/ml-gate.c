@@ -214,6 +214,18 @@ static void doubt(const struct cfg *cfg, const struct ml_policy *p)
     }
 }
 
+/* Waivers that hold no more: whoever looks at the policy may not know. */
+static void doubt_waivers(const struct cfg *cfg, const struct ml_policy *p)
+{
+    char today[ML_TIME_LEN + 1];
+    ml_clock_format(ml_clock_now(), today);
+    today[ML_DATE_LEN] = 0;
+    for (size_t i = 0; i < p->n_waivers; i++)
+        if (strcmp(cfg->date ? cfg->date : today, p->waivers[i]->until) > 0)
+            ml_tool_warn(&cfg->common, "%s: the waiver until %s (%.200s) has ended", p->name, p->waivers[i]->until,
+                p->waivers[i]->reason);
+}
+
 static int check_policy(const struct cfg *cfg, const struct ml_policy *p, struct ml_err *err)
 {
     cJSON *doc = cJSON_CreateObject();
@@ -230,8 +242,10 @@ static int check_policy(const struct cfg *cfg, const struct ml_policy *p, struct
     for (size_t i = 0; i < p->n_card; i++)
         cJSON_AddItemToArray(numbers, cJSON_CreateString(p->card[i].path));
     int rc = put(cfg, doc, err);
-    if (!rc)
+    if (!rc) {
         doubt(cfg, p);
+        doubt_waivers(cfg, p);
+    }
     if (!rc)
         ml_tool_say(&cfg->common, "%s: rules for %zu metric%s and %zu other number%s of the card", p->name, p->n,
             ML_PLURAL(p->n), p->n_card, ML_PLURAL(p->n_card));

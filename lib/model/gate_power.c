@@ -235,9 +235,9 @@ static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
         ml_json_set_str(o, "reason", "no margin says how large a drop or a gain is meant");
     else if (!known)
         ml_json_set_str(o, "reason",
-            ml_json_get(rule, "metric") == NULL ? "not a matter of chance"
-            : reason                            ? reason
-                                                : "the card has no standard error for it");
+            ml_json_get(rule, "metric") == NULL         ? "not a matter of chance"
+            : reason && !ml_json_get(rule, "shortfall") ? reason
+                                                        : "the card has no standard error for it");
     return o;
 }
 

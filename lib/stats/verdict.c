@@ -73,13 +73,25 @@ static bool within_margin(const struct ml_evidence *e, double low, double high)
     return !e->bounded || e->margin * (double)e->n >= 3 * (1 - 1e-12);
 }
 
+/* Of such rows as these those that are not too few; 0: these are not. */
+static double least_rows(const struct ml_evidence *e)
+{
+    double rows = e->rows < ML_VERDICT_MIN_ROWS ? ML_VERDICT_MIN_ROWS : 0, n = (double)e->rows;
+
+    if (e->groups && e->groups < ML_VERDICT_MIN_GROUPS)
+        rows = fmax(rows, ceil(n * ML_VERDICT_MIN_GROUPS / (double)e->groups));
+    if (e->smaller_class && e->smaller_class < ML_VERDICT_MIN_CLASS)
+        rows = fmax(rows, ceil(n * ML_VERDICT_MIN_CLASS / (double)e->smaller_class));
+    return rows;
+}
+
 static void rows_needed(const struct ml_evidence *e, double z, struct ml_judgement *out)
 {
     double d = fabs(e->delta), rows;
 
     if (e->margin > 0)
         d = fmax(d, e->margin - d);
-    rows = ceil((double)e->rows * pow((z + ml_normal_quantile(POWER)) * e->se / d, 2));
+    rows = fmax(ceil((double)e->rows * pow((z + ml_normal_quantile(POWER)) * e->se / d, 2)), least_rows(e));
     out->has_rows_needed = d > 0 && e->se > 0 && isfinite(rows);
     if (out->has_rows_needed)
         out->rows_needed = rows;

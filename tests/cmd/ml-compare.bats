@@ -94,7 +94,7 @@ PY
     [ "$(value comparison.metrics.f1_weighted.verdict m.json)" = better ]
     ml-compare -q --current candidate.csv --candidate current.csv --margin accuracy=0.01 </dev/null >n.json
     [ "$(value comparison.metrics.accuracy.noninferior n.json)" = false ]
-    for bad in accuracy=0 accuracy=-1 accuracy=x accuracy =0.1 accuracy=1e999 acuracy=0.1; do
+    for bad in accuracy=0 accuracy=-1 accuracy=x accuracy =0.1 accuracy=1e999 acuracy=0.1 mcc=1%; do
         run --separate-stderr ml-compare -q --current current.csv --candidate candidate.csv --margin "$bad" </dev/null
         fails 2 margin
     done

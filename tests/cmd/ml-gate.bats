@@ -732,6 +732,11 @@ ml-gate: warning: p.yml: line 7: 'accuracy' is better when higher, so that 'max'
     printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
     run -2 ml-gate --check p.yml
     [[ "$output" == *"p.yml: line 2"* ]]
+    printf 'metrics:\n  accuracy: { min: 0.6, waiver: { until: 2026-03-04, reason: soon } }\n' >p.yml
+    run -0 --separate-stderr ml-gate -q --check --date 2026-03-04 p.yml
+    [ -z "$stderr" ]
+    run -0 --separate-stderr ml-gate -q --check --date 2026-03-05 p.yml
+    [ "$stderr" = "ml-gate: warning: p.yml: the waiver until 2026-03-04 (soon) has ended" ]
     # everything that can be told, each with its line; a job that only judges says the first
     cat >p.yml <<'Y'
 metrics:

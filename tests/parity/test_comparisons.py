@@ -759,6 +759,8 @@ def verdict(e):
     needed, d = -1, max(abs(e["delta"]), m - abs(e["delta"]) if m > 0 else 0)
     if v == "inconclusive" and e["has"] and d > 0 and e["se"] > 0:
         needed = math.ceil(e["rows"] * ((z + power) * e["se"] / d) ** 2)
+        needed = max([needed, 30 if e["rows"] < 30 else 0] +
+                     [math.ceil(e["rows"] * 10 / e[k]) for k in ("groups", "smaller") if 0 < e[k] < 10])
     return v, noninferior, detectable, needed
 
 
