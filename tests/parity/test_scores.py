@@ -222,8 +222,10 @@ def top_influences(tap, session, rng):
         h, low, high = math.isqrt(s.n), places[0], places[-1] + 1
         if high - low < 2 * h + 1:
             low, high = max(0, low - h), min(s.n, high + h)
-        around = order[low:high]
-        p = np.average(y[around], weights=u[around])
+        asked = np.isin(np.arange(s.n), order[low:high])
+        # of a tie group that reaches further each row counts alike
+        around = np.array([asked[s.score == v].mean() for v in s.score]) * u
+        p = np.average(y, weights=around)
         part = np.where(s.score > cut, 1.0, 0.0)
         part[s.score == cut] = (room - u[s.score > cut].sum()) / u[s.score == cut].sum()
         hits = top_hits(s, s.weight, "30%")
