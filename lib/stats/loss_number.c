@@ -47,11 +47,33 @@ static double error_of(const struct ml_sample *s, const struct moments *q, size_
     return s->truth[i] * q->e_scale - s->estimate[i] * q->e_scale;
 }
 
+/* What deviations are measured from: the mean, but with a row of more than half of the weight that row's own number,
+ * for the mean's rounding times such a weight may be more than all the rest. */
+static void centre_of(const struct ml_sample *s, const struct weighting *by, const struct moments *q, double centre[2])
+{
+    centre[0] = q->mean;
+    centre[1] = q->error;
+    for (size_t i = 0; i < s->n; i++) {
+        if (weight_of(by, i) <= q->total / 2)
+            continue;
+        centre[0] = s->truth[i] * q->y_scale;
+        centre[1] = error_of(s, q, i);
+    }
+}
+
+/* Mean square about the mean, from sums about a centre near it. */
+static double about_mean(const struct ml_sum *squares, const struct ml_sum *sum, double total)
+{
+    double off = ml_sum_value(sum) / total;
+
+    return fmax(ml_sum_value(squares) / total - off * off, 0);
+}
+
 static bool moments_of(const struct ml_sample *s, const struct weighting *by, bool truth, struct moments *q)
 {
     struct ml_sum total = { 0, 0 }, abs = { 0, 0 }, squares = { 0, 0 }, mean = { 0, 0 }, spread = { 0, 0 };
-    struct ml_sum error = { 0, 0 }, deviation = { 0, 0 };
-    double low = INFINITY, high = -INFINITY, least = INFINITY, most = -INFINITY;
+    struct ml_sum error = { 0, 0 }, deviation = { 0, 0 }, off[2] = { { 0, 0 }, { 0, 0 } };
+    double low = INFINITY, high = -INFINITY, least = INFINITY, most = -INFINITY, centre[2];
 
     q->e_unit = scale_of(s->truth, s->estimate, s->n);
     q->y_unit = truth ? scale_of(s->truth, NULL, s->n) : 0;
@@ -81,14 +103,17 @@ static bool moments_of(const struct ml_sample *s, const struct weighting *by, bo
     q->error = ml_sum_value(&error) / q->total;
     q->constant = low == high;
     q->shifted = least == most;
+    centre_of(s, by, q, centre);
     for (size_t i = 0; truth && i < s->n; i++) {
-        double w = weight_of(by, i), d = s->truth[i] * q->y_scale - q->mean, e = error_of(s, q, i) - q->error;
+        double w = weight_of(by, i), d = s->truth[i] * q->y_scale - centre[0], e = error_of(s, q, i) - centre[1];
 
+        ml_sum_add(&off[0], w * d);
+        ml_sum_add(&off[1], w * e);
         ml_sum_add(&spread, w * d * d);
         ml_sum_add(&deviation, w * e * e);
     }
-    q->spread = ml_sum_value(&spread) / q->total;
-    q->deviation = q->shifted ? 0 : ml_sum_value(&deviation) / q->total;
+    q->spread = about_mean(&spread, &off[0], q->total);
+    q->deviation = q->shifted ? 0 : about_mean(&deviation, &off[1], q->total);
     return true;
 }
 

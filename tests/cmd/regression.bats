@@ -78,3 +78,27 @@ PY
     ml-eval -q --task regression --policy p.yml --card c.json candidate.csv -o e.json
     ml-gate -q p.yml --card e.json >/dev/null
 }
+
+@test "a row or two of nearly all the weight: r2 and the explained variance are of the rows beside them" {
+    /usr/bin/python3 - <<'PY'
+import json, random, subprocess
+from fractions import Fraction
+for seed in range(12):
+    r = random.Random(seed)
+    rows = [(r.gauss(0, 1), r.gauss(0, 1), 10.0 ** r.randint(-5, 5)) for _ in range(40)]
+    for i in range(7, 8 + seed % 2):
+        rows[i] = (rows[7][0], rows[7][0] - (seed % 3 == 0) * .3, r.random() * 1e200)
+    with open("p.csv", "w") as out:
+        print("label,prediction,w", *("%r,%r,%r" % x for x in rows), sep="\n", file=out)
+    y, p, w = ([Fraction(x[i]) for x in rows] for i in range(3))
+    def spread(v):
+        mean = sum(a * b for a, b in zip(w, v)) / sum(w)
+        return sum(a * (b - mean) ** 2 for a, b in zip(w, v))
+    errors = [a - b for a, b in zip(y, p)]
+    want = {"r2": 1 - sum(a * b * b for a, b in zip(w, errors)) / spread(y), "explained_variance": 1 - spread(errors) / spread(y)}
+    command = ["ml-eval", "-q", "--task", "regression", "--weight", "w", "--metric", "explained_variance", "p.csv"]
+    m = json.loads(subprocess.check_output(command))["evaluation"]["metrics"]
+    for name, x in want.items():
+        assert abs(m[name]["value"] / float(x) - 1) < 1e-9, (seed, name, m[name], float(x))
+PY
+}
