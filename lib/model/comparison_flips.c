@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/word.h"
 #include "model/comparison_duel.h"
 #include "model/ranking.h"
 
@@ -28,19 +29,28 @@ struct example {
     double rank;
 };
 
-/* Keeps the ML_WORST_MAX examples of highest rank, the earlier row first among equals. */
-static void keep_worst(struct example *v, size_t *n, size_t row, double rank)
+static bool is_worse(const struct duel *d, const struct example *a, const struct example *b)
 {
+    char text[2][24];
+    if (a->rank != b->rank)
+        return a->rank > b->rank;
+    const char *x = ml_predictions_id(d->p[1], a->row, text[0]), *y = ml_predictions_id(d->p[1], b->row, text[1]);
+    return ml_shortlex(x, strlen(x), y, strlen(y)) < 0;
+}
+
+/* Keeps the ML_WORST_MAX examples of highest rank, of equals those of the first ids, for the order of the rows says
+ * nothing. */
+static void keep_worst(const struct duel *d, struct example *v, size_t *n, size_t row, double rank)
+{
+    struct example one = { row, isnan(rank) ? -INFINITY : rank };
     size_t at = *n;
-    if (isnan(rank))
-        rank = -INFINITY;
-    while (at > 0 && rank > v[at - 1].rank)
+    while (at > 0 && is_worse(d, &one, &v[at - 1]))
         at--;
     if (at == ML_WORST_MAX)
         return;
     size_t last = *n < ML_WORST_MAX ? (*n)++ : ML_WORST_MAX - 1;
     memmove(v + at + 1, v + at, (last - at) * sizeof *v);
-    v[at] = (struct example){ row, rank };
+    v[at] = one;
 }
 
 static bool right(const struct ml_sample *s, size_t i)
@@ -117,7 +127,7 @@ static void flip_block(void *ctx, size_t block, size_t thread)
         out->better += is && !was;
         out->worse += was && !is;
         if (was && !is)
-            keep_worst(out->worst, &out->n, i, confidence(f->d, i));
+            keep_worst(f->d, out->worst, &out->n, i, confidence(f->d, i));
     }
 }
 
@@ -133,7 +143,7 @@ static void move_block(void *ctx, size_t block, size_t thread)
         out->better += away < 0;
         out->worse += away > 0;
         if (away > 0)
-            keep_worst(out->worst, &out->n, i, away);
+            keep_worst(f->d, out->worst, &out->n, i, away);
     }
 }
 
@@ -149,7 +159,7 @@ static void add_flips(cJSON *to, const struct duel *d)
         all.better += part->better;
         all.worse += part->worse;
         for (size_t i = 0; i < part->n; i++)
-            keep_worst(all.worst, &all.n, part->worst[i].row, part->worst[i].rank);
+            keep_worst(d, all.worst, &all.n, part->worst[i].row, part->worst[i].rank);
     }
     free(f.blocks);
     cJSON *flips = ml_json_set_object(to, "flips");

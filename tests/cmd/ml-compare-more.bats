@@ -417,3 +417,16 @@ PY
     ml-compare -q --unpaired --current one.json --candidate t-b.csv --confirm k-b.csv --confirm-current k-cur.csv -o two.json </dev/null
     [ "$(value comparison.confirm.reuse.seen two.json)" = 2 ]
 }
+
+@test "of rows that broke alike those of the first ids are shown, in whatever order they come" {
+    awk 'BEGIN { for (i = 1; i <= 400; i++) printf "%d,%d,%d,0.%d\n", i, i % 2, i % 3 ? i % 2 : 1 - i % 2, 6 + i % 2 }' >b
+    awk -F, '{ print $1 "," $2 "," $2 }' b >a
+    { echo id,label,prediction; cat a; } >a.csv
+    { echo id,label,prediction; cut -d, -f1-3 b; } >up.csv
+    { echo id,label,prediction; cut -d, -f1-3 b | tac; } >down.csv
+    { echo id,label,prediction; tac a; } >a2.csv
+    ml-compare -q --current a.csv --candidate up.csv | ml get comparison.flips >up
+    ml-compare -q --current a2.csv --candidate down.csv | ml get comparison.flips >down
+    [ "$(grep '"id"' up | head -3 | tr -dc '0-9\n' | paste -sd,)" = 3,6,9 ]
+    cmp up down
+}
