@@ -32,6 +32,8 @@ struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weigh
         c->pred[p] += w;
         if (y == p)
             c->hit[y] += w;
+        else if (c->k == 2)
+            c->missed[y] += w;
     }
     for (int32_t j = 0; j < c->k; j++)
         c->total += c->truth[j];
@@ -48,6 +50,8 @@ struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells)
             c->pred[p] += (double)cells[(size_t)y * (size_t)k + (size_t)p];
         }
         c->hit[y] = (double)cells[(size_t)y * (size_t)k + (size_t)y];
+        if (k == 2)
+            c->missed[y] = (double)cells[(size_t)y * 2 + (size_t)(1 - y)];
         c->total += c->truth[y];
     }
     return c;
@@ -272,6 +276,8 @@ static double mcc(const struct class_counts *c, struct cell_psi *cell)
         y += p * pred_others[k];
         z += t * truth_others[k];
     }
+    if (n == 2) /* the same, of weights that are far apart, too */
+        x = 2 * (c->hit[0] / w * (c->hit[1] / w) - c->missed[0] / w * (c->missed[1] / w));
     root = sqrt(y) * sqrt(z);
     if (root > 0)
         value = fmin(fmax(x / root, -1), 1);

@@ -25,6 +25,7 @@ struct class_counts {
     struct weighting by; /* of the rows that were counted; borrowed */
     double total;        /* sum of weights */
     double *truth, *pred, *hit;
+    double missed[2]; /* of two classes: truth - hit, without the difference */
 };
 
 #define ONE_ROW_CLASS "a class has a single row"

@@ -256,6 +256,8 @@ static bool value_of(const struct ml_measure *m, const struct ml_metric *metric,
     pred[k] = t->hits + t->alarms;
     pred[1 - k] = c.total - pred[k];
     hit[k] = t->hits;
+    c.missed[k] = t->pos - t->hits;
+    c.missed[1 - k] = t->alarms;
     hit[1 - k] = t->neg - t->alarms;
     if (!ml_counts_value(&m->s, metric, &c, &v, NULL) || !v.ok)
         return false;

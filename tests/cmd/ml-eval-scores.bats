@@ -178,3 +178,10 @@ E2
     ml-eval -q -o card.json --weight w tied.csv
     awk -v low="$(value evaluation.metrics.roc_auc.low card.json)" -v high="$(value evaluation.metrics.roc_auc.high card.json)" 'BEGIN { exit !(low < 0.4 && high > 0.6) }'
 }
+
+@test "mcc of weights that are far apart is that of the four cells" {
+    # (1e-20 1 - 1e-8 1e-13) / sqrt((1 + 1e-8) (1 + 1e-13) (1e-20 + 1e-8) (1e-20 + 1e-13)), in fractions
+    printf 'label,prediction,w\n1,1,1e-20\n0,0,1\n0,1,1e-8\n1,0,1e-13\n' >p.csv
+    ml-eval -q --weight w p.csv | ml get evaluation.metrics.mcc.value >got
+    awk '{ exit !($1 > 2.8460498e-10 - 1e-16 && $1 < 2.8460498e-10 + 1e-16) }' got || { cat got; return 1; }
+}
