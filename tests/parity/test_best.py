@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import stats
 
-from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, binary_case, number_case, run_parts
+from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, binary_case, number_case, run_parts, student
 from test_comparisons import Rows, case, hall, mover_numbers, other_model
 
 warnings.filterwarnings("ignore")
@@ -84,11 +84,11 @@ def calibration(tap, session, rng):
             d = promise(b.s) - promise(a.s)
             delta = means[1] - means[0]
             se = a.se(d - delta)
-            q = stats.t.ppf(0.975, a.units - 1)
+            q = student(0.975, a.units - 1)
             tap.close("bias of probabilities, and its change", [float(r[i]) for i in (0, 1, 3, 4, 5, 6)],
-                      [*means, delta, se, delta - q * se, delta + q * se], 1e-7, 1e-12, str(r))
+                      [*means, delta, se, delta - q * se, delta + q * se], 1e-9, 1e-12, str(r))
             if se > 1e-12:
-                tap.close("p of a change in bias", [float(r[7])], [2 * stats.t.sf(abs(delta) / se, a.units - 1)], 1e-5, 1e-300, str(r))
+                tap.close("p of a change in bias", [float(r[7])], [2 * stats.t.sf(abs(delta) / se, a.units - 1)], 1e-9, 1e-300, str(r))
         session.ask("bias 0.05", take)
 
 

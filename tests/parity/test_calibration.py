@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy import stats
 from sklearn.calibration import calibration_curve
 
-from stats_cases import BINARY, WEIGHTS, Sample, binary_case, multi_case, run_parts
+from stats_cases import BINARY, WEIGHTS, Sample, binary_case, multi_case, run_parts, student
 from test_influence import check as check_influence
 from test_metrics import NONE, check
 
@@ -119,7 +119,7 @@ def intervals(tap, session, rng):
                 tap.count("its name", a[5] == "bins", str(a))
         session.ask("estimate A mce 0.95 0 0 0 0", take)
 
-        def take(a, bias=(share * error).sum() * np.sqrt(2 / np.pi), q=stats.t.ppf(0.975, units - 1)):
+        def take(a, bias=(share * error).sum() * np.sqrt(2 / np.pi), q=student(0.975, units - 1)):
             if a[0] == "ok":
                 v, se = float(a[1]), float(a[2])
                 tap.close("interval of ece", [float(a[3]), float(a[4])],
@@ -192,10 +192,10 @@ def lines(tap, session, rng):
         if s.group is not None and units < s.n:
             scores = np.array([scores[s.group == g].sum(0) for g in range(units)])
         cov = inverse @ scores.T @ scores @ inverse * units / (units - 1)
-        se, q = np.sqrt(np.diag(cov)), stats.t.ppf(0.975, units - 1)
+        se, q = np.sqrt(np.diag(cov)), student(0.975, units - 1)
         want = [v for k in (0, 1) for v in (fit.params[k], se[k], fit.params[k] - q * se[k], fit.params[k] + q * se[k])]
         session.ask("line A 0.95", lambda a, want=want: tap.close(
-            "slope and intercept are statsmodels'", [float(v) for v in a[1:]] if a[0] == "ok" else a, want, rel=1e-6, absolute=1e-6))
+            "slope and intercept are statsmodels'", [float(v) for v in a[1:]] if a[0] == "ok" else a, want, rel=1e-9, absolute=1e-12))
 
 
 def long_lines(tap, session, rng):

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from stats_cases import BINARY, MULTICLASS, REGRESSION, binary_case, multi_case, number_case, run_parts
+from stats_cases import BINARY, MULTICLASS, REGRESSION, binary_case, multi_case, number_case, run_parts, student
 from test_intervals import newcombe_width, tango_closed
 
 warnings.filterwarnings("ignore")
@@ -106,6 +106,11 @@ def newcombe(auc, m, n, z):
     return [0 if auc == 0 else f(min(auc, 1 - 1e-11), 0), 1 if auc == 1 else f(max(auc, 1e-11), 1)]
 
 
+def settled(v):
+    """A value that rounding keeps from 0 or 1."""
+    return round(v) if abs(v - round(v)) < 1e-13 else v
+
+
 def logit(v, se, q):
     m, h = math.log(v / (1 - v)), q * se / v / (1 - v)
     return [float(1 / (1 + np.exp(-(m - h)))), float(1 / (1 + np.exp(-(m + h))))]
@@ -183,7 +188,7 @@ def expected(rows, name, v, psi, z, q):
             return None, se, None
         limits = hall(v, se, sums(rows, psi), q, lambda t: stats.t.sf(t, rows.units - 1))[0]
         return "linear", se, [max(limits[0], low), min(limits[1], high)]
-    v = round(v, 13)
+    v = settled(v)
     if name == "roc_auc":
         y = s.label == s.positive
         few = s.task == BINARY and min(y.sum(), (~y).sum()) < 30
@@ -222,7 +227,7 @@ def estimates(tap, session, rng):
         rows = Rows(sample)
         confidence = float(rng.choice([0.95, 0.9, 0.99]))
         z = stats.norm.ppf((1 + confidence) / 2)
-        q = stats.t.ppf((1 + confidence) / 2, rows.units - 1) if rows.units > 1 else z
+        q = student((1 + confidence) / 2, rows.units - 1) if rows.units > 1 else z
         session.sample(sample)
         for name in NAMES[sample.task]:
             got = {}
@@ -234,7 +239,7 @@ def estimates(tap, session, rng):
                     return
                 psi, v = np.array(got["psi"][1:], float), float(a[1])
                 if rows.units > 1:
-                    q = stats.t.ppf((1 + confidence) / 2, degrees(rows, name))
+                    q = student((1 + confidence) / 2, degrees(rows, name))
                 method, se, limits = expected(rows, name, v, psi, z, q)
                 if name == "roc_auc" and rows.s.task == MULTICLASS and rows.plain:
                     se, terms = ovr_delong_se(rows.s)
@@ -247,13 +252,13 @@ def estimates(tap, session, rng):
                     tap.count("at 0 or 1 an interval is one-sided or none", ok, context)
                     return
                 got_se = float(a[2])
-                tap.close(f"standard error of {name}", [got_se], [-1 if se is None else se], 1e-7, 1e-10, context)
+                tap.close(f"standard error of {name}", [got_se], [-1 if se is None else se], 1e-9, 1e-12, context)
                 if limits is None:
                     tap.count(f"interval of {name}", a[0] == "open", context)
                 else:
                     tap.count("method of the interval", a[0] == "ok" and a[5] == method, f"{context}, want {method}")
                     if a[0] == "ok":
-                        tap.close(f"interval of {name}", [float(a[3]), float(a[4])], limits, 1e-6, 1e-9, context)
+                        tap.close(f"interval of {name}", [float(a[3]), float(a[4])], limits, 1e-9, 1e-12, context)
             session.ask(f"estimate A {name} {confidence} 0 0 0 0", take)
 
 
@@ -278,7 +283,7 @@ def edges(tap, session, rng):
                            ("average_precision", wilson(1.0, min(y.sum(), (~y).sum()), z)),
                            ("roc_auc", newcombe(1.0, y.sum(), (~y).sum(), z))):
             session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a, name=name, want=want: tap.close(
-                f"interval of a perfect {name}", [float(x) for x in a[3:5]], want, 1e-7, 1e-9, str(a)))
+                f"interval of a perfect {name}", [float(x) for x in a[3:5]], want, 1e-9, 1e-12, str(a)))
         for name in ("mcc", "cohen_kappa", "cohen_kappa_quadratic"):
             session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a: tap.count(
                 "no interval where nothing varies", a[0] == "open" and "variance" in a, str(a)))
@@ -348,7 +353,7 @@ def sums(rows, psi):
 
 def arm(rows, name, v, se):
     """The interval of one model's value as a function of the quantile; None where it isn't on the logit."""
-    s, v = rows.s, round(v, 13)
+    s, v = rows.s, settled(v)
     y = s.label == s.positive
     few = name == "roc_auc" and s.task == BINARY and min(y.sum(), (~y).sum()) < 30
     if 0 < v < 1 and se > 1e-14 and not few:
@@ -362,7 +367,7 @@ def arm(rows, name, v, se):
 
 
 def at_end(v):
-    return round(v, 13) in (0, 1)
+    return settled(v) in (0, 1)
 
 
 def rows_at_end(rows, name):
@@ -432,7 +437,7 @@ def mover_numbers(name, a, b, values, se, both, alpha, df):
     if None in arms or name in PROPORTIONS and not any(ends):
         return None
     tail = lambda q: 2 * (stats.norm.sf(q) if df is None else stats.t.sf(q, df))
-    q = stats.norm.ppf(1 - alpha / 2) if df is None else stats.t.ppf(1 - alpha / 2, df)
+    q = stats.norm.ppf(1 - alpha / 2) if df is None else student(1 - alpha / 2, df)
     ends = mover(values, arms, se, both)
     low, high = ends(q)
     p = tail(reaches(ends, delta, 0)) if abs(delta) > 1e-14 else 1.0
@@ -467,7 +472,7 @@ def paired_numbers(name, a, b, psi, values, alpha):
         if got and se == 0:
             return se, cut(name, farther(got[0], [delta, delta])), got[1], "mover"
         if got and (name in SHARED + OF_POSITIVE or any(map(at_end, values)) and name not in ("roc_auc", "average_precision")):
-            limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), stats.t.ppf(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
+            limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), student(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
             return se, cut(name, farther(got[0], limits)), max(p, got[1]) if p is not None else None, "mover"
         if got:
             return se, *got, "delong" if name == "roc_auc" else "mover"
@@ -481,7 +486,7 @@ def paired_numbers(name, a, b, psi, values, alpha):
         return se, tango(a.n, up, down, z), p, "mcnemar-midp"
     if se == 0:
         return (0.0, [0, 0], 1.0, "linear") if abs(delta) <= 1e-14 else (0.0, None, None, "none")
-    limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), stats.t.ppf(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
+    limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), student(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
     return se, cut(name, limits), p, "linear"
 
 
@@ -532,9 +537,9 @@ def deltas(tap, session, rng):
                     return
                 tap.count("name of the test", r[0] == "ok" and r[6] == test, f"{context}, want {test}")
                 numbers = [float(x) for x in r[1:6]]
-                tap.close(f"difference of {name}", numbers[:4], [delta, se, *limits], 1e-6, 1e-9, context)
+                tap.close(f"difference of {name}", numbers[:4], [delta, se, *limits], 1e-9, 1e-12, context)
                 if p is not None:
-                    tap.close(f"p of a difference of {name}", numbers[4:], [max(p, 1e-300)], 1e-5, 1e-300, context)
+                    tap.close(f"p of a difference of {name}", numbers[4:], [max(p, 1e-300)], 1e-9, 1e-300, context)
             session.ask(f"delta {name} {alpha!r} 0 0 0 0", take)
 
 

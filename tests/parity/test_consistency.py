@@ -101,7 +101,7 @@ def differences(tap, session, metrics, context, s, t):
                 if turn and a[6] != "bootstrap":
                     b = there[m]
                     tap.close("the other way round signs turn and nothing else", [delta, low, high, p, float(a[8])],
-                              [-float(b[1]), -float(b[4]), -float(b[3]), float(b[5]), float(b[8])], 1e-6, 1e-11, f"{context} {m}")
+                              [-float(b[1]), -float(b[4]), -float(b[3]), float(b[5]), float(b[8])], 1e-9, 1e-11, f"{context} {m}")
             session.ask(f"delta {m} 0.05 0 0 200 0", take)
 
 

@@ -112,7 +112,7 @@ def on_samples(tap, session, rng):
             if a.plain and not same:
                 def equal(r, a=a, b=b, d=d, m=margin, c=context, name=name):
                     plain = ttost_paired(d, np.zeros(len(d)), -m, m)[0]
-                    tap.close("TOST by the method of the interval", [float(r[1])], [tost(name, a, b, d, m)], 1e-6, 1e-12, c)
+                    tap.close("TOST by the method of the interval", [float(r[1])], [tost(name, a, b, d, m)], 1e-9, 1e-12, c)
                     if name not in HITS and name != "brier":
                         tap.count("TOST is no less than statsmodels' ttost_paired", float(r[1]) >= plain * (1 - 1e-9), f"{c} {r} {plain}")
                 session.ask(f"extra tost {name} {margin!r}", equal)

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from stats_cases import TOP, Tap
+from stats_cases import TOP, Tap, student
 
 EVAL = os.path.join(TOP, os.environ.get("B", "build"), "bin", "ml-eval")
 LEAST = 100
@@ -60,7 +60,7 @@ def formula(d, loss, w, g, columns):
                 a, b, se, df = against_rest(loss, w, g, np.asarray(rows))
                 if g is not None and df + 1 < 10:
                     continue
-                q = stats.t.ppf(0.975, df) * se
+                q = student(0.975, df) * se
                 p = max(2 * stats.t.sf(abs(a - b) / se, df), 1e-300) if (loss[rows] > 0).sum() >= 10 and se > 0 else 1
                 out[",".join(f"{c}={v}" for c, v in zip(names, values))] = (a, b, a - b, a - b - q, a - b + q, p, rows.sum())
     return out
@@ -105,7 +105,7 @@ def numbers(tap, rng):
         for s in found["slices"]:
             tap.close("numbers are those of the formula", [s[k] for k in (
                 "value", "rest", "difference", "low", "high", "p", "p_adjusted", "rows")],
-                [*want[s["name"]][:6], adjusted[s["name"]], want[s["name"]][6]], rel=1e-7, context=s["name"])
+                [*want[s["name"]][:6], adjusted[s["name"]], want[s["name"]][6]], rel=1e-9, context=s["name"])
 
 
 def plants(tap, rng):

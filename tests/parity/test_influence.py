@@ -12,7 +12,8 @@ STEP = 1e-4
 
 
 def slope(peer, s, i):
-    """Derivative of the metric by the i-th weight, from two evaluations (error of order STEP^2)."""
+    """Derivative of the metric by the i-th weight, from two evaluations: an error of order STEP^2, and what rounding leaves of
+    their difference, 1e-16 / STEP. Therefore 1e-5 and 1e-7 below and wherever this is asked; to 1e-9: test_errors.py."""
     def at(h):
         w = s.weight.copy()
         w[i] += h

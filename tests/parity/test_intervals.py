@@ -10,7 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from stats_cases import run_parts
+from stats_cases import run_parts, student
 
 warnings.filterwarnings("ignore")
 FLOOR = 1e-300
@@ -20,6 +20,9 @@ def ask(tap, session, subject, command, want, rel=1e-9, absolute=1e-12):
     session.ask(command, lambda a: tap.close(subject, [float(x) for x in a], want, rel, absolute, command))
 
 
+LARGE = 2e-8  # of 10^7 rows: a probability is the exponential of differences of logarithms of 10^8, which have 8 digits behind the point
+
+
 def distributions(tap, session, rng):
     def function(subject, name, a, b, c, want, rel):
         ask(tap, session, subject, f"function {name} {float(a)!r} {float(b)!r} {float(c)!r}", [want], rel, 0)
@@ -27,25 +30,25 @@ def distributions(tap, session, rng):
     for _ in range(400):
         df = float(np.round(10 ** rng.uniform(0, 8.5)))
         t = 10 ** rng.uniform(-3, 2.5)
-        function("Student's t is scipy's", "t_two_sided", t, df, 0, max(2 * stats.t.sf(t, df), FLOOR), 1e-7)
+        function("Student's t is scipy's", "t_two_sided", t, df, 0, max(2 * stats.t.sf(t, df), FLOOR), 1e-9)
         p = rng.choice([0.9, 0.95, 0.975, 0.995, 1 - 0.05 / 12, 1 - 1e-6, rng.uniform(0.5001, 1)])
-        function("Student's quantile is scipy's", "t_quantile", p, df, 0, stats.t.ppf(p, df), 1e-7)
+        function("Student's quantile is that of the incomplete beta function", "t_quantile", p, df, 0, student(p, df), 1e-9)
         q = rng.uniform(0, 15)
         shift = q + rng.uniform(-3, 3)
-        function("the noncentral t is scipy's", "t_beyond", q, df, shift, stats.nct.sf(q, df, shift), 1e-6)
+        function("the noncentral t is scipy's", "t_beyond", q, df, shift, stats.nct.sf(q, df, shift), 1e-9)
         z = rng.normal() * 5
         function("the normal distribution is scipy's", "normal_cdf", z, 0, 0, stats.norm.cdf(z), 1e-12)
         function("the normal quantile is scipy's", "normal_quantile", p, 0, 0, stats.norm.ppf(p), 1e-12)
         function("the normal two-sided p is scipy's", "normal_two_sided", z, 0, 0, 2 * stats.norm.sf(abs(z)), 1e-12)
         n = int(10 ** rng.uniform(0, 7))
         k = max(int(n / 2 - abs(rng.normal()) * math.sqrt(n)), 0)
-        function("the binomial distribution is scipy's", "binomial_cdf", k, n, 0.5, stats.binom.cdf(k, n, 0.5), 1e-6)
-        function("the binomial probability is scipy's", "binomial_pmf", k, n, 0.5, stats.binom.pmf(k, n, 0.5), 1e-6)
+        function("the binomial distribution is scipy's", "binomial_cdf", k, n, 0.5, stats.binom.cdf(k, n, 0.5), LARGE)
+        function("the binomial probability is scipy's", "binomial_pmf", k, n, 0.5, stats.binom.pmf(k, n, 0.5), LARGE)
         k = int(rng.integers(0, 50))
         q = rng.uniform()
         function("the binomial distribution is scipy's", "binomial_cdf", k, 50, q, stats.binom.cdf(k, 50, q), 1e-9)
     for df in (1, 2, 5, 30, 1e3, 1e9):
-        function("p is at least 1e-300", "t_two_sided", 1e200, df, 0, max(2 * stats.t.sf(1e200, df), FLOOR), 1e-7)
+        function("p is at least 1e-300", "t_two_sided", 1e200, df, 0, max(2 * stats.t.sf(1e200, df), FLOOR), 1e-9)
 
 
 def wilson(tap, session, rng):
@@ -74,7 +77,7 @@ def newcombe(tap, session, rng):
             return optimize.brentq(newcombe_width, inside, outside, args=(auc, m, n, z), xtol=1e-15, rtol=1e-15)
         low = 0 if auc == 0 else root(min(auc, 1 - 1e-11), 0)
         high = 1 if auc == 1 else root(max(auc, 1e-11), 1)
-        ask(tap, session, "Newcombe's method 5 solves its equation", f"newcombe {auc!r} {m} {n} {z!r}", [low, high], 1e-8)
+        ask(tap, session, "Newcombe's method 5 solves its equation", f"newcombe {auc!r} {m} {n} {z!r}", [low, high], 1e-9)
 
 
 def tango_score(d, n, b, c):
@@ -113,7 +116,8 @@ def tango(tap, session, rng):
 
             def take(a, got=got, n=n, b=b, c=c, z=z):
                 t = [tango_score(float(x), n, b, c) for x in a]
-                tap.close("Tango's limits have score z when the likelihood is maximised numerically", t, [z, -z], 1e-5)
+                tap.close("Tango's limits have score z when the likelihood is maximised numerically", t, [z, -z],
+                          1e-5)  # a maximum is found to half the digits
             session.ask(f"tango {n} {b} {c} {z!r}", take)
 
         def edge(sign, far, n=n, b=b, c=c, z=z, d=d):
@@ -121,7 +125,7 @@ def tango(tap, session, rng):
             return far if f(far) < 0 else optimize.brentq(f, d, far, xtol=1e-15, rtol=1e-14)
         eps = 1e-14
         want = [edge(1, -1 + eps), edge(-1, 1 - eps)]
-        ask(tap, session, "Tango's interval is the root of its equation", f"tango {n} {b} {c} {z!r}", want, 1e-8, 1e-9)
+        ask(tap, session, "Tango's interval is the root of its equation", f"tango {n} {b} {c} {z!r}", want, 1e-9, 1e-12)
 
 
 def midp(tap, session, rng):
@@ -129,11 +133,11 @@ def midp(tap, session, rng):
         b, c = (int(10 ** rng.uniform(0, rng.choice([1, 2, 4]))) - int(rng.integers(2)) for _ in range(2))
         k, n = min(b, c), b + c
         want = 1.0 if b == c else min(1, max(2 * stats.binom.cdf(k, n, 0.5) - stats.binom.pmf(k, n, 0.5), FLOOR))
-        ask(tap, session, "McNemar's mid-p is scipy's binomial sum", f"function midp {b} {c} 0", [want], 1e-8, 0)
+        ask(tap, session, "McNemar's mid-p is scipy's binomial sum", f"function midp {b} {c} 0", [want], 1e-9, 0)
         if 0 < n < 300 and b != c:
             exact = mcnemar([[0, b], [c, 0]], exact=True).pvalue
             ask(tap, session, "McNemar's mid-p is statsmodels' exact p less one half of the point's",
-                f"function midp {b} {c} 0", [exact - stats.binom.pmf(k, n, 0.5)], 1e-8, 0)
+                f"function midp {b} {c} 0", [exact - stats.binom.pmf(k, n, 0.5)], 1e-9, 0)
     ask(tap, session, "McNemar's mid-p of 11 and 1", "function midp 11 1 0", [0.00341796875], 1e-12)
 
 

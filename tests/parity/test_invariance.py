@@ -183,11 +183,11 @@ def check(tap, rng, task, make):
     write("x.csv", other)
     write("y.csv", shuffled(rng, other))
     x, y = (tool("ml-compare", *everything, "--current", "a.csv", "--candidate", f)["comparison"]["metrics"] for f in ("x.csv", "y.csv"))
-    d = differing(x, y, ("delta", "low", "high", "se", "p", "p_adjusted", "effective"), 1e-7)
+    d = differing(x, y, ("delta", "low", "high", "se", "p", "p_adjusted", "effective"), 1e-9)
     tap.ok(not d, f"{task}: nor to {len(x)} differences, in whatever order the two files are", d)
     z = tool("ml-compare", *everything, "--current", "x.csv", "--candidate", "a.csv")["comparison"]["metrics"]
     d = [n for n, m in x.items() if m["delta"] is not None and not math.isclose(m["delta"], -z[n]["delta"], rel_tol=1e-9, abs_tol=1e-12)
-         or m["p"] is not None and m["test"] != "bootstrap" and not math.isclose(m["p"], z[n]["p"], rel_tol=1e-7, abs_tol=1e-12)]
+         or m["p"] is not None and m["test"] != "bootstrap" and not math.isclose(m["p"], z[n]["p"], rel_tol=1e-9, abs_tol=1e-12)]
     tap.ok(not d, f"{task}: which of the two is current only turns the sign", d)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
-from stats_cases import LONG, WEIGHTS, errors_of_bootstrap, label_case, run_parts, some, take_slice
+from stats_cases import LONG, WEIGHTS, errors_of_bootstrap, label_case, run_parts, some, student, take_slice
 from test_comparisons import Rows, arm, at_end, farther, hall, logit, mover, sums, tango, wilson
 from test_influence import slope
 from test_metrics import NONE
@@ -163,7 +163,7 @@ def estimates(tap, session, rng):
         if rng.random() < 0.4:
             s.group = rng.integers(0, max(2, n // 3), n)
         rows = Rows(s)
-        q = stats.t.ppf(0.975, rows.units - 1) if rows.units > 1 else z
+        q = student(0.975, rows.units - 1) if rows.units > 1 else z
         session.sample(s)
         for name in ALL:
             got = {}
@@ -177,7 +177,7 @@ def estimates(tap, session, rng):
                 u = sums(rows, np.array(got["psi"][1:], float))
                 se = rows.se(np.array(got["psi"][1:], float))
                 se = 0.0 if se < 1e-14 else se
-                tap.close(f"standard error of {name} (multilabel)", [float(a[2])], [se], 1e-7, 1e-10, context)
+                tap.close(f"standard error of {name} (multilabel)", [float(a[2])], [se], 1e-9, 1e-12, context)
                 if name == "accuracy":
                     m = rows.n
                     if not rows.plain:
@@ -195,7 +195,7 @@ def estimates(tap, session, rng):
                 if want is None:
                     tap.count(f"interval of {name} (multilabel)", a[0] == "open", context)
                 else:
-                    tap.close(f"interval of {name} (multilabel)", [float(x) for x in a[3:5]], want, 1e-6, 1e-9, context)
+                    tap.close(f"interval of {name} (multilabel)", [float(x) for x in a[3:5]], want, 1e-9, 1e-12, context)
             session.ask(f"estimate A {name} 0.95 0 0 0 0", take)
 
 
@@ -231,7 +231,7 @@ def deltas(tap, session, rng):
         if rng.random() < 0.3:
             s.group = t.group = rng.integers(0, 9, s.n)
         a, b = Rows(s), Rows(t)
-        q = stats.t.ppf(0.975, a.units - 1)
+        q = student(0.975, a.units - 1)
         session.sample(s, "A")
         session.sample(t, "B")
         right = [(x.labels == x.preds).all(1) for x in (a.s, b.s)]
@@ -278,7 +278,7 @@ def deltas(tap, session, rng):
                     limits = tango(a.n, int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum()), z)
                     tap.count("subset accuracy is tested as a proportion", r[6] == "mcnemar-midp", context)
                 tap.close(f"difference of {name} (multilabel)", [float(x) for x in r[1:5]], [delta, se, *limits],
-                          1e-6, 1e-9, context)
+                          1e-9, 1e-12, context)
             session.ask(f"delta {name} 0.05 0 0 0 0", take)
 
 

@@ -190,7 +190,7 @@ def extremes(tap, session, rng):
         for name, want in exact(s).items():
             if want is not NONE and want != 0 and abs(want) < 1e-300:
                 continue  # subnormal
-            check(tap, session, f"{name} is exact where doubles end or cancel", s, name, lambda *_, v=want: v, rel=1e-8)
+            check(tap, session, f"{name} is exact where doubles end or cancel", s, name, lambda *_, v=want: v, rel=1e-9)
 
 
 def influences(tap, session, rng):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
-from stats_cases import Sample, run_parts
+from stats_cases import Sample, run_parts, student
 
 warnings.filterwarnings("ignore")
 RANKING = 16
@@ -139,7 +139,7 @@ def intervals(tap, session, rng):
         w = np.array([1.0 if s.weight is None else s.weight[r[0]] for r in split(s)])
         mean, q = np.average(v, weights=w), len(v)
         se = math.sqrt(q / (q - 1) * ((w * (v - mean)) ** 2).sum()) / w.sum()
-        half = stats.t.ppf(0.975, q - 1) * se / (mean * (1 - mean))
+        half = student(0.975, q - 1) * se / (mean * (1 - mean))
         logit = math.log(mean / (1 - mean))
         want = [mean, se, 1 / (1 + math.exp(-(logit - half))), 1 / (1 + math.exp(-(logit + half)))]
         session.sample(s)

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import stats
 
-from stats_cases import REGRESSION, Sample, run_parts
+from stats_cases import REGRESSION, Sample, run_parts, student
 from test_comparisons import Rows, case, cut, other_model
 
 warnings.filterwarnings("ignore")
@@ -54,15 +54,15 @@ def numbers(tap, session, rng):
                 if float(r[0]) > test * 1.0001:
                     tap.count("a floor for next to no changes", name in ("accuracy", "f1", "f1_macro"), context)
                     return
-                tap.close("standard error of the mean influence", [float(r[0])], [test], 1e-6, 1e-12, context)
+                tap.close("standard error of the mean influence", [float(r[0])], [test], 1e-9, 1e-12, context)
                 se = np.sqrt(test**2 + parts[0] ** 2 + parts[1] ** 2)
                 df = 1 if 2 in (n, m) else se**4 / (test**4 / (rows.units - 1) + sum(
                     p**4 / (k - 1) for p, k in zip(parts, (n, m)) if k > 1))
                 delta = v[n:].mean() - v[:n].mean()
-                q = stats.t.ppf(0.975, df)
+                q = student(0.975, df)
                 tap.close("difference of means over runs", [float(r[i]) for i in (3, 5, 6, 7, 8)],
-                          [df, delta, se, *cut(name, [delta - q * se, delta + q * se])], 1e-6, 1e-9, context)
-                tap.close("p of a difference of means over runs", [float(r[9])], [2 * stats.t.sf(abs(delta) / se, df)], 1e-5, 1e-300,
+                          [df, delta, se, *cut(name, [delta - q * se, delta + q * se])], 1e-9, 1e-12, context)
+                tap.close("p of a difference of means over runs", [float(r[9])], [2 * stats.t.sf(abs(delta) / se, df)], 1e-9, 1e-300,
                           context)
             session.ask(f"runs {name} 0.05 {n} {m} 0 0 0 0", take)
 

@@ -236,7 +236,7 @@ def top_influences(tap, session, rng):
         session.sample(s)
         for name, want in wants.items():
             session.ask(f"psi A {name}", lambda a, name=name, want=want: tap.close(
-                f"influence on {name} asks the rows around the cut", [float(x) for x in a[1:]], list(want), rel=1e-8,
+                f"influence on {name} asks the rows around the cut", [float(x) for x in a[1:]], list(want), rel=1e-9,
                 absolute=1e-9))
 
 
