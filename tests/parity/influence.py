@@ -203,11 +203,12 @@ def top_cut(s, weights, percent):
     h, low, high = int(s.n**0.5), places[0], places[-1] + 1
     if high - low < 2 * h + 1:
         low, high = max(0, low - h), min(s.n, high + h)
-    around = order[low:high]
+    asked = np.isin(np.arange(s.n), order[low:high])
+    around = np.array([asked[s.score == v].mean() for v in s.score]) * weights  # equals count alike
     part = np.where(s.score > at, 1.0, 0.0)
     tied = s.score == at
     part[tied] = min(1.0, (room - weights[s.score > at].sum()) / weights[tied].sum())
-    return part, np.average(y[around], weights=weights[around])
+    return part, np.average(y, weights=around)
 
 
 def top(kind, percent):

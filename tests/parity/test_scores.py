@@ -206,40 +206,6 @@ def influences(tap, session, rng):
                 check_influence(tap, session, s, name, peer)
 
 
-def top_influences(tap, session, rng):
-    """Elsewhere the precision at the cut is that of the rows around it: what psi is then."""
-    for case in range(60):
-        s = binary_case(rng, int(rng.integers(5, 60)), ("none", "real")[case % 2], 1.0, ties=case % 3 == 0)
-        y, u = s.label == s.positive, ones(s, s.weight)
-        share = 0.3
-        if not y.any():
-            continue
-        order, room, total = np.argsort(s.score, kind="stable"), share * u.sum(), u.sum()
-        # places of the tie group that holds the cut
-        above = np.array([u[s.score > v].sum() for v in s.score])
-        cut = max(v for v, a in zip(s.score, above) if a + u[s.score == v].sum() >= room * (1 - 1e-12))
-        places = np.flatnonzero(s.score[order] == cut)
-        h, low, high = math.isqrt(s.n), places[0], places[-1] + 1
-        if high - low < 2 * h + 1:
-            low, high = max(0, low - h), min(s.n, high + h)
-        asked = np.isin(np.arange(s.n), order[low:high])
-        # of a tie group that reaches further each row counts alike
-        around = np.array([asked[s.score == v].mean() for v in s.score]) * u
-        p = np.average(y, weights=around)
-        part = np.where(s.score > cut, 1.0, 0.0)
-        part[s.score == cut] = (room - u[s.score > cut].sum()) / u[s.score == cut].sum()
-        hits = top_hits(s, s.weight, "30%")
-        moved = part * (y - p) + share * p
-        wants = {"precision@30%": moved / share - hits / room,
-                 "recall@30%": total / u[y].sum() * (moved - y * hits / u[y].sum()),
-                 "lift@30%": total / u[y].sum() / share * (moved - y * hits / u[y].sum())}
-        session.sample(s)
-        for name, want in wants.items():
-            session.ask(f"psi A {name}", lambda a, name=name, want=want: tap.close(
-                f"influence on {name} asks the rows around the cut", [float(x) for x in a[1:]], list(want), rel=1e-9,
-                absolute=1e-9))
-
-
 def intervals(tap, session, rng):
     """Metrics that are another one in other units have its interval in those units."""
     for case in range(60):
@@ -263,4 +229,4 @@ def intervals(tap, session, rng):
 
 
 if __name__ == "__main__":
-    run_parts(1, values, orders_of_ties, extremes, influences, top_influences, intervals)
+    run_parts(1, values, orders_of_ties, extremes, influences, intervals)
