@@ -29,7 +29,8 @@ struct ml_gate_input {
  *   reason             a sentence; always there unless the rule passed outright
  *   shortfall          how much is missing, in the metric's units, where that can be said
  *   neutral_pass_rate  how often a change that changes nothing passes it; null for absolute rules
- *   low, high, se, rows  what it rests on, as far as the card has it
+ *   limit              what `required` comes to in those units, of relative rules
+ *   low, high, se, rows  what it rests on, as far as the card has it; of max_drop, low and high are the drop's
  *   waiver             {"until", "reason", "ended"}, of a rule that has one
  * `passed` of the whole: no rule failed. Returns -1 only where a rule and the card together mean nothing (ML_USAGE). */
 int ml_gate_judge(const struct ml_policy *p, const struct ml_gate_input *in, cJSON **gate, struct ml_err *err);

@@ -111,6 +111,10 @@ int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
         return rc < 0 ? -1 : 0;
     if (l->amount.percent && share(j, m, &c, "max_drop", l->amount.x, &limit))
         return -1;
+    if (c.has_interval && m->direction > 0) { /* the interval of the drop, which is what was observed */
+        ml_json_set_num(rule, "low", 0 - c.high);
+        ml_json_set_num(rule, "high", 0 - c.low);
+    }
     ml_json_set_num(rule, "limit", limit);
     if (bound && !c.has_interval) {
         gate_failed(rule, "the difference of '%s' has no interval to hold the limit against", m->metric);

@@ -33,13 +33,15 @@ void ml_gate_describe(const cJSON *rule, struct ml_buf *out)
 {
     const char *name = or_empty(ml_json_str(rule, "rule")), *on = ml_json_str(rule, "on");
     const char *kind = strrchr(name, '.') ? strrchr(name, '.') + 1 : name;
-    double low, high, rate, margin;
+    double low, high, rate, margin, limit;
 
     ml_buf_addf(out, "required %s",
         !strcmp(kind, "min") || !strcmp(kind, "min_rows")   ? ">= "
         : !strcmp(kind, "max") || !strncmp(kind, "max_", 4) ? "<= "
                                                             : "");
     add_number(out, rule, "required");
+    if (cJSON_IsString(ml_json_get(rule, "required")) && ml_json_num(rule, "limit", &limit))
+        ml_buf_addf(out, " (%s)", ml_gate_amount(rule, limit, 4, (char[ML_GATE_AMOUNT]){ "" }));
     if (on && !strcmp(on, "bound"))
         ml_buf_adds(out, " at its bound");
     if (ml_json_num(rule, "margin", &margin))

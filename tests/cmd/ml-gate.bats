@@ -124,7 +124,7 @@ Y
     is accuracy.min level '"warn"'
     is accuracy.max_drop level '"fail"'
     run --separate-stderr ml-gate -v p.yml --card card.json
-    [[ "$stderr" == *"  passed   accuracy.max_drop: required <= 0; observed -0.0236"*"; interval "* ]]
+    [[ "$stderr" == *"  passed   accuracy.max_drop: required <= 0; observed -0.0236"*"; interval -0.0358 to -0.0122; "* ]]
     edit 'acc["delta"] = -0.01'
     gate 1
 }
@@ -171,6 +171,8 @@ Y
     gate
     is accuracy.max_drop required '"10%"'
     is accuracy.max_drop limit 0.0637
+    run --separate-stderr ml-gate -v p.yml --card card.json
+    [[ "$stderr" == *"accuracy.max_drop: required <= 10% (0.0637); observed 0.0637; "* ]]
     edit 'acc["delta"] = -0.0638'
     gate 1
     edit 'acc["current"] = 0'
@@ -956,7 +958,10 @@ assert abs(m["detectable"] / m["se"] - 16.334) < 1e-3, m'
     printf 'metrics:\n  accuracy: { min: 0.6, max_drop: 0.01 }\n' >p.yml
     gate 0
     is accuracy.min low 0.6377
-    is accuracy.max_drop low 0.0122
+    # what was observed is a drop, and lies inside
+    is accuracy.max_drop observed -0.0236
+    is accuracy.max_drop low -0.0358
+    is accuracy.max_drop high -0.0122
     is accuracy.max_drop se 0.006
     is accuracy.max_drop rows 1694
 }
