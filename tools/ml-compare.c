@@ -213,6 +213,8 @@ static void say(
     if (runs != NULL)
         ml_tool_say(
             &cfg->common, "means over runs: %d of the current model, %d of the candidate", n_current, n_candidate);
+    if ((n_current == 2 || n_candidate == 2) && !ml_json_true(section, "identical"))
+        ml_tool_say(&cfg->common, ML_TWO_RUNS);
     ml_summary_comparison(section, &lines);
     for (size_t i = 0; i < lines.n; i++)
         ml_tool_say(&cfg->common, "  %s", lines.v[i]);

@@ -11,6 +11,7 @@
 #include "model/comment_priv.h"
 #include "model/gate.h"
 #include "model/markdown.h"
+#include "model/summary.h"
 
 #define NAMED_RULES   3 /* rules that the first line names */
 #define NAMED_METRICS 8 /* metrics that few rows decide */
@@ -189,6 +190,19 @@ static void few_rows(struct ml_buf *out, const struct comment_sections *s)
         ml_buf_adds(out, n == 1 ? ": its interval may be too narrow. " : ": their intervals may be too narrow. ");
 }
 
+static void runs(struct ml_buf *out, const cJSON *comparison)
+{
+    const cJSON *of = ml_json_get(comparison, "runs");
+    int current = cJSON_GetArraySize(ml_json_get(of, "current"));
+    int candidate = cJSON_GetArraySize(ml_json_get(of, "candidate"));
+    bool two = (current == 2 || candidate == 2) && !ml_json_true(comparison, "identical");
+    if (of)
+        ml_buf_addf(out,
+            "Means over runs with different seeds, %d of the current model and %d of the candidate; changed rows and "
+            "calibration are those of the first%s. ",
+            current, candidate, two ? "; " ML_TWO_RUNS : "");
+}
+
 /* What the rows can show at all, and how often they have been looked at. */
 static void fine_print(struct ml_buf *out, const struct comment_sections *s)
 {
@@ -218,12 +232,7 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_buf_adds(out, " (80 % power). ");
     }
     few_rows(out, s);
-    const cJSON *runs = ml_json_get(s->comparison, "runs");
-    if (runs)
-        ml_buf_addf(out,
-            "Means over runs with different seeds, %d of the current model and %d of the candidate; changed rows and "
-            "calibration are those of the first. ",
-            cJSON_GetArraySize(ml_json_get(runs, "current")), cJSON_GetArraySize(ml_json_get(runs, "candidate")));
+    runs(out, s->comparison);
     if (ml_json_num(s->comparison, "look", &look) && ml_json_num(s->comparison, "alpha", &alpha) && look >= 1)
         ml_buf_addf(out, "Look %.0f at them in this merge request, so alpha is %.2g. ", look, alpha);
     if (ml_json_num(reuse, "seen", &seen) && ml_json_num(reuse, "optimism", &optimism) && seen > 1)

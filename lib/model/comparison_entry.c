@@ -113,13 +113,13 @@ void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_o
     free(family);
 }
 
-/* "about 4 of 300 rows make this difference: its interval may be too narrow" */
+/* "this difference depends on about 4 of 300 rows; its interval may be too narrow" */
 static void add_caution(cJSON *to, const struct ml_difference *x)
 {
     const struct ml_delta *d = &x->d;
     const char *units = x->metric->family == ML_FAMILY_QUERY ? "queries" : d->groups > 0 ? "groups" : "rows";
-    char *text = ml_format("about %.0f of %zu %s make%s this difference: its interval may be too narrow", d->effective,
-        d->groups > 0 ? d->groups : d->rows, units, d->effective < 1.5 ? "s" : "");
+    char *text = ml_format("this difference depends on about %.0f of %zu %s; its interval may be too narrow",
+        d->effective, d->groups > 0 ? d->groups : d->rows, units);
     ml_json_set_str(to, "caution", text);
     free(text);
 }

@@ -198,7 +198,7 @@ static void classes(const cJSON *comparison, struct ml_strs *out)
     }
 }
 
-/* "rmse: about 4 of 300 rows make this difference: its interval may be too narrow" */
+/* "rmse: this difference depends on about 4 of 300 rows; its interval may be too narrow" */
 static void cautions(const cJSON *comparison, struct ml_strs *out)
 {
     const cJSON *m;

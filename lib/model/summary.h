@@ -6,6 +6,11 @@
 #include "base/mem.h"
 #include "data/json.h"
 
+/* Of a comparison in which a model has just two runs; their verdicts are mostly inconclusive. */
+#define ML_TWO_RUNS                                                                                                    \
+    "two runs show the variance between runs with one degree of freedom: with a third the intervals would be much "    \
+    "narrower"
+
 #define ML_SUMMARY_SLICES 20 /* slices that are shown */
 
 /* Lines about `evaluation`, and about `comparison`, added to `out`; a slice is shown by its first metric. */

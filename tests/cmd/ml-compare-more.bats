@@ -108,11 +108,11 @@ d = np.abs(b - y) - np.abs(a - y)
 d -= d.mean()
 assert np.isclose(m['mae']['effective'], (d @ d) ** 2 / (d**4).sum(), rtol=1e-9)
 assert m['mae']['effective'] < 4 and m['mae']['changed'] == 300
-assert m['rmse']['caution'] == 'about 3 of 300 rows make this difference: its interval may be too narrow', m['rmse']
+assert m['rmse']['caution'] == 'this difference depends on about 3 of 300 rows; its interval may be too narrow', m['rmse']
 assert m['median_ae']['effective'] is None and 'caution' not in m['median_ae']
 PY
-    grep -qx '  rmse: about 3 of 300 rows make this difference: its interval may be too narrow' err
-    [ "$(grep -c 'make this difference' err)" = "$(grep -o '"caution"' <(ml get comparison.metrics few.json) | wc -l)" ]
+    grep -qx '  rmse: this difference depends on about 3 of 300 rows; its interval may be too narrow' err
+    [ "$(grep -c 'this difference depends on' err)" = "$(grep -o '"caution"' <(ml get comparison.metrics few.json) | wc -l)" ]
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card few.json >c.md
     grep -q 'Few rows decide `mae` (about 4), .*`rmse` (about 3)[^.]*: their intervals may be too narrow\.' c.md
     ml-compare --task regression --metric rmse --group shop --current x.csv --candidate z.csv </dev/null >groups.json 2>err
@@ -124,7 +124,7 @@ PY
     [[ "$(ml get comparison more.json)" != *caution* ]]
     ml-compare --task regression --current x.csv --candidate y.csv --slice shop </dev/null >all.json 2>err
     [[ "$(ml get comparison all.json)" != *caution* ]]
-    run ! grep -q 'make this difference' err
+    run ! grep -q 'this difference depends on' err
     run ! grep -q 'Few rows' <(env -u CI_MERGE_REQUEST_IID ml-comment -q --card all.json)
     /usr/bin/python3 -c 'import json
 assert all(m["effective"] is None or 20 < m["effective"] < 300 for m in json.load(open("all.json"))["comparison"]["metrics"].values())'
@@ -282,9 +282,18 @@ for name in ('f1', 'accuracy', 'roc_auc', 'log_loss'):
 PY
     # the table and the comment say that the numbers are means
     run --separate-stderr ml-compare --current cur.csv --candidate b.csv --runs b2.csv --runs b3.csv -o r.json </dev/null
-    [[ "${stderr_lines[1]}" = "means over runs: 1 of the current model, 3 of the candidate" ]]
+    [[ "${stderr_lines[1]}" = "means over runs: 1 of the current model, 3 of the candidate" && "$stderr" != *"two runs"* ]]
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card r.json -o comment.md
     grep -qF ' Means over runs with different seeds, 1 of the current model and 3 of the candidate; ' comment.md
+    run ! grep -F 'two runs' comment.md
+    # two of either are few, which is why hardly anything is certain
+    run --separate-stderr ml-compare --current cur.csv --candidate b.csv --runs b2.csv -o r.json </dev/null
+    two='two runs show the variance between runs with one degree of freedom: with a third the intervals would be much narrower'
+    [[ "${stderr_lines[2]}" = "$two" ]]
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card r.json -o comment.md
+    grep -qF "; changed rows and calibration are those of the first; $two." comment.md
+    run --separate-stderr ml-compare --current cur.csv --candidate b.csv --runs b2.csv --runs b3.csv --current-runs cur2.csv -o r.json </dev/null
+    [[ "${stderr_lines[2]}" = "$two" ]]
     # the same file isn't another seed
     run -0 --separate-stderr ml-compare -q --current cur.csv --candidate b.csv --runs b2.csv --runs ./b.csv --runs b2.csv -o /dev/null </dev/null
     [[ "$stderr" == *"'./b.csv' is what 'b.csv' is, to the last byte: runs are to show what other seeds change"* ]]
@@ -292,7 +301,8 @@ PY
     run -0 --separate-stderr ml-compare -q --current cur.csv --candidate b.csv --candidate c.csv --candidate b.csv -o /dev/null </dev/null
     [[ "$stderr" == *"'b.csv' is what 'b.csv' is, to the last byte: it is ranked twice" ]]
     # identical runs add nothing, and are identical
-    ml-compare -q --current cur.csv --candidate cur.csv --runs cur.csv -o i.json </dev/null
+    run --separate-stderr ml-compare --current cur.csv --candidate cur.csv --runs cur.csv -o i.json </dev/null
+    [[ "$stderr" != *"two runs show"* ]]
     [ "$(value comparison.identical i.json)" = true ]
     [ "$(value comparison.metrics.f1.verdict i.json)" = equivalent ]
     # rows in another order are brought into the candidate's, others are refused
