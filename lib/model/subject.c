@@ -330,7 +330,7 @@ static int find_metrics(struct settling *st)
             continue;
         if (m->id == ML_METRIC_TOP_K && !named && m->x >= (double)st->all.n)
             continue; /* it has no value */
-        bool usual = m->common || m->id == ML_METRIC_COST || (s->probabilistic && m->family == ML_FAMILY_CALIBRATION);
+        bool usual = m->common || m->id == ML_METRIC_COST || (s->probabilistic && m->id == ML_METRIC_ECE);
         if ((m->tasks & (int)s->task) && !isnan(m->x) && (usual || named || all))
             s->metrics[s->n_metrics++] = m;
     }

@@ -65,7 +65,10 @@ value() {
     # cards may come through pipes, and say what task it is
     ml-eval -q --task probabilistic b.csv | ml-compare -q --unpaired --current a.csv --candidate - --task probabilistic >u.json
     [ "$(value comparison.metrics.brier.test u.json)" = unpaired ]
-    ml-eval -q --task probabilistic b.csv | ml-compare -q --current a.csv --candidate b.csv | ml get comparison.metrics.mce.verdict
+    ml-eval -q --task probabilistic b.csv | ml-compare -q --current a.csv --candidate b.csv -o c.json
+    value comparison.metrics.ece.verdict c.json
+    run ! value comparison.metrics.mce c.json # its difference has a bootstrap only
+    ml-compare -q --current a.csv --candidate b.csv --task probabilistic --metric mce | ml get comparison.metrics.mce.verdict
 }
 
 @test "--task probabilistic needs probabilities" {
