@@ -212,7 +212,40 @@ static void cautions(const cJSON *comparison, struct ml_strs *out)
     }
 }
 
-/* "predicted less observed, on average: 0.005, now 0.011, a change of +0.006 (-0.003 to +0.015)" */
+/* "p 0.012 (-0.003 to +0.015)", or why there is none. */
+static void add_test(struct ml_buf *line, const cJSON *test)
+{
+    const char *reason = ml_json_str(test, "reason");
+    char text[2][ML_NUMBER_LEN];
+    double p, low, high;
+    if (ml_json_num(test, "p", &p))
+        ml_buf_addf(line, "%s p %.2g", test->string, p);
+    else
+        ml_buf_addf(line, "no %s: %s", test->string, reason ? reason : "it has no p");
+    if (ml_json_num(test, "low", &low) && ml_json_num(test, "high", &high))
+        ml_buf_addf(line, " (%s to %s)", ml_number_format(low, ml_number_decimals(low, high), true, text[0]),
+            ml_number_format(high, ml_number_decimals(low, high), true, text[1]));
+}
+
+/* Tests that were asked for: "f1: permutation p 0.012; bootstrap p 0.018 (+0.003 to +0.015)" */
+static void tests(const cJSON *comparison, struct ml_strs *out)
+{
+    const cJSON *m, *test;
+    cJSON_ArrayForEach(m, ml_json_get(comparison, "metrics"))
+    {
+        struct ml_buf line = ML_BUF_INIT;
+        cJSON_ArrayForEach(test, ml_json_get(m, "extra"))
+        {
+            ml_buf_addf(&line, "%s%s", line.len == 0 ? m->string : "", line.len == 0 ? ": " : "; ");
+            add_test(&line, test);
+        }
+        if (line.len > 0)
+            ml_strs_add(out, ml_buf_str(&line));
+        ml_buf_release(&line);
+    }
+}
+
+/* "predicted less observed, on average: +0.005, now +0.011, a change of +0.006 (-0.003 to +0.015)" */
 static void calibration(const cJSON *comparison, struct ml_strs *out)
 {
     static const char *const keys[] = { "current", "candidate", "delta", "low", "high" }, *const parts[][2] = {
@@ -227,7 +260,7 @@ static void calibration(const cJSON *comparison, struct ml_strs *out)
         if (isnan(x[2]))
             continue;
         for (size_t k = 0; k < 5; k++)
-            ml_number_format(x[k], ml_number_decimals(x[3], x[4]), k > 1, text[k]);
+            ml_number_format(x[k], ml_number_decimals(x[3], x[4]), k > 1 || i == 0, text[k]);
         char *line = ml_format(
             "%s: %s, now %s, a change of %s (%s to %s)", parts[i][1], text[0], text[1], text[2], text[3], text[4]);
         ml_strs_add(out, line);
@@ -277,6 +310,7 @@ void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
     const cJSON *flips = ml_json_get(comparison, "flips");
     hidden(comparison, out);
     table(&comparison_shape, comparison, out);
+    tests(comparison, out);
     cautions(comparison, out);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         double good, bad;

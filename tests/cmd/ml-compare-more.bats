@@ -34,8 +34,11 @@ PY
 @test "tests on request stand beside the metric's own, which stays as it was" {
     make_files
     ml-compare -q --current cur.csv --candidate b.csv </dev/null >plain.json
-    ml-compare -q --current cur.csv --candidate b.csv --test tost --test wilcoxon --test permutation --test bootstrap \
-        --margin accuracy=0.2 </dev/null >x.json
+    ml-compare --current cur.csv --candidate b.csv --test tost --test wilcoxon --test permutation --test bootstrap \
+        --margin accuracy=0.2 </dev/null >x.json 2>err
+    # a line for each metric says what they found
+    grep -qE "^  accuracy: tost p [^ ;]+; wilcoxon p [^ ;]+; permutation p $(printf %.2g "$(ml get comparison.metrics.accuracy.extra.permutation.p x.json)"); bootstrap p [^ ]+ \([+-][0-9.]+ to [+-][0-9.]+\)$" err
+    grep -qE '^  roc_auc: no tost: no margin says what is negligible; no wilcoxon: [^;]*; permutation p ' err
     /usr/bin/python3 - <<'PY'
 import csv, json
 import numpy as np
@@ -236,7 +239,7 @@ PY
 @test "calibration: how far the probabilities are off, before and now" {
     make_files
     run --separate-stderr ml-compare --current cur.csv --candidate b.csv -o b.json </dev/null
-    [[ "$stderr" =~ 'predicted less observed, on average: '.*', now '.*', a change of '.*' to '.*'expected calibration error: ' ]]
+    [[ "$stderr" =~ 'predicted less observed, on average: '[+-]0.*', now '[+-]0.*', a change of '.*' to '.*'expected calibration error: ' ]]
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card b.json -o comment.md
     grep -E '^\*\*Calibration\*\* .* before, .* now: .* Expected calibration error: .* before, .* now: ' comment.md
     /usr/bin/python3 - <<'PY'
