@@ -151,6 +151,74 @@ static double macro(const struct ml_metric *metric, const struct class_counts *c
     return sum / classes;
 }
 
+/* Rows in the denominator of a class. */
+static double rows_of(const struct ml_metric *metric, const struct class_counts *rows, int32_t k)
+{
+    switch (metric->id) {
+    case ML_METRIC_PRECISION:
+        return rows->pred[k];
+    case ML_METRIC_SPECIFICITY:
+        return rows->total - rows->truth[k];
+    case ML_METRIC_F1:
+    case ML_METRIC_FBETA:
+    case ML_METRIC_JACCARD:
+        return rows->truth[k] + rows->pred[k] - rows->hit[k];
+    default:
+        return rows->truth[k];
+    }
+}
+
+/* Has a class no spread of its own? That a class without a label has no recall isn't a matter of rows. */
+static bool is_single(const struct ml_metric *metric, const struct class_counts *rows, int32_t k)
+{
+    double n = rows_of(metric, rows, k);
+
+    return averaged(metric, rows, k) && (n == 1 || (n == 0 && metric->id == ML_METRIC_PRECISION));
+}
+
+/* The rows of a class that don't spread: the only one in its denominator, or, never predicted, those of its label. */
+static void add_single(
+    const struct ml_metric *metric, const struct class_counts *c, struct cell_psi *cell, double deviation, int32_t k)
+{
+    bool precision = metric->id == ML_METRIC_PRECISION, pred = precision && c->pred[k] > 0, label = !pred;
+    double psi = deviation * c->total / (pred ? c->pred[k] : precision ? c->truth[k] : rows_of(metric, c, k));
+
+    pred = pred || metric->id == ML_METRIC_F1 || metric->id == ML_METRIC_FBETA || metric->id == ML_METRIC_JACCARD;
+    cell->a[k] += label ? psi : 0;
+    cell->b[k] += pred ? psi : 0;
+    cell->d[k] -= label && pred ? psi : 0;
+}
+
+bool ml_counts_spread(const struct ml_metric *metric, const struct class_counts *c, const struct class_counts *rows,
+    struct cell_psi *cell)
+{
+    double classes = 0, sum = 0, singles = 0, of_singles = 0, middle, scale;
+
+    if (metric->average != ML_AVERAGE_MACRO && metric->id != ML_METRIC_BALANCED_ACCURACY)
+        return false;
+    for (int32_t k = 0; k < c->k; k++) {
+        double value = averaged(metric, c, k) ? ratio_of(metric, c, k).value : 0;
+        bool single = is_single(metric, rows, k);
+
+        classes += averaged(metric, c, k);
+        sum += value;
+        singles += single;
+        of_singles += single ? value : 0;
+    }
+    middle = singles > 1 ? of_singles / singles : sum / classes;
+    scale = singles > 1 ? sqrt(singles / (singles - 1)) : 1;
+    for (int32_t k = 0; k < c->k; k++) {
+        struct class_ratio r = ratio_of(metric, c, k);
+        double n = rows_of(metric, rows, k);
+
+        if (n > 1 && averaged(metric, c, k))
+            add_ratio_psi(cell, &r, sqrt(n / (n - 1)) / classes, c->total, k);
+        else if (is_single(metric, rows, k) && !r.negatives)
+            add_single(metric, c, cell, (r.value - middle) * scale / classes, k);
+    }
+    return true;
+}
+
 static double weighted(const struct ml_metric *metric, const struct class_counts *c, struct cell_psi *cell)
 {
     double sum = 0;
@@ -361,16 +429,10 @@ size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_cou
 
     *classes = 0;
     for (int32_t k = 0; k < rows->k; k++) {
-        double n = metric->id == ML_METRIC_PRECISION ? rows->pred[k] : rows->truth[k];
-
         if (!averaged(metric, rows, k))
             continue;
         ++*classes;
-        if (metric->id == ML_METRIC_F1 || metric->id == ML_METRIC_FBETA || metric->id == ML_METRIC_JACCARD)
-            n += rows->pred[k] - rows->hit[k];
-        if (metric->id == ML_METRIC_SPECIFICITY)
-            n = rows->total - rows->truth[k];
-        least = fmin(least, n);
+        least = fmin(least, rows_of(metric, rows, k));
     }
     return (size_t)least;
 }

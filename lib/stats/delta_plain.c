@@ -60,7 +60,7 @@ static bool counts(struct ml_measure *a, struct ml_measure *b, const struct ml_m
     struct cell_psi psi_a = { 0 }, psi_b = { 0 };
     struct ml_value v_a, v_b;
     struct ml_sum squares = { 0, 0 }, cubes = { 0, 0 }, fourths = { 0, 0 };
-    bool ok = ml_measure_cells(a, metric, &psi_a, &v_a) && ml_measure_cells(b, metric, &psi_b, &v_b);
+    bool ok = ml_measure_cells(a, metric, true, &psi_a, &v_a) && ml_measure_cells(b, metric, true, &psi_b, &v_b);
 
     for (int32_t y = 0; ok && y < k; y++)
         for (int32_t p = 0; p < k; p++)

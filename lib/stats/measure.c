@@ -110,7 +110,8 @@ static void spread_cells(const struct ml_sample *s, const struct cell_psi *cell,
         psi[i] = cell_at(cell, s->label[i], s->pred[i]);
 }
 
-bool ml_measure_cells(struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell, struct ml_value *v)
+bool ml_measure_cells(
+    struct ml_measure *m, const struct ml_metric *metric, bool spread, struct cell_psi *cell, struct ml_value *v)
 {
     size_t k = (size_t)m->s.classes;
 
@@ -118,7 +119,8 @@ bool ml_measure_cells(struct ml_measure *m, const struct ml_metric *metric, stru
     *cell = (struct cell_psi){ .a = ml_calloc(3 * k + 1, sizeof(double)) };
     cell->b = cell->a + k;
     cell->d = cell->b + k;
-    ml_counts_value(&m->s, metric, m->sums, v, cell);
+    spread = spread && ml_counts_spread(metric, m->sums, m->rows, cell);
+    ml_counts_value(&m->s, metric, m->sums, v, spread ? NULL : cell);
     v->n = ml_counts_rows(&m->s, metric, m->rows);
     return v->ok;
 }
@@ -134,7 +136,7 @@ bool ml_measure_psi_unit(
         return false;
     if (metric->family != ML_FAMILY_COUNTS)
         return value_and_psi(m, metric, &by, delong, v, psi, unit) && ml_metric_has_psi(metric);
-    if (ml_measure_cells(m, metric, &cell, v) && psi)
+    if (ml_measure_cells(m, metric, true, &cell, v) && psi)
         spread_cells(&m->s, &cell, psi);
     free(cell.a);
     return v->ok;
@@ -226,7 +228,7 @@ bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric
     if (ml_measure_plain(m) && counts && has_cells(m)) {
         if (!applies(m, metric, v))
             return false;
-        if (ml_measure_cells(m, metric, &cell, v))
+        if (ml_measure_cells(m, metric, true, &cell, v))
             *squares = cell_squares(m, &cell, cubes);
         free(cell.a);
         return v->ok;
@@ -267,11 +269,20 @@ void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, stru
     }
 }
 
-bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double *psi)
+bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, bool spread, double *psi)
 {
+    struct cell_psi cell;
     struct ml_value v;
     int unit;
 
+    if (!spread && metric->family == ML_FAMILY_COUNTS) {
+        if (!applies(m, metric, &v))
+            return false;
+        if (ml_measure_cells(m, metric, false, &cell, &v))
+            spread_cells(&m->s, &cell, psi);
+        free(cell.a);
+        return v.ok;
+    }
     if (!ml_metric_has_psi(metric) || !ml_measure_psi_unit(m, metric, false, psi, &unit, &v))
         return false;
     for (size_t i = 0; unit && i < m->s.n; i++)

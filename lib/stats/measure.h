@@ -22,9 +22,11 @@
  *
  * The standard error is the linearised one (infinitesimal jackknife: Jaeckel 1972; Efron 1982, The Jackknife, ch. 6;
  * clusters: Binder 1983, Int. Stat. Rev. 51, 279): se^2 = G/(G-1) sum_g (sum_{i in g} w_i psi_i)^2 / W^2, with the
- * influence psi_i = W dM/dw_i. Intervals on the metric's own scale ("linear") allow for the influences' skewness, as
- * those of differences do (delta.h): the mean of losses of which few are large is too small more often than too
- * large. */
+ * influence psi_i = W dM/dw_i; of a mean over classes each class's share of it is unbiased (denominator n - 1, not n),
+ * and classes of a single row count by how far their values lie apart. Without that, of 300 classes of one row each a
+ * null is rejected in .97 of the draws, of 150 of two rows in .16. Intervals on the metric's own scale ("linear") allow
+ * for the influences' skewness, as those of differences do (delta.h): the mean of losses of which few are large is too
+ * small more often than too large. */
 #ifndef ML_STATS_MEASURE_H
 #define ML_STATS_MEASURE_H
 
@@ -66,8 +68,9 @@ struct ml_value {
 void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *out);
 
 /* The influences psi_i, one a row of ml_measure_rows; sum w_i psi_i = 0. False when the metric has no value or no
- * influence function (then psi isn't touched). */
-bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, double *psi);
+ * influence function (then psi isn't touched). `spread`: as the standard error is made of, in which a mean over classes
+ * of few rows varies more. */
+bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, bool spread, double *psi);
 
 /* Ranking: each query's value by its group in the sample (s->groups of them); NaN where no row is relevant. */
 void ml_query_values(const struct ml_sample *s, const struct ml_metric *metric, double *out);

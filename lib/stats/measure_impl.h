@@ -128,6 +128,12 @@ void ml_counts_free(struct class_counts *c);
 /* Value from counts; cell NULL or zeroed arrays of k. */
 bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
     struct ml_value *v, struct cell_psi *cell);
+/* Means over classes: what of the influences makes the standard error. Those within a class of n rows in its
+ * denominator are larger by sqrt(n/(n-1)), for they stand about the class's own value; a class of one row has no such
+ * spread, and the values of all of these stand about their mean instead, as in collapsed strata (Cochran 1977, Sampling
+ * Techniques, 5A.12), one alone about the mean of all classes. `rows`: counts of rows. False: another metric. */
+bool ml_counts_spread(const struct ml_metric *metric, const struct class_counts *c, const struct class_counts *rows,
+    struct cell_psi *cell);
 /* Rows in the metric's denominator, and (scale SMALLEST) of the smallest class averaged. */
 size_t ml_counts_rows(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *rows);
 size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_counts *rows, size_t *classes);
@@ -268,13 +274,15 @@ void ml_measure_clear(struct ml_measure *m);
 uint64_t ml_measure_serial(void);
 
 /* measure.c */
-/* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a). */
-bool ml_measure_cells(struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell, struct ml_value *v);
+/* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a); with `spread` those
+ * that make the standard error (ml_counts_spread). */
+bool ml_measure_cells(
+    struct ml_measure *m, const struct ml_metric *metric, bool spread, struct cell_psi *cell, struct ml_value *v);
 void ml_measure_remember(
     struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double squares, double cubes);
 bool ml_measure_value_by(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v);
-/* Influences in units of 2^unit. */
+/* Influences that make the standard error, in units of 2^unit. */
 bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
 /* Degrees of freedom of Student's t: units - 1; of a binary average precision, of which the positives are most of the

@@ -252,13 +252,13 @@ static void value(struct input *in)
         printf("none %s\n", v.reason);
 }
 
-static void psi(struct input *in)
+static void influences(struct input *in, bool spread)
 {
     struct slot *t = slot(in);
     size_t n = ml_measure_rows(t->m);
     double *v = ml_calloc(n + 1, sizeof *v);
 
-    if (ml_measure_psi(t->m, metric(in), v)) {
+    if (ml_measure_psi(t->m, metric(in), spread, v)) {
         printf("ok");
         for (size_t i = 0; i < n; i++)
             printf(" %.17g", v[i]);
@@ -267,6 +267,17 @@ static void psi(struct input *in)
         printf("none\n");
     }
     free(v);
+}
+
+static void psi(struct input *in)
+{
+    influences(in, false);
+}
+
+/* As the standard error is made of. */
+static void spread(struct input *in)
+{
+    influences(in, true);
 }
 
 static void estimate(struct input *in)
@@ -698,6 +709,7 @@ static const struct {
     { "names", names },
     { "value", value },
     { "psi", psi },
+    { "spread", spread },
     { "estimate", estimate },
     { "delta", delta },
     { "recall", recall },

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from stats_cases import BINARY, MULTICLASS, REGRESSION, binary_case, multi_case, number_case, run_parts, student
+from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, binary_case, multi_case, number_case, run_parts, student
 from test_intervals import newcombe_width, tango_closed
 
 warnings.filterwarnings("ignore")
@@ -231,7 +231,7 @@ def estimates(tap, session, rng):
         session.sample(sample)
         for name in NAMES[sample.task]:
             got = {}
-            session.ask(f"psi A {name}", lambda a, got=got: got.update(psi=a))
+            session.ask(f"spread A {name}", lambda a, got=got: got.update(psi=a))
 
             def take(a, got=got, rows=rows, name=name, z=z, q=q, confidence=confidence):
                 if a[0] == "none":
@@ -506,7 +506,7 @@ def deltas(tap, session, rng):
             got = {}
             for slot in "AB":
                 session.ask(f"value {slot} {name}", lambda r, got=got, k="v" + slot: got.update({k: r}))
-                session.ask(f"psi {slot} {name}", lambda r, got=got, k="p" + slot: got.update({k: r}))
+                session.ask(f"spread {slot} {name}", lambda r, got=got, k="p" + slot: got.update({k: r}))
 
             def take(r, got=got, a=a, b=b, name=name, alpha=alpha):
                 context = f"{name} n {a.n} units {a.units} {r}"
@@ -541,6 +541,33 @@ def deltas(tap, session, rng):
                 if p is not None:
                     tap.close(f"p of a difference of {name}", numbers[4:], [max(p, 1e-300)], 1e-9, 1e-300, context)
             session.ask(f"delta {name} {alpha!r} 0 0 0 0", take)
+
+
+def collapsed(values, sizes, members, total):
+    """The variance of a mean over classes of which each holds so many rows: unbiased within a class (n - 1); classes of one row stand
+    about their mean (Cochran 1977, 5A.12), one alone about that of all. `members`: each class's 0/1 rows."""
+    alone = [k for k, n in enumerate(sizes) if n == 1]
+    middle = np.mean([values[k] for k in (alone if len(alone) > 1 else range(len(values)))])
+    out = sum(((members[k] - values[k]) ** 2).sum() / n / (n - 1) for k, n in enumerate(sizes) if n > 1)
+    out += sum((values[k] - middle) ** 2 for k in alone) * (len(alone) / (len(alone) - 1) if len(alone) > 1 else 1)
+    return out / len(values) ** 2 * total / (total - 1)
+
+
+def small_classes(tap, session, rng):
+    """Standard errors of means over classes, from the rows."""
+    for i in range(60):
+        classes = int(rng.integers(2, 9))
+        y = np.concatenate([np.arange(classes), rng.integers(0, classes, int(rng.choice([0, 1, 5, 30])))])
+        p = np.where(rng.random(len(y)) < 0.6, y, rng.integers(0, classes, len(y)))
+        session.sample(Sample(MULTICLASS, len(y), classes, -1, y, p))
+        hit = (y == p).astype(float)
+        for name, of in (("recall_macro", y), ("balanced_accuracy", y), ("precision_macro", p)):
+            if name == "precision_macro" and len(set(p)) < classes:
+                continue
+            members = [hit[of == k] for k in range(classes)]
+            want = collapsed([m.mean() for m in members], [len(m) for m in members], members, len(y)) ** 0.5
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a, name=name, want=want: tap.close(
+                "standard errors over small classes", [float(a[2])] if a[0] == "ok" else [], [want] if a[0] == "ok" else [], 1e-9, 1e-12, f"{name} {a}"))
 
 
 def changed_rows(tap, session, rng):
@@ -801,4 +828,4 @@ def verdicts(tap, session, rng):
 
 
 if __name__ == "__main__":
-    run_parts(1988, estimates, edges, deltas, changed_rows, random_numbers, bootstrap, poisson_sums, many_rows, verdicts)
+    run_parts(1988, estimates, edges, deltas, small_classes, changed_rows, random_numbers, bootstrap, poisson_sums, many_rows, verdicts)

@@ -27,7 +27,7 @@ def ask(session, name, take):
     """Both models' influences and the difference, to take(influences, answer)."""
     got = {}
     for slot in "AB":
-        session.ask(f"psi {slot} {name}", lambda r, slot=slot: got.update({slot: r}))
+        session.ask(f"spread {slot} {name}", lambda r, slot=slot: got.update({slot: r}))
     session.ask(f"delta {name} 0.05 0 0 0 0", lambda r: take(got, r))
 
 

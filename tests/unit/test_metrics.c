@@ -130,7 +130,7 @@ static void estimates_agree_with_influences(void **state)
             struct ml_estimate e;
             double pos = 0, neg = 0, n_pos = 0, se;
 
-            if (!(metric->tasks & ML_TASK_BINARY) || !ml_measure_psi(m, metric, psi))
+            if (!(metric->tasks & ML_TASK_BINARY) || !ml_measure_psi(m, metric, true, psi))
                 continue;
             ml_measure_estimate(m, metric, 0.95, NULL, &e);
             for (size_t j = 0; j < ROWS; j++) {
