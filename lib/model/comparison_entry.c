@@ -84,8 +84,8 @@ static void judge(struct ml_difference *x, double alpha, size_t k)
     e.n = x->d.n;
     e.changed = x->d.changed;
     ml_judge(&e, &x->judgement);
-    if (x->runs != NULL) /* other rows don't tell what other seeds would */
-        x->judgement.has_rows_needed = false;
+    if (x->runs != NULL || ml_delta_few(&x->d, x->metric))
+        x->judgement.has_rows_needed = false; /* other rows tell neither what other seeds would, nor of rows so rare */
 }
 
 void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_opts *o)

@@ -92,7 +92,7 @@ static void rows_needed(const struct ml_evidence *e, double z, struct ml_judgeme
     if (e->margin > 0)
         d = fmax(d, e->margin - d);
     rows = fmax(ceil((double)e->rows * pow((z + ml_normal_quantile(POWER)) * e->se / d, 2)), least_rows(e));
-    out->has_rows_needed = d > 0 && e->se > 0 && isfinite(rows);
+    out->has_rows_needed = d > 0 && e->se > 0 && isfinite(rows) && rows >= (double)e->rows;
     if (out->has_rows_needed)
         out->rows_needed = rows;
 }

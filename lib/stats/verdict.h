@@ -54,7 +54,7 @@ struct ml_judgement {
                              freedom by the noncentral t, of which 1 sees 16.3 se */
     bool has_rows_needed; /* only when inconclusive */
     double rows_needed;   /* n ((z_{1-alpha/2} + z_.8) se / D)^2, D = max(|delta|, margin - |delta|); rounded up, and no
-                             fewer than rule 1 asks for */
+                             fewer than rule 1 asks for; not told where those at hand are more: rows aren't what lacks */
 };
 
 /* The rules 0 to 5, the first that holds. */

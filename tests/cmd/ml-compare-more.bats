@@ -112,6 +112,8 @@ d -= d.mean()
 assert np.isclose(m['mae']['effective'], (d @ d) ** 2 / (d**4).sum(), rtol=1e-9)
 assert m['mae']['effective'] < 4 and m['mae']['changed'] == 300
 assert m['rmse']['caution'] == 'this difference depends on about 3 of 300 rows; its interval may be too narrow', m['rmse']
+assert {v['verdict'] for v in m.values() if 'caution' in v} >= {'inconclusive'}, m
+assert not any('rows_needed' in v for v in m.values() if 'caution' in v), m # rows like the others wouldn't do
 assert m['median_ae']['effective'] is None and 'caution' not in m['median_ae']
 PY
     grep -qx '  rmse: this difference depends on about 3 of 300 rows; its interval may be too narrow' err

@@ -793,6 +793,7 @@ def verdict(e):
         needed = math.ceil(e["rows"] * ((z + power) * e["se"] / d) ** 2)
         needed = max([needed, 30 if e["rows"] < 30 else 0] +
                      [math.ceil(e["rows"] * 10 / e[k]) for k in ("groups", "smaller") if 0 < e[k] < 10])
+        needed = needed if needed >= e["rows"] else -1  # there are more, so it isn't rows that lack
     return v, noninferior, detectable, needed
 
 

@@ -173,7 +173,10 @@ static void reasons_of_rule_five(void **state)
     (void)state;
     e.p_adjusted = 0.2;
     e.k = 40;
-    assert_verdict(&e, ML_VERDICT_INCONCLUSIVE, "not after correction for 40");
+    e.se = 0.001;
+    j = assert_verdict(&e, ML_VERDICT_INCONCLUSIVE, "not after correction for 40");
+    assert_false(j.has_rows_needed); /* there are more than that already */
+    e.se = gain().se;
     e.p_adjusted = 0.05;
     assert_verdict(&e, ML_VERDICT_BETTER, NULL);
     e.p = e.p_adjusted = 0.051;
@@ -185,6 +188,7 @@ static void reasons_of_rule_five(void **state)
     assert_verdict(&e, ML_VERDICT_BETTER, NULL);
     e.low = -0.001;
     e.p = e.p_adjusted = 0.06;
+    e.se = e.delta / 1.9;
     j = assert_verdict(&e, ML_VERDICT_INCONCLUSIVE, NULL);
     assert_true(j.has_rows_needed);
 }
