@@ -15,6 +15,7 @@
 #include "model/card.h"
 #include "model/gate.h"
 #include "model/policy.h"
+#include "model/predictions.h"
 
 struct cfg {
     struct ml_common common;
@@ -206,10 +207,13 @@ static void doubt(const struct cfg *cfg, const struct ml_policy *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct ml_metric_rule *m = &p->rules[i];
+        const char *meant = m->direction == 0 ? ml_subject_meant(m->metric) : NULL;
         if (m->direction == 0)
             ml_tool_warn(&cfg->common,
-                "%s: line %u: ml-eval has no metric '%s'; where a card gets it from elsewhere, say its 'direction'",
-                p->name, m->min.amount.set ? m->min.terms.line : m->max.terms.line, m->metric);
+                "%s: line %u: ml-eval has no metric '%s'%s%s%s; where a card gets it from elsewhere, say its "
+                "'direction'",
+                p->name, m->min.amount.set ? m->min.terms.line : m->max.terms.line, m->metric,
+                meant ? ", it is called '" : "", meant ? meant : "", meant ? "' there" : "");
         doubt_side(cfg, p, m);
     }
 }

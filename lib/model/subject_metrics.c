@@ -93,6 +93,12 @@ static const struct ml_metric *meant(const char *name, enum ml_task task)
     return best;
 }
 
+const char *ml_subject_meant(const char *name)
+{
+    const struct ml_metric *m = meant(name, ML_TASK_BINARY);
+    return m != NULL && m->parameter == ML_PARAMETER_NONE ? m->name : NULL;
+}
+
 static int other_task(const struct ml_subject *s, const char *asker, const char *name, struct ml_err *err)
 {
     static const struct {

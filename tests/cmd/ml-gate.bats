@@ -725,6 +725,9 @@ assert c["metrics"] == ["accuracy", "a=b.f1_macro"] and c["policy_digest"] == "s
     run --separate-stderr ml-gate --check p.yml
     [ "$status" -eq 0 ]
     [[ "$stderr" == *"warning: p.yml: line 3: ml-eval has no metric 'acuracy'"* && "$stderr" != *profit* && "$stderr" != *pinball* ]]
+    printf 'metrics:\n  auc: { min: 0.6 }\n' >p.yml
+    run --separate-stderr ml-gate -q --check p.yml
+    [ "$stderr" = "ml-gate: warning: p.yml: line 2: ml-eval has no metric 'auc', it is called 'roc_auc' there; where a card gets it from elsewhere, say its 'direction'" ]
     # nor is a limit on the good side, which most likely is meant for the other
     printf 'metrics:\n  mae: { min: 3 }\n  rmse: { min: 0.1, max: 3 }\nslices:\n  a=b:\n    accuracy:\n      max: 0.9\n' >p.yml
     run --separate-stderr ml-gate -q --check p.yml
