@@ -14,6 +14,7 @@
 #define GROUPS_LEAST 10
 #define ERRORS_LEAST 10 /* rows that lose something: fewer are no finding */
 #define SHORTLIST    40
+#define PASSES       100 /* over the rows, to tell parts from findings: the worst ones' */
 
 /* Sums over the rows of a slice, or of all: weights w, losses l from the mean of all. */
 struct cell {
@@ -345,43 +346,102 @@ static bool has_row(const struct ml_scan *s, const struct ml_scanned *x, size_t 
     return true;
 }
 
-/* Is x told by one of the n that are kept? */
-static bool explained(const struct scan *c, const struct ml_scanned *x, const struct ml_scanned *kept, size_t n)
+static void release(struct scan *c)
+{
+    free(c->weight);
+    free(c->loss);
+    free(c->error);
+    free(c->packed);
+    free(c->order);
+    free(c->start);
+    free(c->found);
+    free(c->p);
+}
+
+/* Is x surely worse than the others of the rows that `of` has, or of those that it hasn't? Surely: whichever of all
+ * slices had been asked about. */
+static bool worse_among(const struct scan *c, const struct ml_scanned *x, const struct ml_scanned *of, bool inside)
 {
     const struct ml_scan *s = c->s;
-    struct cell left[ML_SCAN_MOST] = { { 0 } }, here = { 0 };
-    double sure = ml_normal_quantile(1 - s->alpha / 2 / (double)c->n); /* for any of those that were looked at */
+    uint8_t *code = ml_malloc(s->n + 1), values = 2;
+    const uint8_t *codes[] = { code };
+    double *loss = ml_malloc((s->n + 1) * sizeof *loss);
+    double *weight = s->weight ? ml_malloc((s->n + 1) * sizeof *weight) : NULL;
+    uint32_t *group = s->group ? ml_malloc((s->n + 1) * sizeof *group) : NULL;
+    struct ml_scan among = { 0, 1, codes, &values, loss, weight, group, s->groups, s->least, s->alpha };
+    struct scan sub = { .s = &among };
     bool yes = false;
 
     for (size_t i = 0; i < s->n; i++) {
-        if (!has_row(s, x, i))
+        if (has_row(s, of, i) != inside)
             continue;
-        for (size_t k = 0; k < n; k++)
-            if (!has_row(s, &kept[k], i)) {
-                double w = weight_at(c, i), l = s->loss[i];
-
-                left[k].rows++;
-                left[k].w += w;
-                left[k].l += w * l;
-                left[k].ww += w * w;
-                left[k].wl += w * w * l;
-                left[k].ll += w * w * l * l;
-            }
+        code[among.n] = has_row(s, x, i);
+        loss[among.n] = s->loss[i];
+        if (weight)
+            weight[among.n] = s->weight[i];
+        if (group)
+            group[among.n] = s->group[i];
+        among.n++;
     }
-    here.rows = x->rows;
-    for (size_t k = 0; k < n && !yes; k++) {
-        double mean = left[k].w > 0 ? left[k].l / left[k].w : 0;
-
-        if (left[k].rows < 2) /* a part of what is kept */
-            yes = !(x->mean - kept[k].mean > sure * x->se);
-        else if (left[k].rows < here.rows)
-            yes = !(mean - x->rest > sure * sqrt(row_variance(&left[k], mean)));
-    }
+    prepare(&sub);
+    scan_pair(&sub, 0, 0);
+    for (size_t i = 0; i < sub.n; i++)
+        yes = yes || (sub.found[i].value[0] == 1 && sub.found[i].mean > sub.found[i].rest &&
+                         sub.p[i] * (double)c->n <= s->alpha);
+    release(&sub);
+    free(code);
+    free(loss);
+    free(weight);
+    free(group);
     return yes;
 }
 
-/* The worst of those that are certain, none told by another. */
-static void choose(struct scan *c, struct ml_scan_result *out)
+static bool is_part(const struct ml_scanned *x, const struct ml_scanned *of)
+{
+    bool yes = x->n > of->n;
+
+    for (size_t k = 0; k < of->n && yes; k++)
+        yes = (x->column[0] == of->column[k] && x->value[0] == of->value[k]) ||
+              (x->column[1] == of->column[k] && x->value[1] == of->value[k]);
+    return yes;
+}
+
+/* Is a pair no more than a part of one of its two values, which is as certain? What there is no time to look at is. */
+static bool just_part(
+    const struct scan *c, const struct ml_scanned *x, const struct ml_scanned *const *one, size_t *passes)
+{
+    for (size_t k = 0; k < 2 && x->n == 2; k++) {
+        const struct ml_scanned *whole = one[(size_t)x->column[k] << 8 | x->value[k]];
+
+        if (whole != NULL && (x->mean <= whole->mean || ++*passes > PASSES || !worse_among(c, x, whole, true)))
+            return true;
+    }
+    return false;
+}
+
+/* Is x told by one of the n that are kept? */
+static bool explained(const struct scan *c, const struct ml_scanned *x, const struct ml_scanned *kept, size_t n)
+{
+    bool yes = false;
+
+    for (size_t k = 0; k < n && !yes; k++)
+        yes = !is_part(x, &kept[k]) && !worse_among(c, x, &kept[k], false); /* a part: see just_part() */
+    return yes;
+}
+
+/* A part stands behind what it is a part of. */
+static void keep(struct ml_scan_result *out, const struct ml_scanned *x)
+{
+    size_t at = 0;
+
+    while (at < out->n && !is_part(&out->v[at], x))
+        at++;
+    memmove(&out->v[at + 1], &out->v[at], (out->n++ - at) * sizeof *out->v);
+    out->v[at] = *x;
+}
+
+/* Those that are certain, to the front: how many. */
+static size_t find_certain(struct scan *c)
 {
     double *adjusted = ml_malloc((c->n + 1) * sizeof *adjusted);
     size_t n = 0;
@@ -395,9 +455,26 @@ static void choose(struct scan *c, struct ml_scan_result *out)
     free(adjusted);
     if (n > 0)
         qsort(c->found, n, sizeof *c->found, by_low);
-    for (size_t i = 0; i < n && i < SHORTLIST && out->n < ML_SCAN_MOST; i++)
+    return n;
+}
+
+/* The worst of those that are certain, none told by another. */
+static void choose(struct scan *c, struct ml_scan_result *out)
+{
+    const struct ml_scanned **one = ml_calloc((c->s->columns + 1) << 8, sizeof *one);
+    size_t n = find_certain(c), passes = 0, looked = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (c->found[i].n == 1)
+            one[(size_t)c->found[i].column[0] << 8 | c->found[i].value[0]] = &c->found[i];
+    for (size_t i = 0; i < n && looked < SHORTLIST && out->n < ML_SCAN_MOST; i++) {
+        if (just_part(c, &c->found[i], one, &passes))
+            continue;
+        looked++;
         if (!explained(c, &c->found[i], out->v, out->n))
-            out->v[out->n++] = c->found[i];
+            keep(out, &c->found[i]);
+    }
+    free(one);
 }
 
 void ml_scan(const struct ml_scan *s, struct ml_scan_result *out)
@@ -417,12 +494,5 @@ void ml_scan(const struct ml_scan *s, struct ml_scan_result *out)
             scan_pair(&c, a, b);
     out->looked_at = c.n;
     choose(&c, out);
-    free(c.weight);
-    free(c.loss);
-    free(c.error);
-    free(c.packed);
-    free(c.order);
-    free(c.start);
-    free(c.found);
-    free(c.p);
+    release(&c);
 }

@@ -40,11 +40,14 @@ struct ml_scan_result {
     size_t looked_at;
     size_t paired; /* columns, from the first on, of which pairs were looked at: all, unless there are very many */
     size_t n;
-    struct ml_scanned v[ML_SCAN_MOST]; /* worse than the rest by Holm's p, by descending `low` */
+    struct ml_scanned v[ML_SCAN_MOST]; /* worse than the rest by Holm's p, by descending `low`; parts behind wholes */
 };
 
-/* Left out are slices that another one explains: those of which nothing that is surely worse than the rest is left
- * without the other's rows, and parts of the other that aren't surely worse than it. */
+/* Left out are slices that another one explains: pairs that aren't surely worse than the rest of one of their two
+ * values, where that is worse than the rest by Holm's p itself; and those of which nothing that is surely worse is left
+ * without the rows of another that is told. Surely: as above, among the rows of the one value, or those that the other
+ * slice hasn't, corrected (Bonferroni) for all slices that were looked at. Of the former pairs the worst are asked
+ * about, by `low`; the others are left out when that has taken long. */
 void ml_scan(const struct ml_scan *s, struct ml_scan_result *out);
 
 #endif

@@ -147,11 +147,38 @@ def nothing(tap, rng, draws, n=1500):
             print(f"# {where}: {hits} of {draws}")
 
 
+def parts(tap, rng, draws, n=2000):
+    """Where all rows of one value are as bad, its parts are no findings, in whatever order they come."""
+    for name, grouped, regression in (("rows", False, False), ("in groups", True, False), ("numbers", False, True)):
+        hits = missed = 0
+        for _ in range(draws):
+            d = frame(rng, n, (4, 4, 3, 4, 4), 0.1, regression, lambda d: d.c0 == 1)
+            d["x"] = rng.normal(size=n).round(5)
+            if grouped:  # each row stands there one to three times
+                d = d.loc[np.repeat(d.index, rng.integers(1, 4, n))]
+                d["g"] = d.index
+            options = (["--task", "regression"] if regression else []) + (["--group", "g"] if grouped else [])
+            names = [s["name"] for s in search(d, *options)["slices"]]
+            hits += any(s != "c0=1" for s in names)
+            missed += "c0=1" not in names
+        limit = 0.05 * draws + 3 * math.sqrt(0.05 * 0.95 * draws)
+        tap.count("parts of a slice are told at most as often as alpha says", hits <= limit, f"{name}: {hits} of {draws}")
+        tap.count("and what they are parts of is told", missed <= limit, f"{name}: {missed} of {draws}")
+        print(f"# parts, {name}: {hits} of {draws}, missed {missed}")
+    for i in range(4):
+        d = frame(rng, 20000, (4, 4, 3), 0.1)
+        rate = np.where(d.c0 == 1, np.where(d.c1 == 2, 0.5, 0.25), 0.1)
+        d["prediction"] = flipped(rng, d.label, rate)
+        names = [s["name"] for s in search(d)["slices"]]
+        tap.count("a part that is worse still stands behind the whole", names == ["c0=1", "c0=1,c1=2"], f"{names}")
+
+
 def main(draws=60):
     tap, rng = Tap(), np.random.default_rng(17)
     numbers(tap, rng)
     plants(tap, rng)
     nothing(tap, rng, draws)
+    parts(tap, rng, draws)
     tap.finish()
 
 
