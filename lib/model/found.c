@@ -76,13 +76,27 @@ static void release_looked(struct looked *l)
     free(l->of);
 }
 
+/* Whole numbers that rise from row to row count the rows. */
+static bool counts_rows(const struct ml_feature *f, size_t rows)
+{
+    double last = -INFINITY;
+    for (size_t i = 0; i < rows; i++) {
+        double x = ml_feature_number(f, i);
+        if (!(x > last) || x != floor(x))
+            return false;
+        last = x;
+    }
+    return true;
+}
+
 static void find_columns(struct search *s)
 {
     s->columns = ml_calloc(s->p->n_features + 1, sizeof *s->columns);
     for (size_t i = 0; i < s->p->n_features && s->n < ML_FOUND_COLUMNS; i++) {
         struct ml_cut cut = { .feature = i, .kind = ML_CUT_AUTO };
         struct looked *l = &s->columns[s->n];
-        if (!s->p->features[i].searched || s->p->features[i].f.given_up)
+        const struct ml_described *d = &s->p->features[i];
+        if (!d->searched || d->f.given_up || counts_rows(&d->f, s->p->n))
             continue;
         *l = (struct looked){ 0 };
         if (ml_values_find(&l->values, s->p, &cut, SIZE_MAX, NULL) == 0 && encode(l, s->p->n))

@@ -10,7 +10,8 @@
 #define ML_FOUND_ROWS    ((size_t)100) /* that a slice and the rest must have */
 #define ML_FOUND_COLUMNS ((size_t)500)
 
-/* `found_slices` of an evaluation: looks at all columns that have no other part, by wrong rows, (regression) absolute
+/* `found_slices` of an evaluation: looks at all columns that have a name and no other part and don't
+ * count the rows, by wrong rows, (regression) absolute
  * errors or (probabilistic) squared ones. `alpha` is 1 - confidence. ML_USAGE: a ranking, whose rows have no error. */
 int ml_found_slices(
     const struct ml_predictions *p, const struct ml_answers *a, double alpha, cJSON **out, struct ml_err *err);

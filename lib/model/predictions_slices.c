@@ -136,7 +136,7 @@ static bool is_answer(const char *name)
     return strcmp(name, "prediction") == 0 || strcmp(name, "score") == 0;
 }
 
-/* All columns that have no other part. */
+/* All columns that have a name and no other part: what has none is the index that pandas writes. */
 static void add_searched(struct reading *rd, struct roles *r, const struct ml_columns *c)
 {
     struct ml_predictions *p = rd->p;
@@ -145,7 +145,7 @@ static void add_searched(struct reading *rd, struct roles *r, const struct ml_co
         size_t known = p->n_features;
         bool sets = (c->labels != NULL && strncmp(l->v[i], c->labels, strlen(c->labels)) == 0) ||
                     (c->predictions != NULL && strncmp(l->v[i], c->predictions, strlen(c->predictions)) == 0);
-        if (has_part(r, (int)i) || is_answer(l->v[i]) || sets || p->n_features == SEARCHED_MAX)
+        if (has_part(r, (int)i) || is_answer(l->v[i]) || sets || l->v[i][0] == '\0' || p->n_features == SEARCHED_MAX)
             continue;
         struct ml_described *d = &p->features[add_feature(p, r, (int)i, l->v[i])];
         d->searched = true;

@@ -191,6 +191,18 @@ assert len(loss) == s["rows"] and abs(sum(loss) / len(loss) - s["value"]) < 1e-1
     fails 2 'rows of a ranking'
 }
 
+@test "an index is no column to find slices in" {
+    make_faulty
+    awk -F, -v OFS=, 'NR == 1 { print "", $0, "nr", "year" } NR > 1 { print (NR * 7) % 3989, $0, NR * 3 - 8, 2000 + NR % 4 }' faulty.csv >index.csv
+    ml-eval -q --find-slices index.csv -o i.json
+    [ "$(ml get evaluation.found_slices.columns i.json | tr -d ' \n')" = '["city","age","year"]' ]
+    # one row out of order is no index; asked for by its name it is a slice all the same
+    awk -F, -v OFS=, 'NR == 9 { $9 = 1 } { print }' index.csv >other.csv
+    ml-eval -q --find-slices other.csv --slice nr -o o.json
+    [ "$(ml get evaluation.found_slices.columns o.json | tr -d ' \n')" = '["nr","city","age","year"]' ]
+    ml get /evaluation/slices/nr=q1of4/rows o.json
+}
+
 @test "two slices of one name are refused, unless they hold the same rows" {
     printf 'id,label,prediction,s,t\n1,0,1,x,1\n2,1,1,"x,t=1",2\n3,0,0,x,1\n4,1,1,"y, z",2\n' >c.csv
     cp c.csv d.csv
