@@ -333,7 +333,7 @@ const struct ml_strs *ml_table_columns(const struct ml_table *t)
 
 int ml_table_column(const struct ml_table *t, const char *name)
 {
-    return name[0] == '\0' ? -1 : ml_table_find_column(t, name, strlen(name));
+    return ml_table_find_column(t, name, strlen(name));
 }
 
 int ml_table_pick(const struct ml_table *t, const char *name)

@@ -38,7 +38,7 @@ static int find_column(struct reading *rd, const char *asked, const char *usual,
 static int find_descriptor(struct reading *rd, const char *asked, int *out)
 {
     *out = asked != NULL ? ml_table_pick(rd->t, asked) : -1;
-    return *out >= 0 || rd->lenient ? 0 : find_column(rd, asked, "", out);
+    return *out >= 0 || asked == NULL || rd->lenient ? 0 : find_column(rd, asked, "", out);
 }
 
 /* "3-7": columns by number, of the classes that they are called. Where columns have no names but their numbers the
@@ -82,6 +82,12 @@ int ml_reading_find_classes(struct reading *rd, const char *prefix, int **column
     int rc = find_range(rd, prefix, *columns, n, names);
     if (rc <= 0)
         return rc;
+    if (len > 0 && ml_table_column(rd->t, prefix) >= 0)
+        return ml_err_set(rd->err, ML_LOCAL,
+            "'%s': line 1: '%.150s' is one column, and no other starts with that (--score, --label and --prediction "
+            "take "
+            "one, --scores, --labels and --predictions one a class)",
+            rd->p->name, prefix);
     snprintf(what, sizeof what, "no column starts with '%s'", prefix);
     return ml_reading_no_column(rd, what);
 }

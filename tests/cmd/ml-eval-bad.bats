@@ -32,6 +32,11 @@ refuses() {
         printf 'id,label,prediction\n1,a,a\n' | refuses 3 "line 1: no column 'zz'" --$o zz
     done
     printf 'id,label,prediction\n1,a,a\n' | refuses 3 "no column starts with 'zz'" --scores zz
+    for o in scores labels predictions; do
+        printf 'id,label,prediction,proba\n1,1,1,.5\n' | refuses 3 "line 1: 'proba' is one column, .*--score," --$o proba
+    done
+    printf 'id,label,prediction\n1,a,a\n' | refuses 3 "no column ''; the file has" --id ''
+    printf ',label,prediction\nr,a,a\nr,b,b\n' | refuses 3 "'r'" --id '' # it is there, and twice in it
     printf 'label,prediction,label\na,a,a\n' | refuses 3 "line 1: two columns are called 'label'"
 }
 
