@@ -77,6 +77,13 @@ static bool make_arm(struct ml_measure *m, const struct ml_metric *metric, bool 
            ml_measure_arm(m, metric, &v, se <= ml_measure_noise(metric, v.value) ? 0 : se, arm);
 }
 
+static bool at_end(const struct ml_metric *metric, double value)
+{
+    double noise = ml_measure_noise(metric, 1);
+
+    return fabs(value - metric->low) <= noise || fabs(value - metric->high) <= noise;
+}
+
 /* Both values' intervals, of metrics that lie between two ends and where a value may be all that few rows can say.
  * Other values are those of metrics with an interval on the logit; not means of queries' values, whose plain
  * differences hold what they promise from 100 queries on and tell more. */
@@ -84,14 +91,17 @@ static bool make_arms(
     struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct ml_delta *out)
 {
     bool logit = metric->scale == ML_SCALE_AUC || metric->scale == ML_SCALE_LOGIT;
+    bool usual = logit && metric->family != ML_FAMILY_QUERY;
 
     if (!isfinite(metric->high) ||
         (!logit && metric->scale != ML_SCALE_PROPORTION && metric->scale != ML_SCALE_MAXIMUM))
         return false;
+    if (!usual && !at_end(metric, out->current) && !at_end(metric, out->candidate))
+        return false;
     if (!make_arm(a, metric, delong, &out->arm[0]) || !make_arm(b, metric, delong, &out->arm[1]))
         return false;
     out->both = out->arm[0].odds > 0 || out->arm[1].odds > 0;
-    return out->both || (logit && metric->family != ML_FAMILY_QUERY);
+    return out->both || usual;
 }
 
 static double mover_beyond(const struct ml_delta *d, double bound, double near)
