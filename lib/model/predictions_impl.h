@@ -112,6 +112,8 @@ int ml_reading_row(struct reading *rd, const struct ml_cell *cells);
 
 /* Reads all rows of a part's block. */
 int ml_reading_block(struct reading *part);
+/* Notes all rows of a part that did not do so while it read them. */
+void ml_reading_note_rows(struct reading *part);
 
 /* Appends what a part has read: 0, -1, or 1 when the rows in front of it have to be read again: labels of this part
  * turn the column into one of texts, as which those weren't summed (want_text), or ids no longer ascend and there are
@@ -121,6 +123,15 @@ int ml_reading_append(struct reading *rd, struct reading *part);
 /* There will be about that many rows. */
 void ml_reading_reserve(struct reading *rd, size_t rows);
 
+static inline void ml_reading_note_line(struct reading *rd, size_t row, uint64_t line)
+{
+    if (rd->runs_n == 0 || line != rd->next_line) {
+        rd->runs = ml_grow(rd->runs, &rd->runs_cap, rd->runs_n + 1, sizeof *rd->runs);
+        rd->runs[rd->runs_n++] = (struct line_run){ row, line };
+    }
+    rd->next_line = line + 1;
+}
+
 /* The line on which a row stands. */
 uint64_t ml_reading_line(const struct reading *rd, size_t row);
 
@@ -129,7 +140,9 @@ void ml_reading_init(struct reading *rd);
 void ml_reading_reset(struct reading *part);
 void ml_reading_release(struct reading *rd);
 
-/* rd->err names the table's current line and the column. Returns -1. */
+/* rd->err names the line and the column. Returns -1. */
 int ml_reading_bad_cell(struct reading *rd, uint64_t line, int column, const char *why);
+/* The same of what can't stand in a column of classes. */
+int ml_reading_not_a_class(struct reading *rd, uint64_t line, int column, struct ml_cell cell);
 
 #endif
