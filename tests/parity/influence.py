@@ -457,7 +457,7 @@ def of_queries(name, s):
 
 
 def psi_of(name, rows):
-    """Influences of the rows as test_comparisons.Rows has them; None where the metric has no derivative."""
+    """Influences of the rows as stats_expected.Rows has them; None where the metric has no derivative."""
     s, f = rows.s, METRICS[rows.s.task][name]
     if s.task != REGRESSION and name.startswith(("roc", "gini", "ks", "average")) and not (
             (s.labels.any(0) & ~s.labels.all(0)).any() if s.task == MULTILABEL else len(set(s.label)) > 1):

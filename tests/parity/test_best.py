@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, binary_case, number_case, run_parts, student
-from test_comparisons import Rows, case, hall, mover_numbers, other_model
+from stats_expected import Rows, case, hall, mover_numbers, other_model
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")

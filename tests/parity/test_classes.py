@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from stats_cases import BINARY, binary_case, errors_of_bootstrap, multi_case, run_parts
-from test_comparisons import OF_POSITIVE, SHARED, other_model
+from stats_expected import OF_POSITIVE, SHARED, other_model
 from test_metrics import CLASSES, OF_BINARY
 
 warnings.filterwarnings("ignore")

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from stats_cases import BINARY, MULTICLASS, REGRESSION, binary_case, multi_case, number_case, run_parts
-from test_comparisons import OF_POSITIVE, SHARED, Rows, delong_units, other_model, sums
+from stats_expected import OF_POSITIVE, SHARED, Rows, delong_units, other_model, sums
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")

@@ -8,7 +8,7 @@ import numpy as np
 
 from influence import AREAS, METRICS, of_queries, psi_of, top_cut
 from stats_cases import BINARY, MULTICLASS, MULTILABEL, REGRESSION, binary_case, label_case, multi_case, number_case, run_parts, some
-from test_comparisons import Rows, other_model, single_row
+from stats_expected import Rows, other_model, single_row
 from test_labels import other_model as other_labels
 from test_ranking import RANKING, case as ranking_case, split, spread
 

@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from stats_cases import BINARY, DRIVER, REGRESSION, binary_case, label_case, number_case, run_parts, some, text
-from test_comparisons import HITS, Rows, arm, case, mover, other_model, reaches, top2
+from stats_expected import HITS, Rows, arm, case, mover, other_model, reaches, top2
 from test_intervals import tango_closed
 from test_ranking import case as ranking_case, of_order
 

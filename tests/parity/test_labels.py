@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from stats_cases import LONG, WEIGHTS, errors_of_bootstrap, label_case, run_parts, some, student, take_slice
-from test_comparisons import Rows, arm, at_end, farther, hall, logit, mover, sums, tango, wilson
+from stats_expected import Rows, arm, at_end, farther, hall, logit, mover, sums, tango, wilson
 from test_influence import slope
 from test_metrics import NONE
 

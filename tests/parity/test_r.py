@@ -85,7 +85,7 @@ def areas(tap, session, cases, answers):
             if same or math.isnan(p) or float(v[2]) < 1e-9:
                 return  # without any variance pROC divides by it
             tap.close("standard error of the difference, pROC", [abs(float(v[1]) / float(v[2]))], [abs(z)], rel=1e-9, context=text)
-            # interval and p are made of the two areas' own intervals: see test_comparisons.py
+            # interval and p are made of the two areas' own intervals: see stats_expected.py
         session.ask("delta roc_auc 0.05 0 0 0 0", two)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from stats_cases import REGRESSION, Sample, run_parts, student
-from test_comparisons import Rows, case, cut, other_model
+from stats_expected import Rows, case, cut, other_model
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn import metrics as sk
 
 from stats_cases import binary_case, run_parts
-from test_comparisons import draw
+from test_bootstrap import draw
 
 warnings.filterwarnings("ignore")
 
