@@ -212,6 +212,11 @@ static void count_one(struct predicted *p, size_t label, size_t said, size_t row
 static void count(const struct ml_sample *s, const uint64_t *cells, struct predicted *p)
 {
     size_t classes = (size_t)s->classes, in_cells = s->labels == NULL && s->weight == NULL ? classes * classes : 0;
+    double most = 0;
+    int unit;
+    for (size_t i = 0; s->weight != NULL && i < s->n; i++)
+        most = fmax(most, s->weight[i]);
+    frexp(most, &unit); /* sums of weights near the ends of a double's range are none */
     p->rows = ml_calloc(classes + 1, sizeof *p->rows);
     p->truth = ml_calloc(3 * classes + 1, sizeof *p->truth);
     p->all = p->truth + classes;
@@ -219,7 +224,7 @@ static void count(const struct ml_sample *s, const uint64_t *cells, struct predi
     for (size_t i = 0; i < in_cells; i++)
         count_one(p, i / classes, i % classes, cells[i], (double)cells[i]);
     for (size_t i = 0; i < s->n && in_cells == 0; i++) {
-        double w = s->weight != NULL ? s->weight[i] : 1;
+        double w = s->weight != NULL ? ldexp(s->weight[i], -unit) : 1;
         for (size_t k = 0; s->labels != NULL && k < classes; k++)
             count_rows(p, k, s->labels[i * classes + k], s->preds[i * classes + k], 1, w);
         if (s->labels == NULL)

@@ -121,12 +121,12 @@ static int finish(struct file *f, const struct ml_columns *c)
         return -1;
     if (f->roles.prediction >= 0 && check_finite(rd, &p->prediction, f->roles.prediction, classes) < 0)
         return -1;
-    double total = 0;
-    for (size_t i = 0; p->weight != NULL && i < p->n; i++)
-        total += p->weight[i];
-    if (p->weight != NULL && !(total > 0 && total < INFINITY))
-        return ml_err_set(rd->err, ML_LOCAL, "'%s': column '%s': the weights sum to %s", p->name,
-            ml_table_columns(rd->t)->v[f->roles.weight], total > 0 ? "infinity" : "zero");
+    bool weightless = p->weight != NULL;
+    for (size_t i = 0; weightless && i < p->n; i++)
+        weightless = p->weight[i] == 0;
+    if (weightless)
+        return ml_err_set(rd->err, ML_LOCAL, "'%s': column '%s': the weights sum to zero", p->name,
+            ml_table_columns(rd->t)->v[f->roles.weight]);
     bool numbers = c->task != NULL && (strcmp(c->task, "regression") == 0 || strcmp(c->task, "ranking") == 0);
     if (p->score_columns == 0 && !p->sets && !numbers)
         p->scores_unused = ml_reading_scores_prefix(rd);

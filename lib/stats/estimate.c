@@ -226,11 +226,13 @@ static uint32_t *places_of(struct ml_measure *m)
     uint64_t *key = ml_calloc(units + 1, sizeof *key), rank = 0;
     double *x = ml_malloc((units + 1) * sizeof *x);
     uint32_t *order = ml_malloc((units + 1) * sizeof *order), *place = ml_malloc((units + 1) * sizeof *place);
+    int unit;
 
     ml_rank_sort(m);
+    frexp(m->total, &unit); /* weights are scale-free */
     for (size_t at = 0; at < m->s.n; at++) {
         uint32_t i = m->order[at];
-        double weight = m->s.weight ? m->s.weight[i] : 1;
+        double weight = m->s.weight ? ldexp(m->s.weight[i], -unit) : 1;
         uint64_t row[2] = { 2 * rank + (m->mark[at] & ML_MARK_POS ? 1 : 0) };
 
         memcpy(&row[1], &weight, sizeof weight);

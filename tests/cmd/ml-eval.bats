@@ -186,6 +186,12 @@ PY
     printf 'label,prediction,w\na,a,0\nb,b,0\n' >zero.csv
     run --separate-stderr ml-eval --weight w zero.csv
     fails 3 'the weights sum to zero'
+    for huge in 1e308 5e-324; do # they are scale-free
+        printf 'label,prediction,w\na,a,%s\nb,b,%s\nb,a,%s\n' $huge $huge $huge >huge.csv
+        ml-eval -q --weight w huge.csv >huge.json
+        [ "$(value evaluation.metrics.accuracy.value huge.json)" = 0.6666666666666666 ]
+        [ "$(value evaluation.weights.effective_rows huge.json)" = 3 ]
+    done
 }
 
 @test "the model's digest is that of its layer, name and version are recorded, other sections passed on" {

@@ -191,6 +191,31 @@ def check(tap, rng, task, make):
     tap.ok(not d, f"{task}: which of the two is current only turns the sign", d)
 
 
+def units(tap, rng, task, make):
+    """Weights have no unit, even where they add up to more than a double holds; nor have numbers of a regression one."""
+    columns, options = make(rng, 300)
+    weight, other = rng.integers(0, 5, 300).astype(float), another(rng, task, columns)
+    options = [*options, "--metric", "all", "--slice", "part"]
+    columns["part"] = other["part"] = rng.integers(0, 3, 300)
+    said = []
+    for e in (0, 1021, -1074):
+        for name, rows in (("a", columns), ("b", other)):
+            write(f"{name}.csv", {**rows, "weight": np.ldexp(weight, e)})
+        weighted = [*options, "--weight", "weight"]
+        one, two = tool("ml-eval", *weighted, "a.csv")["evaluation"], tool("ml-compare", *weighted, "--current", "a.csv", "--candidate", "b.csv")["comparison"]
+        said.append([one["metrics"], one["slices"], one["weights"], one.get("calibration"), two["metrics"], two["slices"], two.get("classes")])
+    tap.ok(all(x == said[0] for x in said), f"{task}: weights are in any unit")
+    if task != "regression":
+        return
+    found = []
+    for e in (0, 600, -600, 1000, -1000):
+        for name, rows in (("a", columns), ("b", other)):
+            write(f"{name}.csv", {k: np.ldexp(v, e) if k in ("label", "prediction") else v for k, v in rows.items()})
+        m = tool("ml-compare", "--task", "regression", "--metric", "median_ae", "--metric", "mae", "--metric", "rmse", "--current", "a.csv", "--candidate", "b.csv")
+        found.append([[math.ldexp(v[k], -e) for k in ("delta", "low", "high", "se")] + [v["p"], v["verdict"]] for v in map(m["comparison"]["metrics"].get, ("median_ae", "mae", "rmse"))])
+    tap.ok(all(x == found[0] for x in found), "regression: numbers are in any unit", found)
+
+
 def ties(tap, rng):
     """Of rows of equal score none is above the others, whichever comes first: metrics of the top rows cut through them."""
     bad = []
@@ -233,6 +258,8 @@ def main():
             continue
         check(tap, rng, task, make)
         parts(tap, rng, task, make)
+        if task != "ranking":  # rows of a query have one weight
+            units(tap, np.random.default_rng(10), task, make)
         processors(tap, rng, task, make)
     ties(tap, rng)
     print(f"1..{tap.n}")
