@@ -2,6 +2,7 @@
 /* Metrics that follow from three counts per class: how often it was true, predicted, and both. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "stats/measure_impl.h"
@@ -13,10 +14,29 @@ static struct class_counts *no_counts(int32_t classes)
     size_t k = (size_t)classes;
 
     c->k = classes;
-    c->truth = ml_calloc(3 * k + 1, sizeof(double));
+    c->truth = ml_calloc(5 * k + 1, sizeof(double));
     c->pred = c->truth + k;
     c->hit = c->pred + k;
+    c->alarm = c->hit + k;
+    c->others = c->alarm + k;
     return c;
+}
+
+/* out[k] = sum over the other classes j of counts[j] |k - j|^power / total, in two passes; nothing is subtracted. */
+static void expected_distance(const double *counts, double total, int32_t n, int power, double *out)
+{
+    for (int side = 0; side < 2; side++) {
+        double sum = 0, one = 0, two = 0; /* of the classes passed: counts, and with the distance and its square */
+
+        for (int32_t i = 0; i < n; i++) {
+            int32_t k = side ? n - 1 - i : i;
+
+            two += 2 * one + sum;
+            one += sum;
+            out[k] = (side ? out[k] : 0) + (power == 2 ? two : power == 1 ? one : sum) / total;
+            sum += counts[k];
+        }
+    }
 }
 
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by)
@@ -32,11 +52,12 @@ struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weigh
         c->pred[p] += w;
         if (y == p)
             c->hit[y] += w;
-        else if (c->k == 2)
-            c->missed[y] += w;
+        else
+            c->alarm[p] += w;
     }
     for (int32_t j = 0; j < c->k; j++)
         c->total += c->truth[j];
+    expected_distance(c->truth, 1, c->k, 0, c->others);
     return c;
 }
 
@@ -50,9 +71,11 @@ struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells)
             c->pred[p] += (double)cells[(size_t)y * (size_t)k + (size_t)p];
         }
         c->hit[y] = (double)cells[(size_t)y * (size_t)k + (size_t)y];
-        if (k == 2)
-            c->missed[y] = (double)cells[(size_t)y * 2 + (size_t)(1 - y)];
         c->total += c->truth[y];
+    }
+    for (int32_t y = 0; y < k; y++) {
+        c->alarm[y] = c->pred[y] - c->hit[y];
+        c->others[y] = c->total - c->truth[y];
     }
     return c;
 }
@@ -79,31 +102,31 @@ static struct class_ratio shape_of(const struct ml_metric *metric)
         if (isfinite(b))
             return (struct class_ratio){ .gain = 1 + b, .truth = b, .pred = 1 };
         return (struct class_ratio){ .gain = 1, .truth = 1 };
-    case ML_METRIC_SPECIFICITY:
-        return (struct class_ratio){ .negatives = true };
     default: /* recall, and their mean */
         return (struct class_ratio){ .gain = 1, .truth = 1 };
     }
 }
 
-struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit, double total)
+struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit)
 {
     struct class_ratio r = shape_of(metric);
-    double numerator = r.gain * hit;
 
-    if (r.negatives) {
-        r.denominator = fmax(total - truth, 0);
-        numerator = fmax(r.denominator - (pred - hit), 0);
-    } else {
-        r.denominator = r.truth * truth + r.pred * pred + r.both * hit;
-    }
-    r.value = r.denominator > 0 ? fmin(numerator / r.denominator, 1) : 0;
+    r.denominator = r.truth * truth + r.pred * pred + r.both * hit;
+    r.value = r.denominator > 0 ? fmin(r.gain * hit / r.denominator, 1) : 0;
     return r;
 }
 
+/* Specificity: what is right of the rows of other classes. */
 static struct class_ratio ratio_of(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
 {
-    return ml_ratio(metric, c->truth[k], c->pred[k], c->hit[k], c->total);
+    struct class_ratio r = ml_ratio(metric, c->truth[k], c->pred[k], c->hit[k]);
+
+    if (metric->id != ML_METRIC_SPECIFICITY)
+        return r;
+    r.negatives = true;
+    r.denominator = c->others[k];
+    r.value = r.denominator > 0 ? fmax(r.denominator - c->alarm[k], 0) / r.denominator : 0;
+    return r;
 }
 
 /* Adds share * psi_k, psi_k = (what the row adds to the numerator - value * what it adds to the denominator) /
@@ -115,16 +138,25 @@ static void add_ratio_psi(struct cell_psi *cell, const struct class_ratio *r, do
     if (!cell || r->denominator <= 0)
         return;
     scale = share * total / r->denominator;
-    if (r->negatives) { /* neither label nor prediction: 1 - label - prediction + both; no label: 1 - label */
-        cell->c += (1 - r->value) * scale;
-        cell->a[k] -= (1 - r->value) * scale;
-        cell->b[k] -= scale;
-        cell->d[k] += scale;
+    if (r->negatives) { /* no label: 1 - value, less 1 with the prediction; share_negatives does the rest */
+        cell->a[k] = (1 - r->value) * scale;
+        cell->b[k] = -scale;
+        cell->d[k] = scale;
         return;
     }
     cell->d[k] += (r->gain - r->value * r->both) * scale;
     cell->a[k] -= r->value * r->truth * scale;
     cell->b[k] -= r->value * r->pred * scale;
+}
+
+/* What was found for the rows without a class is theirs of all other classes; nothing is subtracted. */
+static void share_negatives(struct cell_psi *cell, int32_t k)
+{
+    double *own = ml_malloc(((size_t)k + 1) * sizeof *own);
+
+    memcpy(own, cell->a, (size_t)k * sizeof *own);
+    expected_distance(own, 1, k, 0, cell->a);
+    free(own);
 }
 
 static bool averaged(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
@@ -148,6 +180,8 @@ static double macro(const struct ml_metric *metric, const struct class_counts *c
         sum += r.value;
         add_ratio_psi(cell, &r, 1 / classes, c->total, k);
     }
+    if (cell && metric->id == ML_METRIC_SPECIFICITY)
+        share_negatives(cell, c->k);
     return sum / classes;
 }
 
@@ -216,6 +250,8 @@ bool ml_counts_spread(const struct ml_metric *metric, const struct class_counts 
         else if (is_single(metric, rows, k) && !r.negatives)
             add_single(metric, c, cell, (r.value - middle) * scale / classes, k);
     }
+    if (metric->id == ML_METRIC_SPECIFICITY)
+        share_negatives(cell, c->k);
     return true;
 }
 
@@ -262,23 +298,6 @@ static double accuracy(const struct ml_metric *metric, const struct class_counts
     return value;
 }
 
-/* out[k] = sum over the other classes j of counts[j] |k - j|^power / total, in two passes; nothing is subtracted. */
-static void expected_distance(const double *counts, double total, int32_t n, int power, double *out)
-{
-    for (int side = 0; side < 2; side++) {
-        double sum = 0, one = 0, two = 0; /* of the classes passed: counts, and with the distance and its square */
-
-        for (int32_t i = 0; i < n; i++) {
-            int32_t k = side ? n - 1 - i : i;
-
-            two += 2 * one + sum;
-            one += sum;
-            out[k] = (side ? out[k] : 0) + (power == 2 ? two : power == 1 ? one : sum) / total;
-            sum += counts[k];
-        }
-    }
-}
-
 /* Weighted mean of |label - prediction|^power over the wrong rows. */
 static double observed_distance(const struct ml_sample *s, const struct class_counts *c, int power)
 {
@@ -286,7 +305,7 @@ static double observed_distance(const struct ml_sample *s, const struct class_co
 
     for (size_t i = 0; i < s->n; i++)
         if (s->label[i] != s->pred[i])
-            ml_sum_add(&sum, weight_of(&c->by, i) * (power ? cell_distance(s->label[i], s->pred[i], power) : 1));
+            ml_sum_add(&sum, weight_of(&c->by, i) * cell_distance(s->label[i], s->pred[i], power));
     return ml_sum_value(&sum) / c->total;
 }
 
@@ -311,13 +330,12 @@ static bool kappa(const struct ml_sample *s, const struct ml_metric *metric, con
     }
     v->value = fmax(1 - seen / chance, -1);
     if (cell) {
-        cell->c = -(seen + (power == 0)) / chance;
-        cell->far = power > 0 ? -1 / chance : 0;
+        cell->c = -seen / chance;
+        cell->far = -1 / chance;
         cell->power = power;
         for (size_t j = 0; j < k; j++) {
             cell->a[j] = seen / chance * from_pred[j] / chance;
             cell->b[j] = seen / chance * from_truth[j] / chance;
-            cell->d[j] = power == 0 ? 1 / chance : 0;
         }
     }
     free(from_pred);
@@ -345,7 +363,7 @@ static double mcc(const struct class_counts *c, struct cell_psi *cell)
         z += t * truth_others[k];
     }
     if (n == 2) /* the same, of weights that are far apart, too */
-        x = 2 * (c->hit[0] / w * (c->hit[1] / w) - c->missed[0] / w * (c->missed[1] / w));
+        x = 2 * (c->hit[0] / w * (c->hit[1] / w) - c->alarm[0] / w * (c->alarm[1] / w));
     root = sqrt(y) * sqrt(z);
     if (root > 0)
         value = fmin(fmax(x / root, -1), 1);

@@ -39,7 +39,7 @@ static double row_value(const struct ml_sample *s, const struct ml_metric *metri
         return z.both == z.truth && z.both == z.pred;
     if (metric->id == ML_METRIC_HAMMING_LOSS)
         return (z.truth + z.pred - 2 * z.both) / s->classes;
-    return ml_ratio(metric, z.truth, z.pred, z.both, 0).value;
+    return ml_ratio(metric, z.truth, z.pred, z.both).value;
 }
 
 static bool mean_value(
@@ -77,7 +77,7 @@ static bool micro_value(
         ml_sum_add(&both, w * z.both);
         ml_sum_add(&total, w);
     }
-    r = ml_ratio(metric, ml_sum_value(&truth), ml_sum_value(&pred), ml_sum_value(&both), 0);
+    r = ml_ratio(metric, ml_sum_value(&truth), ml_sum_value(&pred), ml_sum_value(&both));
     v->value = r.value;
     for (size_t i = 0; psi && i < m->s.n; i++) {
         struct sizes z = sizes_of(&m->s, i);
@@ -144,11 +144,11 @@ static bool class_value(
     for (int32_t j = 0; j < c->k; j++)
         labels += c->truth[j];
     for (int32_t j = 0; j < c->k; j++)
-        sum += (weighted ? c->truth[j] / labels : 1.0 / c->k) *
-               ml_ratio(metric, c->truth[j], c->pred[j], c->hit[j], c->total).value;
+        sum +=
+            (weighted ? c->truth[j] / labels : 1.0 / c->k) * ml_ratio(metric, c->truth[j], c->pred[j], c->hit[j]).value;
     v->value = fmin(sum, 1);
     for (int32_t j = 0; psi && j < c->k; j++) { /* c's counts turn into influences, one class after the other */
-        struct class_ratio r = ml_ratio(metric, c->truth[j], c->pred[j], c->hit[j], c->total);
+        struct class_ratio r = ml_ratio(metric, c->truth[j], c->pred[j], c->hit[j]);
         double share = weighted ? c->truth[j] / labels : 1.0 / c->k;
         double scale = r.denominator > 0 ? share * c->total / r.denominator : 0;
 

@@ -68,6 +68,8 @@ static const struct class_counts *own_counts(struct ml_measure *m)
 static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, bool delong,
     struct ml_value *v, double *psi, int *unit)
 {
+    bool ok = false;
+
     *unit = 0;
     switch (metric->family) {
     case ML_FAMILY_RANK:
@@ -77,15 +79,19 @@ static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, 
     case ML_FAMILY_CALIBRATION:
         return ml_calibration_value(m, metric, by, v, psi);
     case ML_FAMILY_CLASS_LOSS:
-        return ml_class_loss_value(m, metric, by, v, psi, unit);
+        ok = ml_class_loss_value(m, metric, by, v, psi, unit);
+        break;
     case ML_FAMILY_NUMBER:
-        return ml_number_value(m, metric, by, v, psi, unit);
+        ok = ml_number_value(m, metric, by, v, psi, unit);
+        break;
     case ML_FAMILY_QUERY:
         return ml_query_value(m, metric, by, v, psi);
     case ML_FAMILY_COUNTS: /* counted once for all metrics, by the callers */
-        break;
+        return false;
     }
-    return false;
+    if (ok && psi && m->s.weight)
+        ml_measure_scale_psi(m, psi, unit);
+    return ok;
 }
 
 bool ml_measure_value_by(

@@ -25,7 +25,7 @@ struct class_counts {
     struct weighting by; /* of the rows that were counted; borrowed */
     double total;        /* sum of weights */
     double *truth, *pred, *hit;
-    double missed[2]; /* of two classes: truth - hit, without the difference */
+    double *alarm, *others; /* pred - hit, and total - truth, without the difference */
 };
 
 #define ONE_ROW_CLASS "a class has a single row"
@@ -93,19 +93,19 @@ struct cell_psi {
     double c;
     double *a, *b, *d;
     double far;
-    int power; /* 1 or 2, where far isn't 0 */
+    int power; /* 0 to 2, where far isn't 0; 0^0 is 0 */
 };
 
 static inline double cell_distance(int32_t y, int32_t p, int power)
 {
     double d = fabs((double)y - (double)p);
 
-    return power == 2 ? d * d : d;
+    return power == 2 ? d * d : power == 1 ? d : y != p;
 }
 
 static inline double cell_at(const struct cell_psi *cell, int32_t y, int32_t p)
 {
-    double psi = cell->c + cell->a[y] + cell->b[p] + (y == p ? cell->d[y] : 0);
+    double psi = cell->c + cell->a[y] + (cell->b[p] + (y == p ? cell->d[y] : 0));
 
     return cell->far != 0 ? psi + cell->far * cell_distance(y, p, cell->power) : psi;
 }
@@ -115,12 +115,11 @@ static inline double cell_at(const struct cell_psi *cell, int32_t y, int32_t p)
 struct class_ratio {
     double gain;              /* of hits in the numerator */
     double truth, pred, both; /* of the counts in the denominator */
-    bool negatives;           /* specificity: what is left of all rows without the labels, less the false alarms */
+    bool negatives;           /* specificity: of the rows of other classes */
     double value, denominator;
 };
 
-/* `total`: all rows, which only specificity looks at. */
-struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit, double total);
+struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit);
 
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by);
 struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells); /* of rows, from their confusion matrix */
@@ -269,7 +268,10 @@ void ml_query_rows(struct ml_measure *m, const struct ml_metric *metric, double 
 bool ml_median_many(const struct ml_measure *m, const struct ml_metric *metric);
 size_t ml_median_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out);
 
-/* prepare.c: releases what a measure holds; a number that no other measure has. */
+/* prepare.c: of weighted rows: influences in units of 2^unit get units in which the squares of weight times influence
+ * don't vanish. */
+void ml_measure_scale_psi(const struct ml_measure *m, double *psi, int *unit);
+/* Releases what a measure holds; a number that no other measure has. */
 void ml_measure_clear(struct ml_measure *m);
 uint64_t ml_measure_serial(void);
 

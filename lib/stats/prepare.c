@@ -12,6 +12,7 @@
 
 #define WEIGHT_LARGE 1e30
 #define WEIGHT_SMALL 1e-30
+#define PSI_SMALL    1e-60 /* cubes of less vanish */
 
 /* Goes on with `rows` of what is there (n of them), groups numbered anew. */
 static void keep_rows(struct ml_measure *m, const uint32_t *rows, size_t n)
@@ -95,6 +96,21 @@ static void settle_groups(struct ml_measure *m)
         keep_rows(m, rows, m->s.n);
         free(rows);
     }
+}
+
+void ml_measure_scale_psi(const struct ml_measure *m, double *psi, int *unit)
+{
+    double most = 0;
+    int e;
+
+    for (size_t i = 0; i < m->s.n; i++)
+        most = fmax(most, fabs(m->s.weight[i] * psi[i]));
+    if (!(most > 0) || most >= PSI_SMALL)
+        return;
+    frexp(most, &e);
+    for (size_t i = 0; i < m->s.n; i++)
+        psi[i] = ldexp(psi[i], -e);
+    *unit += e;
 }
 
 static atomic_uint_fast64_t serials;

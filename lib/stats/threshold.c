@@ -236,8 +236,10 @@ static double kappa_of(const struct table *t)
 static bool value_of(const struct ml_measure *m, const struct ml_metric *metric, const struct table *t, double *value)
 {
     int32_t k = m->s.positive;
-    double truth[2], pred[2], hit[2];
-    struct class_counts c = { .k = 2, .total = t->pos + t->neg, .truth = truth, .pred = pred, .hit = hit };
+    double truth[2], pred[2], hit[2], alarm[2], others[2];
+    struct class_counts c = {
+        .k = 2, .total = t->pos + t->neg, .truth = truth, .pred = pred, .hit = hit, .alarm = alarm, .others = others
+    };
     struct ml_value v = { .ok = false };
 
     if (!(c.total > 0))
@@ -251,13 +253,13 @@ static bool value_of(const struct ml_measure *m, const struct ml_metric *metric,
         *value = kappa_of(t);
         return isfinite(*value);
     }
-    truth[k] = t->pos;
-    truth[1 - k] = t->neg;
+    truth[k] = others[1 - k] = t->pos;
+    truth[1 - k] = others[k] = t->neg;
     pred[k] = t->hits + t->alarms;
     pred[1 - k] = c.total - pred[k];
     hit[k] = t->hits;
-    c.missed[k] = t->pos - t->hits;
-    c.missed[1 - k] = t->alarms;
+    alarm[1 - k] = t->pos - t->hits;
+    alarm[k] = t->alarms;
     hit[1 - k] = t->neg - t->alarms;
     if (!ml_counts_value(&m->s, metric, &c, &v, NULL) || !v.ok)
         return false;

@@ -3,11 +3,14 @@
 definition (influence.py), to 1e-9 of the largest influence and of the standard error."""
 import math
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
 from influence import AREAS, METRICS, of_queries, psi_of, top_cut
-from stats_cases import BINARY, MULTICLASS, MULTILABEL, REGRESSION, binary_case, label_case, multi_case, number_case, run_parts, some
+from stats_cases import (BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, binary_case, label_case, multi_case, number_case,
+                         run_parts, some)
 from stats_expected import Rows, other_model, single_row
 from test_labels import other_model as other_labels
 from test_ranking import RANKING, case as ranking_case, split, spread
@@ -16,8 +19,6 @@ warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
 
 KIND = {BINARY: "binary", MULTICLASS: "multiclass", REGRESSION: "regression", MULTILABEL: "multilabel", RANKING: "ranking"}
-# Above 1e-9: rows without a class are all rows less those with it, of which weights of 1e-7 keep nine digits.
-TOLERANCES = {"specificity_macro": 1e-7}
 WEIGHTS = ("none", "none", "none", "real", "whole", "zeros", "alike", "huge")
 
 
@@ -74,14 +75,14 @@ def counted(name, s):
 
 def compare(tap, session, name, a, b, subject):
     psi = [psi_of(name, x) for x in (a, b)]
-    got, tolerance = {}, TOLERANCES.get(name, 1e-9)
+    got = {}
 
     def influences(slot, want):
         def take(r):
             got[slot] = r[0] == "ok"
             if r[0] == "ok" and want is not None and not (a.plain and name in AREAS):
                 size = max(1e-3, np.abs(want).max(), abs(got["v" + slot]) / 10)
-                tap.close(f"influences on {subject}", [float(x) / size for x in r[1:]], want / size, 0, tolerance, f"n {a.n}")
+                tap.close(f"influences on {subject}", [float(x) / size for x in r[1:]], want / size, 0, 1e-9, f"n {a.n}")
         session.ask(f"value {slot} {name}", lambda r: got.update({"v" + slot: float(r[1]) if r[0] == "ok" else 0}))
         session.ask(f"psi {slot} {name}", take)
 
@@ -93,7 +94,7 @@ def compare(tap, session, name, a, b, subject):
     def estimate(r, want):
         if want is not None and r[0] != "none":
             want = -1 if name in AREAS and one_row(a.s) else want
-            tap.close(f"standard error of {subject}", [float(r[2])], [want], tolerance, noise(), f"n {a.n} {a.units} {r}")
+            tap.close(f"standard error of {subject}", [float(r[2])], [want], 1e-9, noise(), f"n {a.n} {a.units} {r}")
 
     def delta(r, want):
         if want is None or want <= noise() or not (got["A"] and got["B"]) or r[0] == "ok" and r[6] in ("identical", "bootstrap"):
@@ -103,7 +104,7 @@ def compare(tap, session, name, a, b, subject):
         if r[0] == "ok" and counted(name, a.s) and floored(name, a, b, int(r[8])):
             tap.count(f"difference of {subject}, few rows changed", float(r[2]) >= want * (1 - 1e-9), f"{r} {want}")
             return
-        tap.close(f"standard error of a difference of {subject}", [float(r[2]) if r[0] == "ok" else -1], [want], tolerance, noise(),
+        tap.close(f"standard error of a difference of {subject}", [float(r[2]) if r[0] == "ok" else -1], [want], 1e-9, noise(),
                   f"n {a.n} units {a.units} {r}")
 
     # whose standard error isn't made of the influences alone: test_comparisons.py, small_classes
@@ -131,6 +132,48 @@ def every_metric(tap, session, rng):
         session.sample(t, "B")
         for name in METRICS[s.task]:
             compare(tap, session, name, a, b, f"{name} ({KIND[s.task]})")
+
+
+def far_weights(tap, session, rng):
+    """Rows and classes that are worth next to nothing beside others."""
+    for i in range(some(240)):
+        n = int(rng.choice([3, 12, 45]))
+        s = binary_case(rng, n, skill=0.7) if i % 2 else multi_case(rng, n, 4, skill=1)
+        s.weight = 10.0 ** rng.uniform(-8, 0, n)
+        t = other_model(rng, s, 0.6)
+        session.sample(s, "A")
+        session.sample(t, "B")
+        compare(tap, session, "specificity_macro", Rows(s), Rows(t), "specificity_macro (weights far apart)")
+        for name in ("cohen_kappa", "cohen_kappa_linear", "cohen_kappa_quadratic"):
+            psi = psi_of(name, Rows(s))
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda r, want=0 if psi is None else Rows(s).se(psi), name=name: tap.close(
+                f"standard error of {name} (weights far apart)", [float(r[2])] if r[0] == "ok" else [], [want] if r[0] == "ok" else [], 1e-9, 1e-12, f"{r}"))
+
+
+def exact_error(loss, weight):
+    """Of a weighted mean, in fractions."""
+    w, x = [Fraction(v) for v in weight], [Fraction(v) for v in loss]
+    total = sum(w)
+    mean = sum(a * b for a, b in zip(w, x)) / total
+    square = sum((a * (b - mean)) ** 2 for a, b in zip(w, x)) * Fraction(len(w), len(w) - 1) / total**2
+    return float(mean), float((Decimal(square.numerator) / Decimal(square.denominator)).sqrt())
+
+
+def extreme_weights(tap, session, rng):
+    """From 1e-300 to 1e300, the largest ones on rows without an error."""
+    for _ in range(some(120)):
+        n = int(rng.choice([3, 8, 20]))
+        weight = 10.0 ** np.sort(rng.uniform(*((-300, 300) if rng.random() < 0.5 else (-6, 6)), n))[::-1]
+        error = np.where(np.arange(n) < rng.integers(0, n - 1), 0, np.round(rng.normal(size=n), 2))
+        session.sample(Sample(REGRESSION, n, truth=np.zeros(n), estimate=error, weight=weight))
+        settled = np.maximum(np.ldexp(weight, -np.frexp(weight.max())[1]), 2.0**-1022)  # no row is left out
+        for name, loss in (("mae", np.abs(error)), ("mse", error**2), ("pinball@0.5", np.abs(error) / 2)):
+            def take(r, want=exact_error(loss, settled), name=name):
+                if r[0] == "none" or want[0] == 0:
+                    return
+                want = (want[0], 0 if want[1] <= 1e-14 * want[0] else want[1])  # rounding
+                tap.close(f"{name} and its standard error (extreme weights)", [float(r[1]), float(r[2])], want, 1e-9, 0, f"{r}")
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", take)
 
 
 def queries(tap, session, rng):
@@ -166,4 +209,4 @@ def complete(tap, session, rng):
 
 
 if __name__ == "__main__":
-    run_parts(47, complete, every_metric, queries)
+    run_parts(47, complete, every_metric, queries, far_weights, extreme_weights)
