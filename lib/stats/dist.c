@@ -16,6 +16,9 @@
 /* From here on the incomplete beta function loses more digits than the expansion. */
 #define DF_HILL 5000
 
+/* Of a binomial's tail, beside the largest. */
+#define TERM_LEAST 1e-18
+
 double ml_normal_cdf(double x)
 {
     return 0.5 * erfc(-x / M_SQRT2);
@@ -92,22 +95,74 @@ double ml_t_beyond(double q, double df, double shift)
     return sum / all;
 }
 
-double ml_binomial_pmf(uint64_t k, uint64_t n, double p)
+/* Loader 2000, "Fast and Accurate Computation of Binomial Probabilities": what Stirling's formula lacks, and how far
+ * the counts are from those expected, are small numbers of their own; log gammas of n are large ones that cancel. */
+
+/* log n! - log(sqrt(2 pi n) (n/e)^n). */
+static double stirling_rest(double n)
+{
+    double n2 = n * n;
+
+    if (n < 16)
+        return lgamma(n + 1) - (n + 0.5) * log(n) + n - log(2 * M_PI) / 2;
+    return (1.0 / 12 - (1.0 / 360 - (1.0 / 1260 - (1.0 / 1680 - 1.0 / 1188 / n2) / n2) / n2) / n2) / n;
+}
+
+/* x log(x / m) + m - x, also where x is next to m: with v = (x - m) / (x + m), log(x / m) is 2 artanh v. */
+static double deviance(double x, double m)
+{
+    double d = x - m, v = d / (x + m), power = 2 * x * v, sum = d * v, before;
+
+    if (fabs(d) >= 0.1 * (x + m))
+        return x * log(x / m) - d;
+    for (int i = 3; power *= v * v, before = sum, (sum += power / i) != before; i += 2)
+        ;
+    return sum;
+}
+
+/* P(X = k), 0 < p < 1, q = 1 - p. */
+static double binomial_at(double k, double n, double p, double q)
 {
     double log_pmf;
 
+    if (k == 0)
+        return exp(n * (p < q ? log1p(-p) : log(q)));
+    if (k == n)
+        return exp(n * (q < p ? log1p(-q) : log(p)));
+    log_pmf = stirling_rest(n) - stirling_rest(k) - stirling_rest(n - k) - deviance(k, n * p) - deviance(n - k, n * q);
+    return exp(log_pmf) * sqrt(n / k / (n - k) / (2 * M_PI));
+}
+
+double ml_binomial_pmf(uint64_t k, uint64_t n, double p)
+{
     if (k > n)
         return 0;
     if (p <= 0 || p >= 1)
         return (p <= 0 ? k == 0 : k == n) ? 1 : 0;
-    log_pmf = lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) + (double)k * log(p) +
-              (double)(n - k) * log1p(-p);
-    return exp(log_pmf);
+    return binomial_at((double)k, (double)n, p, 1 - p);
+}
+
+/* P(X <= k) below the mean, where each term is smaller than the one above it; summed from the smallest that tells. */
+static double binomial_below(double k, double n, double p, double q)
+{
+    double odds = q / p, term = 1, i = 0, sum = 1;
+
+    while (term > TERM_LEAST && i < k) {
+        term *= (k - i) / (n - k + i + 1) * odds;
+        i++;
+    }
+    while (i-- > 0)
+        sum = 1 + sum * ((k - i) / (n - k + i + 1) * odds);
+    return binomial_at(k, n, p, q) * sum;
 }
 
 double ml_binomial_cdf(uint64_t k, uint64_t n, double p)
 {
     if (k >= n)
         return 1;
-    return beta_inc((double)(n - k), (double)k + 1, 1 - p);
+    if (p <= 0 || p >= 1)
+        return p <= 0;
+    if ((double)k <= (double)n * p)
+        return fmin(binomial_below((double)k, (double)n, p, 1 - p), 1);
+    return 1 - binomial_below((double)(n - k - 1), (double)n, 1 - p, p);
 }

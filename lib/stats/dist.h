@@ -15,6 +15,7 @@ double ml_t_two_sided(double t, double df); /* P(|T| >= |t|), at least 1e-300 */
  * for infinite df. By Simpson's rule, to 1e-8. */
 double ml_t_beyond(double q, double df, double shift);
 
+/* To 1e-12 up to 10^7 rows; the latter takes time in proportion to the root of n. */
 double ml_binomial_pmf(uint64_t k, uint64_t n, double p);
 double ml_binomial_cdf(uint64_t k, uint64_t n, double p); /* P(X <= k) */
 

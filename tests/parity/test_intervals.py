@@ -3,6 +3,7 @@
 import gc
 import math
 import warnings
+from decimal import Decimal, getcontext
 
 import numpy as np
 from scipy import optimize, stats
@@ -10,7 +11,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from stats_cases import run_parts, student
+from stats_cases import run_parts, some, student
 
 warnings.filterwarnings("ignore")
 FLOOR = 1e-300
@@ -20,7 +21,31 @@ def ask(tap, session, subject, command, want, rel=1e-9, absolute=1e-12):
     session.ask(command, lambda a: tap.close(subject, [float(x) for x in a], want, rel, absolute, command))
 
 
-LARGE = 2e-8  # of 10^7 rows: a probability is the exponential of differences of logarithms of 10^8, which have 8 digits behind the point
+getcontext().prec = 40
+PI = Decimal("3.141592653589793238462643383279502884197169")
+
+
+def log_factorial(n):
+    """Stirling's series, which has 40 digits above 10^4."""
+    if n < 10000:
+        return Decimal(math.factorial(n)).ln()
+    x, rest = Decimal(n), 0
+    for k, b in enumerate(((1, 12), (-1, 360), (1, 1260), (-1, 1680), (1, 1188), (-691, 360360))):
+        rest += Decimal(b[0]) / b[1] / x ** (2 * k + 1)
+    return (x + Decimal("0.5")) * x.ln() - x + Decimal(2 * PI).ln() / 2 + rest
+
+
+def binomial(k, n, p):
+    """P(X = k) and P(X <= k) in 40 digits."""
+    p = Decimal(float(p))
+    pmf = term = (log_factorial(n) - log_factorial(k) - log_factorial(n - k) + k * p.ln() + (n - k) * (1 - p).ln()).exp()
+    total = Decimal(0)
+    for j in range(k, -1, -1):
+        total += term
+        if term < total * Decimal("1e-25") and j < n * p:
+            break
+        term = term * j / (n - j + 1) * (1 - p) / p
+    return float(pmf), float(total)
 
 
 def distributions(tap, session, rng):
@@ -40,13 +65,17 @@ def distributions(tap, session, rng):
         function("the normal distribution is scipy's", "normal_cdf", z, 0, 0, stats.norm.cdf(z), 1e-12)
         function("the normal quantile is scipy's", "normal_quantile", p, 0, 0, stats.norm.ppf(p), 1e-12)
         function("the normal two-sided p is scipy's", "normal_two_sided", z, 0, 0, 2 * stats.norm.sf(abs(z)), 1e-12)
-        n = int(10 ** rng.uniform(0, 7))
-        k = max(int(n / 2 - abs(rng.normal()) * math.sqrt(n)), 0)
-        function("the binomial distribution is scipy's", "binomial_cdf", k, n, 0.5, stats.binom.cdf(k, n, 0.5), LARGE)
-        function("the binomial probability is scipy's", "binomial_pmf", k, n, 0.5, stats.binom.pmf(k, n, 0.5), LARGE)
         k = int(rng.integers(0, 50))
         q = rng.uniform()
         function("the binomial distribution is scipy's", "binomial_cdf", k, 50, q, stats.binom.cdf(k, 50, q), 1e-9)
+    for _ in range(some(240, 4)):
+        n = int(10 ** rng.uniform(0, 7.5))
+        p = float(rng.choice([0.5, 0.5, 0.5, rng.uniform(), 1e-3]))
+        k = int(np.clip(n * p - rng.normal() * 2 * math.sqrt(n * p * (1 - p)), 0, n))
+        pmf, cdf = binomial(k, n, p)
+        if pmf > FLOOR:
+            function("the binomial probability is that of 40 digits", "binomial_pmf", k, n, p, pmf, 1e-12)
+            function("the binomial distribution is that of 40 digits", "binomial_cdf", k, n, p, cdf, 1e-12)
     for df in (1, 2, 5, 30, 1e3, 1e9):
         function("p is at least 1e-300", "t_two_sided", 1e200, df, 0, max(2 * stats.t.sf(1e200, df), FLOOR), 1e-9)
 
