@@ -62,18 +62,20 @@ struct tango {
     double n, b, c, z;
 };
 
-/* The score statistic at difference d; falls as d grows. */
+/* The score statistic at difference d; falls as d grows. One below 0 is that above 0 of the models in each other's
+ * place, where nothing cancels: so the interval of the one is that of the other, mirrored to the last bit. */
 static double tango_score(double d, const struct tango *t)
 {
-    double b = (2 * t->n - t->b + t->c) * d - t->b - t->c;
-    double c = -t->c * d * (1 - d);
-    double q = (sqrt(fmax(b * b - 8 * t->n * c, 0)) - b) / (4 * t->n);
-    double v = t->n * (2 * q + d * (1 - d));
-    double x = t->b - t->c - t->n * d;
+    double fixed = d < 0 ? t->c : t->b, broken = d < 0 ? t->b : t->c, far = fabs(d), rest = far * (1 - far);
+    double b = (2 * t->n - fixed + broken) * far - fixed - broken;
+    double root = sqrt(b * b + 8 * t->n * broken * rest);
+    double q = b > 0 ? 2 * broken * rest / (root + b) : (root - b) / (4 * t->n);
+    double v = t->n * (2 * q + rest), x = fixed - broken - t->n * far, score;
 
     if (x == 0)
         return 0;
-    return v > 0 ? x / sqrt(v) : copysign(HUGE_VAL, x);
+    score = v > 0 ? x / sqrt(v) : copysign(HUGE_VAL, x);
+    return d < 0 ? -score : score;
 }
 
 static double tango_low(double d, const void *ctx)

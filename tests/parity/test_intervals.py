@@ -155,6 +155,34 @@ def tango(tap, session, rng):
         eps = 1e-14
         want = [edge(1, -1 + eps), edge(-1, 1 - eps)]
         ask(tap, session, "Tango's interval is the root of its equation", f"tango {n} {b} {c} {z!r}", want, 1e-9, 1e-12)
+        mirror(tap, session, n, int(b), int(c), float(z))
+    for _ in range(200):
+        n = int(10 ** rng.uniform(5, 7))
+        mirror(tap, session, n, *(int(x) for x in rng.poisson(10 ** rng.uniform(0, 4, 2))), 1.96)
+
+
+def score_sign(d, n, b, c, z):
+    """Is Tango's score at d above z? In 40 digits."""
+    d, n, b, c = (Decimal(x) for x in (d, n, b, c))
+    mid = (2 * n - b + c) * d - b - c
+    q = ((mid * mid + 8 * n * c * d * (1 - d)).sqrt() - mid) / (4 * n)
+    v = n * (2 * q + d * (1 - d))
+    return v <= 0 or b - c - n * d > Decimal(z) * v.sqrt()
+
+
+def mirror(tap, session, n, b, c, z):
+    """The models in each other's place; and of the limits the last digits."""
+    got = {}
+    session.ask(f"tango {n} {b} {c} {z!r}", lambda a: got.update(one=[float(x) for x in a]))
+
+    def take(a):
+        (low, high), other = got["one"], [-float(x) for x in a[::-1]]
+        tap.count("Tango's interval of the models in each other's place is mirrored to the last bit", other == [low, high],
+                  f"{n} {b} {c}: {low!r} {high!r}, {other}")
+        if abs(low) < 1 and b + c < n:
+            tap.count("Tango's lower limit has all its digits", score_sign(low - 4e-16 - 1e-14 * abs(low), n, b, c, z) and
+                      not score_sign(low + 4e-16 + 1e-14 * abs(low), n, b, c, z), f"{n} {b} {c} {low!r}")
+    session.ask(f"tango {n} {c} {b} {z!r}", take)
 
 
 def midp(tap, session, rng):

@@ -188,6 +188,7 @@ def check(tap, rng, task, make):
     z = tool("ml-compare", *everything, "--current", "x.csv", "--candidate", "a.csv")["comparison"]["metrics"]
     d = [n for n, m in x.items() if m["delta"] is not None and not math.isclose(m["delta"], -z[n]["delta"], rel_tol=1e-9, abs_tol=1e-12)
          or m["p"] is not None and m["test"] != "bootstrap" and not math.isclose(m["p"], z[n]["p"], rel_tol=1e-9, abs_tol=1e-12)]
+    d += [n for n, m in x.items() if m["interval"] == "tango" and (m["low"] != -z[n]["high"] or m["high"] != -z[n]["low"])]
     tap.ok(not d, f"{task}: which of the two is current only turns the sign", d)
 
 
