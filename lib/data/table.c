@@ -302,6 +302,7 @@ void ml_table_close(struct ml_table *t)
     for (size_t i = 0; t->maps != NULL && i < t->paths.n; i++)
         free(t->maps[i]);
     free(t->maps);
+    free(t->seen);
     ml_strs_release(&t->paths);
     ml_hasher_free(t->list);
     free(t->title);

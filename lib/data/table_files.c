@@ -16,11 +16,27 @@ static const char *name_of(const char *path)
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
-static int open_path(const char *path, struct ml_feed **out, struct ml_err *err)
+/* Thousands of files are more than a process may hold open: what is read a second time is opened by name again, and is
+ * to be what it was. `seen` NULL: it is the only file. */
+static int open_path(const char *path, struct stat *seen, struct ml_feed **out, struct ml_err *err)
 {
+    struct stat st;
     int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", name_of(path));
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        ml_err_errno(err, ML_LOCAL, "'%s': cannot open", name_of(path));
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    if (seen != NULL && seen->st_ino != 0 &&
+        (st.st_dev != seen->st_dev || st.st_ino != seen->st_ino || st.st_size != seen->st_size ||
+            st.st_mtim.tv_sec != seen->st_mtim.tv_sec || st.st_mtim.tv_nsec != seen->st_mtim.tv_nsec)) {
+        close(fd);
+        return ml_err_set(err, ML_LOCAL,
+            "'%s': changed while the files were read; start again when nothing writes them", name_of(path));
+    }
+    if (seen != NULL)
+        *seen = st;
     return ml_feed_open(fd, name_of(path), out, err);
 }
 
@@ -70,10 +86,16 @@ static int add_files_in(const char *dir, struct ml_strs *to, struct ml_err *err)
     return n == 0 ? ml_err_set(err, ML_LOCAL, "'%s': this directory holds no files", dir) : rc;
 }
 
-static int open_list(char *const *paths, size_t n, unsigned flags, struct ml_table **out, struct ml_err *err)
+/* `seen`: what the files were when they were opened, or NULL. */
+static int open_list(
+    char *const *paths, size_t n, unsigned flags, const struct stat *seen, struct ml_table **out, struct ml_err *err)
 {
     struct ml_feed *feed;
-    if (open_path(paths[0], &feed, err) < 0 || ml_table_start(feed, name_of(paths[0]), flags, out, err) < 0)
+    struct stat first = { 0 };
+    if (seen != NULL)
+        first = seen[0];
+    if (open_path(paths[0], n > 1 ? &first : NULL, &feed, err) < 0 ||
+        ml_table_start(feed, name_of(paths[0]), flags, out, err) < 0)
         return -1;
     struct ml_table *t = *out;
     for (size_t i = 0; n > 1 && i < n; i++)
@@ -81,6 +103,10 @@ static int open_list(char *const *paths, size_t n, unsigned flags, struct ml_tab
     if (n > 1) {
         t->title = ml_format("%s and %zu more", name_of(paths[0]), n - 1);
         t->maps = ml_calloc(n, sizeof *t->maps);
+        t->seen = ml_calloc(n, sizeof *t->seen);
+        if (seen != NULL)
+            memcpy(t->seen, seen, n * sizeof *t->seen);
+        t->seen[0] = first;
         t->list = ml_hasher_new();
     }
     return 0;
@@ -98,7 +124,7 @@ int ml_table_open_files(char *const *paths, size_t n, unsigned flags, struct ml_
             ml_strs_add(&files, paths[i]);
     }
     if (rc == 0)
-        rc = open_list(files.v, files.n, flags, out, err);
+        rc = open_list(files.v, files.n, flags, NULL, out, err);
     ml_strs_release(&files);
     return rc;
 }
@@ -123,7 +149,7 @@ int ml_table_reopen(const struct ml_table *t, struct ml_table **out, struct ml_e
     struct ml_feed *feed;
     *out = NULL;
     if (t->paths.n > 0)
-        return ml_table_open_files(t->paths.v, t->paths.n, t->flags, out, err);
+        return open_list(t->paths.v, t->paths.n, t->flags, t->seen, out, err);
     return ml_feed_reopen(t->feed, &feed, err) < 0 ? -1 : ml_table_start(feed, t->name, t->flags, out, err);
 }
 
@@ -229,7 +255,7 @@ int ml_table_next_file(struct ml_table *t, struct ml_err *err)
         return 1;
     }
     const char *path = t->paths.v[t->file + 1];
-    if (open_path(path, &feed, err) < 0)
+    if (open_path(path, &t->seen[t->file + 1], &feed, err) < 0)
         return -1;
     struct ml_table *next = ml_table_new(feed, name_of(path), t->flags);
     t->file++;

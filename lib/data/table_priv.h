@@ -3,6 +3,8 @@
 #ifndef ML_DATA_TABLE_PRIV_H
 #define ML_DATA_TABLE_PRIV_H
 
+#include <sys/stat.h>
+
 #include "data/feed.h"
 #include "data/table.h"
 
@@ -13,7 +15,8 @@ struct ml_table {
     struct ml_strs paths; /* of all files, where they were opened by name */
     size_t file;          /* which of them is being read */
     const struct ml_table *parent;
-    size_t **maps; /* of each file that has the columns in another order: which of the first's columns each is */
+    struct stat *seen; /* what each was when it was opened, where there are several; zeros: it has not been */
+    size_t **maps;     /* of each file that has the columns in another order: which of the first's columns each is */
     const size_t *map;
     struct ml_cell *mapped; /* the row in the first's order */
     char *title;            /* what messages call several files */

@@ -322,6 +322,58 @@ static void reads_again_meanwhile(void **state)
     ml_buf_release(&b);
 }
 
+static void writes(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void reads_again_what_it_was(void **state)
+{
+    char dir[] = "/tmp/mlci-table-XXXXXX", *paths[3];
+    struct ml_err err = ML_ERR_INIT;
+    const struct ml_cell *cells;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    for (int i = 0; i < 3; i++) {
+        paths[i] = ml_format("%s/%d.csv", dir, i);
+        writes(paths[i], "a\n1\n");
+    }
+    char *other = ml_format("%s/other", dir);
+    for (int changed = -1; changed < 3; changed++) {
+        struct ml_table *t, *again;
+        int rc;
+        assert_int_equal(ml_table_open_files(paths, 3, 0, &t, &err), 0);
+        while ((rc = ml_table_next(t, &cells, &err)) == 0)
+            ;
+        assert_int_equal(rc, 1);
+        if (changed >= 0) {
+            writes(other, "a\n2\n");
+            assert_int_equal(rename(other, paths[changed]), 0);
+        }
+        rc = ml_table_reopen(t, &again, &err);
+        while (rc == 0)
+            rc = ml_table_next(again, &cells, &err);
+        assert_int_equal(rc, changed < 0 ? 1 : -1);
+        if (changed >= 0) {
+            assert_int_equal(err.code, ML_LOCAL);
+            assert_non_null(strstr(err.msg, "changed while the files were read"));
+            assert_non_null(strstr(err.msg, paths[changed]));
+            err = (struct ml_err)ML_ERR_INIT;
+        }
+        ml_table_close(again);
+        ml_table_close(t);
+    }
+    for (int i = 0; i < 3; i++) {
+        unlink(paths[i]);
+        free(paths[i]);
+    }
+    free(other);
+    rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +386,7 @@ int main(void)
         cmocka_unit_test(crosses_buffers),
         cmocka_unit_test(refuses_endless_rows),
         cmocka_unit_test(reads_again_meanwhile),
+        cmocka_unit_test(reads_again_what_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
