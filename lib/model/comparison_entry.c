@@ -88,28 +88,55 @@ static void judge(struct ml_difference *x, double alpha, size_t k)
         x->judgement.has_rows_needed = false; /* other rows tell neither what other seeds would, nor of rows so rare */
 }
 
+static bool tested(const struct ml_difference *x)
+{
+    return x->d.ok && x->d.has_interval;
+}
+
+/* The first difference that asks the same as i: of the same rows and candidate, which stand together. */
+static size_t first_alike(const struct ml_differences *l, size_t i)
+{
+    const struct ml_difference *x = &l->v[i];
+    size_t first = i;
+    for (size_t j = i; j-- > 0;) {
+        const struct ml_difference *y = &l->v[j];
+        if (y->rival != x->rival || y->label != x->label || (y->slice == NULL) != (x->slice == NULL) ||
+            (x->slice != NULL && strcmp(x->slice, y->slice) != 0))
+            break;
+        if (tested(y) && y->family == x->family && ml_metric_same(x->metric, y->metric))
+            first = j;
+    }
+    return first;
+}
+
+/* A hypothesis that several metrics are tests of counts once, by the largest of their p: then whichever of them were
+ * looked at, it is rejected no more often than it may be. */
 void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_opts *o)
 {
     double *p = ml_malloc((l->n + 1) * sizeof *p), *adjusted = ml_malloc((l->n + 1) * sizeof *adjusted),
            *q = ml_malloc((l->n + 1) * sizeof *q);
+    size_t *first = ml_malloc((l->n + 1) * sizeof *first), k[FAMILIES] = { 0 };
     int *family = ml_malloc((l->n + 1) * sizeof *family);
-    size_t k[FAMILIES] = { 0 };
     for (size_t i = 0; i < l->n; i++) {
-        bool tested = l->v[i].d.ok && l->v[i].d.has_interval;
-        p[i] = tested ? l->v[i].d.p : 1;
-        family[i] = tested ? l->v[i].family : -1;
-        k[l->v[i].family] += tested;
+        bool test = tested(&l->v[i]);
+        first[i] = test ? first_alike(l, i) : i;
+        bool counts = test && first[i] == i;
+        p[i] = test ? l->v[i].d.p : 1;
+        p[first[i]] = fmax(p[first[i]], p[i]);
+        family[i] = counts ? l->v[i].family : -1;
+        k[l->v[i].family] += counts;
     }
     ml_holm(p, family, l->n, adjusted);
     ml_bh(p, family, l->n, q);
     for (size_t i = 0; i < l->n; i++) {
-        l->v[i].p_adjusted = family[i] < 0 ? NAN : adjusted[i];
-        l->v[i].p_bh = family[i] < 0 ? NAN : q[i];
+        l->v[i].p_adjusted = tested(&l->v[i]) ? adjusted[first[i]] : NAN;
+        l->v[i].p_bh = tested(&l->v[i]) ? q[first[i]] : NAN;
         judge(&l->v[i], ml_look_alpha(o->alpha, o->look), k[l->v[i].family]);
     }
     free(p);
     free(adjusted);
     free(q);
+    free(first);
     free(family);
 }
 
@@ -127,7 +154,7 @@ static void add_caution(cJSON *to, const struct ml_difference *x)
 cJSON *ml_difference_json(const struct ml_difference *x)
 {
     const struct ml_judgement *j = &x->judgement;
-    bool interval = x->d.ok && x->d.has_interval;
+    bool interval = tested(x);
     cJSON *o = cJSON_CreateObject();
     ml_json_set_num(o, "current", x->current);
     ml_json_set_num(o, "candidate", x->candidate);

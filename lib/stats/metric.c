@@ -49,14 +49,14 @@ static const struct ml_metric table[] = {
     COMMON("precision", COUNTS, PRECISION, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, PROPORTION, NONE),
     COMMON("recall", COUNTS, RECALL, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, PROPORTION, NONE),
     COMMON("f1", COUNTS, F1, BINARY, ML_TASK_BINARY, PRED, 1, 0, 1, LOGIT, JACCARD),
-    COMMON("precision_micro", COUNTS, PRECISION, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
-    COMMON("recall_micro", COUNTS, RECALL, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
-    COMMON("f1_micro", COUNTS, F1, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
+    ASKED("precision_micro", COUNTS, PRECISION, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
+    ASKED("recall_micro", COUNTS, RECALL, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
+    ASKED("f1_micro", COUNTS, F1, MICRO, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
     COMMON("precision_macro", COUNTS, PRECISION, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
-    COMMON("recall_macro", COUNTS, RECALL, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
+    ASKED("recall_macro", COUNTS, RECALL, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
     COMMON("f1_macro", COUNTS, F1, MACRO, CLASSES, PRED, 1, 0, 1, LOGIT, SMALLEST),
     COMMON("precision_weighted", COUNTS, PRECISION, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
-    COMMON("recall_weighted", COUNTS, RECALL, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
+    ASKED("recall_weighted", COUNTS, RECALL, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
     COMMON("f1_weighted", COUNTS, F1, WEIGHTED, CLASSES, PRED, 1, 0, 1, LOGIT, ROWS),
     COMMON("mcc", COUNTS, MCC, NONE, CLASSES, PRED, 1, -1, 1, LINEAR, NONE),
     COMMON("roc_auc", RANK, ROC_AUC, NONE, CLASSES, SCORE, 1, 0, 1, AUC, NEWCOMBE),
@@ -257,6 +257,63 @@ bool ml_metric_ranks(const struct ml_metric *m)
 double ml_metric_share(const struct ml_metric *m, size_t n)
 {
     return m->x < 1 ? m->x : m->x / (double)n;
+}
+
+/* What two models are compared by, however it is written. */
+struct meaning {
+    enum ml_metric_id id;
+    enum ml_average average;
+    double x;
+};
+
+static struct meaning of_classes(const struct ml_metric *m)
+{
+    bool micro = m->average == ML_AVERAGE_MICRO, jaccard = m->id == ML_METRIC_JACCARD;
+
+    /* with one answer a row all that is wrong for one class is wrong for another */
+    if (m->family == ML_FAMILY_COUNTS &&
+        (micro || m->id == ML_METRIC_HAMMING_LOSS || (m->id == ML_METRIC_RECALL && m->average == ML_AVERAGE_WEIGHTED)))
+        return (struct meaning){ ML_METRIC_ACCURACY, ML_AVERAGE_NONE, 0 };
+    if ((m->id == ML_METRIC_FBETA && m->x == 1) || (jaccard && (micro || m->average == ML_AVERAGE_BINARY)))
+        return (struct meaning){ ML_METRIC_F1, m->average, 0 };
+    return (struct meaning){ m->id, m->average, m->x };
+}
+
+static struct meaning meaning(const struct ml_metric *m)
+{
+    switch (m->id) {
+    case ML_METRIC_GINI:
+        return (struct meaning){ ML_METRIC_ROC_AUC, ML_AVERAGE_NONE, 0 };
+    case ML_METRIC_ROC_AUC: /* roc_auc_ovr */
+        if (m->average == ML_AVERAGE_MACRO)
+            return (struct meaning){ ML_METRIC_ROC_AUC, ML_AVERAGE_NONE, 0 };
+        break;
+    case ML_METRIC_RECALL_AT:
+    case ML_METRIC_LIFT_AT:
+        return (struct meaning){ ML_METRIC_PRECISION_AT, m->average, m->x };
+    case ML_METRIC_MSE:
+    case ML_METRIC_RMSE:
+    case ML_METRIC_R2: /* 1 - mse / variance of the labels */
+        return (struct meaning){ ML_METRIC_DEVIANCE, m->average, 0 };
+    case ML_METRIC_RMSLE:
+        return (struct meaning){ ML_METRIC_MSLE, m->average, 0 };
+    case ML_METRIC_MAE:
+        return (struct meaning){ ML_METRIC_PINBALL, m->average, 0.5 };
+    case ML_METRIC_D2_PINBALL:
+        return (struct meaning){ ML_METRIC_PINBALL, m->average, m->x };
+    case ML_METRIC_D2_DEVIANCE:
+        return (struct meaning){ ML_METRIC_DEVIANCE, m->average, m->x };
+    default:
+        break;
+    }
+    return of_classes(m);
+}
+
+bool ml_metric_same(const struct ml_metric *a, const struct ml_metric *b)
+{
+    struct meaning x = meaning(a), y = meaning(b);
+
+    return x.id == y.id && x.average == y.average && x.x == y.x;
 }
 
 bool ml_metric_has_psi(const struct ml_metric *m)

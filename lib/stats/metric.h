@@ -151,6 +151,11 @@ const struct ml_metric *ml_metric_find(const char *name);
  * classes. Names mean the same direction and range in all tasks, so that for these ml_metric_find does. */
 const struct ml_metric *ml_metric_of(const char *name, enum ml_task task);
 
+/* Whether two metrics of one task ask the same of two models on the same rows: each is a function of the other that
+ * rises or falls all along, given the labels. So are accuracy, hamming_loss and the averages x_micro; f1 and jaccard;
+ * roc_auc and gini; rmse, mse and r2; mae and d2_absolute_error; precision, recall and lift of the same top rows. */
+bool ml_metric_same(const struct ml_metric *a, const struct ml_metric *b);
+
 /* There is an influence function. */
 bool ml_metric_has_psi(const struct ml_metric *m);
 

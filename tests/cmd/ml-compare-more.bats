@@ -228,7 +228,7 @@ PY
     grep -F '<summary>3 classes</summary>' comment.md
     # macro averages tell of it, so where they are primary it isn't hidden
     ml-compare -q --current m.csv --candidate n.csv -o k.json </dev/null
-    [ "$(value comparison.metrics.recall_macro.verdict k.json)" = worse ]
+    [ "$(value comparison.metrics.balanced_accuracy.verdict k.json)" = worse ]
     [ "$(value comparison.hidden k.json)" = '[]' ]
     # a class of rows without weight is a class, which has no recall
     printf 'id,label,prediction,w\n1,a,a,1\n2,b,b,1\n3,c,c,0\n4,a,b,1\n' >m.csv

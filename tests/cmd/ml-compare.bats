@@ -177,6 +177,30 @@ assert count['primary'] == 2 and count["slices"] == 10 and 'secondary' in said, 
 PY
 }
 
+@test "what several metrics ask counts once" {
+    printf 'id,label,prediction\n' | tee c.csv >d.csv
+    for i in $(seq 400); do
+        echo "$i,$((i % 3)),$((i <= 40 ? (i + 1) % 3 : i % 3))" >>c.csv
+        echo "$i,$((i % 3)),$((i > 20 && i <= 48 ? (i + 1) % 3 : i % 3))" >>d.csv
+    done
+    # of what is measured unasked nothing is there twice
+    ml-compare -q --task multiclass --current c.csv --candidate d.csv </dev/null >k.json
+    /usr/bin/python3 -c "
+import json
+m = json.load(open('k.json'))['comparison']['metrics']
+assert list(m) == ['accuracy', 'balanced_accuracy', 'precision_macro', 'f1_macro', 'precision_weighted', 'f1_weighted', 'mcc'], m"
+    # asked for, it is measured, and doesn't make anything less certain
+    printf 'metrics:\n  f1_micro: { must: improve }\n  accuracy: { must: improve }\n  hamming_loss: { must: improve }\n  recall_weighted: { must: improve }\n' >ml-policy.yml
+    ml-compare -q --task multiclass --current c.csv --candidate d.csv --policy ml-policy.yml </dev/null >k.json
+    /usr/bin/python3 -c "
+import json
+m = json.load(open('k.json'))['comparison']['metrics']
+p = {k: v for k, v in m.items() if v['family'] == 'primary'}
+assert len(p) == 4 and p['accuracy']['p'] != p['recall_weighted']['p'], p
+assert {v['p_adjusted'] for v in p.values()} == {v['p_bh'] for v in p.values()} == {max(v['p'] for v in p.values())}, p
+assert m['mcc']['p_adjusted'] > m['mcc']['p']"
+}
+
 @test "order of rows and columns, format and quoting don't matter" {
     make_files
     ml-compare -q --current current.csv --candidate candidate.csv </dev/null >a.json

@@ -241,7 +241,7 @@ refuses() {
     [ "$status" -eq 0 ]
     # a quarter is wrong but for class 0
     [ "$(ml get evaluation.metrics.accuracy.value f.json)" = 0.750001 ]
-    [ "$(ml get evaluation.metrics.recall_macro.value f.json | cut -c1-8)" = 0.750001 ]
+    [ "$(ml get evaluation.metrics.balanced_accuracy.value f.json | cut -c1-8)" = 0.750001 ]
 }
 
 @test "files that aren't files of rows" {

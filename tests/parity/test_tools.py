@@ -86,7 +86,8 @@ def check_classes(rng, d):
     rows, _ = classes(rng)
     path = os.path.join(d, "f")
     write(rng, path, rows)
-    args = ["--slice", "part"] + (["--weight", "w"] if rng.integers(2) else [])
+    asked = [f"{x}_micro" for x in ("precision", "recall", "f1")] + ["recall_macro", "recall_weighted"]
+    args = ["--slice", "part"] + [x for a in asked for x in ("--metric", a)] + (["--weight", "w"] if rng.integers(2) else [])
     e = call("ml-eval", *args, path)["evaluation"]
     weight = "w" if "--weight" in args else None
     counts = {c: sum(r["label"] == c for r in rows) for c in {r[k] for r in rows for k in ("label", "prediction")}}

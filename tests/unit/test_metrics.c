@@ -149,6 +149,80 @@ static void estimates_agree_with_influences(void **state)
     }
 }
 
+/* Two models of 40 rows each, of which either may be the better one: 0, 1, -1, or 2 where there is no value. */
+static int which_is_better(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *m)
+{
+    struct ml_value x, y;
+
+    ml_measure_value(a, m, &x);
+    ml_measure_value(b, m, &y);
+    if (!x.ok || !y.ok)
+        return 2;
+    return fabs(x.value - y.value) <= 1e-12 ? 0 : (x.value < y.value ? 1 : -1) * m->direction;
+}
+
+/* What counts as one hypothesis is decided alike, whatever the models say. */
+static void metrics_that_ask_the_same_agree(void **state)
+{
+    enum { ROWS = 40 };
+    static const enum ml_task tasks[] = { ML_TASK_BINARY, ML_TASK_MULTICLASS, ML_TASK_REGRESSION };
+    int32_t label[ROWS], pred[2][ROWS];
+    double score[2][3 * ROWS], truth[ROWS], estimate[2][ROWS];
+    uint64_t x = 88172645463325252u;
+    size_t agreed = 0;
+
+    (void)state;
+    for (size_t round = 0; round < 90; round++) {
+        enum ml_task task = tasks[round % N(tasks)];
+        int32_t k = task == ML_TASK_BINARY ? 2 : 3;
+        struct ml_measure *m[2];
+
+        for (size_t i = 0; i < ROWS; i++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            label[i] = i < 3 ? (int32_t)i % k : (int32_t)(x % (uint64_t)k);
+            truth[i] = 1 + (double)(x % 100);
+            for (size_t j = 0; j < 2; j++) {
+                x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+                pred[j][i] = x % 3 ? label[i] : (int32_t)(x / 3 % (uint64_t)k);
+                estimate[j][i] = truth[i] * (0.5 + (double)(x % 1000) / 1000);
+                for (size_t c = 0; c < 3; c++)
+                    score[j][i * (k == 2 ? 1 : 3) + (k == 2 ? 0 : c)] = (double)(x >> (10 * c) & 1023) / 1024;
+            }
+        }
+        for (size_t j = 0; j < 2; j++) {
+            struct ml_sample s = { .task = task, .n = ROWS, .classes = k, .positive = k == 2 ? 1 : -1 };
+            s.label = label;
+            s.pred = pred[j];
+            s.score = score[j];
+            s.costs = &costs;
+            if (task == ML_TASK_REGRESSION)
+                s = numbers(ROWS, truth, estimate[j]);
+            m[j] = ml_measure_new(&s, NULL, 0);
+        }
+        for (size_t a = 0; a < ml_metric_count(); a++)
+            for (size_t b = 0; b < a; b++) {
+                const struct ml_metric *p = metric_at(a), *q = metric_at(b);
+                int first, second;
+
+                if (!(p->tasks & q->tasks & (int)task) || !ml_metric_same(p, q))
+                    continue;
+                first = which_is_better(m[0], m[1], p);
+                second = which_is_better(m[0], m[1], q);
+                if (first != 2 && second != 2 && first != second)
+                    fail_msg("'%s' and '%s' differ about two models", p->name, q->name);
+                agreed += first == second && first != 2;
+            }
+        ml_measure_free(m[0]);
+        ml_measure_free(m[1]);
+    }
+    assert_true(agreed > 30 * (15 + 10 + 4));
+    assert_true(ml_metric_same(ml_metric_find("gini"), ml_metric_find("roc_auc")));
+    assert_true(ml_metric_same(ml_metric_find("fbeta@1"), ml_metric_find("f1")));
+    assert_true(ml_metric_same(ml_metric_find("lift@10%"), ml_metric_find("precision@10%")));
+    assert_false(ml_metric_same(ml_metric_find("fbeta@2"), ml_metric_find("f1")));
+    assert_false(ml_metric_same(ml_metric_find("lift@10%"), ml_metric_find("lift@20%")));
+}
+
 static void the_table_is_sound(void **state)
 {
     (void)state;
@@ -751,6 +825,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(metrics_that_ask_the_same_agree),
         cmocka_unit_test(estimates_agree_with_influences),
         cmocka_unit_test(worked_examples_of_classes),
         cmocka_unit_test(worked_examples_of_scores),
