@@ -242,13 +242,14 @@ static uint64_t most_rows(const struct ml_arrays *a)
     return best;
 }
 
-/* The values of an array `classes`, where there is one with another number of rows than the table. */
+/* The values of an array `classes`, or `classes_` as scikit-learn calls it, where there is one with another number of
+ * rows than the table. */
 static int read_classes(struct ml_arrays *a, struct ml_strs *out, struct ml_err *err)
 {
     for (size_t i = 0; i < a->n_members; i++) {
         struct member *m = &a->members[i];
-        if (strcmp(m->name, "classes") != 0 || m->head.rows == a->rows || m->head.n != 1 || !m->head.vector ||
-            m->head.rows > CLASSES_MAX)
+        bool named = strcmp(m->name, "classes") == 0 || strcmp(m->name, "classes_") == 0;
+        if (!named || m->head.rows == a->rows || m->head.n != 1 || !m->head.vector || m->head.rows > CLASSES_MAX)
             continue;
         char *p = ml_malloc(m->head.record);
         struct ml_buf b = ML_BUF_INIT;

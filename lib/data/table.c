@@ -105,6 +105,7 @@ static int by_name(const void *a, const void *b, void *ctx)
 int ml_table_index_columns(struct ml_table *t, struct ml_err *err)
 {
     size_t n = t->columns.n;
+    free(t->sorted);
     t->sorted = ml_calloc(n, sizeof *t->sorted);
     for (size_t i = 0; i < n; i++)
         t->sorted[i] = i;
@@ -307,6 +308,8 @@ void ml_table_close(struct ml_table *t)
     ml_hasher_free(t->list);
     free(t->title);
     free(t->mapped);
+    for (size_t i = 0; i < t->n_spread; i++)
+        free(t->spread[i].name);
     ml_strs_release(&t->columns);
     ml_buf_release(&t->path);
     free(t->name);

@@ -63,6 +63,11 @@ const struct ml_strs *ml_table_columns(const struct ml_table *t);
 int ml_table_column(const struct ml_table *t, const char *name); /* its index, or -1 */
 int ml_table_pick(const struct ml_table *t, const char *name); /* the same; where no column is called so, by its number
                                                                   from 1 */
+/* JSON Lines: of a column that holds a list of numbers in the first row, columns NAME0, NAME1, ... are made, one a
+ * number, before any row is read; every row has to have as many. 0, -1, or 1: there is no such column, it holds no
+ * list, or three are spread already. */
+int ml_table_spread(struct ml_table *t, const char *name, struct ml_err *err);
+
 /* Why something of this name is in the file and is no column, or NULL. */
 const char *ml_table_left_out(const struct ml_table *t, const char *name);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Rows of JSON Lines: one RFC 8259 object a line, read without building a tree. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -237,6 +238,46 @@ static int store(struct scan *s, const struct ml_cell *c, bool *seen)
     return 0;
 }
 
+/* The numbers of a list, each under the list's name and its place from 0. */
+static int spread(struct scan *s, const struct ml_cell *list, struct ml_spread *to, bool *seen)
+{
+    struct ml_buf *path = &s->t->path;
+    size_t base = path->len, n = 0;
+    struct ml_cell value;
+    char *after = s->p;
+    s->p = s->start + (list->s - s->start) + 1;
+    for (blanks(s); *s->p != ']'; blanks(s)) {
+        if (*s->p == '"' || *s->p == '[' || *s->p == '{')
+            return fail(s, "a number expected, as this list is to hold one a class");
+        ml_buf_addf(path, "%zu", n++);
+        if (scalar(s, &value) < 0 || store(s, &value, seen) < 0)
+            return -1;
+        path->len = base;
+        blanks(s);
+        s->p += *s->p == ',';
+    }
+    if (s->header)
+        to->n = n;
+    if (n != to->n) {
+        char *why = ml_format("a list of %zu, but the first row's has %zu", n, to->n);
+        fail(s, why);
+        free(why);
+        return -1;
+    }
+    path->data[base] = '\0';
+    s->p = after;
+    return 0;
+}
+
+/* How the list at t->path is spread; NULL: it isn't. */
+static struct ml_spread *find_spread(struct ml_table *t)
+{
+    for (size_t i = 0; i < t->n_spread; i++)
+        if (strcmp(ml_buf_str(&t->path), t->spread[i].name) == 0)
+            return &t->spread[i];
+    return NULL;
+}
+
 /* The members of the object at s->p, each under `path` + its key. */
 static int object(struct scan *s, bool *seen)
 {
@@ -274,6 +315,9 @@ static int object(struct scan *s, bool *seen)
             s->keep = false;
             if (rc < 0 || store(s, &value, seen) < 0)
                 return -1;
+            struct ml_spread *to = *from == '[' ? find_spread(s->t) : NULL;
+            if (to != NULL && spread(s, &value, to, seen) < 0)
+                return -1;
         }
         path->len = base;
         if (path->data != NULL)
@@ -309,6 +353,24 @@ static int parse_line(struct ml_table *t, char *start, char *end, bool header, s
         return -1;
     blanks(&s);
     return s.p == end ? 0 : fail(&s, "text behind the object");
+}
+
+int ml_table_spread(struct ml_table *t, const char *name, struct ml_err *err)
+{
+    int at = ml_table_column(t, name);
+    struct ml_cell list = t->first && at >= 0 ? t->cells[at] : (struct ml_cell){ NULL, 0 };
+    if (list.len == 0 || list.s[0] != '[' || list.s[-1] == '"' /* a text */ || t->n_spread == ML_SPREAD_MAX)
+        return 1;
+    struct scan s = { .t = t, .start = (char *)(uintptr_t)list.s, .header = true, .err = err };
+    s.p = s.start;
+    s.end = s.start + list.len;
+    while (s.start > t->buf && s.start[-1] != '\n')
+        s.start--;
+    struct ml_spread *to = &t->spread[t->n_spread++];
+    to->name = ml_strdup(name);
+    ml_buf_reset(&t->path);
+    ml_buf_adds(&t->path, name);
+    return spread(&s, &list, to, NULL) < 0 ? -1 : ml_table_index_columns(t, err);
 }
 
 int ml_jsonl_row(struct ml_table *t, bool header, struct ml_err *err)

@@ -8,6 +8,14 @@
 #include "data/feed.h"
 #include "data/table.h"
 
+/* A JSON key whose list is columns, too, and how many. */
+struct ml_spread {
+    char *name;
+    size_t n;
+};
+
+#define ML_SPREAD_MAX 3
+
 struct ml_table {
     char *name;           /* of the file that is being read */
     struct ml_feed *feed; /* of that file; NULL: a block that was cut */
@@ -43,6 +51,8 @@ struct ml_table {
     struct ml_buf path; /* of the JSON key being read */
     size_t expect;      /* the column that the next JSON key most likely is */
     bool first;         /* the header row of a JSON file has been parsed and is still to be given out */
+    struct ml_spread spread[ML_SPREAD_MAX];
+    size_t n_spread;
 
     /* a block that ml_table_cut has cut */
     bool unquoted;      /* CSV without a quote in it: where fields end is found 64 bytes at a time */

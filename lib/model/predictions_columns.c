@@ -66,16 +66,30 @@ static int find_range(struct reading *rd, const char *spec, int *columns, size_t
     return 0;
 }
 
+/* Where the names of its columns go on with a dot an object of JSON Lines is meant. */
+static bool is_object(const struct reading *rd, const char *prefix, size_t len)
+{
+    const struct ml_strs *l = ml_table_columns(rd->t);
+    bool found = false;
+    for (size_t i = 0; !found && i < l->n; i++)
+        found = strncmp(l->v[i], prefix, len) == 0 && l->v[i][len] == '.' && l->v[i][len + 1] != '\0';
+    return found && ml_table_delimiter(rd->t) == '\0' && len > 0 && prefix[len - 1] != '.';
+}
+
 int ml_reading_find_classes(struct reading *rd, const char *prefix, int **columns, size_t *n, struct ml_strs *names)
 {
     const struct ml_strs *l = ml_table_columns(rd->t);
-    size_t len = strlen(prefix);
+    size_t len = strlen(prefix), before = l->n;
+    int list = ml_table_spread(rd->t, prefix, rd->err);
+    if (list < 0)
+        return -1;
+    bool object = list != 0 && is_object(rd, prefix, len);
     char what[200];
     *columns = ml_calloc(l->n + 1, sizeof **columns);
-    for (size_t i = 0; i < l->n; i++)
-        if (strncmp(l->v[i], prefix, len) == 0 && l->v[i][len] != '\0') {
+    for (size_t i = list == 0 ? before : 0; i < l->n; i++)
+        if (strncmp(l->v[i], prefix, len) == 0 && (!object || l->v[i][len] == '.') && l->v[i][len + object] != '\0') {
             (*columns)[(*n)++] = (int)i;
-            ml_strs_add(names, l->v[i] + len);
+            ml_strs_add(names, l->v[i] + len + object);
         }
     if (*n > 0)
         return 0;

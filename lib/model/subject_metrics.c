@@ -135,9 +135,28 @@ int ml_subject_no_metric(const struct ml_subject *s, const char *asker, const ch
     return ml_err_set(err, ML_USAGE, "%s '%s': no such metric; ml-eval(1) lists them", asker, name);
 }
 
+/* Classes that are called 0, 1 and so on, as the columns of arrays and lists are. */
+static bool numbered(const struct ml_strs *names)
+{
+    char number[24];
+    bool all = true;
+
+    for (size_t i = 0; all && i < names->n; i++) {
+        snprintf(number, sizeof number, "%zu", i);
+        all = strcmp(names->v[i], number) == 0;
+    }
+    return all;
+}
+
 int ml_subject_no_scores(
     const struct ml_predictions *p, const struct ml_columns *c, const char *class, struct ml_err *err)
 {
+    if (!p->scores_by_number && numbered(&p->score_names))
+        return ml_err_set(err, ML_LOCAL,
+            "'%s': '%s0' and so on don't say of which class they are, and labels such as '%.100s' need that: call the "
+            "columns '%s<class>' (in JSON Lines write an object, {\"%.100s\": 0.7, ...}; in NPZ an array 'classes', "
+            "scikit-learn's classes_, beside '%s')",
+            p->name, c->scores, class, c->scores, class, c->scores);
     if (!p->scores_by_number)
         return ml_err_set(
             err, ML_LOCAL, "'%s': no column '%s%s' with the scores of that class", p->name, c->scores, class);

@@ -344,16 +344,72 @@ import numpy as np
 p = np.random.default_rng(1).dirichlet([1, 1, 1], 300)
 names = np.array(["cat", "dog", "owl"])
 np.savez("named.npz", label=names[p.argmax(1)], scores=p, classes=names)
+np.savez("sklearn.npz", label=names[p.argmax(1)], scores=p, classes_=names)
+np.savez("nameless.npz", label=names[p.argmax(1)], scores=p)
 np.savez("counted.npz", label=p.argmax(1), scores=np.asfortranarray(p))
 np.savez("other.npz", label=p.argmax(1) + 4, scores=p, classes=np.array([4., 5., 6.]))
 np.save("whole.npy", np.column_stack([p.argmax(1), p]))
 P
-    for f in named counted other; do
+    for f in named sklearn counted other; do
         [ "$(ml-eval -q --task multiclass --scores scores $f.npz | ml get evaluation.metrics.accuracy.value)" = 1 ]
     done
     [ "$(ml-eval -q --scores scores named.npz | ml get evaluation.classes.owl)" -gt 50 ]
     [ "$(ml-eval -q --task multiclass --scores scores other.npz | ml get evaluation.classes.6)" -gt 50 ]
     [ "$(ml-eval -q --task multiclass --label 1 --scores 2-4 whole.npy | ml get evaluation.metrics.accuracy.value)" = 1 ]
+    run --separate-stderr ml-eval --scores scores nameless.npz
+    fails 3 "scikit-learn's classes_, beside 'scores'"
+}
+
+@test "scores of a row of JSON Lines: a column a class, an object, or a list" {
+    /usr/bin/python3 - <<'P'
+import json, random
+
+random.seed(3)
+names, rows = ["ant", "bee", ".cat"], 40000 # more than a block
+out = {k: open(k, "w") for k in ("flat.csv", "object.jsonl", "nested.jsonl", "list.jsonl", "numbers.csv", "first.jsonl", "second.jsonl")}
+out["flat.csv"].write("id,label,p.ant,p.bee,p..cat\n")
+out["numbers.csv"].write("id,label,p0,p1,p2\n")
+for i in range(rows):
+    y, x = random.randrange(3), [random.random() for _ in names]
+    p = [v / sum(x) for v in x]
+    text = ",".join(map(repr, p))
+    out["flat.csv"].write(f"{i},{names[y]},{text}\n")
+    out["numbers.csv"].write(f"{i},{y},{text}\n")
+    row = lambda label, p: json.dumps({"id": i, "note": [1, {"p": [2]}], "p": p, "label": label}) + "\n"
+    out["object.jsonl"].write(row(names[y], dict(zip(names, p))))
+    out["nested.jsonl"].write(json.dumps({"id": i, "label": names[y], "model": {"p": dict(zip(names[::-1], p[::-1]))}}) + "\n")
+    out["list.jsonl"].write(row(y, p))
+    out["first.jsonl" if i < 20000 else "second.jsonl"].write(row(y, p))
+P
+    ml-eval -q --scores p. flat.csv | ml get evaluation.metrics >flat
+    ml-eval -q --scores p object.jsonl | ml get evaluation.metrics | cmp - flat
+    ml-eval -q --scores model.p nested.jsonl | ml get evaluation.metrics | cmp - flat
+    ml-eval -q --task multiclass --scores p numbers.csv >numbers.json
+    ml get evaluation.metrics numbers.json >numbers
+    ml-eval -q --task multiclass --scores p - <list.jsonl >list.json
+    ml get evaluation.metrics list.json | cmp - numbers
+    ml-eval -q --task multiclass --scores p first.jsonl second.jsonl | ml get evaluation.metrics | cmp - numbers
+    [ "$(ml get evaluation.data list.json)" = "$(ml get evaluation.data numbers.json)" ]
+    ml-compare -q --task multiclass --scores p --current numbers.csv --candidate list.jsonl </dev/null >same.json
+    [ "$(ml get comparison.identical same.json)" = true ]
+    printf '{"y":[0,1,1],"said":[1,1,0],"s":[0.6,0.7,0.2]}\n{"y":[1,0,1],"said":[1,0,0],"s":[0.6,0.3,0.2]}\n' >sets.jsonl
+    [ "$(ml-eval -q --labels y --predictions said --scores s sets.jsonl | ml get evaluation.metrics.jaccard_samples.n)" = 2 ]
+    # what is no such list
+    printf '{"label":0,"p":[0.5,0.5]}\n{"label":1,"p":[0.2,0.2,0.6]}\n' >bad.jsonl
+    run --separate-stderr ml-eval --scores p bad.jsonl
+    fails 3 "line 2, byte 28: a list of 3, but the first row's has 2"
+    printf '{"label":0,"p":[0.5,0.5]}\n{"label":1,"p":[0.2,"0.8"]}\n' >bad.jsonl
+    run --separate-stderr ml-eval --scores p bad.jsonl
+    fails 3 'line 2, byte 21: a number expected'
+    printf '{"label":0,"p":[0.5,[0.5]]}\n' >bad.jsonl
+    run --separate-stderr ml-eval --scores p bad.jsonl
+    fails 3 'line 1, byte 21: a number expected'
+    printf '{"label":0,"p":[0.5,0.5]}\n{"label":1,"p":null}\n' >bad.jsonl
+    run --separate-stderr ml-eval --scores p bad.jsonl
+    fails 3 "line 2, column 'p0': the number is missing"
+    sed 's/"label": 2/"label": "two"/' list.jsonl >bad.jsonl
+    run --separate-stderr ml-eval --scores p bad.jsonl
+    fails 3 "labels such as 'two' need that"
 }
 
 @test "arrays that can't be read, and what isn't whole" {

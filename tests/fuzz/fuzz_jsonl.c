@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Any bytes as JSON Lines, with their first object as header and behind a fixed one. What our scanner accepts as one
- * line, the strict scanner of data/json.h accepts too, but for Python's NaN and Infinity, doubled unknown keys and what
- * a double cannot hold. */
+/* Any bytes as JSON Lines, with their first object as header and behind a fixed one, also with a list that is columns.
+ * What our scanner accepts as one line, the strict scanner of data/json.h accepts too, but for Python's NaN and
+ * Infinity, doubled unknown keys and what a double cannot hold. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static size_t rows_of(const char *text, size_t size)
+static size_t rows_of(const char *text, size_t size, bool spread)
 {
     const struct ml_cell *cells;
     struct ml_table *t;
@@ -19,7 +19,11 @@ static size_t rows_of(const char *text, size_t size)
 
     if (ml_table_open_bytes(text, size, "fuzz", 0, &t, NULL) < 0)
         return 0;
-    int rc;
+    int rc = spread ? ml_table_spread(t, "p", NULL) : 1;
+    if (rc < 0) {
+        ml_table_close(t);
+        return 0;
+    }
     while ((rc = ml_table_next(t, &cells, NULL)) == 0) {
         rows++;
         for (size_t i = 0; i < ml_table_columns(t)->n; i++)
@@ -48,10 +52,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     ml_buf_adds(&b, head);
     ml_buf_add(&b, data, size);
-    rows_of(ml_buf_str(&b), b.len);
+    rows_of(ml_buf_str(&b), b.len, false);
     ml_buf_release(&b);
-    if (size > 0 && data[0] == '{' && memchr(data, '\n', size) == NULL && rows_of((const char *)data, size) == 1 &&
-        ml_json_check((const char *)data, size, "strict", &err) < 0 && !lenient(err.msg))
+    ml_buf_adds(&b, "{\"p\":[1, -2.5e3 ,null]}\n");
+    ml_buf_add(&b, data, size);
+    rows_of(ml_buf_str(&b), b.len, true);
+    ml_buf_release(&b);
+    rows_of((const char *)data, size, true);
+    if (size > 0 && data[0] == '{' && memchr(data, '\n', size) == NULL &&
+        rows_of((const char *)data, size, false) == 1 && ml_json_check((const char *)data, size, "strict", &err) < 0 &&
+        !lenient(err.msg))
         abort();
     return 0;
 }
