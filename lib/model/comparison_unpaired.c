@@ -55,13 +55,13 @@ static void compare_metric(const struct ml_comparison_opts *o, struct ml_differe
     ml_differences_add(l, o, m, slice, &d, x, y);
 }
 
-static void compare_all(const struct ml_comparison_opts *o, struct ml_differences *l, const char *slice, const cJSON *a,
-    const cJSON *b, size_t groups)
+static void compare_all(const struct ml_comparison_opts *o, struct ml_differences *l, const char *task,
+    const char *slice, const cJSON *a, const cJSON *b, size_t groups)
 {
     const cJSON *m;
     cJSON_ArrayForEach(m, ml_json_get(b, "metrics"))
     {
-        const struct ml_metric *metric = ml_metric_find(m->string);
+        const struct ml_metric *metric = ml_evaluation_metric(m->string, task);
         const cJSON *other = ml_json_get(ml_json_get(a, "metrics"), m->string);
         if (metric != NULL && other != NULL && (slice == NULL || ml_difference_primary(o, m->string)))
             compare_metric(o, l, metric, slice, other, m, whole(a, "rows"), whole(b, "rows"), groups);
@@ -90,12 +90,12 @@ int ml_comparison_unpaired(
     if (check_positive(current, candidate, err) < 0)
         return -1;
     size_t groups = fewer_groups(current, candidate);
-    compare_all(o, &l, NULL, current, candidate, groups);
+    compare_all(o, &l, task_a, NULL, current, candidate, groups);
     cJSON_ArrayForEach(slice, ml_json_get(candidate, "slices"))
     {
         const cJSON *other = ml_json_get(ml_json_get(current, "slices"), slice->string);
         if (other != NULL)
-            compare_all(o, &l, slice->string, other, slice, groups);
+            compare_all(o, &l, task_a, slice->string, other, slice, groups);
     }
     ml_differences_judge(&l, o);
     ml_json_set_bool(to, "paired", false);

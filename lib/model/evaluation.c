@@ -130,23 +130,26 @@ static void add_confusion(cJSON *to, const struct ml_subject *s, const struct ml
     }
 }
 
+static const struct {
+    enum ml_task task;
+    const char *name;
+} tasks[] = { { ML_TASK_BINARY, "binary" }, { ML_TASK_MULTICLASS, "multiclass" }, { ML_TASK_MULTILABEL, "multilabel" },
+    { ML_TASK_REGRESSION, "regression" }, { ML_TASK_RANKING, "ranking" }, { ML_TASK_BINARY, "probabilistic" } };
+
 static const char *task_name(const struct ml_subject *s)
 {
-    if (s->probabilistic)
-        return "probabilistic";
-    switch (s->task) {
-    case ML_TASK_BINARY:
-        return "binary";
-    case ML_TASK_MULTICLASS:
-        return "multiclass";
-    case ML_TASK_MULTILABEL:
-        return "multilabel";
-    case ML_TASK_RANKING:
-        return "ranking";
-    case ML_TASK_REGRESSION:
-        break;
-    }
-    return "regression";
+    size_t i = 0;
+    while (tasks[i].task != s->task)
+        i++;
+    return s->probabilistic ? "probabilistic" : tasks[i].name;
+}
+
+const struct ml_metric *ml_evaluation_metric(const char *name, const char *task)
+{
+    for (size_t i = 0; task != NULL && i < sizeof tasks / sizeof *tasks; i++)
+        if (strcmp(tasks[i].name, task) == 0)
+            return ml_metric_of(name, tasks[i].task);
+    return ml_metric_find(name);
 }
 
 static void add_description(cJSON *e, const struct ml_predictions *p, const struct ml_subject *s,

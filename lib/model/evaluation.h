@@ -22,6 +22,9 @@ bool ml_metric_applies(const struct ml_metric *m, const struct ml_sample *s);
 /* "higher" or "lower". */
 const char *ml_metric_direction(const struct ml_metric *m);
 
+/* What a metric's name means in a card that says this task; in one that doesn't (NULL), in any. NULL: nothing. */
+const struct ml_metric *ml_evaluation_metric(const char *name, const char *task);
+
 struct ml_evaluation_opts {
     double confidence;
     uint64_t seed;
