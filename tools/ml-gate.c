@@ -176,21 +176,6 @@ static int put(const struct cfg *cfg, const cJSON *doc, struct ml_err *err)
     return rc;
 }
 
-/* --check: every fault that can be told, each in a line. */
-static int load_to_check(const struct cfg *cfg, struct ml_policy *p, struct ml_err *err)
-{
-    struct ml_strs faults = { 0 };
-    const char *path = cfg->common.args.v[0];
-    int rc = ml_policy_check(p, path, &faults, err);
-    if (faults.n > 1) {
-        for (size_t i = 0; i < faults.n; i++)
-            ml_tool_fault(&cfg->common, "%s", faults.v[i]);
-        ml_err_set(err, ML_USAGE, "%s: %s%zu faults", path, faults.n == ML_POLICY_FAULTS ? "at least " : "", faults.n);
-    }
-    ml_strs_release(&faults);
-    return rc;
-}
-
 /* A limit on the good side alone: a slip, most likely, for the other one. */
 static void doubt_side(const struct cfg *cfg, const struct ml_policy *p, const struct ml_metric_rule *m)
 {
@@ -203,18 +188,23 @@ static void doubt_side(const struct cfg *cfg, const struct ml_policy *p, const s
 }
 
 /* Names that may be mistyped: cards that ml-eval writes have no such metric, and a rule about it fails them. */
+static void doubt_name(const struct cfg *cfg, const struct ml_policy *p, const struct ml_metric_rule *m)
+{
+    const char *meant = ml_subject_meant(m->metric);
+    const struct ml_limit *limit = m->min.amount.set ? &m->min : &m->max;
+    if (m->direction != 0 || !limit->amount.set || m->must || m->max_drop.amount.set || m->has_margin)
+        return; /* it is known, or a fault */
+    ml_tool_warn(&cfg->common,
+        "%s: line %u: ml-eval has no metric '%s'%s%s%s; where a card gets it from elsewhere, say its 'direction'",
+        p->name, limit->terms.line, m->metric, meant ? ", it is called '" : "", meant ? meant : "",
+        meant ? "' there" : "");
+}
+
 static void doubt(const struct cfg *cfg, const struct ml_policy *p)
 {
     for (size_t i = 0; i < p->n; i++) {
-        const struct ml_metric_rule *m = &p->rules[i];
-        const char *meant = m->direction == 0 ? ml_subject_meant(m->metric) : NULL;
-        if (m->direction == 0)
-            ml_tool_warn(&cfg->common,
-                "%s: line %u: ml-eval has no metric '%s'%s%s%s; where a card gets it from elsewhere, say its "
-                "'direction'",
-                p->name, m->min.amount.set ? m->min.terms.line : m->max.terms.line, m->metric,
-                meant ? ", it is called '" : "", meant ? meant : "", meant ? "' there" : "");
-        doubt_side(cfg, p, m);
+        doubt_name(cfg, p, &p->rules[i]);
+        doubt_side(cfg, p, &p->rules[i]);
     }
 }
 
@@ -228,6 +218,23 @@ static void doubt_waivers(const struct cfg *cfg, const struct ml_policy *p)
         if (strcmp(cfg->date ? cfg->date : today, p->waivers[i]->until) > 0)
             ml_tool_warn(&cfg->common, "%s: the waiver until %s (%.200s) has ended", p->name, p->waivers[i]->until,
                 p->waivers[i]->reason);
+}
+
+/* --check: every fault that can be told, each in a line, then what is doubtful. */
+static int load_to_check(const struct cfg *cfg, struct ml_policy *p, struct ml_err *err)
+{
+    struct ml_strs faults = { 0 };
+    const char *path = cfg->common.args.v[0];
+    int rc = ml_policy_check(p, path, &faults, err);
+    if (faults.n > 1) {
+        for (size_t i = 0; i < faults.n; i++)
+            ml_tool_fault(&cfg->common, "%s", faults.v[i]);
+        ml_err_set(err, ML_USAGE, "%s: %s%zu faults", path, faults.n == ML_POLICY_FAULTS ? "at least " : "", faults.n);
+    }
+    ml_strs_release(&faults);
+    doubt(cfg, p);
+    doubt_waivers(cfg, p);
+    return rc;
 }
 
 static int check_policy(const struct cfg *cfg, const struct ml_policy *p, struct ml_err *err)
@@ -246,10 +253,6 @@ static int check_policy(const struct cfg *cfg, const struct ml_policy *p, struct
     for (size_t i = 0; i < p->n_card; i++)
         cJSON_AddItemToArray(numbers, cJSON_CreateString(p->card[i].path));
     int rc = put(cfg, doc, err);
-    if (!rc) {
-        doubt(cfg, p);
-        doubt_waivers(cfg, p);
-    }
     if (!rc)
         ml_tool_say(&cfg->common, "%s: rules for %zu metric%s and %zu other number%s of the card", p->name, p->n,
             ML_PLURAL(p->n), p->n_card, ML_PLURAL(p->n_card));

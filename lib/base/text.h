@@ -39,6 +39,10 @@ const char *ml_size_format(uint64_t bytes, char out[16]);
  * terminal. */
 void ml_text_harmless(char *s);
 
+/* Edits (insert, delete, replace, swap of neighbours) between two short texts; one of 64 bytes or more is 64 from any.
+ */
+size_t ml_text_distance(const char *a, const char *b);
+
 /* A path as seen from `root` (NULL: no such folder): what stands behind it and behind any "./"; a path that isn't below
  * `root` stays as it is. Points into `path`. */
 const char *ml_path_within(const char *path, const char *root);

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "data/number.h"
+#include "model/evaluation.h"
 #include "model/gate_priv.h"
 
 const cJSON *gate_metric(const cJSON *section, const char *slice, const char *metric)
@@ -109,6 +110,53 @@ const char *gate_of_slice(const char *slice, char out[128])
     return out;
 }
 
+/* How far apart two names are; one that goes on where the other ends is near. */
+static size_t far(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    return strncmp(a, b, n < m ? n : m) == 0 ? 1 : ml_text_distance(a, b);
+}
+
+/* "; it has 'a', 'b', 'c' and 4 more" */
+static void add_nearest(const cJSON *object, const char *wanted, const char *what, struct ml_buf *out)
+{
+    struct {
+        const char *name;
+        size_t far;
+    } best[4]; /* the nearest three, and room for the next */
+    size_t n = 0, some = 0;
+    const cJSON *m;
+    if (!cJSON_IsObject(object))
+        return;
+    cJSON_ArrayForEach(m, object)
+    {
+        size_t d = far(wanted, m->string), i = some;
+        for (; i > 0 && best[i - 1].far > d; i--)
+            best[i] = best[i - 1];
+        best[i].name = m->string;
+        best[i].far = d;
+        some += some < 3;
+        n++;
+    }
+    for (size_t i = 0; i < some; i++)
+        ml_buf_addf(out, "%s'%.80s'", i == 0 ? what : i + 1 < some || n > some ? ", " : " and ", best[i].name);
+    if (n > some)
+        ml_buf_addf(out, " and %zu more", n - some);
+}
+
+void gate_near(const struct gate_judge *j, const cJSON *section, const struct ml_metric_rule *m, struct ml_buf *out)
+{
+    const cJSON *slices = ml_json_get(section, "slices"), *slice = m->slice ? ml_json_get(slices, m->slice) : NULL;
+    if (gate_metric(j->evaluation, m->slice, m->metric))
+        return;
+    if (!m->slice && ml_evaluation_metric(m->metric, ml_json_str(j->evaluation, "task")))
+        ml_buf_adds(out, "; it is measured with --policy or --metric");
+    else if (m->slice && !slice)
+        add_nearest(slices, m->slice, "; it has the slices ", out);
+    else
+        add_nearest(ml_json_get(slice ? slice : section, "metrics"), m->metric, "; it has ", out);
+}
+
 /* a <= b, equal within rounding. */
 bool gate_at_most(double a, double b)
 {
@@ -124,12 +172,22 @@ int gate_same_direction(const struct gate_judge *j, const struct ml_metric_rule 
         m->direction > 0 ? "higher" : "lower", d);
 }
 
+static void fail_lacking(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule)
+{
+    bool sliced = cJSON_GetArraySize(ml_json_get(j->evaluation, "slices")) > 0;
+    struct ml_buf near = ML_BUF_INIT;
+    char of[128];
+    gate_near(j, j->evaluation ? j->evaluation : j->comparison, m, &near);
+    gate_failed(rule, "the card has no '%s'%s%s", m->metric, gate_of_slice(m->slice, of),
+        m->slice && !sliced ? ": it has no slices (--slice of ml-eval)" : ml_buf_str(&near));
+    ml_buf_release(&near);
+}
+
 /* The candidate's metric: from the evaluation, else (metrics files were compared) from the comparison. NULL with the
  * rule failed. */
 static const cJSON *candidate(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule, const char **key)
 {
     const cJSON *found = gate_metric(j->evaluation, m->slice, m->metric);
-    char of[128];
     double x;
     *key = "value";
     if (!found || !ml_json_num(found, "value", &x)) {
@@ -142,8 +200,7 @@ static const cJSON *candidate(struct gate_judge *j, const struct ml_metric_rule 
         if (found || compared)
             gate_failed(rule, "'%s' has no value%s%s", m->metric, why ? ": " : "", why ? why : "");
         else
-            gate_failed(rule, "the card has no '%s'%s%s", m->metric, gate_of_slice(m->slice, of),
-                m->slice && !ml_json_get(j->evaluation, "slices") ? ": it has no slices (--slice of ml-eval)" : "");
+            fail_lacking(j, m, rule);
         return NULL;
     }
     return found;
@@ -207,7 +264,12 @@ static void judge_rows(struct gate_judge *j, const char *slice, const struct ml_
     char of[128];
     double rows;
     if (!ml_json_num(from, "rows", &rows)) {
-        gate_failed(rule, "the card has no number of rows%s", gate_of_slice(slice, of));
+        struct ml_buf near = ML_BUF_INIT;
+        if (slice && !from)
+            add_nearest(ml_json_get(j->evaluation ? j->evaluation : j->comparison, "slices"), slice,
+                "; it has the slices ", &near);
+        gate_failed(rule, "the card has no number of rows%s%s", gate_of_slice(slice, of), ml_buf_str(&near));
+        ml_buf_release(&near);
         return;
     }
     ml_json_set_num(rule, "observed", rows);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "data/number.h"
+#include "model/evaluation.h"
 #include "model/gate_priv.h"
 #include "stats/dist.h"
 #include "stats/metric.h"
@@ -46,8 +47,12 @@ static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *
     if (!c->json || !ml_json_num(c->json, "delta", &c->delta)) {
         const char *why = ml_json_str(c->json ? c->json : j->comparison, "reason");
         char of[128];
-        gate_failed(rule, "'%s'%s was not compared%s%s", m->metric, gate_of_slice(m->slice, of), why ? ": " : "",
-            why ? why : "");
+        struct ml_buf near = ML_BUF_INIT;
+        if (!c->json && !why)
+            gate_near(j, j->comparison, m, &near);
+        gate_failed(rule, "'%s'%s was not compared%s%s%s", m->metric, gate_of_slice(m->slice, of), why ? ": " : "",
+            why ? why : "", ml_buf_str(&near));
+        ml_buf_release(&near);
         return 1;
     }
     if (gate_same_direction(j, m, c->json))
@@ -139,25 +144,39 @@ static size_t whole(const cJSON *obj, const char *key, size_t otherwise)
     return ml_json_int(obj, key, &n) && n >= 0 ? (size_t)n : otherwise;
 }
 
-/* How many tests were corrected together: those of the family that have a p. */
-static size_t count_tests(const cJSON *section, const char *family)
+static bool tested(const cJSON *m, const char *family)
 {
-    const cJSON *m;
+    const char *f = ml_json_str(m, "family");
     double p;
+    return f && family && !strcmp(f, family) && ml_json_num(m, "p_adjusted", &p);
+}
+
+/* How many tests were corrected together: those of the family that have a p, and once each what they ask. */
+static size_t count_tests(const cJSON *section, const char *task, const char *family)
+{
+    const cJSON *metrics = ml_json_get(section, "metrics"), *m, *other;
     size_t n = 0;
-    cJSON_ArrayForEach(m, ml_json_get(section, "metrics"))
+    if (!cJSON_IsObject(metrics))
+        return 0;
+    cJSON_ArrayForEach(m, metrics)
     {
-        const char *f = ml_json_str(m, "family");
-        n += f && family && !strcmp(f, family) && ml_json_num(m, "p_adjusted", &p);
+        const struct ml_metric *known = ml_evaluation_metric(m->string, task), *before;
+        bool counts = tested(m, family);
+        for (other = metrics->child; counts && known && other != m; other = other->next) {
+            before = ml_evaluation_metric(other->string, task);
+            counts = !before || !tested(other, family) || !ml_metric_same(known, before);
+        }
+        n += counts;
     }
     return n;
 }
 
-static size_t family_size(const cJSON *comparison, const char *family)
+static size_t family_size(const struct gate_judge *j, const char *family)
 {
-    size_t n = count_tests(comparison, family);
+    const char *task = ml_json_str(j->evaluation, "task");
+    size_t n = count_tests(j->comparison, task, family);
     const cJSON *slice;
-    cJSON_ArrayForEach(slice, ml_json_get(comparison, "slices")) n += count_tests(slice, family);
+    cJSON_ArrayForEach(slice, ml_json_get(j->comparison, "slices")) n += count_tests(slice, task, family);
     return n;
 }
 
@@ -202,7 +221,7 @@ static void compare_again(const struct gate_judge *j, const struct ml_metric_rul
         e.p = 1;
     if (!ml_json_num(c->json, "p_adjusted", &e.p_adjusted))
         e.p_adjusted = e.p;
-    e.k = family_size(j->comparison, ml_json_str(c->json, "family"));
+    e.k = family_size(j, ml_json_str(c->json, "family"));
     ml_judge(&e, out);
 }
 

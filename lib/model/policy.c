@@ -157,7 +157,6 @@ static int parse(
     ml_yaml_release(&y);
     if (faults->n == 0)
         return 0;
-    ml_policy_release(p);
     if (faults->n == 1)
         return ml_err_set(err, ML_USAGE, "%s", faults->v[0]);
     /* the first that was found: one of an earlier line may come of it */
@@ -171,6 +170,8 @@ int ml_policy_parse(struct ml_policy *p, const char *text, size_t len, const cha
     struct ml_strs faults = { 0 };
     int rc = parse(p, text, len, name, &faults, err);
     ml_strs_release(&faults);
+    if (rc)
+        ml_policy_release(p);
     return rc;
 }
 
@@ -191,6 +192,8 @@ int ml_policy_load(struct ml_policy *p, const char *path, struct ml_err *err)
     struct ml_strs faults = { 0 };
     int rc = ml_policy_check(p, path, &faults, err);
     ml_strs_release(&faults);
+    if (rc)
+        ml_policy_release(p);
     return rc;
 }
 

@@ -121,7 +121,8 @@ struct ml_policy {
 int ml_policy_load(struct ml_policy *p, const char *path, struct ml_err *err);
 int ml_policy_parse(struct ml_policy *p, const char *text, size_t len, const char *name, struct ml_err *err);
 
-/* The same, with every fault that can be told: "<name>: line L: why", in the order of the lines. */
+/* The same, with every fault that can be told: "<name>: line L: why", in the order of the lines. The policy then holds
+ * what could be read, and is to be released. */
 int ml_policy_check(struct ml_policy *p, const char *path, struct ml_strs *faults, struct ml_err *err);
 
 /* Whether a day is in the calendar, as "2026-12-31". */

@@ -35,31 +35,6 @@ unsigned policy_line(const struct policy_reader *r, const cJSON *node)
     return at ? at->line : 0;
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Edits (insert, delete, replace, swap of neighbours) between two short words; long ones are far apart. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b), d[32][32];
-    if (n >= 32 || m >= 32)
-        return 32;
-    for (size_t i = 0; i <= n; i++)
-        d[i][0] = i;
-    for (size_t j = 0; j <= m; j++)
-        d[0][j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        for (size_t j = 1; j <= m; j++) {
-            d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
-        }
-    }
-    return d[n][m];
-}
-
 /* Refuses a word that is none of `words`, naming the nearest. */
 static void unknown(
     const struct policy_reader *r, const cJSON *node, const char *what, const char *word, const char *const *words)
@@ -67,7 +42,7 @@ static void unknown(
     const char *best = NULL;
     size_t far = 3;
     for (; *words; words++) {
-        size_t d = distance(word, *words);
+        size_t d = ml_text_distance(word, *words);
         if (d < far && d < strlen(*words)) {
             far = d;
             best = *words;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "model/subject_impl.h"
 
 /* Names that scikit-learn's functions and others use, where more than "mean_", "_score" and "_loss" differs. */
@@ -73,8 +74,25 @@ static bool alike(const char *a, size_t n, const char *b)
     return n == m && strncmp(x, y, n) == 0;
 }
 
-/* The metric that a name seems to mean, in this task if it has one; NULL when it resembles none. */
-static const struct ml_metric *meant(const char *name, enum ml_task task)
+/* Up to two letters are wrong, and fewer than one in three. */
+static const struct ml_metric *mistyped(const char *name, int tasks)
+{
+    const struct ml_metric *best = NULL;
+    size_t far = 3;
+
+    for (size_t i = 0; i < ml_metric_count(); i++) {
+        const struct ml_metric *m = ml_metric_at(i);
+        size_t d = ml_text_distance(name, m->name);
+        if (d < far && 3 * d < strlen(name) && (m->tasks & tasks)) {
+            best = m;
+            far = d;
+        }
+    }
+    return best;
+}
+
+/* The metric that a name seems to mean, in one of these tasks if it has one; NULL when it resembles none. */
+static const struct ml_metric *meant(const char *name, int tasks)
 {
     if (strncmp(name, "neg_", 4) == 0) /* its scorers, of which more is better */
         name += 4;
@@ -87,15 +105,15 @@ static const struct ml_metric *meant(const char *name, enum ml_task task)
     for (size_t i = 0; i < ml_metric_count(); i++) {
         const struct ml_metric *m = ml_metric_at(i);
         if (alike(name, n, m->name) && (name[n] != '@' || m->parameter != ML_PARAMETER_NONE) &&
-            (!best || (m->tasks & (int)task)))
+            (!best || (m->tasks & tasks)))
             best = m;
     }
-    return best;
+    return best ? best : mistyped(name, tasks);
 }
 
 const char *ml_subject_meant(const char *name)
 {
-    const struct ml_metric *m = meant(name, ML_TASK_BINARY);
+    const struct ml_metric *m = meant(name, ~0);
     return m != NULL && m->parameter == ML_PARAMETER_NONE ? m->name : NULL;
 }
 
@@ -123,7 +141,7 @@ static int other_task(const struct ml_subject *s, const char *asker, const char 
 
 int ml_subject_no_metric(const struct ml_subject *s, const char *asker, const char *name, struct ml_err *err)
 {
-    const struct ml_metric *m = meant(name, s->task);
+    const struct ml_metric *m = meant(name, (int)s->task);
 
     if (ml_metric_find(name) != NULL)
         return other_task(s, asker, name, err);

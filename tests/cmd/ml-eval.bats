@@ -344,7 +344,7 @@ n.savez('m.npz', label=n.arange(60) % 3, prediction=n.arange(60) % 2, scores=n.o
     run --separate-stderr ml-eval -q --policy p.yml c.csv
     [ "$status" -eq 0 ]
     [ "$stderr" = "ml-eval: warning: p.yml: line 3: 'ndcg' is for another task (--task ranking); the task is binary, and the card lacks it
-ml-eval: warning: p.yml: line 5: 'acuracy': no such metric; ml-eval(1) lists them; the task is binary, and the card lacks it
+ml-eval: warning: p.yml: line 5: 'acuracy': no such metric; it is called 'accuracy' here; the task is binary, and the card lacks it
 ml-eval: warning: p.yml: line 6: 'roc_auc' needs scores, and there are none; the task is binary, and the card lacks it
 ml-eval: warning: p.yml: line 7: 'cost' needs --cost; the task is binary, and the card lacks it
 ml-eval: warning: p.yml: no row is in the slice 'a=b', and the card lacks it" ]

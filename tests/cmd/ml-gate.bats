@@ -132,15 +132,23 @@ Y
 @test "a metric that is missing fails, and one that is null says why" {
     echo 'metrics: {recall: {min: 0.1}}' >p.yml
     gate 1
-    is recall.min reason "\"the card has no 'recall'\""
+    is recall.min reason "\"the card has no 'recall'; it has 'roc_auc', 'accuracy', 'f1_macro' and 1 more\""
+    echo 'metrics: {f1_micro: {min: 0.1, must: improve}}' >p.yml
+    gate 1
+    is f1_micro.min reason "\"the card has no 'f1_micro'; it is measured with --policy or --metric\""
+    is f1_micro.must reason "\"'f1_micro' was not compared; it is measured with --policy or --metric\""
     echo 'metrics: {roc_auc: {min: 0.1, must: not_regress}}' >p.yml
     gate 1
     is roc_auc.min reason "\"'roc_auc' has no value: no scores\""
     is roc_auc.must reason "\"'roc_auc' was not compared\""
     echo 'slices: {accents=maybe: {accuracy: {min: 0.1}, min_rows: 3}}' >p.yml
     gate 1
-    is accents=maybe.accuracy.min reason "\"the card has no 'accuracy' for 'accents=maybe'\""
-    is accents=maybe.min_rows passed false
+    is accents=maybe.accuracy.min reason "\"the card has no 'accuracy' for 'accents=maybe'; it has the slices 'accents=yes' and 'accents=no'\""
+    is accents=maybe.min_rows reason "\"the card has no number of rows for 'accents=maybe'; it has the slices 'accents=yes' and 'accents=no'\""
+    echo 'slices: {accents=no: {acuracy: {min: 0.1}}}' >p.yml
+    gate 1
+    is accents=no.acuracy.min reason "\"the card has no 'acuracy' for 'accents=no'; it has 'accuracy'\""
+    echo 'slices: {accents=maybe: {accuracy: {min: 0.1}, min_rows: 3}}' >p.yml
     edit 'ev.pop("slices")'
     gate 1
     is accents=maybe.accuracy.min reason "\"the card has no 'accuracy' for 'accents=maybe': it has no slices (--slice of ml-eval)\""
@@ -413,6 +421,16 @@ for name in list(cmp["metrics"]):
     echo 'metrics: {accuracy: {must: improve, margin: 0.0002}}' >p.yml
     gate 1
     is accuracy.must reason '"not shown to be better: inconclusive (not after correction for 3)"'
+    # what several metrics ask counts once, which of sets of labels these don't
+    local task
+    for task in multiclass.2 multilabel.4; do
+        edit "acc.update(low=0.0001, high=0.03, p=0.04, p_adjusted=0.08, changed=102)
+for name in list(cmp['metrics']): cmp['metrics'][name]['family'] = 'secondary'
+for name in ('accuracy', 'b', 'f1_micro', 'hamming_loss'): cmp['metrics'][name] = dict(acc, family='primary')
+ev['task'] = '${task%.*}'"
+        gate 1
+        is accuracy.must reason "\"not shown to be better: inconclusive (not after correction for ${task#*.})\""
+    done
 }
 
 @test "no current model: absolute rules gate, relative ones are not applicable" {
@@ -724,7 +742,7 @@ assert c["metrics"] == ["accuracy", "a=b.f1_macro"] and c["policy_digest"] == "s
     printf 'metrics:\n  acuracy:\n    min: 0.6\n  profit: { min: 2, direction: higher }\n  pinball@0.9: { max: 1 }\n' >p.yml
     run --separate-stderr ml-gate --check p.yml
     [ "$status" -eq 0 ]
-    [[ "$stderr" == *"warning: p.yml: line 3: ml-eval has no metric 'acuracy'"* && "$stderr" != *profit* && "$stderr" != *pinball* ]]
+    [[ "$stderr" == *"warning: p.yml: line 3: ml-eval has no metric 'acuracy', it is called 'accuracy' there"* && "$stderr" != *profit* && "$stderr" != *pinball* ]]
     printf 'metrics:\n  auc: { min: 0.6 }\n' >p.yml
     run --separate-stderr ml-gate -q --check p.yml
     [ "$stderr" = "ml-gate: warning: p.yml: line 2: ml-eval has no metric 'auc', it is called 'roc_auc' there; where a card gets it from elsewhere, say its 'direction'" ]
@@ -779,6 +797,27 @@ Y
     [[ "$stderr" == *"ml-gate: p.yml: 12 faults" ]]
     run --separate-stderr ml-gate p.yml --card "$TOP/tests/golden/compared.json"
     fails 2 "p.yml: line 12: .* \(and 11 more: 'ml-gate --check' tells them\)"
+    # what is doubtful is told beside faults, of which one is told by itself
+    printf 'metrics:\n  acuracy: { min: 0.6 }\n  mae: { min: 3 }\n  f1: { min: 6 }\n  f2: { mx: 1 }\n  f3: { min: 1, must: improve }\n' >p.yml
+    run --separate-stderr ml-gate --check p.yml
+    [ "$status" -eq 2 ] && [ -z "$output" ]
+    diff - <(echo "$stderr") <<'Y'
+ml-gate: p.yml: line 4: 'f1' is never above 1, so no model could pass
+ml-gate: p.yml: line 5: unknown key 'mx', did you mean 'max'?
+ml-gate: p.yml: line 5: 'f2' has no rule: give it min, max, max_drop, must or margin
+ml-gate: p.yml: line 6: say 'direction: higher' or 'direction: lower' for 'f3', which isn't a metric known here
+ml-gate: warning: p.yml: line 2: ml-eval has no metric 'acuracy', it is called 'accuracy' there; where a card gets it from elsewhere, say its 'direction'
+ml-gate: warning: p.yml: line 3: 'mae' is better when lower, so that 'min' fails the best; is 'max' meant?
+ml-gate: p.yml: 4 faults
+Y
+    printf 'min_rows: 1.5\nmetrics:\n  auc: { min: 0.6, waiver: { until: 2026-03-04, reason: soon } }\n' >p.yml
+    run --separate-stderr ml-gate --check --date 2026-03-05 p.yml
+    [ "$status" -eq 2 ]
+    diff - <(echo "$stderr") <<'Y'
+ml-gate: warning: p.yml: line 3: ml-eval has no metric 'auc', it is called 'roc_auc' there; where a card gets it from elsewhere, say its 'direction'
+ml-gate: warning: p.yml: the waiver until 2026-03-04 (soon) has ended
+ml-gate: p.yml: line 1: 'min_rows' must be a whole number from 1 up
+Y
     printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
     run -2 ml-gate --check --power p.yml
     run -2 ml-gate --check --junit a.xml p.yml
