@@ -46,16 +46,14 @@ static bool all_have(const struct duel *d, const struct ml_metric *m)
     return true;
 }
 
-/* The first primary metric: as the policy orders them, else as the card does. */
+/* The first primary metric; the policy's stand in its order. */
 static const struct ml_metric *ranked_by(const struct duel *d)
 {
-    const struct ml_policy *p = d->o->policy;
-    for (size_t r = 0; r < (p != NULL ? p->n : 1); r++)
-        for (size_t i = 0; i < d->subject.n_metrics; i++) {
-            const struct ml_metric *m = d->subject.metrics[i];
-            if ((p == NULL || strcmp(m->name, p->rules[r].metric) == 0) && all_have(d, m))
-                return m;
-        }
+    for (size_t i = 0; i < d->subject.n_metrics; i++) {
+        const struct ml_metric *m = d->subject.metrics[i];
+        if (ml_difference_primary(d->o, m->name) && all_have(d, m))
+            return m;
+    }
     return NULL;
 }
 

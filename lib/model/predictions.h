@@ -32,7 +32,7 @@ struct ml_columns {
     bool find_slices;       /* keep all columns that have no other part */
     bool no_header;         /* what a table is opened with; columns go by their numbers */
     struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */
-    struct ml_strs offered; /* names that somebody else uses: those that are metrics of the task are measured, too */
+    struct ml_strs offered; /* names that somebody else uses: those that are metrics of the task come first */
 };
 
 #define ML_COLUMNS_INIT                                                                                                \
@@ -184,7 +184,7 @@ struct ml_subject {
     enum ml_tuned tuned;              /* how the threshold was chosen on the rows */
     double threshold;                 /* the last model's, where each has its own */
     struct ml_costs *costs;           /* --cost; NULL without */
-    const struct ml_metric **metrics; /* what is measured of it, in the table's order; owned array */
+    const struct ml_metric **metrics; /* what is measured of it: what is offered, then in the table's order; owned */
     size_t n_metrics;
 };
 

@@ -316,36 +316,40 @@ static bool in_list(const struct ml_subject *s, const struct ml_metric *m)
     return false;
 }
 
-/* The metrics of the task that are common or asked for. */
+static void add_metric(struct settling *st, const struct ml_metric *m)
+{
+    struct ml_subject *s = st->s;
+    if (m != NULL && !in_list(s, m) && (m->id != ML_METRIC_COST || st->c->cost != NULL))
+        s->metrics[s->n_metrics++] = m;
+}
+
+/* The metrics of the task that others name, in their order, then those that are common or asked for. */
 static int find_metrics(struct settling *st)
 {
     const struct ml_strs *asked = &st->c->metrics, *offered = &st->c->offered;
     struct ml_subject *s = st->s;
     bool all = ml_strs_has(asked, "all");
     s->metrics = ml_malloc((ml_metric_count() + asked->n + offered->n) * sizeof(struct ml_metric *));
+    for (size_t i = 0; i < offered->n; i++)
+        add_metric(st, ml_metric_of(offered->v[i], s->task));
     for (size_t i = 0; i < ml_metric_count(); i++) {
         const struct ml_metric *m = ml_metric_at(i);
-        bool named = ml_strs_has(asked, m->name) || ml_strs_has(offered, m->name);
-        if (m->id == ML_METRIC_COST && st->c->cost == NULL)
-            continue;
+        bool named = ml_strs_has(asked, m->name);
         if (m->id == ML_METRIC_TOP_K && !named && m->x >= (double)st->all.n)
             continue; /* it has no value */
         bool usual = m->common || m->id == ML_METRIC_COST || (s->probabilistic && m->id == ML_METRIC_ECE);
         if ((m->tasks & (int)s->task) && !isnan(m->x) && (usual || named || all))
-            s->metrics[s->n_metrics++] = m;
+            add_metric(st, m);
     }
-    for (size_t i = 0; i < asked->n + offered->n; i++) {
-        bool must = i < asked->n;
-        const char *name = must ? asked->v[i] : offered->v[i - asked->n];
-        const struct ml_metric *m = ml_metric_of(name, s->task);
-        if (must && strcmp(name, "all") == 0)
+    for (size_t i = 0; i < asked->n; i++) {
+        const struct ml_metric *m = ml_metric_of(asked->v[i], s->task);
+        if (strcmp(asked->v[i], "all") == 0)
             continue;
-        if (m != NULL && m->id == ML_METRIC_COST && st->c->cost == NULL && must)
+        if (m != NULL && m->id == ML_METRIC_COST && st->c->cost == NULL)
             return ml_err_set(st->err, ML_USAGE, "--metric cost needs --cost");
-        if (must && m == NULL)
-            return ml_subject_no_metric(s, "--metric", name, st->err);
-        if (m != NULL && !in_list(s, m) && (m->id != ML_METRIC_COST || st->c->cost != NULL))
-            s->metrics[s->n_metrics++] = m;
+        if (m == NULL)
+            return ml_subject_no_metric(s, "--metric", asked->v[i], st->err);
+        add_metric(st, m);
     }
     return 0;
 }

@@ -79,6 +79,22 @@ PY
     ! grep -q Pictures c.md
 }
 
+@test "metrics stand in the policy's order, in the comment and in the picture" {
+    printf 'id,label,prediction\n' | tee a.csv >b.csv
+    for i in $(seq 90); do
+        echo "$i,$((i % 2)),$(((i + (i % 7 == 0)) % 2))" >>a.csv
+        echo "$i,$((i % 2)),$(((i + (i % 9 == 0)) % 2))" >>b.csv
+    done
+    printf 'metrics:\n  mcc: { must: improve }\n  f1_micro: { must: improve }\n  accuracy: { must: improve }\n' >p.yml
+    ml-eval -q --policy p.yml b.csv | ml-compare -q --current a.csv --candidate b.csv --policy p.yml -o card.json
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card card.json --pictures out -o c.md
+    [ "$(sed -n 's/^| `\([a-z_0-9]*\)` .*/\1/p' c.md | head -4 | tr '\n' ' ')" = 'mcc f1_micro accuracy balanced_accuracy ' ]
+    [ "$(grep -o 'class="h">[a-z_0-9]*<' out/differences.svg | tr -d '\n')" = 'class="h">mcc<class="h">f1_micro<class="h">accuracy<' ]
+    # also where the evaluation was made without it
+    ml-eval -q b.csv | ml-compare -q --current a.csv --candidate b.csv --policy p.yml | env -u CI_MERGE_REQUEST_IID ml-comment -q >c.md
+    [ "$(sed -n 's/^| `\([a-z_0-9]*\)` .*/\1/p' c.md | head -4 | tr '\n' ' ')" = 'mcc f1_micro accuracy balanced_accuracy ' ]
+}
+
 @test "they are XML with title and description, nothing that runs or comes from elsewhere, readable in light and dark" {
     edit '
 bad = "<script>alert(1)</script> & \"\u202eevil\u2066" + "x" * 200

@@ -78,14 +78,16 @@ import json
 import pandas as pd
 from scipy.stats import ttest_rel
 from sklearn.metrics import ndcg_score
-def values(f):
-    return pd.read_csv(f).groupby('query').filter(lambda g: g.label.max() > 0).groupby('query').apply(lambda g: ndcg_score([g.label], [g.score]))
+def values(f, k=None):
+    return pd.read_csv(f).groupby('query').filter(lambda g: g.label.max() > 0).groupby('query').apply(lambda g: ndcg_score([g.label], [g.score], k=k))
 a, b = values('current.csv'), values('candidate.csv')
 c = json.load(open('c.json'))['comparison']
 m, f = c['metrics']['ndcg'], c['flips']
 assert abs(m['delta'] - (b - a).mean()) < 1e-12 and m['changed'] == (abs(a - b) > 1e-15).sum(), m
 assert abs(m['p'] - ttest_rel(b, a).pvalue) < 0.3 * m['p'] + 1e-9, (m['p'], ttest_rel(b, a).pvalue)
-assert f['metric'] == 'ndcg' and f['improved'] == (b > a).sum() and f['worsened'] == (b < a).sum()
+# what moved is told by the policy's first metric
+a, b = values('current.csv', 5), values('candidate.csv', 5)
+assert list(c['metrics'])[:2] == ['ndcg@5', 'map'] and f['metric'] == 'ndcg@5' and f['improved'] == (b > a).sum() and f['worsened'] == (b < a).sum()
 w = (a - b).sort_values(ascending=False).head(min(10, f['worsened']))
 assert [x['id'] for x in f['worst']] == list(w.index), (f, w)
 PY
