@@ -39,6 +39,12 @@ struct incoming {
     struct ml_card *card;
 };
 
+/* The digest of the file that the card's evaluation measured, or NULL. */
+static const char *measured_digest(const struct ml_contender *c)
+{
+    return ml_json_str(ml_json_get(c->evaluation, "predictions"), "digest");
+}
+
 /* Reads it, once; what the candidate was measured as has to be known before its rows are read. */
 static int take_card(void *arg, struct ml_err *err)
 {
@@ -54,6 +60,7 @@ static int take_card(void *arg, struct ml_err *err)
     in->candidate->evaluation = ml_card_get(in->card, "evaluation", err);
     if (in->candidate->evaluation == NULL && err->code != 0)
         return -1;
+    in->candidate->hashed |= measured_digest(in->candidate) != NULL;
     inherit(cfg, in->candidate->evaluation);
     return 0;
 }
@@ -66,6 +73,7 @@ static int load_candidate(
     int rc = 0;
     c->before = take_card;
     c->before_arg = &in;
+    c->hashed = cfg->candidates.n > 1 || cfg->runs.n > 0;
     if (cfg->candidates.n > 0)
         rc = ml_contender_load(c, cfg->candidates.v[0], &cfg->cols, ML_PREDICTIONS_IDS, err);
     c->before = NULL;
@@ -88,7 +96,7 @@ static int load_candidate(
     if (c->reference == NULL)
         c->reference = ml_strdup("the card");
     const cJSON *measured = ml_json_get(c->evaluation, "predictions");
-    const char *digest = ml_json_str(measured, "digest");
+    const char *digest = measured_digest(c);
     bool other = c->has_predictions && digest != NULL && strcmp(digest, c->predictions.digest.s) != 0;
     if (other && ml_json_get(measured, "files") != NULL)
         return ml_err_set(err, ML_INTEGRITY,
@@ -113,6 +121,7 @@ static int load_current(const struct cfg *cfg, struct ml_contest *t, struct ml_e
     unsigned flags = ML_PREDICTIONS_IDS | ML_PREDICTIONS_LENIENT | (ordered ? 0 : ML_PREDICTIONS_KEYS);
     t->current_is_image = cfg->current != NULL && ml_contender_is_image(cfg->current);
     t->current_predictions = cfg->current_predictions;
+    t->current->hashed = cfg->current_runs.n > 0;
     if (t->current_is_image)
         return ml_contender_fetch(t->current, cfg->current, &cfg->cols, flags, err);
     return cfg->current != NULL ? ml_contender_load(t->current, cfg->current, &cfg->cols, flags, err) : 0;
@@ -122,9 +131,11 @@ static int load_current(const struct cfg *cfg, struct ml_contest *t, struct ml_e
 static int load_more(const struct ml_columns *cols, char *const *paths, size_t n, unsigned flags,
     struct ml_contender *out, struct ml_err *err)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        out[i].hashed = true;
         if (ml_contender_load_predictions(&out[i], paths[i], cols, flags, err) < 0)
             return -1;
+    }
     return 0;
 }
 
@@ -154,6 +165,7 @@ static int load_confirm(const struct cfg *cfg, struct compare_inputs *in, struct
         unsigned flags = ML_PREDICTIONS_IDS | (i == 0 ? ML_PREDICTIONS_LENIENT : 0);
         if (paths[i] == NULL)
             continue;
+        in->confirm[i].hashed = true;
         if (ml_contender_load_predictions(&in->confirm[i], paths[i], &cfg->cols, flags, err) < 0)
             return -1;
         t->confirm[i] = &in->confirm[i];

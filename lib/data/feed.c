@@ -34,8 +34,8 @@ struct ml_feed {
     size_t ahead_n, ahead_at;
     int wake; /* an eventfd that ends waiting for a pipe; -1: nobody else waits */
     const char *bytes;
-    size_t n, at; /* of the bytes */
-    struct ml_hasher *hasher;
+    size_t n, at;             /* of the bytes */
+    struct ml_hasher *hasher; /* NULL: nobody asks */
     struct ml_digest digest;
     uint64_t size;
     struct peek stored, body;
@@ -105,10 +105,10 @@ static int64_t stored_read(struct ml_feed *f, void *p, size_t n, struct ml_err *
     if (peeked > 0)
         return (int64_t)peeked;
     int64_t got = f->fd >= 0 ? file_read(f, p, n, err) : bytes_read(f, p, n);
-    if (got > 0) {
+    if (got > 0 && f->hasher != NULL)
         ml_hasher_add(f->hasher, p, (size_t)got);
+    if (got > 0)
         f->size += (uint64_t)got;
-    }
     return got;
 }
 
@@ -291,11 +291,11 @@ static int start(struct ml_feed *f, struct ml_err *err)
     return start_body(f, &f->body, err);
 }
 
-static int open_as(struct ml_feed *f, const char *name, struct ml_feed **out, struct ml_err *err)
+static int open_as(struct ml_feed *f, const char *name, bool hash, struct ml_feed **out, struct ml_err *err)
 {
     f->name = ml_strdup(name);
     f->wake = f->spool = -1;
-    f->hasher = ml_hasher_new();
+    f->hasher = hash ? ml_hasher_new() : NULL;
     *out = f;
     if (start(f, err) == 0)
         return 0;
@@ -304,20 +304,21 @@ static int open_as(struct ml_feed *f, const char *name, struct ml_feed **out, st
     return -1;
 }
 
-static int open_from(int fd, off_t start, const char *name, struct ml_feed **out, struct ml_err *err)
+static int open_from(int fd, off_t start, const char *name, bool hash, struct ml_feed **out, struct ml_err *err)
 {
     struct ml_feed *f = ml_calloc(1, sizeof *f);
     f->fd = fd;
     f->start = f->at_fd = start;
-    return open_as(f, name, out, err);
+    return open_as(f, name, hash, out, err);
 }
 
-int ml_feed_open(int fd, const char *name, struct ml_feed **out, struct ml_err *err)
+int ml_feed_open(int fd, const char *name, bool hash, struct ml_feed **out, struct ml_err *err)
 {
-    return open_from(fd, lseek(fd, 0, SEEK_CUR), name, out, err);
+    return open_from(fd, lseek(fd, 0, SEEK_CUR), name, hash, out, err);
 }
 
-int ml_feed_open_ahead(int fd, const void *ahead, size_t n, const char *name, struct ml_feed **out, struct ml_err *err)
+int ml_feed_open_ahead(
+    int fd, const void *ahead, size_t n, const char *name, bool hash, struct ml_feed **out, struct ml_err *err)
 {
     struct ml_feed *f = ml_calloc(1, sizeof *f);
     f->fd = fd;
@@ -325,16 +326,16 @@ int ml_feed_open_ahead(int fd, const void *ahead, size_t n, const char *name, st
     f->ahead = ml_malloc(n + 1);
     memcpy(f->ahead, ahead, n);
     f->ahead_n = n;
-    return open_as(f, name, out, err);
+    return open_as(f, name, hash, out, err);
 }
 
-int ml_feed_open_bytes(const void *p, size_t n, const char *name, struct ml_feed **out, struct ml_err *err)
+int ml_feed_open_bytes(const void *p, size_t n, const char *name, bool hash, struct ml_feed **out, struct ml_err *err)
 {
     struct ml_feed *f = ml_calloc(1, sizeof *f);
     f->fd = -1;
     f->bytes = p;
     f->n = n;
-    return open_as(f, name, out, err);
+    return open_as(f, name, hash, out, err);
 }
 
 void ml_feed_close(struct ml_feed *f)
@@ -400,18 +401,18 @@ bool ml_feed_reopens(const struct ml_feed *f)
 int ml_feed_reopen(const struct ml_feed *f, struct ml_feed **out, struct ml_err *err)
 {
     if (f->fd < 0)
-        return ml_feed_open_bytes(f->bytes, f->n, f->name, out, err);
+        return ml_feed_open_bytes(f->bytes, f->n, f->name, f->hasher != NULL, out, err);
     if (f->start < 0)
         return ml_err_set(err, ML_LOCAL, "'%s': a pipe cannot be read twice", f->name);
     int fd = dup(f->fd);
     if (fd < 0)
         return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", f->name);
-    return open_from(fd, f->start, f->name, out, err);
+    return open_from(fd, f->start, f->name, f->hasher != NULL, out, err);
 }
 
 void ml_feed_digest(struct ml_feed *f, struct ml_digest *digest, uint64_t *size)
 {
-    if (f->digest.s[0] == '\0')
+    if (f->hasher != NULL && f->digest.s[0] == '\0')
         ml_hasher_end(f->hasher, &f->digest);
     *digest = f->digest;
     *size = f->size;

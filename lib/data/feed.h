@@ -13,15 +13,16 @@
 
 struct ml_feed;
 
-/* Of an open file, which is closed with the feed (also when this fails); `name` is how messages call it. ML_LOCAL: what
- * is known and isn't read (foreign.h), naming what converts it. */
-int ml_feed_open(int fd, const char *name, struct ml_feed **out, struct ml_err *err);
+/* Of an open file, which is closed with the feed (also when this fails); `name` is how messages call it; `hash`: its
+ * digest will be asked for. ML_LOCAL: what is known and isn't read (foreign.h), naming what converts it. */
+int ml_feed_open(int fd, const char *name, bool hash, struct ml_feed **out, struct ml_err *err);
 
 /* Of a pipe from which the n bytes at `ahead` have been read already; they are copied. */
-int ml_feed_open_ahead(int fd, const void *ahead, size_t n, const char *name, struct ml_feed **out, struct ml_err *err);
+int ml_feed_open_ahead(
+    int fd, const void *ahead, size_t n, const char *name, bool hash, struct ml_feed **out, struct ml_err *err);
 
 /* Of bytes, which have to outlive the feed. */
-int ml_feed_open_bytes(const void *p, size_t n, const char *name, struct ml_feed **out, struct ml_err *err);
+int ml_feed_open_bytes(const void *p, size_t n, const char *name, bool hash, struct ml_feed **out, struct ml_err *err);
 
 void ml_feed_close(struct ml_feed *f); /* NULL is fine */
 
@@ -50,7 +51,7 @@ const char *ml_feed_left_out(const struct ml_feed *f, const char *name);
 bool ml_feed_reopens(const struct ml_feed *f);
 int ml_feed_reopen(const struct ml_feed *f, struct ml_feed **out, struct ml_err *err);
 
-/* After the end was read: digest and size of the bytes as they are stored. */
+/* After the end was read: digest ("" of what isn't hashed) and size of the bytes as they are stored. */
 void ml_feed_digest(struct ml_feed *f, struct ml_digest *digest, uint64_t *size);
 
 #endif

@@ -276,7 +276,9 @@ int ml_table_open_fd(int fd, const char *name, unsigned flags, struct ml_table *
 {
     struct ml_feed *feed;
     *out = NULL;
-    return ml_feed_open(fd, name, &feed, err) < 0 ? -1 : ml_table_start(feed, name, flags, out, err);
+    return ml_feed_open(fd, name, !(flags & ML_TABLE_NO_DIGEST), &feed, err) < 0
+               ? -1
+               : ml_table_start(feed, name, flags, out, err);
 }
 
 int ml_table_open_ahead(
@@ -284,7 +286,9 @@ int ml_table_open_ahead(
 {
     struct ml_feed *feed;
     *out = NULL;
-    return ml_feed_open_ahead(fd, ahead, n, name, &feed, err) < 0 ? -1 : ml_table_start(feed, name, flags, out, err);
+    return ml_feed_open_ahead(fd, ahead, n, name, !(flags & ML_TABLE_NO_DIGEST), &feed, err) < 0
+               ? -1
+               : ml_table_start(feed, name, flags, out, err);
 }
 
 int ml_table_open_bytes(
@@ -292,7 +296,9 @@ int ml_table_open_bytes(
 {
     struct ml_feed *feed;
     *out = NULL;
-    return ml_feed_open_bytes(p, n, name, &feed, err) < 0 ? -1 : ml_table_start(feed, name, flags, out, err);
+    return ml_feed_open_bytes(p, n, name, !(flags & ML_TABLE_NO_DIGEST), &feed, err) < 0
+               ? -1
+               : ml_table_start(feed, name, flags, out, err);
 }
 
 void ml_table_close(struct ml_table *t)
@@ -389,6 +395,6 @@ int ml_table_next(struct ml_table *t, const struct ml_cell **cells, struct ml_er
 
 void ml_table_digest(const struct ml_table *t, struct ml_digest *digest, uint64_t *size)
 {
-    *digest = t->digest;
+    *digest = t->flags & ML_TABLE_NO_DIGEST ? (struct ml_digest){ 0 } : t->digest;
     *size = t->size;
 }

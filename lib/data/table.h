@@ -24,7 +24,10 @@ struct ml_cell {
 
 struct ml_table; /* an open table */
 
-enum ml_table_flag { ML_TABLE_NO_HEADER = 1 }; /* CSV: the first line is a row; the columns are called 1, 2, ... */
+enum ml_table_flag {
+    ML_TABLE_NO_HEADER = 1, /* CSV: the first line is a row; the columns are called 1, 2, ... */
+    ML_TABLE_NO_DIGEST = 2, /* nobody is going to ask for it */
+};
 
 /* Opens a file ("-": standard input) and reads its header. A first character '{' means JSON Lines, one object a line:
  * the keys of the first object are the columns, nested objects are flattened to "a.b", arrays stay JSON text, and
@@ -98,8 +101,9 @@ const char *ml_table_file(const struct ml_table *t, uint64_t line);
 size_t ml_table_files(const struct ml_table *t); /* how many there are */
 unsigned long long ml_table_line_in(uint64_t line);
 
-/* After the end was reached: digest and size of the file's bytes as they are stored; of several files the digest of the
- * list of their digests ("sha256:<hex>" and a line feed each, in their order) and the sum of their sizes. */
+/* After the end was reached: digest ("" with ML_TABLE_NO_DIGEST) and size of the file's bytes as they are stored; of
+ * several files the digest of the list of their digests ("sha256:<hex>" and a line feed each, in their order) and the
+ * sum of their sizes. */
 void ml_table_digest(const struct ml_table *t, struct ml_digest *digest, uint64_t *size);
 
 #endif

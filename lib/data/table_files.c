@@ -18,7 +18,7 @@ static const char *name_of(const char *path)
 
 /* Thousands of files are more than a process may hold open: what is read a second time is opened by name again, and is
  * to be what it was. `seen` NULL: it is the only file. */
-static int open_path(const char *path, struct stat *seen, struct ml_feed **out, struct ml_err *err)
+static int open_path(const char *path, unsigned flags, struct stat *seen, struct ml_feed **out, struct ml_err *err)
 {
     struct stat st;
     int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
@@ -37,7 +37,7 @@ static int open_path(const char *path, struct stat *seen, struct ml_feed **out, 
     }
     if (seen != NULL)
         *seen = st;
-    return ml_feed_open(fd, name_of(path), out, err);
+    return ml_feed_open(fd, name_of(path), !(flags & ML_TABLE_NO_DIGEST), out, err);
 }
 
 static bool is_dir(const char *path)
@@ -94,7 +94,7 @@ static int open_list(
     struct stat first = { 0 };
     if (seen != NULL)
         first = seen[0];
-    if (open_path(paths[0], n > 1 ? &first : NULL, &feed, err) < 0 ||
+    if (open_path(paths[0], flags, n > 1 ? &first : NULL, &feed, err) < 0 ||
         ml_table_start(feed, name_of(paths[0]), flags, out, err) < 0)
         return -1;
     struct ml_table *t = *out;
@@ -255,7 +255,7 @@ int ml_table_next_file(struct ml_table *t, struct ml_err *err)
         return 1;
     }
     const char *path = t->paths.v[t->file + 1];
-    if (open_path(path, &t->seen[t->file + 1], &feed, err) < 0)
+    if (open_path(path, t->flags, &t->seen[t->file + 1], &feed, err) < 0)
         return -1;
     struct ml_table *next = ml_table_new(feed, name_of(path), t->flags);
     t->file++;

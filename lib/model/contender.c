@@ -144,6 +144,11 @@ static int load_document(struct ml_contender *c, const char *text, size_t len, c
                : ml_err_set(err, ML_LOCAL, "'%s': neither predictions, nor a card, nor metrics", name);
 }
 
+static unsigned table_flags(const struct ml_contender *c, const struct ml_columns *cols)
+{
+    return (cols->no_header ? ML_TABLE_NO_HEADER : 0) | (c->hashed ? 0 : ML_TABLE_NO_DIGEST);
+}
+
 static int before_reading(struct ml_contender *c, struct ml_err *err)
 {
     return c->before != NULL ? c->before(c->before_arg, err) : 0;
@@ -196,8 +201,8 @@ static int load_fd(
         close(fd);
     } else if (rc == 0 && (rc = before_reading(c, err)) == 0) {
         rc = start >= 0 && lseek(fd, start, SEEK_SET) == start
-                 ? ml_table_open_fd(fd, name, cols->no_header, &t, err)
-                 : ml_table_open_ahead(fd, ml_buf_str(&text), text.len, name, cols->no_header, &t, err);
+                 ? ml_table_open_fd(fd, name, table_flags(c, cols), &t, err)
+                 : ml_table_open_ahead(fd, ml_buf_str(&text), text.len, name, table_flags(c, cols), &t, err);
         if (rc == 0)
             rc = read_table(c, t, cols, flags, err);
     } else {
@@ -231,7 +236,7 @@ int ml_contender_load_predictions(
     if (c->reference == NULL)
         c->reference = ml_strdup(strcmp(path, "-") == 0 ? "standard input" : path);
     c->has_predictions = false;
-    return ml_table_open(path, cols->no_header, &t, err) < 0 ? -1 : read_table(c, t, cols, flags, err);
+    return ml_table_open(path, table_flags(c, cols), &t, err) < 0 ? -1 : read_table(c, t, cols, flags, err);
 }
 
 static int write_to_fd(void *ctx, const void *p, size_t n, struct ml_err *err)
@@ -257,7 +262,8 @@ static int fetch_predictions(
     char *name = ml_format("predictions of %s", c->reference);
     if (lseek(fd, 0, SEEK_SET) < 0)
         rc = ml_err_errno(err, ML_LOCAL, "cannot rewind a temporary file");
-    else if (ml_table_open_fd(fd, name, cols->no_header, &t, &why) == 0 && read_table(c, t, cols, flags, &why) == 0)
+    else if (ml_table_open_fd(fd, name, table_flags(c, cols), &t, &why) == 0 &&
+             read_table(c, t, cols, flags, &why) == 0)
         c->stored = true;
     else
         snprintf(c->no_predictions, sizeof c->no_predictions, "the stored predictions cannot be used: %.500s", why.msg);

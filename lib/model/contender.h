@@ -24,6 +24,7 @@ struct ml_contender {
     cJSON *evaluation; /* the card's section, or NULL */
     bool has_predictions;
     struct ml_predictions predictions;
+    bool hashed;                   /* said before they are read: the digest of their file will be asked for */
     bool stored;                   /* the predictions are those attached to the image */
     char no_predictions[600];      /* why there are none, where some were looked for */
     struct ml_yaml yaml;           /* owns what `metrics` is when it came from YAML */

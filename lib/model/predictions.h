@@ -117,7 +117,7 @@ struct ml_predictions {
     char *name;           /* as messages call the file */
     struct ml_strs files; /* of several files their names */
     size_t n;
-    struct ml_digest digest; /* of the file's bytes */
+    struct ml_digest digest; /* of the file's bytes, where the table has it */
     uint64_t size;
     struct ml_digest data, ids;  /* identity of the rows, with and without labels */
     bool has_id;                 /* ids are the file's; else row numbers from 1 */

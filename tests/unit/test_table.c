@@ -216,6 +216,13 @@ static void crosses_buffers(void **state)
         assert_string_equal(got.s, want.s);
         assert_int_equal(size, b.len);
         ml_table_close(t);
+        assert_int_equal(ml_table_open_bytes(b.data, b.len, "f", ML_TABLE_NO_DIGEST, &t, NULL), 0);
+        while (ml_table_next(t, &cells, NULL) == 0)
+            continue;
+        ml_table_digest(t, &got, &size);
+        assert_string_equal(got.s, "");
+        assert_int_equal(size, b.len);
+        ml_table_close(t);
         ml_buf_release(&b);
     }
 }
