@@ -75,7 +75,7 @@ static int load_candidate(
     c->before_arg = &in;
     c->hashed = cfg->candidates.n > 1 || cfg->runs.n > 0;
     if (cfg->candidates.n > 0)
-        rc = ml_contender_load(c, cfg->candidates.v[0], &cfg->cols, ML_PREDICTIONS_IDS, err);
+        rc = ml_contender_load(c, cfg->candidates.v[0], &cfg->cols, ML_PREDICTIONS_IDS | ML_PREDICTIONS_UNCHECKED, err);
     c->before = NULL;
     if (rc < 0)
         return -1;
@@ -178,7 +178,11 @@ int compare_load(struct cfg *cfg, bool stdin_taken, struct compare_inputs *in, s
     t->current = &in->current;
     t->candidate = &in->candidate;
     t->cols = &cfg->cols;
-    if (load_candidate(cfg, stdin_taken, &in->candidate, &in->card, err) < 0 || load_current(cfg, t, err) < 0)
+    if (load_candidate(cfg, stdin_taken, &in->candidate, &in->card, err) < 0)
+        return -1;
+    int rc = load_current(cfg, t, err);
+    /* The current model's ids may tell that the candidate's are fine; if not, that goes before what is wrong there. */
+    if (ml_predictions_check_ids(&in->candidate.predictions, &in->current.predictions, err) < 0 || rc < 0)
         return -1;
     return load_all_more(cfg, in, t, err) < 0 ? -1 : load_confirm(cfg, in, t, err);
 }

@@ -95,17 +95,12 @@ static char *id_text(struct file *f, size_t row)
 static int check_twice(struct file *f)
 {
     struct ml_predictions *p = f->rd.p;
-    struct ml_keysource source = ml_predictions_keys(p);
     size_t first, second;
-    if (!p->has_id || !f->rd.unordered)
-        return 0;
-    ml_rowkeys_complete(&p->keys, &source);
-    if (!ml_rowkeys_twice(&p->keys, &first, &second))
+    p->unchecked = p->has_id && f->rd.unordered && f->rd.unchecked;
+    if (!p->has_id || !f->rd.unordered || p->unchecked || !ml_predictions_twice(p, &first, &second))
         return 0;
     char *text = id_text(f, second);
-    uint64_t line = ml_reading_line(&f->rd, second);
-    ml_err_set(f->rd.err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)",
-        ml_table_file(f->rd.t, line), ml_table_line_in(line), text, first + 1, second + 1);
+    ml_predictions_say_twice(p, first, second, text, f->rd.err);
     free(text);
     return -1;
 }
@@ -392,6 +387,7 @@ static struct file *new_file(struct ml_predictions *p, struct ml_table *t, unsig
     f->rd.keep_ids = (flags & ML_PREDICTIONS_IDS) || !ml_table_reopens(t);
     f->rd.keep_keys = flags & ML_PREDICTIONS_KEYS;
     f->rd.lenient = flags & ML_PREDICTIONS_LENIENT;
+    f->rd.unchecked = flags & ML_PREDICTIONS_UNCHECKED;
     f->rd.want_text = true;
     f->want_text = !ml_table_reopens(t);
     return f;

@@ -112,6 +112,12 @@ struct ml_id_mark {
     size_t row, at;
 };
 
+/* Lines on which the rows stand: a run starts where a row isn't on the line behind the one before it. */
+struct ml_line_run {
+    size_t row;
+    uint64_t line;
+};
+
 /* Starts zeroed. */
 struct ml_predictions {
     char *name;           /* as messages call the file */
@@ -119,8 +125,11 @@ struct ml_predictions {
     size_t n;
     struct ml_digest digest; /* of the file's bytes, where the table has it */
     uint64_t size;
-    struct ml_digest data, ids;  /* identity of the rows, with and without labels */
-    bool has_id;                 /* ids are the file's; else row numbers from 1 */
+    struct ml_digest data, ids; /* identity of the rows, with and without labels */
+    bool has_id;                /* ids are the file's; else row numbers from 1 */
+    bool unchecked;             /* ml_predictions_check_ids is still to be called */
+    struct ml_line_run *runs;
+    size_t runs_n, runs_cap;
     struct ml_rowkeys keys;      /* of the ids, where they are not in ascending order or are going to be looked for */
     char *id_text;               /* ids one behind the other, with a NUL each; NULL unless kept */
     struct ml_id_mark *id_marks; /* some rows of the file, the first among them, ascending */
@@ -146,10 +155,11 @@ struct ml_predictions {
 
 /* What ml_predictions_read may be asked beside the columns. */
 enum ml_predictions_flag {
-    ML_PREDICTIONS_IDS = 1,     /* keep the ids' text */
-    ML_PREDICTIONS_KEYS = 2,    /* and their keys, for another file's ids are going to be looked for among them */
-    ML_PREDICTIONS_LENIENT = 4, /* the current model's file: weights, groups and slices may be missing, for they
-                                    are the other file's, and scores where there are predictions */
+    ML_PREDICTIONS_IDS = 1,       /* keep the ids' text */
+    ML_PREDICTIONS_KEYS = 2,      /* and their keys, for another file's ids are going to be looked for among them */
+    ML_PREDICTIONS_LENIENT = 4,   /* the current model's file: weights, groups and slices may be missing, for they
+                                      are the other file's, and scores where there are predictions */
+    ML_PREDICTIONS_UNCHECKED = 8, /* with IDS: whether an id stands twice is going to be asked later */
 };
 
 /* Reads the whole table. ML_LOCAL, with file, line and column: a column that was named isn't there, no label, neither
@@ -158,6 +168,10 @@ enum ml_predictions_flag {
 int ml_predictions_read(
     struct ml_predictions *p, struct ml_table *t, const struct ml_columns *c, unsigned flags, struct ml_err *err);
 void ml_predictions_release(struct ml_predictions *p);
+
+/* ML_LOCAL: an id of p stands twice, as ml_predictions_read has it; asked once, of what was read with
+ * ML_PREDICTIONS_UNCHECKED. Where `other` (or NULL) has the same ids and they have been looked at, none does. */
+int ml_predictions_check_ids(struct ml_predictions *p, const struct ml_predictions *other, struct ml_err *err);
 
 /* The name of the file in which a column's `line` is. */
 const char *ml_predictions_file(const struct ml_predictions *p, uint64_t line);

@@ -45,18 +45,12 @@ struct records {
 /* The sum of all records. */
 const struct ml_rowsum *ml_records_sum(struct records *r);
 
-/* Lines on which the rows stand: a run starts where a row isn't on the line behind the one before it. */
-struct line_run {
-    size_t row;
-    uint64_t line;
-};
-
 /* Rows that are being read: those of a whole file, or of a part of it that is read apart. */
 struct reading {
     struct ml_predictions *p;
     struct ml_table *t;
     const struct roles *r;
-    bool keep_ids, keep_keys, lenient;
+    bool keep_ids, keep_keys, lenient, unchecked;
     size_t before; /* rows of the file in front of these */
     struct ml_rowsum ids;
     struct records by_text, by_number;
@@ -68,10 +62,8 @@ struct reading {
     struct ml_buf scratch;    /* what stands behind the label in its record */
     struct label_set set;
     struct ml_err *err;
-    uint64_t line; /* of the row at hand */
-    struct line_run *runs;
-    size_t runs_n, runs_cap;
-    uint64_t next_line; /* where a row goes on with the last run */
+    uint64_t line;      /* of the row at hand */
+    uint64_t next_line; /* where a row goes on with the last run of lines */
     /* What labels are, only the last row tells. As long as all are numbers, rows are summed in that form, and in the
      * form of texts only when `want_text`; `untexted` rows were not. */
     bool want_text, only_text;
@@ -125,15 +117,19 @@ void ml_reading_reserve(struct reading *rd, size_t rows);
 
 static inline void ml_reading_note_line(struct reading *rd, size_t row, uint64_t line)
 {
-    if (rd->runs_n == 0 || line != rd->next_line) {
-        rd->runs = ml_grow(rd->runs, &rd->runs_cap, rd->runs_n + 1, sizeof *rd->runs);
-        rd->runs[rd->runs_n++] = (struct line_run){ row, line };
+    struct ml_predictions *p = rd->p;
+    if (p->runs_n == 0 || line != rd->next_line) {
+        p->runs = ml_grow(p->runs, &p->runs_cap, p->runs_n + 1, sizeof *p->runs);
+        p->runs[p->runs_n++] = (struct ml_line_run){ row, line };
     }
     rd->next_line = line + 1;
 }
 
-/* The line on which a row stands. */
-uint64_t ml_reading_line(const struct reading *rd, size_t row);
+/* Looks for an id that stands twice, of which *second is the first row that is another's; and the message of it.
+ * Returns -1. */
+bool ml_predictions_twice(struct ml_predictions *p, size_t *first, size_t *second);
+int ml_predictions_say_twice(
+    const struct ml_predictions *p, size_t first, size_t second, const char *id, struct ml_err *err);
 
 void ml_reading_init(struct reading *rd);
 /* Empties a part for the next block, keeping memory. */

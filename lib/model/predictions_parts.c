@@ -67,10 +67,10 @@ static void append_doubles(double **to, size_t *cap, size_t n, const double *fro
     memcpy(*to + n, from, m * sizeof **to);
 }
 
-static void append_run(struct reading *rd, const struct reading *part, size_t i)
+static void append_run(struct reading *rd, const struct ml_predictions *part, size_t i)
 {
-    const struct line_run *run = &part->runs[i];
-    size_t end = i + 1 < part->runs_n ? run[1].row : part->p->n;
+    const struct ml_line_run *run = &part->runs[i];
+    size_t end = i + 1 < part->runs_n ? run[1].row : part->n;
     ml_reading_note_line(rd, rd->p->n + run->row, run->line);
     rd->next_line = run->line + (end - run->row);
 }
@@ -108,8 +108,8 @@ int ml_reading_append(struct reading *rd, struct reading *part)
         return 1;
     if (append_class(rd, &p->prediction, rd->r->prediction, &q->prediction, part->prediction_partial, part) < 0)
         return -1;
-    for (size_t i = 0; i < part->runs_n; i++)
-        append_run(rd, part, i);
+    for (size_t i = 0; i < q->runs_n; i++)
+        append_run(rd, q, i);
     append_keys(p, part);
     if (p->has_id)
         append_ids(p, q);
@@ -150,7 +150,7 @@ void ml_reading_reserve(struct reading *rd, size_t rows)
 void ml_reading_reset(struct reading *part)
 {
     struct ml_predictions *p = part->p;
-    p->n = p->id_used = p->id_marks_n = 0;
+    p->n = p->id_used = p->id_marks_n = p->runs_n = 0;
     ml_column_reset(&p->label);
     ml_column_reset(&p->prediction);
     ml_intern_reset(&p->group.names);
@@ -159,7 +159,7 @@ void ml_reading_reset(struct reading *part)
     part->ids = part->by_text.sum = part->by_number.sum = (struct ml_rowsum){ 0 };
     part->by_text.n = part->by_text.used = part->by_number.n = part->by_number.used = 0;
     part->label_partial = part->prediction_partial = part->unordered = false;
-    part->runs_n = part->untexted = 0;
+    part->untexted = 0;
     free(part->keys);
     part->keys = NULL;
 }

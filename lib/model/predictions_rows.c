@@ -247,14 +247,6 @@ static int add_prediction(struct reading *rd, const struct ml_cell *cells)
     return add_class(rd, &rd->p->prediction, &rd->prediction_partial, rd->r->prediction, cell);
 }
 
-uint64_t ml_reading_line(const struct reading *rd, size_t row)
-{
-    size_t i = rd->runs_n - 1;
-    while (rd->runs[i].row > row)
-        i--;
-    return rd->runs[i].line + (row - rd->runs[i].row);
-}
-
 /* What a part remembers of row n. */
 static void note_row(struct reading *rd, size_t n, const struct ml_cell *cells)
 {
@@ -339,7 +331,6 @@ void ml_reading_release(struct reading *rd)
     free(rd->keys);
     free(rd->by_text.bytes);
     free(rd->by_number.bytes);
-    free(rd->runs);
     free(rd->labels);
     free(rd->predictions);
     free(rd->lines);

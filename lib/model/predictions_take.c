@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "data/gather.h"
-#include "model/predictions.h"
+#include "model/predictions_impl.h"
 
 static void release_division(struct ml_division *d)
 {
@@ -35,6 +35,7 @@ void ml_predictions_release(struct ml_predictions *p)
     free(p->name);
     ml_strs_release(&p->files);
     ml_predictions_drop_ids(p, true);
+    free(p->runs);
     free(p->score);
     free(p->scores_unused);
     free(p->weight);
@@ -151,6 +152,41 @@ static void hash_ids(const void *ctx, size_t from, size_t n, struct ml_hash128 *
 struct ml_keysource ml_predictions_keys(const struct ml_predictions *p)
 {
     return (struct ml_keysource){ hash_ids, p, p->n };
+}
+
+bool ml_predictions_twice(struct ml_predictions *p, size_t *first, size_t *second)
+{
+    struct ml_keysource source = ml_predictions_keys(p);
+    ml_rowkeys_complete(&p->keys, &source);
+    return ml_rowkeys_twice(&p->keys, first, second);
+}
+
+static uint64_t line_of(const struct ml_predictions *p, size_t row)
+{
+    size_t i = p->runs_n - 1;
+    while (p->runs[i].row > row)
+        i--;
+    return p->runs[i].line + (row - p->runs[i].row);
+}
+
+int ml_predictions_say_twice(
+    const struct ml_predictions *p, size_t first, size_t second, const char *id, struct ml_err *err)
+{
+    uint64_t line = line_of(p, second);
+    return ml_err_set(err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)",
+        ml_predictions_file(p, line), ml_table_line_in(line), id, first + 1, second + 1);
+}
+
+int ml_predictions_check_ids(struct ml_predictions *p, const struct ml_predictions *other, struct ml_err *err)
+{
+    char number[24];
+    size_t first, second;
+    bool unchecked = p->unchecked;
+    bool same = other != NULL && !other->unchecked && strcmp(p->ids.s, other->ids.s) == 0;
+    p->unchecked = false;
+    if (!unchecked || same || !ml_predictions_twice(p, &first, &second))
+        return 0;
+    return ml_predictions_say_twice(p, first, second, ml_predictions_id(p, second, number), err);
 }
 
 const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char buf[24])

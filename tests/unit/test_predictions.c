@@ -373,6 +373,32 @@ static void identifies_rows(void **state)
     ml_predictions_release(&p);
 }
 
+/* What was left for later, unless another file with the same ids tells. */
+static void looks_for_ids_that_stand_twice_later(void **state)
+{
+    static const char *const texts[] = { "id,label,prediction\n1,a,a\n2,b,b\n3,a,b\n",
+        "id,label,prediction\n3,a,a\n1,a,a\n2,b,a\n", "id,label,prediction\n3,a,a\n1,a,a\n\n1,a,b\n" };
+    struct ml_columns c = ML_COLUMNS_INIT;
+    struct ml_predictions p[4];
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        read_from(&p[i], texts[i < 3 ? i : 2], &c, ML_PREDICTIONS_IDS | ML_PREDICTIONS_UNCHECKED);
+        assert_int_equal(p[i].unchecked, i > 0);
+    }
+    assert_int_equal(ml_predictions_check_ids(&p[0], &p[2], NULL), 0);
+    assert_int_equal(ml_predictions_check_ids(&p[1], &p[0], NULL), 0);
+    assert_int_equal(p[1].keys.n, 0); /* nobody looked */
+    for (size_t i = 2; i < 4; i++) {
+        struct ml_err err = ML_ERR_INIT;
+        assert_int_equal(ml_predictions_check_ids(&p[i], i == 2 ? &p[3] : NULL, &err), -1);
+        assert_string_equal(err.msg, "'f': line 5: the id '1' stands twice (rows 2 and 3)");
+        assert_int_equal(err.code, ML_LOCAL);
+    }
+    for (size_t i = 0; i < 4; i++)
+        ml_predictions_release(&p[i]);
+}
+
 /* Reads `text` in blocks of some bytes. */
 static int read_blocks(struct ml_predictions *p, const char *text, size_t block, unsigned flags, struct ml_err *err)
 {
@@ -634,6 +660,7 @@ int main(void)
         cmocka_unit_test(interns),
         cmocka_unit_test(joins_rows),
         cmocka_unit_test(finds_keys_that_stand_twice),
+        cmocka_unit_test(looks_for_ids_that_stand_twice_later),
         cmocka_unit_test(picks_codes),
         cmocka_unit_test(columns_from_parts),
         cmocka_unit_test(knows_numbers),
