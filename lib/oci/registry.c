@@ -241,6 +241,14 @@ static bool says(const struct ml_http_res *res, const char *const *words)
     return *words;
 }
 
+/* The registry says that a blob isn't there. */
+static bool lacks_blob(const struct ml_http_res *res)
+{
+    static const char *const words[] = { "BLOB_UNKNOWN", NULL };
+
+    return res->status / 100 == 4 && res->status != 401 && res->status != 429 && says(res, words);
+}
+
 /* Why a manifest isn't taken, as far as that can be told: the codes are the specification's, the words of a refused
  * media type each registry's own. */
 static void explain_refusal(const struct ml_http_res *res, struct ml_err *err)
@@ -249,17 +257,28 @@ static void explain_refusal(const struct ml_http_res *res, struct ml_err *err)
         NULL };
     static const char *const no[] = { "unknown", "unsupported", "not supported", "unrecognized", "not allowed",
         "not permitted", "invalid", NULL };
-    static const char *const lacking[] = { "BLOB_UNKNOWN", NULL };
 
     if (!err || res->status / 100 != 4 || res->status == 401 || res->status == 429)
         return;
-    if (says(res, lacking)) {
+    if (lacks_blob(res)) {
         ml_err_wrap(err, "the registry lacks a part of the image that it should have (did it clean up meanwhile? send "
                          "the image again)");
         err->detail = ML_REPO_BLOB;
     } else if (res->status == 415 || (says(res, type) && says(res, no))) {
         err->detail = ML_REPO_TYPE;
     }
+}
+
+/* While others store the same blobs a registry may not see one that it has: what it says it lacks is asked once more,
+ * after a pause. */
+static int send_manifest(struct ml_registry *r, struct ml_http_req *req, struct ml_http_res *res, struct ml_err *err)
+{
+    double waited = 0;
+    int rv = ml_registry_send(r, req, NULL, res, err);
+
+    if (!rv && lacks_blob(res) && ml_http_pause(r->http, res, 0, &waited))
+        rv = ml_registry_send(r, req, NULL, res, err);
+    return rv;
 }
 
 /* distribution-spec v1.1.1, "Pushing Manifests with Subject": OCI-Subject says that the registry minds the list. */
@@ -282,7 +301,7 @@ static int manifest_attach(struct ml_repo *repo, const char *tag, const char *me
     req.headers = &headers;
     req.body = p;
     req.body_len = n;
-    rv = ml_registry_send(r, &req, NULL, &res, err);
+    rv = send_manifest(r, &req, &res, err);
     if (!rv && res.status != 201) {
         rv = ml_registry_fail(r, &req, &res, err);
         explain_refusal(&res, err);

@@ -301,8 +301,11 @@ def register():
          odd_answer("PUT", "/manifests/", {"status": 400, "body": '{"errors":[{"code":"MANIFEST_INVALID","message":"unknown media type: x/y"}]}'}, 5, "unknown media type: x/y"), short=True)
 
     unknown = {"status": 400, "body": '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}'}
-    case("push, MANIFEST_BLOB_UNKNOWN once: all blobs are looked at again", odd_answer("PUT", "/manifests/sha256", dict(unknown, times=1), 0), short=True)
+    case("push, MANIFEST_BLOB_UNKNOWN once: it is asked again", odd_answer("PUT", "/manifests/sha256", dict(unknown, times=1), 0))
+    case("push, MANIFEST_BLOB_UNKNOWN twice: all blobs are looked at again", odd_answer("PUT", "/manifests/sha256", dict(unknown, times=2), 0))
+    case("push, MANIFEST_BLOB_UNKNOWN three times: and it is asked once more", odd_answer("PUT", "/manifests/sha256", dict(unknown, times=3), 0), short=True)
     case("push, MANIFEST_BLOB_UNKNOWN for the tag once", odd_answer("PUT", "/manifests/1$", dict(unknown, times=1), 0))
+    case("push, MANIFEST_BLOB_UNKNOWN for the tag three times", odd_answer("PUT", "/manifests/1$", dict(unknown, times=3), 0))
     case("push, MANIFEST_BLOB_UNKNOWN for ever", odd_answer("PUT", "/manifests/sha256", unknown, 5, "lacks a part"))
     case("push, HEAD of a blob says 200 once and is wrong: it is sent in the end", odd_answer("HEAD", "/blobs/", {"status": 200, "times": 1}, 0), short=True)
     case("push in one PUT, spoilt on its way once", spoilt("PUT", "s", 1, (0, 4)), short=True)
