@@ -337,6 +337,17 @@ double ml_delta_floor(
                : 0;
 }
 
+/* Each model's threshold is off by chance, and where they differ by that, so do the influences of rows in between: of
+ * two models that are equally good they make a standard error that is a fifth too large. */
+static void take_deviation(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
+    const struct ml_boot *boot, struct ml_delta *out)
+{
+    double deviation = ml_maximum_deviation(a, b, metric, boot ? boot->seed : 0);
+
+    if (deviation > ml_delta_noise(metric, out))
+        out->se = deviation;
+}
+
 /* `same`: they are identical. */
 static void paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     double alpha, const struct ml_boot *boot, bool same, struct ml_delta *out)
@@ -381,6 +392,8 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
         ml_delta_fail(out, out->interval_reason);
         return;
     }
+    if (metric->scale == ML_SCALE_MAXIMUM && out->se > ml_delta_noise(metric, out))
+        take_deviation(current, candidate, metric, boot, out);
     least = floor_of(current, candidate, metric, units, is_still(metric, out), alpha);
     ml_delta_decide(current, candidate, metric, alpha, delong, least, out);
     ml_delta_cut(out, metric);

@@ -237,6 +237,12 @@ bool ml_tuned_applies(const struct ml_measure *m, const struct ml_metric *metric
 size_t ml_tuned_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed,
     size_t replicates, double *out);
 
+/* maximum.c, of KS: by how much the largest of a replicate is larger than that of the rows, on average; the standard
+ * deviation of the difference of two models' in replicates, 0 where there isn't one, or too many rows for it to tell
+ * more than influences. Neither depends on the order of the rows. */
+double ml_maximum_bias(struct ml_measure *m, const struct ml_metric *metric, double value, uint64_t seed);
+double ml_maximum_deviation(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed);
+
 /* calibration.c: probability and share in bins. */
 bool ml_calibration_value(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi);
