@@ -93,6 +93,26 @@ def null_error(s, rows, u, p, y):
     return np.sqrt((sums ** 2).sum()) / u[rows].sum()
 
 
+def worth_of(s, rows, u, p, y):
+    kish = u[rows].sum() ** 2 / (u[rows] ** 2).sum()
+    if s.group is None:
+        return min(kish, np.count_nonzero((p - y)[rows]))
+    return min(kish, sum((u * (p - y))[rows][s.group[rows] == g].sum() != 0 for g in set(s.group[rows])))
+
+
+def own_bias(share, gap, error, worth):
+    """What is left of a sum of sizes without the bias that the gaps seen would have: for the lower end, and for the upper one."""
+    def folded(x):
+        return stats.foldnorm.mean(x)
+    x = np.divide(gap, error, out=np.zeros(len(gap)), where=error > 0)
+    left = share * np.where(error > 0, error * (2 * x - folded(x)), gap)
+    sure = worth >= 5 - 1e-9
+    v = max((x[sure] ** 2).mean() - 1, 0) if sure.any() else 0
+    # E h(x) - E|theta| with theta ~ N(0, v), x ~ N(theta, 1), h(x) = 2|x| - folded(x)
+    rest = (2 * np.sqrt(1 + v) - np.sqrt(2 + v) - np.sqrt(v)) * np.sqrt(2 / np.pi)
+    return (left[sure] - rest * (share * error)[sure]).sum(), left.sum()
+
+
 def group_rows(rng, s, i):
     if i % 3 == 2:
         s.group = np.unique(rng.integers(0, max(2, s.n // 3), s.n), return_inverse=True)[1]
@@ -119,11 +139,13 @@ def intervals(tap, session, rng):
                 tap.count("its name", a[5] == "bins", str(a))
         session.ask("estimate A mce 0.95 0 0 0 0", take)
 
-        def take(a, bias=(share * error).sum() * np.sqrt(2 / np.pi), q=student(0.975, units - 1)):
+        below, above = own_bias(share, gap, error, np.array([worth_of(s, r, u, p, y) for r in bins]))
+
+        def take(a, below=below, above=above, q=student(0.975, units - 1)):
             if a[0] == "ok":
                 v, se = float(a[1]), float(a[2])
                 tap.close("interval of ece", [float(a[3]), float(a[4])],
-                          [min(max(v - bias - q * se, 0), v), min(v + q * se, 1)], absolute=1e-9)
+                          [min(max(below - q * se, 0), v), min(max(above + q * se, v), 1)], absolute=1e-9)
         session.ask("estimate A ece 0.95 0 0 0 0", take)
 
 
