@@ -50,8 +50,8 @@ struct ml_delta {
  * - shares of right rows among all (accuracy, *_micro, top_k_accuracy), unweighted and ungrouped: McNemar mid-p with
  *   Tango's interval;
  * - no influence function, or boot->force: bootstrap;
- * - metrics (not of queries) whose own interval is made on the logit, if both values have one, areas and average
- *   precisions always:
+ * - metrics (not of queries or the top rows) whose own interval is made on the logit, if both values have one, areas
+ *   and average precisions always:
  *   ml_mover (interval.h) of both values' intervals (logit; of an area with under 30 rows in a class Newcombe's), with
  *   the standard error of paired DeLong (1988, eq. 5) of binary areas without weights and groups, else linearised. p is
  *   where the interval ends at 0, of areas therefore not DeLong's own, which finds too little where few rows make all

@@ -31,6 +31,8 @@ void ml_delta_cut(struct ml_delta *d, const struct ml_metric *metric)
 {
     double range = metric->high - metric->low; /* infinite for most losses */
 
+    if (metric->id == ML_METRIC_LIFT_AT && d->rows > 0)
+        range = 1 / ml_metric_share(metric, d->rows);
     d->low = fmax(d->low, -range);
     d->high = fmin(d->high, range);
 }
@@ -91,7 +93,7 @@ static bool make_arms(
     struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong, struct ml_delta *out)
 {
     bool logit = metric->scale == ML_SCALE_AUC || metric->scale == ML_SCALE_LOGIT;
-    bool usual = logit && metric->family != ML_FAMILY_QUERY;
+    bool usual = logit && metric->family != ML_FAMILY_QUERY && !ml_metric_top(metric);
 
     if (!isfinite(metric->high) ||
         (!logit && metric->scale != ML_SCALE_PROPORTION && metric->scale != ML_SCALE_MAXIMUM))

@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from stats_cases import BINARY, WEIGHTS, binary_case, multi_case, run_parts, take_slice
+from stats_expected import other_model
 from test_influence import check as check_influence
 from test_metrics import NONE, auc_binary, auc_ovr, check
 
@@ -206,6 +207,24 @@ def influences(tap, session, rng):
                 check_influence(tap, session, s, name, peer)
 
 
+def differences(tap, session, rng):
+    """Lift is recall in other units, and so is its difference, with the same p."""
+    for case in range(40):
+        s = binary_case(rng, int(rng.integers(40, 200)), ("none", "real")[case % 2], 1.0, ties=case % 3 == 0)
+        for slot, of in (("A", s), ("B", other_model(rng, s, 0.6))):
+            session.sample(of, slot)
+        seen = {}
+
+        def take(a, of, scale, seen=seen):
+            if a[0] != "ok":
+                return
+            seen[of] = [float(x) / scale for x in a[1:5]] + [float(a[5])]
+            if len(seen) == 2:
+                tap.close("a difference of lift is that of recall over the share", seen["lift"], seen["recall"], 1e-9, 1e-12)
+        session.ask("delta recall@25% 0.05 0 0 0 0", lambda a, t=take: t(a, "recall", 1))
+        session.ask("delta lift@25% 0.05 0 0 0 0", lambda a, t=take: t(a, "lift", 4))
+
+
 def intervals(tap, session, rng):
     """Metrics that are another one in other units have its interval in those units."""
     for case in range(60):
@@ -229,4 +248,4 @@ def intervals(tap, session, rng):
 
 
 if __name__ == "__main__":
-    run_parts(1, values, orders_of_ties, extremes, influences, intervals)
+    run_parts(1, values, orders_of_ties, extremes, influences, differences, intervals)
