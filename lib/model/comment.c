@@ -328,6 +328,7 @@ int ml_comment_render(const struct ml_card *card, const struct ml_comment_place 
     if (card) {
         answer(out, &s, place->name);
         comment_metrics(out, &s);
+        comment_tests(out, s.comparison);
         pictures(out, place);
         fine_print(out, &s);
         comment_confirm(out, s.comparison, headline_metric(&s));

@@ -7,8 +7,9 @@
 #include "data/number.h"
 #include "model/comment_priv.h"
 #include "model/markdown.h"
+#include "model/summary.h"
 
-enum { NAMED_HIDDEN = 3, MOST_CLASSES = 40, MOST_CANDIDATES = 40 };
+enum { NAMED_HIDDEN = 3, MOST_CLASSES = 40, MOST_CANDIDATES = 40, MOST_TESTED = 40 };
 
 static void change(struct ml_buf *out, const cJSON *m)
 {
@@ -99,13 +100,20 @@ void comment_classes(struct ml_buf *out, const cJSON *comparison)
     ml_buf_adds(out, "\n</details>\n\n");
 }
 
-/* "0.005 before, 0.011 now: +0.006 (-0.003 … +0.015)" */
-static void shift(struct ml_buf *out, const cJSON *m)
+/* "+0.005 (too high) before, +0.011 (too high) now: +0.006 (-0.003 … +0.015)"; without `of` no sign and no word. */
+static void shift(struct ml_buf *out, const cJSON *m, const cJSON *of)
 {
-    comment_value(out, m, "current", m);
-    ml_buf_adds(out, " before, ");
-    comment_value(out, m, "candidate", m);
-    ml_buf_adds(out, " now: ");
+    static const char *const keys[2][2] = { { "current", " before, " }, { "candidate", " now: " } };
+    char text[ML_NUMBER_LEN];
+    double low = NAN, high = NAN, x;
+    ml_json_num(m, "low", &low);
+    ml_json_num(m, "high", &high);
+    for (size_t i = 0; i < 2; i++) {
+        x = NAN;
+        ml_json_num(m, keys[i][0], &x);
+        ml_buf_addf(out, "%s%s%s", ml_number_format(x, ml_number_decimals(low, high), of != NULL, text),
+            of ? ml_summary_bias(of, x) : "", keys[i][1]);
+    }
     change(out, m);
     ml_buf_adds(out, ".");
 }
@@ -118,12 +126,66 @@ void comment_calibration(struct ml_buf *out, const cJSON *comparison)
     if (!ml_json_num(bias, "delta", &x))
         return;
     ml_buf_adds(out, "**Calibration** What was predicted, less what came true, on average: ");
-    shift(out, bias);
+    shift(out, bias, comparison);
     if (ml_json_num(ece, "delta", &x)) {
         ml_buf_adds(out, " Expected calibration error: ");
-        shift(out, ece);
+        shift(out, ece, NULL);
     }
     ml_buf_adds(out, "\n\n");
+}
+
+/* "0.012 (+0.003 … +0.015)" */
+static void test_cell(struct ml_buf *out, const cJSON *test)
+{
+    char text[2][ML_NUMBER_LEN];
+    double p, low, high;
+    if (!ml_json_num(test, "p", &p)) {
+        ml_buf_adds(out, "–");
+        return;
+    }
+    ml_buf_addf(out, "%.2g", p);
+    if (ml_json_num(test, "low", &low) && ml_json_num(test, "high", &high))
+        ml_buf_addf(out, " (%s … %s)", ml_number_format(low, ml_number_decimals(low, high), true, text[0]),
+            ml_number_format(high, ml_number_decimals(low, high), true, text[1]));
+}
+
+void comment_tests(struct ml_buf *out, const cJSON *comparison)
+{
+    const char *names[4];
+    size_t n = ml_summary_tests(comparison, names), rows = 0;
+    struct ml_strs lines = { 0 };
+    const cJSON *m, *extra;
+    if (n == 0)
+        return;
+    ml_buf_adds(out, "<details><summary>p of tests on request</summary>\n\n| metric |");
+    for (size_t i = 0; i < n; i++)
+        ml_buf_addf(out, " %s |", names[i]);
+    ml_buf_adds(out, "\n|---|");
+    for (size_t i = 0; i < n; i++)
+        ml_buf_adds(out, "---:|");
+    cJSON_ArrayForEach(m, ml_json_get(comparison, "metrics"))
+    {
+        if ((extra = ml_json_get(m, "extra")) == NULL || ++rows > MOST_TESTED)
+            continue;
+        ml_buf_adds(out, "\n| ");
+        ml_md_code(out, m->string);
+        for (size_t i = 0; i < n; i++) {
+            ml_buf_adds(out, " | ");
+            test_cell(out, ml_json_get(extra, names[i]));
+        }
+        ml_buf_adds(out, " |");
+    }
+    ml_buf_adds(out, "\n\n");
+    if (rows > MOST_TESTED)
+        ml_buf_addf(out, "And %zu more metrics: the card has them all.\n\n", rows - MOST_TESTED);
+    ml_summary_untested(comparison, &lines);
+    for (size_t i = 0; i < lines.n && i < MOST_TESTED; i++) {
+        ml_buf_adds(out, "- ");
+        ml_md_code(out, lines.v[i]);
+        ml_buf_addc(out, '\n');
+    }
+    ml_buf_addf(out, "%s</details>\n\n", lines.n > 0 ? "\n" : "");
+    ml_strs_release(&lines);
 }
 
 void comment_candidates(struct ml_buf *out, const cJSON *comparison)

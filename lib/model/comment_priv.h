@@ -24,6 +24,7 @@ void comment_value(struct ml_buf *out, const cJSON *metric, const char *key, con
  */
 void comment_hidden(struct ml_buf *out, const cJSON *comparison);
 void comment_classes(struct ml_buf *out, const cJSON *comparison);
+void comment_tests(struct ml_buf *out, const cJSON *comparison);
 void comment_calibration(struct ml_buf *out, const cJSON *comparison);
 void comment_candidates(struct ml_buf *out, const cJSON *comparison);
 void comment_confirm(struct ml_buf *out, const cJSON *comparison, const char *metric);

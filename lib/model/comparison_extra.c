@@ -69,6 +69,8 @@ static void add_bootstrap(cJSON *to, struct ml_measure *a, struct ml_measure *b,
         cJSON *bca = ml_json_set_object(o, "bca");
         ml_json_set_num(bca, "low", r.bca[0]);
         ml_json_set_num(bca, "high", r.bca[1]);
+    } else {
+        ml_json_set_str(o, "reason", r.reason);
     }
     ml_json_set_str(o, "unit", ml_measure_groups(a) > 0 ? "group" : "row");
     ml_json_set_int(o, "replicates", (int64_t)r.replicates);

@@ -11,26 +11,23 @@
 #include "data/grid.h"
 #include "data/number.h"
 
-#define MAX_COLUMNS   8
+#define MAX_NUMBERS   5
+#define MAX_TESTS     4
 #define NAMED_CLASSES 3
 
 /* What a table shows of a metric. The first n_plain numbers have no sign; `low` and `high` decide how many digits. */
 struct shape {
-    const char *head[MAX_COLUMNS], *keys[MAX_COLUMNS];
+    const char *keys[MAX_NUMBERS];
     size_t n, n_plain;
     bool verdict;
+    const char *tests[MAX_TESTS]; /* that were asked for */
+    size_t n_tests;
 };
-
-static const struct shape evaluation_shape = { { "metric", "value", "low", "high", "" }, { "value", "low", "high" }, 3,
-    3, false };
-static const struct shape comparison_shape = { { "metric", "current", "candidate", "delta", "low", "high", "p adjusted",
-                                                   "verdict" },
-    { "current", "candidate", "delta", "low", "high" }, 5, 2, true };
 
 static void add_metric(struct ml_grid *g, const struct shape *s, const char *name, const cJSON *m)
 {
-    char text[MAX_COLUMNS][ML_NUMBER_LEN], p_text[16] = "-";
-    const char *cells[MAX_COLUMNS] = { name };
+    char text[MAX_NUMBERS][ML_NUMBER_LEN], p_text[1 + MAX_TESTS][16] = { "-", "", "", "", "" };
+    const char *cells[ML_GRID_COLUMNS] = { name };
     double low = NAN, high = NAN, p;
     size_t n = 1;
     ml_json_num(m, "low", &low);
@@ -46,22 +43,65 @@ static void add_metric(struct ml_grid *g, const struct shape *s, const char *nam
                      : ml_strdup(reason != NULL ? reason : "");
     if (s->verdict) {
         if (ml_json_num(m, "p_adjusted", &p))
-            snprintf(p_text, sizeof p_text, "%.2g", p);
-        cells[n++] = p_text;
+            snprintf(p_text[0], sizeof p_text[0], "%.2g", p);
+        cells[n++] = p_text[0];
+    }
+    for (size_t i = 0; i < s->n_tests; i++) {
+        const cJSON *test = ml_json_get(ml_json_get(m, "extra"), s->tests[i]);
+        if (test != NULL)
+            snprintf(p_text[1 + i], sizeof p_text[1 + i], "-");
+        if (ml_json_num(test, "p", &p))
+            snprintf(p_text[1 + i], sizeof p_text[1 + i], "%.2g", p);
+        cells[n++] = p_text[1 + i];
     }
     cells[n] = last;
     ml_grid_add(g, cells);
     free(last);
 }
 
-static void table(const struct shape *s, const cJSON *section, struct ml_strs *out)
+/* The columns' names; the grid is ready for rows. */
+static void add_head(struct ml_grid *g, const struct shape *s)
 {
-    struct ml_grid g = { .columns = s->n + 2 + s->verdict, .left = 1u << (s->n + 1 + s->verdict) };
+    const char *cells[ML_GRID_COLUMNS] = { "metric" };
+    char tests[MAX_TESTS][24];
+    size_t n = 1;
+    for (size_t i = 0; i < s->n; i++)
+        cells[n++] = s->keys[i];
+    if (s->verdict)
+        cells[n++] = "p adjusted";
+    for (size_t i = 0; i < s->n_tests; i++) {
+        snprintf(tests[i], sizeof tests[i], "%s p", s->tests[i]);
+        cells[n++] = tests[i];
+    }
+    cells[n] = s->verdict ? "verdict" : "";
+    g->columns = n + 1;
+    g->left = 1u << n;
+    ml_grid_add(g, cells);
+}
+
+size_t ml_summary_tests(const cJSON *comparison, const char *names[MAX_TESTS])
+{
+    static const char *const known[MAX_TESTS] = { "tost", "wilcoxon", "permutation", "bootstrap" };
+    const cJSON *metrics = ml_json_get(comparison, "metrics"), *m;
+    size_t n = 0;
+    for (size_t i = 0; cJSON_IsObject(metrics) && i < MAX_TESTS; i++) {
+        bool asked = false;
+        cJSON_ArrayForEach(m, metrics) asked = asked || ml_json_get(ml_json_get(m, "extra"), known[i]) != NULL;
+        if (asked)
+            names[n++] = known[i];
+    }
+    return n;
+}
+
+static void table(struct shape s, const cJSON *section, struct ml_strs *out)
+{
+    struct ml_grid g = { 0 };
     struct ml_buf line = ML_BUF_INIT;
     const cJSON *m;
     size_t slices = 0;
-    ml_grid_add(&g, s->head);
-    cJSON_ArrayForEach(m, ml_json_get(section, "metrics")) add_metric(&g, s, m->string, m);
+    s.n_tests = s.verdict ? ml_summary_tests(section, s.tests) : 0;
+    add_head(&g, &s);
+    cJSON_ArrayForEach(m, ml_json_get(section, "metrics")) add_metric(&g, &s, m->string, m);
     cJSON_ArrayForEach(m, ml_json_get(section, "slices"))
     {
         const cJSON *metrics = ml_json_get(m, "metrics"), *first = metrics != NULL ? metrics->child : NULL;
@@ -70,7 +110,7 @@ static void table(const struct shape *s, const cJSON *section, struct ml_strs *o
             continue;
         ml_json_num(m, "rows", &rows);
         char *name = ml_format("%s where %s (%.0f row%s)", first->string, m->string, rows, ML_PLURAL(rows));
-        add_metric(&g, s, name, first);
+        add_metric(&g, &s, name, first);
         free(name);
     }
     for (size_t i = 0; g.cells.n > g.columns && ml_grid_line(&g, i, &line); i++)
@@ -83,6 +123,11 @@ static void table(const struct shape *s, const cJSON *section, struct ml_strs *o
     ml_buf_release(&line);
     ml_grid_release(&g);
 }
+
+static const struct shape evaluation_shape = { .keys = { "value", "low", "high" }, .n = 3, .n_plain = 3 };
+static const struct shape comparison_shape = {
+    .keys = { "current", "candidate", "delta", "low", "high" }, .n = 5, .n_plain = 2, .verdict = true
+};
 
 /* Slices that were found, and of how many. */
 static void add_found(const cJSON *found, struct ml_strs *out)
@@ -131,7 +176,7 @@ static void add_found(const cJSON *found, struct ml_strs *out)
 
 void ml_summary_evaluation(const cJSON *evaluation, struct ml_strs *out)
 {
-    table(&evaluation_shape, evaluation, out);
+    table(evaluation_shape, evaluation, out);
     add_found(ml_json_get(evaluation, "found_slices"), out);
 }
 
@@ -212,40 +257,58 @@ static void cautions(const cJSON *comparison, struct ml_strs *out)
     }
 }
 
-/* "p 0.012 (-0.003 to +0.015)", or why there is none. */
-static void add_test(struct ml_buf *line, const cJSON *test)
+/* Whether a metric's test has no result, and the same reason as another one's, if that is given. */
+static const char *untested(const cJSON *m, const char *test, const char *as)
 {
-    const char *reason = ml_json_str(test, "reason");
-    char text[2][ML_NUMBER_LEN];
-    double p, low, high;
-    if (ml_json_num(test, "p", &p))
-        ml_buf_addf(line, "%s p %.2g", test->string, p);
-    else
-        ml_buf_addf(line, "no %s: %s", test->string, reason ? reason : "it has no p");
-    if (ml_json_num(test, "low", &low) && ml_json_num(test, "high", &high))
-        ml_buf_addf(line, " (%s to %s)", ml_number_format(low, ml_number_decimals(low, high), true, text[0]),
-            ml_number_format(high, ml_number_decimals(low, high), true, text[1]));
+    const cJSON *of = ml_json_get(ml_json_get(m, "extra"), test);
+    const char *reason = ml_json_str(of, "reason");
+    double p;
+    if (of == NULL || reason == NULL || ml_json_num(of, "p", &p))
+        return NULL;
+    return as == NULL || strcmp(reason, as) == 0 ? reason : NULL;
 }
 
-/* Tests that were asked for: "f1: permutation p 0.012; bootstrap p 0.018 (+0.003 to +0.015)" */
-static void tests(const cJSON *comparison, struct ml_strs *out)
+static void add_untested(const cJSON *metrics, const char *test, struct ml_strs *out)
 {
-    const cJSON *m, *test;
-    cJSON_ArrayForEach(m, ml_json_get(comparison, "metrics"))
+    const cJSON *m, *other;
+    cJSON_ArrayForEach(m, metrics)
     {
-        struct ml_buf line = ML_BUF_INIT;
-        cJSON_ArrayForEach(test, ml_json_get(m, "extra"))
-        {
-            ml_buf_addf(&line, "%s%s", line.len == 0 ? m->string : "", line.len == 0 ? ": " : "; ");
-            add_test(&line, test);
-        }
-        if (line.len > 0)
-            ml_strs_add(out, ml_buf_str(&line));
-        ml_buf_release(&line);
+        const char *reason = untested(m, test, NULL);
+        size_t more = 0;
+        bool told = reason == NULL;
+        for (other = metrics->child; !told && other != m; other = other->next)
+            told = untested(other, test, reason) != NULL;
+        for (other = m->next; !told && other != NULL; other = other->next)
+            more += untested(other, test, reason) != NULL;
+        if (told)
+            continue;
+        char *others = more > 0 ? ml_format(" and %zu other metric%s", more, ML_PLURAL(more)) : ml_strdup("");
+        char *line = ml_format("no %s of %s%s: %s", test, m->string, others, reason);
+        ml_strs_add(out, line);
+        free(line);
+        free(others);
     }
 }
 
-/* "predicted less observed, on average: +0.005, now +0.011, a change of +0.006 (-0.003 to +0.015)" */
+void ml_summary_untested(const cJSON *comparison, struct ml_strs *out)
+{
+    const char *names[MAX_TESTS];
+    size_t n = ml_summary_tests(comparison, names);
+    for (size_t i = 0; i < n; i++)
+        add_untested(ml_json_get(comparison, "metrics"), names[i], out);
+}
+
+const char *ml_summary_bias(const cJSON *comparison, double bias)
+{
+    bool several = ml_json_get(ml_json_get(comparison, "calibration"), "slope") == NULL;
+    if (!(fabs(bias) > 0))
+        return "";
+    return bias > 0 ? several ? " (too sure)" : " (too high)" : several ? " (too modest)" : " (too low)";
+}
+
+/* "predicted less observed, on average: +0.005 (too high), now +0.011 (too high), a change of +0.006 (-0.003 to
+ * +0.015)"
+ */
 static void calibration(const cJSON *comparison, struct ml_strs *out)
 {
     static const char *const keys[] = { "current", "candidate", "delta", "low", "high" }, *const parts[][2] = {
@@ -261,8 +324,9 @@ static void calibration(const cJSON *comparison, struct ml_strs *out)
             continue;
         for (size_t k = 0; k < 5; k++)
             ml_number_format(x[k], ml_number_decimals(x[3], x[4]), k > 1 || i == 0, text[k]);
-        char *line = ml_format(
-            "%s: %s, now %s, a change of %s (%s to %s)", parts[i][1], text[0], text[1], text[2], text[3], text[4]);
+        char *line = ml_format("%s: %s%s, now %s%s, a change of %s (%s to %s)", parts[i][1], text[0],
+            i == 0 ? ml_summary_bias(comparison, x[0]) : "", text[1], i == 0 ? ml_summary_bias(comparison, x[1]) : "",
+            text[2], text[3], text[4]);
         ml_strs_add(out, line);
         free(line);
     }
@@ -298,7 +362,7 @@ static void confirmation(const cJSON *comparison, struct ml_strs *out)
     ml_strs_add(out, line);
     free(line);
     hidden(confirm, out);
-    table(&comparison_shape, confirm, out);
+    table(comparison_shape, confirm, out);
     cautions(confirm, out);
 }
 
@@ -309,8 +373,8 @@ void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
         { "improved", "worsened", "query", "queries", "ranked better", "worse" } };
     const cJSON *flips = ml_json_get(comparison, "flips");
     hidden(comparison, out);
-    table(&comparison_shape, comparison, out);
-    tests(comparison, out);
+    table(comparison_shape, comparison, out);
+    ml_summary_untested(comparison, out);
     cautions(comparison, out);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         double good, bad;

@@ -17,4 +17,12 @@
 void ml_summary_evaluation(const cJSON *evaluation, struct ml_strs *out);
 void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out);
 
+/* Which tests were made on request; and, a line for each of them and reason, of which metrics there is no result. */
+size_t ml_summary_tests(const cJSON *comparison, const char *names[4]);
+void ml_summary_untested(const cJSON *comparison, struct ml_strs *out);
+
+/* What it means that this much more was predicted than came true, on average: " (too high)", of several classes, whose
+ * largest probability counts, " (too sure)". */
+const char *ml_summary_bias(const cJSON *comparison, double bias);
+
 #endif

@@ -310,10 +310,13 @@ void ml_extra_bootstrap(struct ml_measure *current, struct ml_measure *candidate
         out->ok = true;
         out->p = ml_boot_p(values, used);
         ml_boot_interval(values, used, 1 - alpha, &out->low, &out->high);
+        const char *lacks = "no BCa interval: the metric has no influence function";
         if (metric->scale != ML_SCALE_BOOTSTRAP && ml_delta_psi(current, candidate, metric, false, psi, &unit)) {
             sum_units(current, psi);
+            lacks = "no BCa interval: no replicate lies on one side of the difference";
             out->has_bca = ml_boot_bca(values, used, y.value - x.value, psi, ml_measure_units(current), alpha, out);
         }
+        out->reason = out->has_bca ? NULL : lacks;
     }
     free(values);
     free(psi);

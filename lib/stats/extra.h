@@ -19,7 +19,8 @@ enum ml_extra {
 
 #define ML_PERMUTATIONS 9999 /* as scipy.stats.permutation_test has it */
 
-/* Fields that don't apply are 0. Without `ok` there is only the reason (static text). */
+/* Fields that don't apply are 0. Without `ok` there is only the reason (static text); a bootstrap that is `ok` and has
+ * no BCa interval says there why. */
 struct ml_extra_result {
     bool ok;
     const char *reason;

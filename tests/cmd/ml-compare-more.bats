@@ -36,9 +36,30 @@ PY
     ml-compare -q --current cur.csv --candidate b.csv </dev/null >plain.json
     ml-compare --current cur.csv --candidate b.csv --test tost --test wilcoxon --test permutation --test bootstrap \
         --margin accuracy=0.2 </dev/null >x.json 2>err
-    # a line for each metric says what they found
-    grep -qE "^  accuracy: tost p [^ ;]+; wilcoxon p [^ ;]+; permutation p $(printf %.2g "$(ml get comparison.metrics.accuracy.extra.permutation.p x.json)"); bootstrap p [^ ]+ \([+-][0-9.]+ to [+-][0-9.]+\)$" err
-    grep -qE '^  roc_auc: no tost: no margin says what is negligible; no wilcoxon: [^;]*; permutation p ' err
+    # what they found is in columns of the table, and why nothing in a line for each reason
+    grep -qE '^  metric .*  p adjusted +tost p +wilcoxon p +permutation p +bootstrap p  verdict$' err
+    grep -qE "^  accuracy .* +[^ ]+ +[^ ]+ +[^ ]+ +$(printf %.2g "$(ml get comparison.metrics.accuracy.extra.permutation.p x.json)") +[^ ]+ +equivalent$" err
+    grep -qE '^  roc_auc .* +- +- +[^ ]+ +[^ ]+ +better$' err
+    grep -qE '^  no tost of balanced_accuracy and 12 other metrics: no margin says what is negligible$' err
+    grep -qE '^  no wilcoxon of balanced_accuracy and 10 other metrics: the metric is no mean' err
+    [ "$(grep -c ' no [a-z]* of ' err)" -eq 2 ]
+    # the comment has them folded, with the bootstrap's interval
+    ml-comment -q x.json >x.md
+    sed -n '/<summary>p of tests on request/,/<\/details>/p' x.md >folded
+    grep -qxF '| metric | tost | wilcoxon | permutation | bootstrap |' folded
+    grep -qE "^\| \`accuracy\` \| [^ ]+ \| [^ ]+ \| $(printf %.2g "$(ml get comparison.metrics.accuracy.extra.permutation.p x.json)") \| [^ ]+ \([+-][0-9.]+ … [+-][0-9.]+\) \|$" folded
+    grep -qE '^\| `roc_auc` \| – \| – \| [^ –]+ \| ' folded
+    grep -qxF -- '- `no tost of balanced_accuracy and 12 other metrics: no margin says what is negligible`' folded
+    ml-comment -q plain.json | run ! grep 'on request'
+    # where there is no BCa interval, the reason stands beside it
+    ml-compare -q --current b.csv --candidate b.csv --test bootstrap </dev/null >same.json
+    [ "$(value comparison.metrics.f1.extra.bootstrap.bca same.json)" = null ]
+    [ "$(value comparison.metrics.f1.extra.bootstrap.reason same.json)" = 'no BCa interval: no replicate lies on one side of the difference' ]
+    run ! value comparison.metrics.f1.extra.bootstrap.reason x.json
+    tr , ' ' <cur.csv | awk 'NR == 1 { print "id,label,prediction" } NR > 1 { print $1 "," NR ".5," NR + $3 }' >r.csv
+    tr , ' ' <b.csv | awk 'NR == 1 { print "id,label,prediction" } NR > 1 { print $1 "," NR ".5," NR + $3 }' >s.csv
+    ml-compare -q --task regression --current r.csv --candidate s.csv --test bootstrap </dev/null >r.json
+    [ "$(value comparison.metrics.median_ae.extra.bootstrap.reason r.json)" = 'no BCa interval: the metric has no influence function' ]
     /usr/bin/python3 - <<'PY'
 import csv, json
 import numpy as np
@@ -241,17 +262,26 @@ PY
 @test "calibration: how far the probabilities are off, before and now" {
     make_files
     run --separate-stderr ml-compare --current cur.csv --candidate b.csv -o b.json </dev/null
-    [[ "$stderr" =~ 'predicted less observed, on average: '[+-]0.*', now '[+-]0.*', a change of '.*' to '.*'expected calibration error: ' ]]
+    [[ "$stderr" =~ 'predicted less observed, on average: '[+-]0[.0-9]*' (too '(high|low)'), now '[+-]0[.0-9]*' (too '(high|low)'), a change of '.*' to '.*'expected calibration error: ' ]]
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card b.json -o comment.md
     grep -E '^\*\*Calibration\*\* .* before, .* now: .* Expected calibration error: .* before, .* now: ' comment.md
     /usr/bin/python3 - <<'PY'
-import csv, json
+import csv, json, re
 b = json.load(open('b.json'))['comparison']['calibration']['bias']
 for n, k in (('cur', 'current'), ('b', 'candidate')):
     rows = list(csv.DictReader(open(n + '.csv')))
     assert abs(b[k] - sum(float(r['score']) - int(r['label']) for r in rows) / len(rows)) < 1e-12
+    # a sign and a word tell which way
+    sign, word = ('+', 'high') if b[k] > 0 else ('-', 'low')
+    assert re.search(rf"\{sign}0\.[0-9]+ \(too {word}\) {'before' if k == 'current' else 'now'}", open('comment.md').read()), (k, b)
 assert b['low'] < b['delta'] < b['high']
 PY
+    # of several classes the largest probability counts
+    printf 'id,label,p_a,p_b,p_c\n' >m.csv
+    for i in $(seq 60); do echo "$i,$([ $((i % 10)) -lt 7 ] && echo a || echo b),0.9,0.08,0.02"; done >>m.csv
+    sed 's/0.9,0.08,0.02/0.5,0.3,0.2/' m.csv >n.csv
+    ml-compare -q --scores p_ --current m.csv --candidate n.csv </dev/null | env -u CI_MERGE_REQUEST_IID ml-comment -q >comment.md
+    grep -F '+0.2 (too sure) before, -0.2 (too modest) now: ' comment.md
     sed 's/,0\./,7./' b.csv >s.csv
     ml-compare -q --threshold 7.5 --current s.csv --candidate s.csv -o s.json </dev/null
     [ "$(value comparison.calibration s.json)" = null ]
