@@ -12,6 +12,11 @@ void eval_say_unused(
     const struct cfg *cfg, const struct ml_predictions *p, const struct ml_subject *s, const struct ml_answers *a)
 {
     bool classes = s->task & (ML_TASK_BINARY | ML_TASK_MULTICLASS);
+    if (p->files_alike)
+        ml_tool_warn(&cfg->common,
+            "%zu files are measured as one table, and their labels are the same, row by row; where these are the "
+            "answers of several models, ml-compare --current '%.200s' --candidate '%.200s' compares them",
+            p->files.n, p->files.v[0], p->files.v[1]);
     if (p->scores_unused != NULL)
         ml_tool_say(&cfg->common, ML_SCORES_UNUSED, p->scores_unused, p->scores_unused);
     else if (a->score_ignored && s->task == ML_TASK_MULTICLASS && s->classes.n == 2)

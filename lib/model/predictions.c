@@ -125,6 +125,7 @@ static int finish(struct file *f, const struct ml_columns *c)
     bool numbers = c->task != NULL && (strcmp(c->task, "regression") == 0 || strcmp(c->task, "ranking") == 0);
     if (p->score_columns == 0 && !p->sets && !numbers)
         p->scores_unused = ml_reading_scores_prefix(rd);
+    p->files_alike = !p->has_id && ml_predictions_alike(p);
     ml_table_digest(rd->t, &p->digest, &p->size);
     ml_rowsum_end(&rd->ids, &p->ids);
     ml_rowsum_end(ml_records_sum(p->label.text ? &rd->by_text : &rd->by_number), &p->data);

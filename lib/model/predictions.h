@@ -122,6 +122,7 @@ struct ml_line_run {
 struct ml_predictions {
     char *name;           /* as messages call the file */
     struct ml_strs files; /* of several files their names */
+    bool files_alike;     /* there are several, without ids, and of the same labels in the same order */
     size_t n;
     struct ml_digest digest; /* of the file's bytes, where the table has it */
     uint64_t size;

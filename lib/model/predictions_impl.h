@@ -131,6 +131,10 @@ bool ml_predictions_twice(struct ml_predictions *p, size_t *first, size_t *secon
 int ml_predictions_say_twice(
     const struct ml_predictions *p, size_t first, size_t second, const char *id, struct ml_err *err);
 
+/* Whether all of several files have as many rows, and the same labels in the same order: then they are rather several
+ * models' answers than parts of one's. Fewer than ten rows, or labels of one kind, may well be alike by chance. */
+bool ml_predictions_alike(const struct ml_predictions *p);
+
 void ml_reading_init(struct reading *rd);
 /* Empties a part for the next block, keeping memory. */
 void ml_reading_reset(struct reading *part);

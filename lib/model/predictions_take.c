@@ -169,12 +169,53 @@ static uint64_t line_of(const struct ml_predictions *p, size_t row)
     return p->runs[i].line + (row - p->runs[i].row);
 }
 
+/* Which of the files a row is in. */
+static size_t file_of(const struct ml_predictions *p, size_t row)
+{
+    return (size_t)(line_of(p, row) >> ML_TABLE_LINE_BITS);
+}
+
+/* What most likely is meant where an id stands twice; owned. */
+static char *why_twice(const struct ml_predictions *p, const char *id, size_t first, size_t second)
+{
+    const struct ml_intern *names = &p->group.names;
+    const uint32_t *of = p->group.of;
+    if (of != NULL && of[first] != of[second])
+        return ml_format(
+            ", in the groups '%.80s' and '%.80s'; an id names one row of the file: where it names one of a group only, "
+            "write both into the column, as in '%.80s/%.80s'",
+            ml_intern_text(names, of[first]), ml_intern_text(names, of[second]), ml_intern_text(names, of[first]), id);
+    if (file_of(p, first) != file_of(p, second))
+        return ml_format(", first in '%s'; several files are one table, and two models' are compared by ml-compare",
+            ml_predictions_file(p, line_of(p, first)));
+    return ml_strdup("");
+}
+
 int ml_predictions_say_twice(
     const struct ml_predictions *p, size_t first, size_t second, const char *id, struct ml_err *err)
 {
     uint64_t line = line_of(p, second);
-    return ml_err_set(err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)",
-        ml_predictions_file(p, line), ml_table_line_in(line), id, first + 1, second + 1);
+    char *why = why_twice(p, id, first, second);
+    ml_err_set(err, ML_LOCAL, "'%s': line %llu: the id '%s' stands twice (rows %zu and %zu)%s",
+        ml_predictions_file(p, line), ml_table_line_in(line), id, first + 1, second + 1, why);
+    free(why);
+    return -1;
+}
+
+#define ALIKE_ROWS 10
+
+bool ml_predictions_alike(const struct ml_predictions *p)
+{
+    const struct ml_column *label = &p->label;
+    size_t files = p->files.n, n = files > 1 ? p->n / files : 0;
+    bool alike = n >= ALIKE_ROWS && n * files == p->n, varies = false;
+    for (size_t k = 0; alike && k < files; k++)
+        alike = file_of(p, k * n) == k && file_of(p, k * n + n - 1) == k;
+    for (size_t i = n; alike && i < p->n; i++)
+        alike = label->dense != NULL ? label->dense[i] == label->dense[i - n] : label->code[i] == label->code[i - n];
+    for (size_t i = 1; alike && !varies && i < n; i++)
+        varies = label->dense != NULL ? label->dense[i] != label->dense[0] : label->code[i] != label->code[0];
+    return alike && varies;
 }
 
 int ml_predictions_check_ids(struct ml_predictions *p, const struct ml_predictions *other, struct ml_err *err)

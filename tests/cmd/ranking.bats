@@ -122,6 +122,13 @@ PY
     fails 2 'another task \(--task binary\)'
     run --separate-stderr ml-eval --task ranking --group query --metric ndcg@0 candidate.csv
     fails 2 'no such metric'
+    # documents are counted by query
+    awk -F, -v OFS=, 'NR > 1 { $1 = n[$2]++ } 1' candidate.csv >again.csv
+    head -1 again.csv | grep -q '^id,query,'
+    run --separate-stderr ml-eval --task ranking --group query again.csv
+    fails 3 "the id '0' stands twice \(rows 1 and [0-9]+\), in the groups '[^']*' and '[^']*'; an id names one row of the file: where it names one of a group only, write both into the column, as in '[^']*/0'"
+    awk -F, -v OFS=, 'NR > 1 { $1 = $2 "/" $1 } 1' again.csv >joined.csv
+    ml-eval -q --task ranking --group query joined.csv | ml get evaluation.queries
     awk -F, -v OFS=, 'NR > 1 { $3 = 0 } 1' candidate.csv >none.csv
     ml-eval -q --task ranking --group query none.csv -o none.json
     [ "$(ml get evaluation.metrics.ndcg.value none.json)" = null ]
