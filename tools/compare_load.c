@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "data/json.h"
+#include "model/evaluation.h"
 
 #include "compare.h"
 
@@ -17,6 +18,7 @@ static void inherit(struct cfg *cfg, const cJSON *evaluation)
     cJSON_ArrayForEach(m, ml_json_get(evaluation, "metrics")) ml_strs_add(&cfg->cols.offered, m->string);
     cJSON_ArrayForEach(m, ml_json_get(evaluation, "slices")) if (!ml_strs_has(&cfg->cols.named, m->string))
         ml_strs_add(&cfg->cols.named, m->string);
+    ml_evaluation_columns(evaluation, &cfg->cols);
     if (cfg->cols.task == NULL)
         cfg->cols.task = ml_json_str(evaluation, "task");
     if (cfg->cols.cost == NULL)

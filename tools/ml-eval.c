@@ -130,8 +130,8 @@ static int evaluate(struct cfg *cfg, struct ml_table *t, cJSON **out, struct ml_
     struct ml_predictions p = { 0 };
     struct ml_subject s = { 0 };
     struct ml_answers a = { 0 };
-    struct ml_evaluation_opts o = { cfg->confidence, (uint64_t)cfg->seed, cfg->cols.weight, cfg->cols.cost,
-        cfg->cols.find_slices, cfg->curves };
+    struct ml_evaluation_opts o = { cfg->confidence, (uint64_t)cfg->seed, &cfg->cols, cfg->cols.find_slices,
+        cfg->curves };
     struct ml_digest model;
     int rc = ml_predictions_read(&p, t, &cfg->cols, 0, err);
     *out = NULL;

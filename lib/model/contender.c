@@ -332,7 +332,7 @@ int ml_contender_evaluate(struct ml_contender *c, const struct ml_columns *cols,
 {
     struct ml_subject s = { 0 };
     struct ml_answers a = { 0 };
-    struct ml_evaluation_opts o = { .confidence = confidence, .weight = cols->weight, .cost = cols->cost };
+    struct ml_evaluation_opts o = { .confidence = confidence, .cols = cols };
     if (c->evaluation != NULL)
         return 0;
     int rc = ml_subject_settle(&s, cols, &c->predictions, NULL, &a, NULL, err);

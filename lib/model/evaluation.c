@@ -152,6 +152,59 @@ const struct ml_metric *ml_evaluation_metric(const char *name, const char *task)
     return ml_metric_find(name);
 }
 
+/* Options that name columns, beside each the one that says the same in another way. */
+static const struct {
+    const char *name;
+    size_t at, instead;
+} options[] = {
+#define COLUMN(name, field, other)                                                                                     \
+    {                                                                                                                  \
+        name, offsetof(struct ml_columns, field), offsetof(struct ml_columns, other)                                   \
+    }
+    COLUMN("id", id, id),
+    COLUMN("label", label, labels),
+    COLUMN("prediction", prediction, predictions),
+    COLUMN("score", score, scores),
+    COLUMN("scores", scores, score),
+    COLUMN("labels", labels, label),
+    COLUMN("predictions", predictions, prediction),
+    COLUMN("separator", separator, separator),
+    COLUMN("weight", weight, weight),
+    COLUMN("group", group, group),
+};
+
+#define OPTIONS (sizeof options / sizeof *options)
+
+static const char **named(struct ml_columns *c, size_t at)
+{
+    return (const char **)((char *)c + at);
+}
+
+static void add_columns(cJSON *e, const struct ml_columns *from)
+{
+    cJSON *o = cJSON_CreateObject();
+    struct ml_columns c = *from;
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (*named(&c, options[i].at) != NULL)
+            ml_json_set_str(o, options[i].name, *named(&c, options[i].at));
+    if (c.no_header)
+        ml_json_set_bool(o, "no_header", true);
+    if (o->child != NULL)
+        ml_json_set(e, "columns", o);
+    else
+        cJSON_Delete(o);
+}
+
+void ml_evaluation_columns(const cJSON *evaluation, struct ml_columns *to)
+{
+    const cJSON *from = ml_json_get(evaluation, "columns");
+    struct ml_columns given = *to;
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (*named(&given, options[i].at) == NULL && *named(&given, options[i].instead) == NULL)
+            *named(to, options[i].at) = ml_json_str(from, options[i].name);
+    to->no_header = to->no_header || ml_json_true(from, "no_header");
+}
+
 static void add_description(cJSON *e, const struct ml_predictions *p, const struct ml_subject *s,
     const struct ml_sample *sample, const uint64_t *confusion, const struct ml_evaluation_opts *o)
 {
@@ -165,13 +218,13 @@ static void add_description(cJSON *e, const struct ml_predictions *p, const stru
     ml_json_set_num(e, "threshold", s->thresholded ? s->threshold : NAN);
     if (sample->tuned != ML_TUNED_NO)
         ml_json_set_str(e, "threshold_tuned", ml_tuned_name(sample->tuned));
-    if (o->cost != NULL)
-        ml_json_set_str(e, "costs", o->cost);
+    if (o->cols->cost != NULL)
+        ml_json_set_str(e, "costs", o->cols->cost);
     ml_json_set(e, "weights", NULL);
     if (p->weight != NULL) {
         struct ml_measure *m = ml_measure_new(sample, NULL, 0);
         cJSON *w = ml_json_set_object(e, "weights");
-        ml_json_set_str(w, "column", o->weight);
+        ml_json_set_str(w, "column", o->cols->weight);
         ml_json_set_num(w, "effective_rows", ml_measure_kish(m));
         ml_measure_free(m);
     }
@@ -186,6 +239,7 @@ static void add_description(cJSON *e, const struct ml_predictions *p, const stru
     ml_json_set_int(predictions, "size", (int64_t)p->size);
     if (p->files.n > 1)
         ml_json_set_int(predictions, "files", (int64_t)p->files.n);
+    add_columns(e, o->cols);
 }
 
 int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject *s, const struct ml_answers *a,

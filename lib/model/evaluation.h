@@ -25,13 +25,15 @@ const char *ml_metric_direction(const struct ml_metric *m);
 /* What a metric's name means in a card that says this task; in one that doesn't (NULL), in any. NULL: nothing. */
 const struct ml_metric *ml_evaluation_metric(const char *name, const char *task);
 
+/* The columns that it was made of, where `to` names none; the strings are the evaluation's. */
+void ml_evaluation_columns(const cJSON *evaluation, struct ml_columns *to);
+
 struct ml_evaluation_opts {
     double confidence;
     uint64_t seed;
-    const char *weight; /* name of the column */
-    const char *cost;   /* --cost */
-    bool find_slices;   /* `found_slices`, too */
-    bool curves;        /* with calibration and curves */
+    const struct ml_columns *cols; /* which columns were asked for */
+    bool find_slices;              /* `found_slices`, too */
+    bool curves;                   /* with calibration and curves */
 };
 
 /* The section, owned. ML_USAGE: too many slices. */

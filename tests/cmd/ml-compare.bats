@@ -457,11 +457,25 @@ PY
     for o in '--weight w' '--group g' '--weight w --group g'; do
         # shellcheck disable=SC2086
         ml-eval -q $o candidate.csv -o e.json
-        run --separate-stderr ml-compare -q --card e.json --candidate candidate.csv --current current.csv
-        fails 4 'saw other ids, labels, weights or groups'
+        ml-compare -q --card e.json --candidate candidate.csv --current current.csv -o without.json
         # shellcheck disable=SC2086
-        ml-compare -q $o --card e.json --candidate candidate.csv --current current.csv -o c.json
+        ml-compare -q $o --card e.json --candidate candidate.csv --current current.csv -o with.json
+        cmp without.json with.json
+        run --separate-stderr ml-compare -q "${o%% *}" label --card e.json --candidate candidate.csv --current current.csv
+        [ "$status" -ne 0 ]
     done
+    # names of columns are inherited where no option names them, in this way or the other
+    for f in current candidate; do sed 's/^id,label,prediction/key,truth,answer/' $f.csv >$f-named.csv; done
+    ml-eval -q --id key --label truth --prediction answer candidate-named.csv -o e.json
+    ml-compare -q --card e.json --candidate candidate-named.csv --current current-named.csv -o c.json
+    [ "$(ml get comparison.rows c.json)" = 60 ]
+    run --separate-stderr ml-compare -q --label answer --card e.json --candidate candidate-named.csv --current current-named.csv
+    fails 4 'saw other ids, labels, weights or groups'
+    printf 'id,label,p,s_0,s_1\n' >two.csv
+    for i in $(seq 40); do echo "$i,$((i % 2)),0.$((i % 7 + 1)),0.$((9 - i % 7)),0.$((i % 7 + 1))"; done >>two.csv
+    ml-eval -q --score p two.csv -o e.json
+    ml-compare -q --card e.json --candidate two.csv --current two.csv -o c.json
+    [ "$(ml get comparison.metrics.roc_auc.delta c.json)" = 0 ]
     ml-eval -q candidate.csv -o e.json
     run --separate-stderr ml-compare -q --weight w --card e.json --candidate candidate.csv --current current.csv
     fails 4 'saw other ids, labels, weights or groups'

@@ -17,6 +17,7 @@ found() {
 import json, sys
 e = json.load(sys.stdin)["evaluation"]
 del e["predictions"]
+e.pop("columns", None)
 print(json.dumps(e))'
 }
 
@@ -222,6 +223,26 @@ print(json.dumps(e))'
     fails 2 'standard input can be read once only'
 }
 
+@test "two models' answers are no parts of one table" {
+    rows 40 >a.csv
+    awk -F, -v OFS=, 'NR > 1 { $3 = 1 - $3 } { print }' a.csv >b.csv
+    run --separate-stderr ml-eval a.csv b.csv
+    fails 3 "'b.csv': line 2: the id '.*' stands twice \(rows 1 and 41\), first in 'a.csv'; several files are one table, and two models' are compared by ml-compare"
+    # without ids it can't be told for certain
+    for f in a b; do cut -d, -f2- $f.csv >$f$f.csv; done
+    run -0 --separate-stderr ml-eval -q aa.csv bb.csv
+    [[ "$stderr" == *"warning: 2 files are measured as one table, and their labels are the same, row by row; "*"ml-compare --current 'aa.csv' --candidate 'bb.csv' compares them" ]]
+    # parts of a table: other labels, as few rows that they may be alike, or labels of one kind
+    { head -1 bb.csv; tail -n +3 bb.csv; sed -n 2p bb.csv; } >other.csv
+    run -0 --separate-stderr ml-eval -q aa.csv other.csv
+    [ -z "$stderr" ]
+    run -0 --separate-stderr ml-eval -q <(head -9 aa.csv) <(head -9 bb.csv)
+    [ -z "$stderr" ]
+    for f in aa bb; do awk -F, 'NR == 1 || $1 == 1' $f.csv >ones-$f.csv; done
+    run -0 --separate-stderr ml-eval -q --task binary ones-aa.csv ones-bb.csv
+    [ -z "$stderr" ]
+}
+
 @test "thousands of files, with few descriptors" {
     awk 'BEGIN { for (i = 1; i <= 3000; i++) { f = "s" i ".csv"; printf "id,label,score\nr%d,%d,%.3f\n", i, i % 3 == 0, i % 101 / 101 >f; close(f) } }'
     run --separate-stderr bash -c 'ulimit -n 20; ml-eval s?.csv s??.csv s???.csv s????.csv'
@@ -234,6 +255,8 @@ print(json.dumps(e))'
     rows 500 >p.csv
     found p.csv >plain
     [ "$(found --id 1 --label 2 --score 3 p.csv)" = "$(cat plain)" ]
+    [ "$(ml-eval -q --id 1 --label label p.csv | ml get evaluation.columns | tr -d '\n ')" = '{"id":"1","label":"label"}' ]
+    ml-eval -q p.csv | run ! ml get evaluation.columns
     tail -n +2 p.csv | sed 's/^[^,]*/"&"/' >bare.csv
     ml-eval -q --no-header --id 1 --label 2 --score 3 --slice 4 bare.csv >bare.json
     [ "$(ml get evaluation.data bare.json)" = "$(ml-eval -q p.csv | ml get evaluation.data)" ]
@@ -252,6 +275,10 @@ print(json.dumps(e))'
     [ "$(ml-eval -q --task multiclass --no-header --id 1 --label 2 --scores 3-4 m2.csv | ml get evaluation.metrics.accuracy.value | cut -c1-5)" = 0.666 ]
     run --separate-stderr ml-eval --scores 3-5 m.csv
     fails 3 'no columns 3-5'
+    # a comparison goes by the columns that were measured
+    ml-eval -q --task multiclass --no-header --id 1 --label 2 --scores 3-4 m2.csv |
+        ml-compare -q --current m2.csv --candidate m2.csv >c.json
+    [ "$(ml get comparison.identical c.json)" = true ]
     run --separate-stderr ml-eval --no-header --id 1 --label 2 --scores 3-4 <(tail -n +2 m.csv)
     fails 3 "--scores 3-4: these columns are of the classes '0' and so on, none of 'cat'; by number and without a header classes are 0, 1 and so on"
     run --separate-stderr ml-eval --scores 3-4 <(sed '1s/,cat,/,s_cat,/' m.csv)
