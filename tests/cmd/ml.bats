@@ -49,3 +49,23 @@ load helper
     run --separate-stderr ml get
     fails 2 "usage: ml get"
 }
+
+@test "the README's commands about predictions work as they stand, one after the other" {
+    local name
+    for name in current candidate a b seed1 seed2 seed3; do
+        awk -v name="$name" 'BEGIN {
+            srand(6); for (i = 0; i < 700; i++) { y[i] = rand() < .4; x[i] = rand(); age[i] = 18 + int(60 * rand()) }
+            srand(length(name) + index("abcdefghijklmnopqrstuvwxyz123", substr(name, length(name))))
+            skill = name == "current" ? 1 : 2
+            print "id,label,score,region,age"
+            for (i = 0; i < 700; i++) printf "%d,%d,%.4f,%s,%d\n", i, y[i], (skill * y[i] + 2 * x[i] + rand()) / (3 + skill), i % 2 ? "north" : "south", age[i]
+        }' >"$name.csv"
+    done
+    sed -n '/^# ml-policy.yml/,/^```/p' "$TOP/README.md" | grep -v '^```' >ml-policy.yml
+    grep -E '^    ml-(eval|compare|gate|comment) ' "$TOP/README.md" >commands
+    [ "$(wc -l <commands)" -ge 8 ]
+    env -u CI_MERGE_REQUEST_IID bash -e commands >/dev/null
+    grep -F '**The gate passed**' comment.md
+    [ -s pictures/reliability.svg ] && [ -s power.json ] && [ "$(ml get comparison.runs.candidate runs.json | tr -cd , | wc -c)" = 2 ]
+    [ "$(ml get comparison.ranking.metric ranked.json)" = accuracy ]
+}
