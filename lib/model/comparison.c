@@ -65,25 +65,55 @@ static bool applies(const struct duel *d, const struct ml_metric *m)
     return true;
 }
 
+static cJSON *values_json(const struct ml_runs *r)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < r->n; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(r->values[i]));
+    return list;
+}
+
+/* Of the candidate's runs their mean, which limits on it are held against, whatever it is compared with. */
+static void add_mean(struct duel *d, struct ml_difference *x, struct ml_runs *r)
+{
+    struct ml_boot boot = { .seed = d->o->seed };
+    struct ml_estimate e;
+    if (r->n < 2)
+        return;
+    ml_runs_estimate(r, x->metric, 1 - d->o->alpha, &boot, &e);
+    if (x->runs == NULL)
+        x->runs = cJSON_CreateObject();
+    if (e.v.ok && ml_json_get(x->runs, "candidate") == NULL)
+        ml_json_set(x->runs, "candidate", values_json(r));
+    cJSON *mean = ml_json_set_object(x->runs, "mean");
+    ml_json_set_num(mean, "value", e.v.ok ? e.v.value : NAN);
+    ml_json_set_num(mean, "low", e.has_interval ? e.low : NAN);
+    ml_json_set_num(mean, "high", e.has_interval ? e.high : NAN);
+    ml_json_set_num(mean, "se", e.has_interval && e.has_se ? e.se : NAN);
+    if (!e.has_interval)
+        ml_json_set_str(mean, "reason", e.v.ok ? e.interval_reason : e.v.reason);
+    else
+        ml_json_set_int(mean, "n", (int64_t)e.v.n);
+}
+
 /* A metric of scores that only one of the two has. */
 static void add_one_sided(struct duel *d, const struct ml_metric *metric, struct sides *s)
 {
     bool current = duel_applies_to(d, 0, metric);
     struct ml_delta delta = { .smaller_class = SIZE_MAX, .changed = SIZE_MAX };
     delta.reason = current ? "only the current model has scores" : "only the candidate has scores";
-    ml_differences_add(&d->all, d->o, metric, NULL, &delta, current ? value_of(s->r[0].m[0], metric) : NAN,
-        current ? NAN : value_of(s->r[1].m[0], metric));
+    struct ml_difference *x = ml_differences_add(&d->all, d->o, metric, NULL, &delta,
+        current ? value_of(s->r[0].m[0], metric) : NAN, current ? NAN : value_of(s->r[1].m[0], metric));
+    if (!current)
+        add_mean(d, x, &s->r[1]);
 }
 
 static cJSON *runs_json(const struct sides *s, const struct ml_delta *delta, double se_test)
 {
     static const char *const names[2] = { "current", "candidate" }, *const se[2] = { "se_current", "se_candidate" };
     cJSON *o = cJSON_CreateObject();
-    for (int side = 0; side < 2; side++) {
-        cJSON *list = ml_json_set_array(o, names[side]);
-        for (size_t i = 0; i < s->r[side].n; i++)
-            cJSON_AddItemToArray(list, cJSON_CreateNumber(s->r[side].values[i]));
-    }
+    for (int side = 0; side < 2; side++)
+        ml_json_set(o, names[side], values_json(&s->r[side]));
     ml_json_set_num(o, "se_rows", delta->has_interval ? se_test : NAN);
     for (int side = 0; side < 2; side++)
         ml_json_set_num(o, se[side], delta->has_interval && s->r[side].n > 1 ? s->r[side].se : NAN);
@@ -107,6 +137,7 @@ static void measure_metric(
         delta.ok ? delta.candidate : value_of(s->r[1].m[0], metric));
     if (runs && delta.ok)
         x->runs = runs_json(s, &delta, se_test);
+    add_mean(d, x, &s->r[1]);
     if (d->o->extras != 0 && primary && slice == NULL)
         x->extra = duel_extras(d, s, x, &boot);
 }

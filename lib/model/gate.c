@@ -183,16 +183,23 @@ static void fail_lacking(struct gate_judge *j, const struct ml_metric_rule *m, c
     ml_buf_release(&near);
 }
 
-/* The candidate's metric: from the evaluation, else (metrics files were compared) from the comparison. NULL with the
- * rule failed. */
-static const cJSON *candidate(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule, const char **key)
+/* The candidate's metric: the mean over its runs, where it has several; from the evaluation, else (metrics files were
+ * compared) from the comparison. NULL with the rule failed. */
+static const cJSON *candidate(
+    struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule, const char **key, int *runs)
 {
-    const cJSON *found = gate_metric(j->evaluation, m->slice, m->metric);
+    const cJSON *found = gate_mean(j->comparison, m->slice, m->metric, runs);
     double x;
     *key = "value";
+    if (!found) {
+        *runs = 0;
+        found = gate_metric(j->evaluation, m->slice, m->metric);
+    } else {
+        ml_json_set_int(rule, "runs", *runs);
+    }
     if (!found || !ml_json_num(found, "value", &x)) {
         const cJSON *compared = gate_metric(j->comparison, m->slice, m->metric);
-        if (ml_json_num(compared, "candidate", &x)) {
+        if (*runs == 0 && ml_json_num(compared, "candidate", &x)) {
             *key = "candidate";
             return compared;
         }
@@ -215,18 +222,19 @@ static int judge_absolute(struct gate_judge *j, const struct ml_metric_rule *m, 
     double limit = l->amount.x, x = 0;
     bool bound = l->on == ML_ON_BOUND;
     const char *key;
+    int runs;
     gate_required(rule, &l->amount);
     ml_json_set_str(rule, "on", bound ? "bound" : "value");
     if (!gate_here(j, rule, &l->terms))
         return 0;
     j->evaluated = true;
-    const cJSON *found = candidate(j, m, rule, &key);
+    const cJSON *found = candidate(j, m, rule, &key, &runs);
     if (!found)
         return 0;
-    if (gate_same_direction(j, m, found))
+    if (gate_same_direction(j, m, runs ? gate_metric(j->comparison, m->slice, m->metric) : found))
         return -1;
     if (strcmp(key, "candidate")) /* else the interval is the difference's */
-        gate_basis(rule, j->evaluation, m->slice, found, 0);
+        gate_basis(rule, runs ? j->comparison : j->evaluation, m->slice, found, 0);
     if (bound)
         key = !strcmp(key, "candidate") ? "" : sign > 0 ? "low" : "high";
     if (!ml_json_num(found, key, &x)) {
@@ -241,8 +249,11 @@ static int judge_absolute(struct gate_judge *j, const struct ml_metric_rule *m, 
     }
     double gap = fabs(limit - x);
     ml_json_set_num(rule, "shortfall", gap);
-    gate_failed(rule, "%s%s is %s %s by %s", bound ? (sign > 0 ? "the low end " : "the high end ") : "", ML_PLAIN(x, 4),
-        sign > 0 ? "below" : "above", ML_PLAIN(limit, 4), ML_PLAIN(gap, 2));
+    char over[40] = "";
+    if (runs)
+        snprintf(over, sizeof over, "over %d runs ", runs);
+    gate_failed(rule, "%s%s%s is %s %s by %s", over, bound ? (sign > 0 ? "the low end " : "the high end ") : "",
+        ML_PLAIN(x, 4), sign > 0 ? "below" : "above", ML_PLAIN(limit, 4), ML_PLAIN(gap, 2));
     return 0;
 }
 

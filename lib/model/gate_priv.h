@@ -42,6 +42,10 @@ double gate_df(const cJSON *comparison, const char *slice, const cJSON *metric);
 /* The rows like a metric's own below which no verdict is given. */
 double gate_least(const cJSON *comparison, const char *slice, const char *name, const cJSON *metric);
 
+/* Where the candidate has several runs: the metric's mean over them ("value", "low", "high", "se"), and how many there
+ * are; NULL: it has one, or the comparison lacks the metric. */
+const cJSON *gate_mean(const cJSON *comparison, const char *slice, const char *metric, int *runs);
+
 /* A new rule at the end of the list; without a metric its name is `kind`. */
 cJSON *gate_add(struct gate_judge *j, const struct ml_metric_rule *m, const char *kind, const struct ml_terms *terms);
 

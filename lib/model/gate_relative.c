@@ -31,6 +31,13 @@ double gate_df(const cJSON *comparison, const char *slice, const cJSON *metric)
     return ml_json_num(of, "groups", &x) && x >= 2 ? x - 1 : 0;
 }
 
+const cJSON *gate_mean(const cJSON *comparison, const char *slice, const char *metric, int *runs)
+{
+    const cJSON *of = ml_json_get(gate_metric(comparison, slice, metric), "runs");
+    *runs = cJSON_GetArraySize(ml_json_get(ml_json_get(comparison, "runs"), "candidate"));
+    return *runs > 1 ? ml_json_get(of, "mean") : NULL;
+}
+
 /* What a relative rule looks at. Returns 1 with the rule judged already where there is nothing to look at. */
 static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *rule, struct change *c)
 {

@@ -13,7 +13,7 @@
 /* Values of all runs; false with the reason of the first that has none. */
 static bool take_values(struct ml_runs *r, const struct ml_metric *metric, struct ml_delta *out, double *mean)
 {
-    double squares = 0;
+    double squares = 0, rest = 0;
 
     *mean = 0;
     for (size_t i = 0; i < r->n; i++) {
@@ -28,6 +28,9 @@ static bool take_values(struct ml_runs *r, const struct ml_metric *metric, struc
         *mean += v.value / (double)r->n;
         out->n = v.n < out->n ? v.n : out->n;
     }
+    for (size_t i = 0; i < r->n; i++) /* a sum of the values might overflow */
+        rest += (r->values[i] - *mean) / (double)r->n;
+    *mean += rest;
     for (size_t i = 0; i < r->n; i++)
         squares += (r->values[i] - *mean) * (r->values[i] - *mean);
     r->se = r->n > 1 ? sqrt(squares / (double)(r->n - 1) / (double)r->n) : 0;
@@ -195,4 +198,39 @@ void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const str
     out->df = degrees(current, candidate, out->se, se, units);
     settle(out, alpha);
     ml_delta_cut(out, metric);
+}
+
+void ml_runs_estimate(struct ml_runs *r, const struct ml_metric *metric, double confidence, const struct ml_boot *boot,
+    struct ml_estimate *out)
+{
+    struct ml_delta of = { .n = SIZE_MAX };
+    double mean, below = 0, above = 0, share = 1 / (double)r->n, far = 0;
+
+    memset(out, 0, sizeof *out);
+    if (!take_values(r, metric, &of, &mean)) {
+        ml_value_none(&out->v, of.reason);
+        return;
+    }
+    out->v = (struct ml_value){ .ok = true, .value = mean, .n = of.n };
+    for (size_t i = 0; i < r->n; i++) {
+        struct ml_estimate e;
+
+        ml_measure_estimate(r->m[i], metric, confidence, boot, &e);
+        if (!e.has_interval) {
+            out->interval_reason = e.interval_reason;
+            return;
+        }
+        below += fmax(e.v.value - e.low, 0) * share;
+        above += fmax(e.high - e.v.value, 0) * share;
+        out->se += e.se * share;
+        out->has_se = (i == 0 || out->has_se) && e.has_se;
+    }
+    if (r->n > 1)
+        far = ml_t_quantile((1 + confidence) / 2, (double)(r->n - 1)) * r->se;
+    out->se = out->has_se ? hypot(out->se, r->se) : 0;
+    out->low = fmax(mean - hypot(below, far), metric->low);
+    out->high = fmin(mean + hypot(above, far), metric->high);
+    out->has_interval = isfinite(out->low) && isfinite(out->high) && isfinite(out->se);
+    out->interval = out->has_interval ? "runs" : NULL;
+    out->interval_reason = out->has_interval ? NULL : "the interval overflows a double";
 }

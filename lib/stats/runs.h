@@ -31,4 +31,11 @@ struct ml_runs {
 void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const struct ml_metric *metric, double alpha,
     const struct ml_boot *boot, struct ml_delta *out, double *se_test);
 
+/* The mean of one model's runs, for other rows and other seeds: each end is as far from it as the root of the sum of
+ * two squares, of how far the runs' own ends are from their values on average, and of t of R-1 times the standard error
+ * that their spread has (Zou & Donner 2008, Stat. Med. 27, 1693). The former keeps what each metric's own interval is
+ * good at, such as values near 1. `interval` is "runs"; v.n that of the run with the fewest. */
+void ml_runs_estimate(struct ml_runs *r, const struct ml_metric *metric, double confidence, const struct ml_boot *boot,
+    struct ml_estimate *out);
+
 #endif

@@ -996,6 +996,50 @@ assert abs(m["detectable"] / m["se"] - 16.334) < 1e-3, m'
     ml-gate -q --power p.yml card.json | grep -qF '"reason": "neither more rows nor more runs alone would do: '
 }
 
+@test "several runs: limits are on the candidate's mean, and on the interval of that" {
+    /usr/bin/python3 - <<'PY'
+n = 4000
+for name, share in ("cur", .8), ("a", .78), ("b", .8), ("c", .82):
+    with open(name + ".csv", "w") as f:
+        f.write("id,label,prediction,part\n")
+        f.writelines(f"{i},{i % 2},{i % 2 ^ (i * 7919 % n >= share * n)},{'xy'[i % 3 > 1]}\n" for i in range(n))
+PY
+    ml-eval -q --slice part a.csv >eval.json
+    ml-compare -q --card eval.json --current cur.csv --candidate a.csv --runs b.csv --runs c.csv --slice part -o card.json
+    printf 'metrics: { accuracy: { min: 0.79 } }\nslices: { part=x: { accuracy: { min: 0.79 } } }\n' >p.yml
+    ml-gate -q p.yml card.json >gated.json
+    is accuracy.min observed 0.8
+    is accuracy.min runs 3
+    is accuracy.min rows 4000
+    is part=x.accuracy.min runs 3
+    /usr/bin/python3 - <<'PY'
+import json
+from math import isclose, sqrt
+from scipy import stats
+card = json.load(open("gated.json"))
+mean, rule = card["comparison"]["metrics"]["accuracy"]["runs"]["mean"], card["gate"]["rules"][0]
+far = stats.t.ppf(.975, 2) * .02 / sqrt(3)
+assert mean["value"] - mean["low"] > far and mean["high"] - mean["value"] > far and isclose(mean["value"], .8)
+assert all(rule[k] == mean[k] for k in ("low", "high", "se")), rule
+PY
+    # the low end is that of the mean, which knows of other seeds
+    echo 'metrics: { accuracy: { min: { limit: 0.75, on: bound } } }' >p.yml
+    run --separate-stderr ml-gate p.yml card.json
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"over 3 runs the low end 0.74"*" is below 0.75 by "* ]]
+    # the current model's runs change nothing about what the candidate's only one was measured to be
+    ml-compare -q --card eval.json --current cur.csv --current-runs c.csv --candidate a.csv -o card.json
+    ml-gate -q p.yml card.json >gated.json
+    is accuracy.min runs '"absent"'
+    # the current model has no scores: nothing is compared, and the limit is on the mean all the same
+    for f in a b c; do awk -F, -v OFS=, 'NR == 1 { print $0, "score" } NR > 1 { print $0, $3 * .8 + .1 }' $f.csv >s$f.csv; done
+    ml-compare -q --metric accuracy --metric roc_auc --current cur.csv --candidate sa.csv --runs sb.csv --runs sc.csv -o card.json </dev/null
+    echo 'metrics: { roc_auc: { min: 0.79 } }' >p.yml
+    ml-gate -q p.yml card.json >gated.json
+    is roc_auc.min runs 3
+    is roc_auc.min observed 0.8
+}
+
 @test "a rule says what it rests on" {
     printf 'metrics:\n  accuracy: { min: 0.6, max_drop: 0.01 }\n' >p.yml
     gate 0

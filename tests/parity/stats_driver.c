@@ -280,6 +280,17 @@ static void spread(struct input *in)
     influences(in, true);
 }
 
+static void show_estimate(const struct ml_estimate *e)
+{
+    if (!e->v.ok)
+        printf("none %s\n", e->v.reason);
+    else if (!e->has_interval)
+        printf("open %.17g %.17g %zu %s\n", e->v.value, e->has_se ? e->se : -1, e->undefined, e->interval_reason);
+    else
+        printf("ok %.17g %.17g %.17g %.17g %s %zu %zu\n", e->v.value, e->has_se ? e->se : -1, e->low, e->high,
+            e->interval, e->v.n, e->undefined);
+}
+
 static void estimate(struct input *in)
 {
     struct slot *t = slot(in);
@@ -289,13 +300,7 @@ static void estimate(struct input *in)
     struct ml_estimate e;
 
     ml_measure_estimate(t->m, which, confidence, &b, &e);
-    if (!e.v.ok)
-        printf("none %s\n", e.v.reason);
-    else if (!e.has_interval)
-        printf("open %.17g %.17g %zu %s\n", e.v.value, e.has_se ? e.se : -1, e.undefined, e.interval_reason);
-    else
-        printf("ok %.17g %.17g %.17g %.17g %s %zu %zu\n", e.v.value, e.has_se ? e.se : -1, e.low, e.high, e.interval,
-            e.v.n, e.undefined);
+    show_estimate(&e);
 }
 
 static void show_delta(const struct ml_delta *d)
@@ -610,6 +615,22 @@ static void runs(struct input *in)
     show_delta(&d);
 }
 
+/* mean METRIC CONFIDENCE N BOOT: of the runs in the first N slots */
+static void mean(struct input *in)
+{
+    const struct ml_metric *which = metric(in);
+    double confidence = number(in), values[26];
+    struct ml_measure *all[26] = { 0 };
+    struct ml_runs r = { all, count(in), values, 0 };
+    struct ml_boot how = boot(in);
+    struct ml_estimate e;
+
+    for (size_t i = 0; i < r.n && i < 26; i++)
+        all[i] = in->slots[i].m;
+    ml_runs_estimate(&r, which, confidence, &how, &e);
+    show_estimate(&e);
+}
+
 /* bins SLOT BINS CONFIDENCE: seven numbers a bin */
 static void bins(struct input *in)
 {
@@ -722,6 +743,7 @@ static const struct {
     { "best", best },
     { "bias", bias },
     { "runs", runs },
+    { "mean", mean },
     { "extra", extra },
     { "ranks", ranks },
     { "flips", flips },

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import stats
 
-from stats_cases import REGRESSION, Sample, run_parts, student
+from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, run_parts, student
 from stats_expected import Rows, case, cut, other_model
 
 warnings.filterwarnings("ignore")
@@ -67,6 +67,58 @@ def numbers(tap, session, rng):
             session.ask(f"runs {name} 0.05 {n} {m} 0 0 0 0", take)
 
 
+def means(tap, session, rng):
+    """One model's mean over its runs, from each run's own interval."""
+    names = {BINARY: ["accuracy", "f1", "roc_auc", "log_loss"], MULTICLASS: ["accuracy", "f1_macro", "mcc"], REGRESSION: ["mae", "r2", "median_ae"]}
+    for _ in range(60):
+        sample = case(rng, rng.choice(["none", "real"]), rng.choice(["no", "some"]), rng.choice(["plain", "plain", "perfect"]))
+        runs = int(rng.choice([1, 2, 3, 5]))
+        for i in range(runs):
+            session.sample(other_model(rng, sample, rng.choice([0, 0.5])) if i else sample, chr(ord("A") + i))
+        for name in names[sample.task]:
+            own = []
+            for i in range(runs):
+                session.ask(f"estimate {chr(ord('A') + i)} {name} 0.9 0 3 200 0", own.append)
+
+            def take(r, own=own, name=name, number=sample.task == REGRESSION):
+                context = f"{name}: {r}"
+                if any(e[0] == "none" for e in own):
+                    tap.count("no mean where a run has no value", r[0] == "none", context)
+                    return
+                v = np.array([float(e[1]) for e in own])
+                if any(e[0] == "open" for e in own):
+                    tap.count("no interval of a mean where a run has none", r[0] == "open", context)
+                    return
+                se, low, high = (np.array([float(e[k]) for e in own]) for k in (2, 3, 4))
+                spread = v.std(ddof=1) / np.sqrt(len(v)) if len(v) > 1 else 0
+                far = student(0.95, len(v) - 1) * spread if len(v) > 1 else 0
+                ends = [v.mean() - np.hypot(np.maximum(v - low, 0).mean(), far), v.mean() + np.hypot(np.maximum(high - v, 0).mean(), far)]
+                bottom, top = {"mcc": (-1, 1), "r2": (-np.inf, 1)}.get(name, (0, np.inf if number or name == "log_loss" else 1))
+                tap.close("mean over runs", [float(x) for x in r[1:5]],
+                          [v.mean(), np.hypot(se.mean(), spread) if se.min() >= 0 else -1, max(ends[0], bottom), min(ends[1], top)], 1e-9, 1e-12, context)
+            session.ask(f"mean {name} 0.9 {runs} 0 3 200 0", take)
+
+
+def held(tap, session, rng):
+    """How often the interval of a mean over runs holds what the model has on average, for seeds and rows; that of its first run doesn't."""
+    rows, counts = 300, {}
+    for _ in range(DRAWS):
+        hard = rng.random(rows)
+        for i in range(5):
+            share = 0.93 + 0.025 * rng.choice([-1, 1])
+            right = np.where(rng.random(rows) < 0.5, hard, rng.random(rows)) < share
+            session.sample(Sample(BINARY, rows, 2, 1, np.ones(rows, int), right.astype(int)), chr(ord("A") + i))
+        session.ask("estimate A accuracy 0.95 0 0 0 0", lambda a: counts.__setitem__(1, counts.get(1, 0) + (float(a[3]) <= 0.93 <= float(a[4]))))
+        for k in (2, 3, 5):
+            session.ask(f"mean accuracy 0.95 {k} 0 0 0 0", lambda a, k=k: counts.__setitem__(
+                k, counts.get(k, 0) + (float(a[3]) <= 0.93 <= float(a[4]))))
+    session.run()
+    session.__init__()
+    tap.count(f"the interval of one run holds the mean in {counts[1] / DRAWS:.3f} of {DRAWS} draws", counts[1] / DRAWS < 0.9)
+    for k in (2, 3, 5):
+        tap.count(f"that of {k} runs in {counts[k] / DRAWS:.3f}", counts[k] / DRAWS >= 0.95 - 3.5 * np.sqrt(0.05 * 0.95 / DRAWS))
+
+
 def seeds(tap, session, rng):
     """Seeds move the candidate's error as much as the choice of rows does, and on average it is the current model's: a single run
     is called better or worse far too often, three or more with --runs are not."""
@@ -94,4 +146,4 @@ def seeds(tap, session, rng):
 
 
 if __name__ == "__main__":
-    run_parts(1946, seeds, numbers)
+    run_parts(1946, seeds, numbers, held, means)
