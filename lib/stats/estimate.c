@@ -180,14 +180,18 @@ static size_t resample(
 }
 
 /* What was chosen as the best looks too good, in replicates once more, by a bias that they tell less than all of: twice
- * as much is allowed for on its side. At n = 100 and 300 percentiles cover .73 to .91 only. */
+ * as much is allowed for on its side, of what lies between 0 and 1 on the logit. At n = 100 and 300 percentiles hold
+ * .73 to .91 only, and without the logit the recall at the best threshold .86 to .91; this one .96 to .99. */
 static void unbiased(const struct ml_metric *metric, const double *values, size_t n, double z, struct ml_estimate *e)
 {
     double bias = 0;
 
     for (size_t i = 0; i < n; i++)
         bias += (values[i] - e->v.value) / (double)n;
-    ml_interval_linear(e->v.value, e->se, z, &e->low, &e->high);
+    if (metric->low == 0 && metric->high == 1 && e->v.value > 0 && e->v.value < 1)
+        ml_interval_logit(e->v.value, e->se, z, &e->low, &e->high);
+    else
+        ml_interval_linear(e->v.value, e->se, z, &e->low, &e->high);
     e->low = fmax(e->low - 2 * fmax(bias, 0), metric->low);
     e->high = fmin(e->high - 2 * fmin(bias, 0), metric->high);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Thresholds chosen on the rows, and chosen anew in every replicate: against scikit-learn at every threshold."""
+import math
 import warnings
 
 import numpy as np
@@ -85,8 +86,11 @@ def intervals(tap, session, rng):
         # room for twice the bias on its side
         se, bias = values.std(ddof=1), values.mean() - value
         lowest = -1 if name in ("mcc", "cohen_kappa_quadratic") else 0
-        want = [value, se, max(value - 1.959963984540054 * se - 2 * max(bias, 0), lowest),
-                min(value + 1.959963984540054 * se - 2 * min(bias, 0), 1)]
+        half, middle = 1.959963984540054 * se, value
+        if lowest == 0 and 0 < value < 1:  # on the logit
+            half, middle = half / value / (1 - value), math.log(value / (1 - value))
+        low, high = (1 / (1 + math.exp(-x)) if middle != value else x for x in (middle - half, middle + half))
+        want = [value, se, max(low - 2 * max(bias, 0), lowest), min(high - 2 * min(bias, 0), 1)]
         session.sample(s)
         session.ask(f"tuned A {how}", lambda a: None)
         session.ask(f"estimate A {name} 0.95 0 3 {REPLICATES} 0", lambda a, want=want: tap.close(
