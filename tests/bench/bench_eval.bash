@@ -11,7 +11,9 @@ bench_rows() {
 bench_eval() {
     bench_rows || return
     table "Evaluating ${BENCH_ROWS:-5000000} rows ($(du -m --apparent-size "$work/rows.csv" | cut -f1) MiB): all binary metrics; ours with intervals and the identity of the rows"
-    contender ours "$bin/ml-eval" -q "$work/rows.csv"
+    # those that the peers compute, also where two are the same number
+    contender ours "$bin/ml-eval" -q --metric precision_micro --metric recall_micro --metric f1_micro --metric recall_macro \
+        --metric recall_weighted "$work/rows.csv"
     contender 'pandas, scikit-learn one by one' $py tests/bench/peers.py one-by-one "$work/rows.csv"
     contender 'pandas reads three columns, numpy' $py tests/bench/peers.py fastest "$work/rows.csv"
     versus 'ml-eval' 5
