@@ -248,12 +248,20 @@ static size_t compare_weights(struct pairing *pr)
     return differ;
 }
 
+/* All rows of both files are paired, and by their identity they have the same labels, weights and groups. */
+static bool same_data(const struct pairing *pr)
+{
+    return pr->n == pr->p[0]->n && pr->n == pr->p[1]->n && strcmp(pr->p[0]->data.s, pr->p[1]->data.s) == 0;
+}
+
 static void compare_rows(struct pairing *pr)
 {
     struct ml_mismatch *m = pr->out;
-    m->labels = compare_labels(pr);
-    m->weights = compare_weights(pr);
-    m->groups = compare_divisions(pr, &pr->p[0]->group, &pr->p[1]->group);
+    if (!same_data(pr)) {
+        m->labels = compare_labels(pr);
+        m->weights = compare_weights(pr);
+        m->groups = compare_divisions(pr, &pr->p[0]->group, &pr->p[1]->group);
+    }
     for (size_t i = 0; i < pr->p[0]->n_features; i++)
         for (size_t k = 0; k < pr->p[1]->n_features; k++)
             if (strcmp(pr->p[0]->features[i].name, pr->p[1]->features[k].name) == 0)
@@ -316,15 +324,18 @@ static void describe(struct pairing *pr)
     ml_buf_release(&b);
 }
 
-/* The current model's labels have been picked already. */
+/* Where they were compared, the current model's labels have been picked already. */
 static void take_matched(struct pairing *pr)
 {
     struct ml_predictions *p = pr->p[0];
-    free(p->label.code);
-    free(p->label.dense);
-    p->label = (struct ml_column){ 0 };
+    if (pr->matched.n > 0) {
+        free(p->label.code);
+        free(p->label.dense);
+        p->label = (struct ml_column){ 0 };
+    }
     ml_predictions_take(p, pr->rows[0], pr->n, false);
-    p->label = pr->matched;
+    if (pr->matched.n > 0)
+        p->label = pr->matched;
     pr->matched = (struct ml_column){ 0 };
 }
 
