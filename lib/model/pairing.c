@@ -324,18 +324,51 @@ static void describe(struct pairing *pr)
     ml_buf_release(&b);
 }
 
+/* Labels of the same data: those of the candidate, in the current model's codes. */
+struct recoding {
+    const struct ml_column *from;
+    struct ml_column *to;
+    const int64_t *code;
+};
+
+static void recode_block(void *ctx, size_t block, size_t thread)
+{
+    const struct recoding *r = ctx;
+    (void)thread;
+    for (size_t i = block * ML_PARALLEL_ROWS; i < ml_parallel_end(r->to->n, block); i++)
+        r->to->code[i] = (uint32_t)r->code[r->from->code[i]];
+}
+
+/* Brings the current model's labels into the order of the pairs without looking for each: false where the two files
+ * write them in different ways, or they are too many different numbers. */
+static bool recode_labels(struct pairing *pr)
+{
+    struct recoding r = { .from = &pr->p[1]->label, .to = &pr->p[0]->label };
+    bool all = r.from->code != NULL && r.to->code != NULL;
+    int64_t *code = map_texts(&r.from->dict, &r.to->dict);
+    for (size_t i = 0; all && i < r.from->dict.n; i++)
+        all = code[i] >= 0;
+    r.code = code;
+    if (all)
+        ml_parallel(ml_parallel_blocks(pr->n), recode_block, &r);
+    free(code);
+    return all;
+}
+
 /* Where they were compared, the current model's labels have been picked already. */
 static void take_matched(struct pairing *pr)
 {
     struct ml_predictions *p = pr->p[0];
-    if (pr->matched.n > 0) {
+    struct ml_column label = pr->matched;
+    if (label.n == 0)
+        label = recode_labels(pr) ? p->label : ml_column_pick(&p->label, pr->rows[0], pr->n);
+    if (label.code != p->label.code)
         free(p->label.code);
+    if (label.dense != p->label.dense)
         free(p->label.dense);
-        p->label = (struct ml_column){ 0 };
-    }
+    p->label = (struct ml_column){ 0 };
     ml_predictions_take(p, pr->rows[0], pr->n, false);
-    if (pr->matched.n > 0)
-        p->label = pr->matched;
+    p->label = label;
     pr->matched = (struct ml_column){ 0 };
 }
 

@@ -567,6 +567,35 @@ static void settles(void **state)
     settles_as("label,prediction\n0,1\n1,1\n", &c, "multiclass 0,1 1 1");
 }
 
+/* Labels of the same data are recoded, or picked where both files write them in different ways. */
+static void pairs_labels_of_another_order(void **state)
+{
+    static const char *const files[][2] = { { "x,3,3\ny,1,1\nz,2,2\n", "z,2,1\nx,3,1\ny,1,1\n" },
+        { "x,3,3\ny,1,1\nz,2,2\n", "z,2.0,1\nx,3,1\ny,1,1\n" },
+        { "x,3,3\ny,1.0,1\nz,2,2\n", "z,2,1\nx,3,1\ny,1,1\n" } };
+    const double want[] = { 2, 3, 1 };
+    struct ml_columns c = ML_COLUMNS_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct ml_predictions p[2];
+        struct ml_mismatch m;
+        for (int k = 0; k < 2; k++) {
+            char *text = ml_format("id,label,prediction\n%s", files[i][k]);
+            read_from(&p[k], text, &c, ML_PREDICTIONS_IDS);
+            free(text);
+        }
+        assert_string_equal(p[0].data.s, p[1].data.s);
+        assert_int_equal(ml_predictions_pair(&p[0], &p[1], false, UINT64_MAX, &m), 0);
+        for (size_t row = 0; row < 3; row++) {
+            assert_true(ml_column_at(&p[0].label, row) == want[row]);
+            assert_true(ml_column_at(&p[0].prediction, row) == want[row]);
+        }
+        ml_predictions_release(&p[0]);
+        ml_predictions_release(&p[1]);
+    }
+}
+
 static void pairs(void **state)
 {
     struct ml_columns c = ML_COLUMNS_INIT;
@@ -670,6 +699,7 @@ int main(void)
         cmocka_unit_test(reserves_too_much_or_too_little),
         cmocka_unit_test(settles),
         cmocka_unit_test(pairs),
+        cmocka_unit_test(pairs_labels_of_another_order),
         cmocka_unit_test(pairs_what_is_left),
         cmocka_unit_test(lines_up),
     };
