@@ -257,13 +257,16 @@ static void take_mean(double *x, size_t n, const struct weighting *by, double me
     struct ml_sum sum = { 0, 0 }, total = { 0, 0 };
     double rest;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         x[i] -= mean;
-        ml_sum_add(&sum, weight_of(by, i) * x[i]);
-        ml_sum_add(&total, weight_of(by, i));
+    if (!by->w)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        ml_sum_add(&sum, by->w[i] * x[i]);
+        ml_sum_add(&total, by->w[i]);
     }
     rest = ml_sum_value(&sum) / ml_sum_value(&total);
-    for (size_t i = 0; by->w && i < n; i++)
+    for (size_t i = 0; i < n; i++)
         x[i] -= rest;
 }
 
