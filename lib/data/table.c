@@ -316,6 +316,7 @@ void ml_table_close(struct ml_table *t)
     free(t->mapped);
     for (size_t i = 0; i < t->n_spread; i++)
         free(t->spread[i].name);
+    ml_strs_release(&t->closed);
     ml_strs_release(&t->columns);
     ml_buf_release(&t->path);
     free(t->name);

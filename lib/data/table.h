@@ -71,6 +71,9 @@ int ml_table_pick(const struct ml_table *t, const char *name); /* the same; wher
  * list, or three are spread already. */
 int ml_table_spread(struct ml_table *t, const char *name, struct ml_err *err);
 
+/* JSON Lines: from now on a key that begins so and isn't a column is ML_LOCAL, not passed over. */
+void ml_table_close_prefix(struct ml_table *t, const char *prefix);
+
 /* Why something of this name is in the file and is no column, or NULL. */
 const char *ml_table_left_out(const struct ml_table *t, const char *name);
 

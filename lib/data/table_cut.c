@@ -20,6 +20,8 @@ struct ml_table *ml_table_child(const struct ml_table *t)
     c->escaped = ml_grow(NULL, &c->escaped_cap, t->columns.n + 1, sizeof *c->escaped);
     for (size_t i = 0; i < t->n_spread; i++)
         c->spread[c->n_spread++] = (struct ml_spread){ ml_strdup(t->spread[i].name), t->spread[i].n };
+    for (size_t i = 0; i < t->closed.n; i++)
+        ml_strs_add(&c->closed, t->closed.v[i]);
     ml_buf_init(&c->path, ML_TABLE_ROW_MAX);
     return c;
 }

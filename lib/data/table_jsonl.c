@@ -209,6 +209,25 @@ static int skip_value(struct scan *s)
     return *s->p == '"' ? string(s, &c) : scalar(s, &c);
 }
 
+/* A key that isn't a column, at t->path: what the first row would have had for its class is never passed over. */
+static int unknown(struct scan *s, const struct ml_cell *value)
+{
+    const char *name = ml_buf_str(&s->t->path), *begin;
+    char *why = NULL;
+    for (size_t i = 0; why == NULL && i < s->t->closed.n; i++) {
+        size_t n = strlen(begin = s->t->closed.v[i]);
+        if (strcmp(name, begin) == 0 && value->len > 0 && value->s[0] == '[' && value->s[-1] != '"')
+            why = ml_format("a list '%.200s', but the first row has a column for each class", name);
+        else if (strncmp(name, begin, n) == 0 && name[n] != '\0')
+            why = ml_format("'%.200s', which the first row lacks; write every class in every row", name);
+    }
+    if (why == NULL)
+        return 0;
+    fail(s, why);
+    free(why);
+    return -1;
+}
+
 /* Puts a value under the name in t->path. Keys mostly come in the order of the first object. */
 static int store(struct scan *s, const struct ml_cell *c, bool *seen)
 {
@@ -227,7 +246,7 @@ static int store(struct scan *s, const struct ml_cell *c, bool *seen)
     if (i >= t->columns.n || strcmp(t->columns.v[i], name) != 0) {
         int found = ml_table_find_column(t, name, len);
         if (found < 0)
-            return 0;
+            return unknown(s, c);
         i = (size_t)found;
     }
     t->expect = i + 1;
@@ -353,6 +372,11 @@ static int parse_line(struct ml_table *t, char *start, char *end, bool header, s
         return -1;
     blanks(&s);
     return s.p == end ? 0 : fail(&s, "text behind the object");
+}
+
+void ml_table_close_prefix(struct ml_table *t, const char *prefix)
+{
+    ml_strs_add(&t->closed, prefix);
 }
 
 int ml_table_spread(struct ml_table *t, const char *name, struct ml_err *err)

@@ -53,6 +53,7 @@ struct ml_table {
     bool first;         /* the header row of a JSON file has been parsed and is still to be given out */
     struct ml_spread spread[ML_SPREAD_MAX];
     size_t n_spread;
+    struct ml_strs closed; /* what keys begin with that aren't columns but would have been in the first row */
 
     /* a block that ml_table_cut has cut */
     bool unquoted;      /* CSV without a quote in it: where fields end is found 64 bytes at a time */

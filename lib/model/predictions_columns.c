@@ -91,6 +91,11 @@ int ml_reading_find_classes(struct reading *rd, const char *prefix, int **column
             (*columns)[(*n)++] = (int)i;
             ml_strs_add(names, l->v[i] + len + object);
         }
+    if (*n > 0 && list != 0) {
+        char *begin = ml_format("%s%s", prefix, object ? "." : "");
+        ml_table_close_prefix(rd->t, begin);
+        free(begin);
+    }
     if (*n > 0)
         return 0;
     int rc = find_range(rd, prefix, *columns, n, names);

@@ -120,7 +120,9 @@ static int get_number(struct reading *rd, int column, struct ml_cell cell, doubl
     if (number && isfinite(*out))
         return 0;
     if (cell.len == 0)
-        return bad_cell(rd, column, "the number is missing");
+        return bad_cell(rd, column,
+            rd->r->scores != NULL && column != rd->r->weight ? "the number is missing; each row has to hold every class"
+                                                             : "the number is missing");
     char why[160];
     snprintf(why, sizeof why, "'%.*s' is not a%s number%s", (int)(cell.len > 50 ? 50 : cell.len), cell.s,
         number || ml_column_not_finite(cell.s, cell.len) ? " finite" : "",

@@ -433,7 +433,38 @@ P
     fails 3 'line 1, byte 21: a number expected'
     printf '{"label":0,"p":[0.5,0.5]}\n{"label":1,"p":null}\n' >bad.jsonl
     run --separate-stderr ml-eval --scores p bad.jsonl
-    fails 3 "line 2, column 'p0': the number is missing"
+    fails 3 "line 2, column 'p0': the number is missing; each row has to hold every class"
+    # classes that the first row lacks, or has alone, whatever the row's order says: never left out in silence
+    local cat='{"label":"cat","p":{"cat":0.6,"dog":0.4}}' bird='{"label":"dog","p":{"cat":0.1,"dog":0.2,"bird":0.7}}'
+    printf '%s\n' "$cat" "$bird" >bad.jsonl
+    run --separate-stderr ml-eval --task multiclass --scores p bad.jsonl
+    fails 3 "line 2, byte 51: 'p.bird', which the first row lacks; write every class in every row"
+    run --separate-stderr ml-eval --task multiclass --scores p. bad.jsonl
+    fails 3 "'p.bird', which the first row lacks"
+    printf '%s\n' "$bird" "$cat" >bad.jsonl
+    run --separate-stderr ml-eval --task multiclass --scores p bad.jsonl
+    fails 3 "line 2, column 'p.bird': the number is missing; each row has to hold every class"
+    (yes "$cat" | head -n 40000; echo "$bird") >bad.jsonl
+    run --separate-stderr ml-eval --task multiclass --scores p bad.jsonl
+    fails 3 "line 40001, byte 51: 'p.bird', which the first row lacks"
+    echo "$cat" >first.jsonl
+    echo "$bird" >second.jsonl
+    run --separate-stderr ml-eval --task multiclass --scores p first.jsonl second.jsonl
+    fails 3 "'second.jsonl': line 1, byte 51: 'p.bird', which the first row lacks"
+    printf '{"label":"a","pa":1,"pb":0,"b":1}\n{"label":"b","pa":0,"pb":0.3,"pc":0.7,"c":1}\n' >bad.jsonl
+    run --separate-stderr ml-eval --task multiclass --scores p bad.jsonl
+    fails 3 "'pc', which the first row lacks"
+    printf 'label,p0,p1\n0,0.5,0.5\n' >first.csv
+    printf '{"label":0,"p":[0.5,0.5]}\n' >second.jsonl
+    run --separate-stderr ml-eval --task multiclass --scores p first.csv second.jsonl
+    fails 3 "'second.jsonl': line 1, byte 25: a list 'p', but the first row has a column for each class"
+    local one='{"label":{"a":1},"prediction":{"a":1}}' two='{"label":{"a":0,"b":1},"prediction":{"a":0}}'
+    printf '%s\n' "$one" "$two" >bad.jsonl
+    run --separate-stderr ml-eval --task multilabel --labels label --predictions prediction bad.jsonl
+    fails 3 "line 2, byte 22: 'label.b', which the first row lacks; write every class in every row"
+    printf '%s\n' "$two" "$one" >bad.jsonl
+    run --separate-stderr ml-eval --task multilabel --labels label --predictions prediction bad.jsonl
+    fails 3 "line 2, column 'label.b': a column of one class holds 1 where a row has it, else 0"
     sed 's/"label": 2/"label": "two"/' list.jsonl >bad.jsonl
     run --separate-stderr ml-eval --scores p bad.jsonl
     fails 3 "labels such as 'two' need that"

@@ -24,6 +24,7 @@ static size_t rows_of(const char *text, size_t size, bool spread)
         ml_table_close(t);
         return 0;
     }
+    ml_table_close_prefix(t, "p.");
     while ((rc = ml_table_next(t, &cells, NULL)) == 0) {
         rows++;
         for (size_t i = 0; i < ml_table_columns(t)->n; i++)
