@@ -67,9 +67,11 @@ int ml_table_column(const struct ml_table *t, const char *name); /* its index, o
 int ml_table_pick(const struct ml_table *t, const char *name); /* the same; where no column is called so, by its number
                                                                   from 1 */
 /* JSON Lines: of a column that holds a list of numbers in the first row, columns NAME0, NAME1, ... are made, one a
- * number, before any row is read; every row has to have as many. 0, -1, or 1: there is no such column, it holds no
- * list, or three are spread already. */
+ * number, before any row is read; every row has to have as many. 0, -1, or 1: there is no such column, it holds no list
+ * that begins with a number, or three are spread already. */
 int ml_table_spread(struct ml_table *t, const char *name, struct ml_err *err);
+/* Whether that is so of column i, but for what else the list may hold behind its first number. */
+bool ml_table_spreads(const struct ml_table *t, size_t i);
 
 /* JSON Lines: from now on a key that begins so and isn't a column is ML_LOCAL, not passed over. */
 void ml_table_close_prefix(struct ml_table *t, const char *prefix);

@@ -379,12 +379,21 @@ void ml_table_close_prefix(struct ml_table *t, const char *prefix)
     ml_strs_add(&t->closed, prefix);
 }
 
+bool ml_table_spreads(const struct ml_table *t, size_t i)
+{
+    struct ml_cell c = t->first ? t->cells[i] : (struct ml_cell){ NULL, 0 };
+    if (c.len == 0 || c.s[0] != '[' || c.s[-1] == '"') /* a text */
+        return false;
+    c.s++;
+    return strchr("-0123456789", c.s[strspn(c.s, " \t")]) != NULL;
+}
+
 int ml_table_spread(struct ml_table *t, const char *name, struct ml_err *err)
 {
     int at = ml_table_column(t, name);
-    struct ml_cell list = t->first && at >= 0 ? t->cells[at] : (struct ml_cell){ NULL, 0 };
-    if (list.len == 0 || list.s[0] != '[' || list.s[-1] == '"' /* a text */ || t->n_spread == ML_SPREAD_MAX)
+    if (at < 0 || t->n_spread == ML_SPREAD_MAX || !ml_table_spreads(t, (size_t)at))
         return 1;
+    struct ml_cell list = t->cells[at];
     struct scan s = { .t = t, .start = (char *)(uintptr_t)list.s, .header = true, .err = err };
     s.p = s.start;
     s.end = s.start + list.len;
@@ -394,7 +403,12 @@ int ml_table_spread(struct ml_table *t, const char *name, struct ml_err *err)
     to->name = ml_strdup(name);
     ml_buf_reset(&t->path);
     ml_buf_adds(&t->path, name);
-    return spread(&s, &list, to, NULL) < 0 ? -1 : ml_table_index_columns(t, err);
+    int rc = spread(&s, &list, to, NULL);
+    if (rc < 0) { /* some columns may have been made */
+        free(to->name);
+        t->n_spread--;
+    }
+    return ml_table_index_columns(t, rc == 0 ? err : NULL) < 0 ? -1 : rc;
 }
 
 int ml_jsonl_row(struct ml_table *t, bool header, struct ml_err *err)

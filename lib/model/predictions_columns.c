@@ -159,6 +159,33 @@ static int find_score_columns(struct reading *rd, struct roles *r, const struct 
     return may_lack ? 0 : rc;
 }
 
+/* What --scores may be meant to take: the name of a list, or of an object, of JSON Lines; owned, or NULL. */
+static char *scores_meant(struct reading *rd)
+{
+    const struct ml_strs *l = ml_table_columns(rd->t);
+    for (size_t i = 0, n = l->n; ml_table_delimiter(rd->t) == '\0' && i < n; i++) {
+        const char *dot = strrchr(l->v[i], '.');
+        size_t len = dot != NULL ? (size_t)(dot - l->v[i]) : 0;
+        if (ml_table_spreads(rd->t, i))
+            return ml_strdup(l->v[i]);
+        if (len > 0 && i + 1 < n && strncmp(l->v[i], l->v[i + 1], len + 1) == 0)
+            return ml_strndup(l->v[i], len);
+    }
+    return NULL;
+}
+
+static int nothing_said(struct reading *rd)
+{
+    char *meant = scores_meant(rd);
+    char *what = ml_format("neither a column 'prediction' nor 'score' (name one with --prediction, --score or --scores "
+                           "PREFIX%s%.80s%s)",
+        meant != NULL ? "; is --scores " : "", meant != NULL ? meant : "", meant != NULL ? " meant?" : "");
+    ml_reading_no_column(rd, what);
+    free(what);
+    free(meant);
+    return -1;
+}
+
 int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml_columns *c)
 {
     struct ml_predictions *p = rd->p;
@@ -184,8 +211,7 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
     if (probabilistic && r->score < 0 && r->n_scores == 0)
         return ml_reading_no_column(rd, "no column 'score' with the probability (name it with --score)");
     if (r->prediction < 0 && r->score < 0 && r->n_scores == 0)
-        return ml_reading_no_column(
-            rd, "neither a column 'prediction' nor 'score' (name one with --prediction, --score or --scores PREFIX)");
+        return nothing_said(rd);
     p->score_asked = c->score != NULL;
     if (ml_reading_find_slices(rd, r, c) < 0)
         return -1;

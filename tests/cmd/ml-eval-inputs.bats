@@ -402,7 +402,7 @@ for i in range(rows):
     text = ",".join(map(repr, p))
     out["flat.csv"].write(f"{i},{names[y]},{text}\n")
     out["numbers.csv"].write(f"{i},{y},{text}\n")
-    row = lambda label, p: json.dumps({"id": i, "note": [1, {"p": [2]}], "p": p, "label": label}) + "\n"
+    row = lambda label, p: json.dumps({"id": i, "note": ["a", {"p": [2]}], "p": p, "label": label}) + "\n"
     out["object.jsonl"].write(row(names[y], dict(zip(names, p))))
     out["nested.jsonl"].write(json.dumps({"id": i, "label": names[y], "model": {"p": dict(zip(names[::-1], p[::-1]))}}) + "\n")
     out["list.jsonl"].write(row(y, p))
@@ -421,6 +421,17 @@ P
     [ "$(ml get comparison.identical same.json)" = true ]
     printf '{"y":[0,1,1],"said":[1,1,0],"s":[0.6,0.7,0.2]}\n{"y":[1,0,1],"said":[1,0,0],"s":[0.6,0.3,0.2]}\n' >sets.jsonl
     [ "$(ml-eval -q --labels y --predictions said --scores s sets.jsonl | ml get evaluation.metrics.jaccard_samples.n)" = 2 ]
+    # the current model's file may lack scores where it has predictions
+    printf '{"id":0,"label":0,"prediction":1,"p":[0.5,"x"]}\n{"id":1,"label":1,"prediction":1,"p":[0.5,"y"]}\n' >lacks.jsonl
+    printf 'id,label,p0,p1\n0,0,.5,.5\n1,1,.2,.8\n' >has.csv
+    ml-compare -q --task multiclass --scores p --current lacks.jsonl --candidate has.csv </dev/null | ml get comparison.metrics.accuracy.n
+    # what may be meant is told
+    run --separate-stderr ml-eval list.jsonl
+    fails 3 "neither a column 'prediction' nor 'score' \(name one with --prediction, --score or --scores PREFIX; is --scores p meant\?\); the file has 'id', 'note', 'p', 'label'"
+    run --separate-stderr ml-eval nested.jsonl
+    fails 3 "is --scores model.p meant\?"
+    run --separate-stderr ml-eval flat.csv
+    fails 3 'or --scores PREFIX\); the file has'
     # what is no such list
     printf '{"label":0,"p":[0.5,0.5]}\n{"label":1,"p":[0.2,0.2,0.6]}\n' >bad.jsonl
     run --separate-stderr ml-eval --scores p bad.jsonl
