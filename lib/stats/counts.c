@@ -8,7 +8,7 @@
 #include "stats/measure_impl.h"
 #include "stats/sum.h"
 
-static struct class_counts *no_counts(int32_t classes)
+struct class_counts *ml_counts_none(int32_t classes)
 {
     struct class_counts *c = ml_calloc(1, sizeof *c);
     size_t k = (size_t)classes;
@@ -39,9 +39,14 @@ static void expected_distance(const double *counts, double total, int32_t n, int
     }
 }
 
+void ml_counts_others(struct class_counts *c)
+{
+    expected_distance(c->truth, 1, c->k, 0, c->others);
+}
+
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by)
 {
-    struct class_counts *c = no_counts(s->classes);
+    struct class_counts *c = ml_counts_none(s->classes);
 
     c->by = *by;
     for (size_t i = 0; i < s->n; i++) {
@@ -57,13 +62,13 @@ struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weigh
     }
     for (int32_t j = 0; j < c->k; j++)
         c->total += c->truth[j];
-    expected_distance(c->truth, 1, c->k, 0, c->others);
+    ml_counts_others(c);
     return c;
 }
 
 struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells)
 {
-    struct class_counts *c = no_counts(k);
+    struct class_counts *c = ml_counts_none(k);
 
     for (int32_t y = 0; y < k; y++) {
         for (int32_t p = 0; p < k; p++) {
@@ -116,8 +121,7 @@ struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double
     return r;
 }
 
-/* Specificity: what is right of the rows of other classes. */
-static struct class_ratio ratio_of(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
+struct class_ratio ml_counts_ratio(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
 {
     struct class_ratio r = ml_ratio(metric, c->truth[k], c->pred[k], c->hit[k]);
 
@@ -149,8 +153,7 @@ static void add_ratio_psi(struct cell_psi *cell, const struct class_ratio *r, do
     cell->b[k] -= r->value * r->pred * scale;
 }
 
-/* What was found for the rows without a class is theirs of all other classes; nothing is subtracted. */
-static void share_negatives(struct cell_psi *cell, int32_t k)
+void ml_counts_share_negatives(struct cell_psi *cell, int32_t k)
 {
     double *own = ml_malloc(((size_t)k + 1) * sizeof *own);
 
@@ -159,8 +162,10 @@ static void share_negatives(struct cell_psi *cell, int32_t k)
     free(own);
 }
 
-static bool averaged(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
+bool ml_counts_averaged(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
 {
+    if (c->every)
+        return true;
     if (metric->id == ML_METRIC_BALANCED_ACCURACY)
         return c->truth[k] > 0;
     return c->truth[k] > 0 || c->pred[k] > 0;
@@ -171,88 +176,18 @@ static double macro(const struct ml_metric *metric, const struct class_counts *c
     double sum = 0, classes = 0;
 
     for (int32_t k = 0; k < c->k; k++)
-        classes += averaged(metric, c, k);
+        classes += ml_counts_averaged(metric, c, k);
     for (int32_t k = 0; k < c->k; k++) {
-        struct class_ratio r = ratio_of(metric, c, k);
+        struct class_ratio r = ml_counts_ratio(metric, c, k);
 
-        if (!averaged(metric, c, k))
+        if (!ml_counts_averaged(metric, c, k))
             continue;
         sum += r.value;
         add_ratio_psi(cell, &r, 1 / classes, c->total, k);
     }
     if (cell && metric->id == ML_METRIC_SPECIFICITY)
-        share_negatives(cell, c->k);
+        ml_counts_share_negatives(cell, c->k);
     return sum / classes;
-}
-
-/* Rows in the denominator of a class. */
-static double rows_of(const struct ml_metric *metric, const struct class_counts *rows, int32_t k)
-{
-    switch (metric->id) {
-    case ML_METRIC_PRECISION:
-        return rows->pred[k];
-    case ML_METRIC_SPECIFICITY:
-        return rows->total - rows->truth[k];
-    case ML_METRIC_F1:
-    case ML_METRIC_FBETA:
-    case ML_METRIC_JACCARD:
-        return rows->truth[k] + rows->pred[k] - rows->hit[k];
-    default:
-        return rows->truth[k];
-    }
-}
-
-/* Has a class no spread of its own? That a class without a label has no recall isn't a matter of rows. */
-static bool is_single(const struct ml_metric *metric, const struct class_counts *rows, int32_t k)
-{
-    double n = rows_of(metric, rows, k);
-
-    return averaged(metric, rows, k) && (n == 1 || (n == 0 && metric->id == ML_METRIC_PRECISION));
-}
-
-/* The rows of a class that don't spread: the only one in its denominator, or, never predicted, those of its label. */
-static void add_single(
-    const struct ml_metric *metric, const struct class_counts *c, struct cell_psi *cell, double deviation, int32_t k)
-{
-    bool precision = metric->id == ML_METRIC_PRECISION, pred = precision && c->pred[k] > 0, label = !pred;
-    double psi = deviation * c->total / (pred ? c->pred[k] : precision ? c->truth[k] : rows_of(metric, c, k));
-
-    pred = pred || metric->id == ML_METRIC_F1 || metric->id == ML_METRIC_FBETA || metric->id == ML_METRIC_JACCARD;
-    cell->a[k] += label ? psi : 0;
-    cell->b[k] += pred ? psi : 0;
-    cell->d[k] -= label && pred ? psi : 0;
-}
-
-bool ml_counts_spread(const struct ml_metric *metric, const struct class_counts *c, const struct class_counts *rows,
-    struct cell_psi *cell)
-{
-    double classes = 0, sum = 0, singles = 0, of_singles = 0, middle, scale;
-
-    if (metric->average != ML_AVERAGE_MACRO && metric->id != ML_METRIC_BALANCED_ACCURACY)
-        return false;
-    for (int32_t k = 0; k < c->k; k++) {
-        double value = averaged(metric, c, k) ? ratio_of(metric, c, k).value : 0;
-        bool single = is_single(metric, rows, k);
-
-        classes += averaged(metric, c, k);
-        sum += value;
-        singles += single;
-        of_singles += single ? value : 0;
-    }
-    middle = singles > 1 ? of_singles / singles : sum / classes;
-    scale = singles > 1 ? sqrt(singles / (singles - 1)) : 1;
-    for (int32_t k = 0; k < c->k; k++) {
-        struct class_ratio r = ratio_of(metric, c, k);
-        double n = rows_of(metric, rows, k);
-
-        if (n > 1 && averaged(metric, c, k))
-            add_ratio_psi(cell, &r, sqrt(n / (n - 1)) / classes, c->total, k);
-        else if (is_single(metric, rows, k) && !r.negatives)
-            add_single(metric, c, cell, (r.value - middle) * scale / classes, k);
-    }
-    if (metric->id == ML_METRIC_SPECIFICITY)
-        share_negatives(cell, c->k);
-    return true;
 }
 
 static double weighted(const struct ml_metric *metric, const struct class_counts *c, struct cell_psi *cell)
@@ -260,7 +195,7 @@ static double weighted(const struct ml_metric *metric, const struct class_counts
     double sum = 0;
 
     for (int32_t k = 0; k < c->k; k++) {
-        struct class_ratio r = ratio_of(metric, c, k);
+        struct class_ratio r = ml_counts_ratio(metric, c, k);
         double share = c->truth[k] / c->total;
 
         sum += c->truth[k] * r.value;
@@ -398,7 +333,7 @@ static bool binary(const struct ml_sample *s, const struct ml_metric *metric, co
 
     if (k < 0 || k >= c->k || !(c->truth[k] > 0))
         return ml_value_none(v, other ? "no row is labelled negative" : "no row is labelled positive");
-    r = ratio_of(other ? &recall : metric, c, k);
+    r = ml_counts_ratio(other ? &recall : metric, c, k);
     v->value = r.value;
     add_ratio_psi(cell, &r, 1, c->total, k);
     return true;
@@ -439,20 +374,6 @@ size_t ml_counts_rows(const struct ml_sample *s, const struct ml_metric *metric,
     if (metric->id == ML_METRIC_RECALL || metric->id == ML_METRIC_SPECIFICITY)
         return (size_t)rows->truth[k];
     return (size_t)(rows->truth[k] + rows->pred[k] - rows->hit[k]);
-}
-
-size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_counts *rows, size_t *classes)
-{
-    double least = INFINITY;
-
-    *classes = 0;
-    for (int32_t k = 0; k < rows->k; k++) {
-        if (!averaged(metric, rows, k))
-            continue;
-        ++*classes;
-        least = fmin(least, rows_of(metric, rows, k));
-    }
-    return (size_t)least;
 }
 
 bool ml_counts_cell_within(const struct ml_sample *s, const struct ml_metric *metric, int32_t label, int32_t pred)

@@ -220,6 +220,7 @@ static bool difference_se(struct ml_measure *a, struct ml_measure *b, const stru
     const struct pair_sums *sums, struct ml_delta *out)
 {
     double *psi = NULL, squares = sums ? sums->squares : 0, cubes = sums ? sums->cubes : 0, effective = 0;
+    struct ml_macro_added added;
     int unit = 0;
     bool ok = true;
 
@@ -233,6 +234,9 @@ static bool difference_se(struct ml_measure *a, struct ml_measure *b, const stru
     } else if (sums->fourths > 0) {
         effective = squares / sums->fourths * squares;
     }
+    ml_macro_added_pair(a, b, metric, &added);
+    squares += added.squares;
+    cubes += added.cubes;
     ok = ok && ml_measure_se(a, squares, delong, &out->se, &out->interval_reason);
     if (ok)
         out->se = ldexp(out->se, unit);

@@ -76,10 +76,16 @@ struct ml_delta {
  * it and the variance is 0 (n as ml_value has it).
  *
  * No difference of models that differ in what the metric looks at is certain. Where a value lies at 0 or 1, since all
- * of its rows say so (or of the smallest class, taken for the size of all), the interval is made of both values' own
+ * of its rows say so, the interval is made of both values' own
  * ("mover"), that one's by Clopper & Pearson 1934, the correlation being 0, or -1 where both lie there; each end is the
  * farther one of this and the linear one. 0 against 1 of n rows each therefore has the p of a sign test of n rows.
- * Without such an end a variance of 0 is no interval, and precision without a row predicted positive hasn't one. */
+ * Without such an end a variance of 0 is no interval, and precision without a row predicted positive hasn't one.
+ *
+ * A mean over classes has an end in each class, and no class's rows need to be as many as the others'. The row more
+ * that its standard error counts (measure_impl.h, macro.c) is part of both values' intervals and, as one in which the
+ * models are right independently of each other, of the difference's standard error; of a class that shows no spread in
+ * either, as one that tells them apart. Where one class's precision was 0 of 3 and comes to be 3 of 3, p is .18,
+ * between Fisher's exact test (.1) and a sign test of three rows (.25). */
 void ml_delta_paired(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     double alpha, const struct ml_boot *boot, struct ml_delta *out);
 

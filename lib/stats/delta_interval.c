@@ -71,12 +71,15 @@ static bool make_arm(struct ml_measure *m, const struct ml_metric *metric, bool 
 {
     struct ml_value v;
     const char *reason;
-    double squares, se;
+    bool macro = metric->fallback == ML_FALLBACK_MACRO; /* whose interval alone asks for the skewness */
+    double squares, cubes = 0, se;
     int unit;
 
-    return ml_measure_psi_squares(m, metric, delong, &squares, NULL, &unit, &v) &&
-           ml_measure_se(m, squares, delong, &se, &reason) &&
-           ml_measure_arm(m, metric, &v, se <= ml_measure_noise(metric, v.value) ? 0 : se, arm);
+    if (!ml_measure_psi_squares(m, metric, delong, &squares, macro ? &cubes : NULL, &unit, &v) ||
+        !ml_measure_se(m, squares, delong, &se, &reason))
+        return false;
+    return ml_measure_arm(m, metric, &v, se <= ml_measure_noise(metric, v.value) ? 0 : se,
+        squares > 0 ? cubes / squares / sqrt(squares) : 0, arm);
 }
 
 static bool at_end(const struct ml_metric *metric, double value)

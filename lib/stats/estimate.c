@@ -55,19 +55,12 @@ static void proportion(const struct ml_measure *m, const struct ml_metric *metri
     settle(e, "wilson");
 }
 
-/* How many rows those are that all say the same of a value of 0 or 1. A mean over classes moves most if all of them are
- * as small as the smallest. */
+/* How many rows those are that all say the same of a value of 0 or 1. */
 static double rows_at_end(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v)
 {
     double n = (double)v->n;
     bool plain = ml_measure_plain(m);
-    size_t classes, least;
 
-    if (metric->fallback == ML_FALLBACK_SMALLEST) {
-        least = metric->family == ML_FAMILY_LABELS ? ml_labels_smallest(m, metric, &classes)
-                                                   : ml_counts_smallest(metric, m->rows, &classes);
-        return (double)least * (double)classes * worth_share(m);
-    }
     if (metric->scale == ML_SCALE_PROPORTION || metric->fallback == ML_FALLBACK_JACCARD)
         return plain ? n : ml_measure_worth(m, metric, 0);
     if (metric->id == ML_METRIC_AVERAGE_PRECISION || metric->id == ML_METRIC_KS)
@@ -112,13 +105,31 @@ static bool arm_at_end(
     return arm->pos > 0;
 }
 
-bool ml_measure_arm(
-    struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se, struct ml_arm *arm)
+/* The standard error without the row more is what makes a logit, which close to 0 and 1 has no end otherwise. */
+static bool arm_of_classes(struct ml_measure *m, const struct ml_metric *metric, double skew, struct ml_arm *arm)
+{
+    struct ml_macro_added added;
+    const char *reason;
+    double se;
+
+    ml_macro_added(m, metric, &added);
+    if (!ml_measure_se(m, added.squares, false, &se, &reason))
+        return false;
+    arm->alone = sqrt(fmax(arm->se - se, 0) * (arm->se + se));
+    arm->slope = skew * arm->se;
+    arm->curve = added.curve;
+    return arm->curve > 0;
+}
+
+bool ml_measure_arm(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se,
+    double skew, struct ml_arm *arm)
 {
     bool area = metric->scale == ML_SCALE_AUC, binary = m->s.task == ML_TASK_BINARY;
     double range = metric->high - metric->low, value = (v->value - metric->low) / range;
 
     *arm = (struct ml_arm){ .value = value, .se = se / range };
+    if (metric->fallback == ML_FALLBACK_MACRO)
+        return arm_of_classes(m, metric, skew, arm);
     if (value > 0 && value < 1 && se > 0 && !(area && binary && v->n < AUC_ROWS))
         return true;
     if (!area && metric->id != ML_METRIC_AVERAGE_PRECISION)
@@ -144,7 +155,7 @@ static void auc(
     struct ml_arm arm;
     double low, high;
 
-    if (!ml_measure_arm(m, metric, &e->v, e->se, &arm) || arm.pos > 0) {
+    if (!ml_measure_arm(m, metric, &e->v, e->se, skew, &arm) || arm.pos > 0) {
         ml_newcombe5(e->v.value, arm.pos, arm.neg, z, &e->low, &e->high);
         settle(e, "newcombe");
         return;
@@ -313,6 +324,21 @@ static void logit(struct ml_measure *m, const struct ml_metric *metric, double q
     e->high *= most;
 }
 
+static void macro(struct ml_measure *m, const struct ml_metric *metric, double q, double skew, struct ml_estimate *e)
+{
+    struct ml_arm arm;
+    double below, above;
+
+    if (!ml_measure_arm(m, metric, &e->v, e->se, skew, &arm)) {
+        no_interval(e, NO_VARIANCE);
+        return;
+    }
+    ml_arm_reach(&arm, q, &below, &above);
+    e->low = fmax(e->v.value - below, 0);
+    e->high = fmin(e->v.value + above, 1);
+    settle(e, "logit");
+}
+
 static void estimate(struct ml_measure *m, const struct ml_metric *metric, double confidence,
     const struct ml_boot *boot, struct ml_estimate *out)
 {
@@ -342,6 +368,8 @@ static void estimate(struct ml_measure *m, const struct ml_metric *metric, doubl
         out->has_interval = false;
     } else if (metric->scale == ML_SCALE_AUC) {
         auc(m, metric, ml_measure_plain(m) ? z : q, z, skew, out);
+    } else if (metric->fallback == ML_FALLBACK_MACRO) {
+        macro(m, metric, q, skew, out);
     } else if (metric->scale == ML_SCALE_LOGIT) {
         logit(m, metric, q, z, out);
     } else if (metric->scale == ML_SCALE_MAXIMUM) {

@@ -171,9 +171,34 @@ static void exact_reach(const struct ml_arm *arm, double q, double *below, doubl
     *above = arm->value > 0.5 ? 0 : x / (x + arm->odds * (1 - x));
 }
 
+static void logit_reach(double v, double se, double q, double *below, double *above)
+{
+    double g = -expm1(-q * (se / v / (1 - v)));
+
+    *below = logit_arm(v, g);
+    *above = logit_arm(1 - v, g);
+}
+
+/* The roots of d^2 = q^2 (se^2 + slope d - curve d^2), the smaller one without a difference. */
+static void score_reach(const struct ml_arm *arm, double q, double *below, double *above)
+{
+    double a = 1 + q * q * arm->curve, b = q * q * fabs(arm->slope), c = q * q * arm->se * arm->se;
+    double far = (b + sqrt(b * b + 4 * a * c)) / (2 * a), near = far > 0 ? c / a / far : 0;
+
+    *below = arm->slope > 0 ? near : far;
+    *above = arm->slope > 0 ? far : near;
+    if (arm->alone > 0 && arm->value > 0 && arm->value < 1) {
+        logit_reach(arm->value, arm->alone, q, &near, &far);
+        *below = fmax(*below, near);
+        *above = fmax(*above, far);
+    }
+    *below = fmin(*below, arm->value);
+    *above = fmin(*above, 1 - arm->value);
+}
+
 void ml_arm_reach(const struct ml_arm *arm, double q, double *below, double *above)
 {
-    double v = arm->value, g, low, high;
+    double v = arm->value, low, high;
 
     if (arm->odds > 0) {
         exact_reach(arm, q, below, above);
@@ -188,9 +213,10 @@ void ml_arm_reach(const struct ml_arm *arm, double q, double *below, double *abo
         *above = high - v;
         return;
     }
-    g = -expm1(-q * (arm->se / v / (1 - v)));
-    *below = logit_arm(v, g);
-    *above = logit_arm(1 - v, g);
+    if (arm->curve > 0)
+        score_reach(arm, q, below, above);
+    else
+        logit_reach(v, arm->se, q, below, above);
 }
 
 /* How far b less a reaches with b's arm x and a's arm y: x^2 + y^2 - 2r xy, of which next to nothing may be left. */

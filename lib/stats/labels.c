@@ -90,17 +90,13 @@ static bool micro_value(
     return true;
 }
 
-/* Weighted counts of each class: of the rows whose label it is among, that were given it, and both. */
-static struct class_counts *counts_of(const struct ml_sample *s, const struct weighting *by)
+struct class_counts *ml_labels_counts(const struct ml_sample *s, const struct weighting *by)
 {
     size_t k = (size_t)s->classes;
-    struct class_counts *c = ml_calloc(1, sizeof *c);
+    struct class_counts *c = ml_counts_none(s->classes);
 
-    c->k = s->classes;
+    c->every = true;
     c->by = *by;
-    c->truth = ml_calloc(3 * k + 1, sizeof(double));
-    c->pred = c->truth + k;
-    c->hit = c->pred + k;
     for (size_t i = 0; i < s->n; i++) {
         const unsigned char *y = s->labels + i * k, *p = s->preds + i * k;
         double w = weight_of(by, i);
@@ -109,14 +105,13 @@ static struct class_counts *counts_of(const struct ml_sample *s, const struct we
         for (size_t j = 0; j < k; j++) {
             c->truth[j] += y[j] ? w : 0;
             c->pred[j] += p[j] ? w : 0;
-            c->hit[j] += y[j] & p[j] ? w : 0;
+            *(y[j] ? &c->hit[j] : &c->alarm[j]) += p[j] ? w : 0;
         }
     }
     return c;
 }
 
-/* What a row's label, given label and both add to psi, one number a class each (truth, pred, hit). */
-static void spread_classes(const struct ml_sample *s, const struct class_counts *psi_of, double *psi)
+void ml_labels_spread(const struct ml_sample *s, const struct cell_psi *cell, double *psi)
 {
     size_t k = (size_t)s->classes;
 
@@ -126,9 +121,9 @@ static void spread_classes(const struct ml_sample *s, const struct class_counts 
         psi[i] = 0;
         for (size_t j = 0; j < k; j++) {
             if (y[j])
-                psi[i] += psi_of->truth[j] + (p[j] ? psi_of->hit[j] : 0);
+                psi[i] += cell->a[j] + (p[j] ? cell->d[j] : 0);
             if (p[j])
-                psi[i] += psi_of->pred[j];
+                psi[i] += cell->b[j];
         }
     }
 }
@@ -137,7 +132,8 @@ static void spread_classes(const struct ml_sample *s, const struct class_counts 
 static bool class_value(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi)
 {
-    struct class_counts *c = counts_of(&m->s, by);
+    struct class_counts *c = ml_labels_counts(&m->s, by);
+    struct cell_psi cell = { .a = c->truth, .b = c->pred, .d = c->hit };
     bool weighted = metric->average == ML_AVERAGE_WEIGHTED;
     double labels = 0, sum = 0;
 
@@ -157,7 +153,7 @@ static bool class_value(
         c->hit[j] = (r.gain - r.value * r.both) * scale;
     }
     if (psi)
-        spread_classes(&m->s, c, psi);
+        ml_labels_spread(&m->s, &cell, psi);
     ml_counts_free(c);
     return true;
 }
@@ -219,25 +215,6 @@ bool ml_labels_value(struct ml_measure *m, const struct ml_metric *metric, const
     if (metric->average == ML_AVERAGE_MACRO || metric->average == ML_AVERAGE_WEIGHTED)
         return class_value(m, metric, by, v, psi);
     return mean_value(m, metric, by, v, psi);
-}
-
-size_t ml_labels_smallest(struct ml_measure *m, const struct ml_metric *metric, size_t *classes)
-{
-    struct weighting plain = { NULL, NULL };
-    struct class_counts *c = counts_of(&m->s, &plain);
-    double least = INFINITY;
-
-    *classes = (size_t)c->k;
-    for (int32_t j = 0; j < c->k; j++) {
-        double n = metric->id == ML_METRIC_PRECISION ? c->pred[j]
-                   : metric->id == ML_METRIC_RECALL  ? c->truth[j]
-                                                     : c->truth[j] + c->pred[j] - c->hit[j];
-
-        if (n > 0)
-            least = fmin(least, n);
-    }
-    ml_counts_free(c);
-    return isfinite(least) ? (size_t)least : 0;
 }
 
 /* The set of predictions as a number (FNV-1a): equal sets have equal ones. */

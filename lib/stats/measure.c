@@ -53,12 +53,14 @@ static const uint64_t *cells_of(struct ml_measure *m)
     return m->cells;
 }
 
-/* The sample's own counts are made once; a replicate's are its own. */
-static const struct class_counts *own_counts(struct ml_measure *m)
+/* Made once; a replicate's are its own. */
+const struct class_counts *ml_measure_counts(struct ml_measure *m)
 {
     struct weighting plain = { NULL, NULL }, by = { m->s.weight, NULL };
 
-    if (!m->rows) {
+    if (m->s.labels && !m->sums)
+        m->sums = ml_labels_counts(&m->s, &by);
+    if (!m->sums) {
         m->rows = has_cells(m) ? ml_counts_of_cells(m->s.classes, cells_of(m)) : ml_counts_new(&m->s, &plain);
         m->sums = m->s.weight ? ml_counts_new(&m->s, &by) : m->rows;
     }
@@ -121,18 +123,21 @@ bool ml_measure_cells(
 {
     size_t k = (size_t)m->s.classes;
 
-    own_counts(m);
+    ml_measure_counts(m);
     *cell = (struct cell_psi){ .a = ml_calloc(3 * k + 1, sizeof(double)) };
     cell->b = cell->a + k;
     cell->d = cell->b + k;
-    spread = spread && ml_counts_spread(metric, m->sums, m->rows, cell);
+    spread = spread && metric->fallback == ML_FALLBACK_MACRO;
+    if (spread)
+        ml_macro_spread(m, metric, cell);
     ml_counts_value(&m->s, metric, m->sums, v, spread ? NULL : cell);
     v->n = ml_counts_rows(&m->s, metric, m->rows);
     return v->ok;
 }
 
-bool ml_measure_psi_unit(
-    struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v)
+/* `spread`: those that make the standard error. */
+static bool psi_unit(struct ml_measure *m, const struct ml_metric *metric, bool delong, bool spread, double *psi,
+    int *unit, struct ml_value *v)
 {
     struct weighting by = { m->s.weight, NULL };
     struct cell_psi cell;
@@ -140,12 +145,23 @@ bool ml_measure_psi_unit(
     *unit = 0;
     if (!applies(m, metric, v))
         return false;
+    if (m->s.labels && metric->fallback == ML_FALLBACK_MACRO && spread && psi) {
+        if (ml_labels_value(m, metric, &by, false, v, NULL))
+            ml_macro_labels(m, metric, psi);
+        return v->ok;
+    }
     if (metric->family != ML_FAMILY_COUNTS)
         return value_and_psi(m, metric, &by, delong, v, psi, unit) && ml_metric_has_psi(metric);
-    if (ml_measure_cells(m, metric, true, &cell, v) && psi)
+    if (ml_measure_cells(m, metric, spread && psi, &cell, v) && psi)
         spread_cells(&m->s, &cell, psi);
     free(cell.a);
     return v->ok;
+}
+
+bool ml_measure_psi_unit(
+    struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v)
+{
+    return psi_unit(m, metric, delong, true, psi, unit, v);
 }
 
 /* Sums of squared influences and of their third powers over the cells of the confusion matrix, each with its rows. */
@@ -216,7 +232,7 @@ static void rank_powers(
         *cubes = isnan(third) ? 0 : third;
 }
 
-bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares,
+static bool psi_squares(struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares,
     double *cubes, int *unit, struct ml_value *v)
 {
     bool counts = metric->family == ML_FAMILY_COUNTS;
@@ -259,6 +275,21 @@ bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric
     return true;
 }
 
+bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric, bool delong, double *squares,
+    double *cubes, int *unit, struct ml_value *v)
+{
+    struct ml_macro_added added;
+
+    if (!psi_squares(m, metric, delong, squares, cubes, unit, v))
+        return false;
+    if (ml_macro_added(m, metric, &added)) {
+        *squares += added.squares;
+        if (cubes)
+            *cubes += added.cubes;
+    }
+    return true;
+}
+
 void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, struct ml_value *out)
 {
     const struct known_value *k = known(m, metric);
@@ -277,19 +308,10 @@ void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, stru
 
 bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, bool spread, double *psi)
 {
-    struct cell_psi cell;
     struct ml_value v;
     int unit;
 
-    if (!spread && metric->family == ML_FAMILY_COUNTS) {
-        if (!applies(m, metric, &v))
-            return false;
-        if (ml_measure_cells(m, metric, false, &cell, &v))
-            spread_cells(&m->s, &cell, psi);
-        free(cell.a);
-        return v.ok;
-    }
-    if (!ml_metric_has_psi(metric) || !ml_measure_psi_unit(m, metric, false, psi, &unit, &v))
+    if (!ml_metric_has_psi(metric) || !psi_unit(m, metric, false, spread, psi, &unit, &v))
         return false;
     for (size_t i = 0; unit && i < m->s.n; i++)
         psi[i] = ldexp(psi[i], unit);
@@ -408,50 +430,6 @@ double ml_measure_df(const struct ml_measure *m, const struct ml_metric *metric,
     if (metric->id == ML_METRIC_AVERAGE_PRECISION && m->s.task == ML_TASK_BINARY)
         units = fmin(units, (double)n);
     return fmax(units - 1, 1);
-}
-
-static bool within(const struct ml_sample *s, const struct ml_metric *metric, size_t i)
-{
-    return s->task == ML_TASK_MULTILABEL ? ml_labels_within(s, metric, i) : ml_counts_within(s, metric, i);
-}
-
-double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k)
-{
-    double most = 0, scale, sum = 0, squares = 0, n;
-    size_t groups = 0, classes = (size_t)m->s.classes;
-    unsigned char *seen;
-    int unit;
-
-    if (ml_measure_plain(m) && m->cells) { /* as many as there are */
-        for (size_t i = 0; i < classes * classes; i++) {
-            int32_t label = (int32_t)(i / classes), pred = (int32_t)(i % classes);
-            sum += metric       ? ml_counts_cell_within(&m->s, metric, label, pred) ? (double)m->cells[i] : 0
-                   : label == k ? (double)m->cells[i]
-                                : 0;
-        }
-        return sum;
-    }
-    for (size_t i = 0; m->s.weight && i < m->s.n; i++) /* theirs alone may be so small that no square is left */
-        if (metric ? within(&m->s, metric, i) : m->s.label[i] == k)
-            most = fmax(most, m->s.weight[i]);
-    frexp(most, &unit);
-    scale = ldexp(1, -unit);
-    seen = m->s.group ? ml_calloc((size_t)m->s.groups + 1, 1) : NULL;
-    for (size_t i = 0; i < m->s.n; i++) {
-        double w = m->s.weight ? m->s.weight[i] * scale : 1;
-
-        if (metric ? !within(&m->s, metric, i) : m->s.label[i] != k)
-            continue;
-        sum += w;
-        squares += w * w;
-        if (seen && !seen[m->s.group[i]]) {
-            seen[m->s.group[i]] = 1;
-            groups++;
-        }
-    }
-    free(seen);
-    n = squares > 0 ? sum * sum / squares : 0;
-    return m->s.group ? fmin(n, (double)groups) : n;
 }
 
 double ml_measure_noise(const struct ml_metric *metric, double value)

@@ -26,6 +26,7 @@ struct class_counts {
     double total;        /* sum of weights */
     double *truth, *pred, *hit;
     double *alarm, *others; /* pred - hit, and total - truth, without the difference */
+    bool every;             /* sets of labels: means are over all classes */
 };
 
 #define ONE_ROW_CLASS "a class has a single row"
@@ -47,15 +48,16 @@ struct cell_entry {
 
 struct ml_measure {
     struct ml_sample s; /* weights: NULL when all alike, none 0, of moderate size; group: NULL when each row its own */
-    struct ml_sample_copy copy; /* owns s, where it isn't the caller's */
-    double *weight;             /* owns s.weight, where it was rescaled */
-    size_t groups;              /* distinct ones present; 0: ungrouped */
-    double total, squares;      /* sums of the weights and of their squares */
-    struct class_counts *rows;  /* counts of rows, weights aside */
-    struct class_counts *sums;  /* counts with weights */
-    uint32_t *order;            /* binary: rows by ascending score; regression: by ascending |error| */
-    unsigned char *mark;        /* what rank.c notes at each place of a binary order */
-    int proba;                  /* -1: not looked; else whether scores are probabilities */
+    struct ml_sample_copy copy;                 /* owns s, where it isn't the caller's */
+    double *weight;                             /* owns s.weight, where it was rescaled */
+    size_t groups;                              /* distinct ones present; 0: ungrouped */
+    double total, squares;                      /* sums of the weights and of their squares */
+    struct class_counts *rows;                  /* counts of rows, weights aside */
+    struct class_counts *sums;                  /* counts with weights */
+    struct class_counts *of_squares, *of_cubes; /* macro.c: with weights or groups; NULL until asked for */
+    uint32_t *order;                            /* binary: rows by ascending score; regression: by ascending |error| */
+    unsigned char *mark;                        /* what rank.c notes at each place of a binary order */
+    int proba;                                  /* -1: not looked; else whether scores are probabilities */
     const char *proba_reason;
     struct ml_queries *queries; /* ranking: rows by query; NULL until asked for */
     double *psi;                /* room for one influence a row */
@@ -121,37 +123,71 @@ struct class_ratio {
 
 struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit);
 
+struct class_counts *ml_counts_none(int32_t classes); /* all 0 */
+void ml_counts_others(struct class_counts *c);        /* from truth */
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by);
 struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells); /* of rows, from their confusion matrix */
 void ml_counts_free(struct class_counts *c);
 /* Value from counts; cell NULL or zeroed arrays of k. */
 bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
     struct ml_value *v, struct cell_psi *cell);
-/* Means over classes: what of the influences makes the standard error. Those within a class of n rows in its
- * denominator are larger by sqrt(n/(n-1)), for they stand about the class's own value; a class of one row has no such
- * spread, and the values of all of these stand about their mean instead, as in collapsed strata (Cochran 1977, Sampling
- * Techniques, 5A.12), one alone about the mean of all classes. `rows`: counts of rows. False: another metric. */
-bool ml_counts_spread(const struct ml_metric *metric, const struct class_counts *c, const struct class_counts *rows,
-    struct cell_psi *cell);
-/* Rows in the metric's denominator, and (scale SMALLEST) of the smallest class averaged. */
+/* Rows in the metric's denominator. */
 size_t ml_counts_rows(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *rows);
-size_t ml_counts_smallest(const struct ml_metric *metric, const struct class_counts *rows, size_t *classes);
+/* Of one class; specificity: what is right of the rows of other classes. */
+struct class_ratio ml_counts_ratio(const struct ml_metric *metric, const struct class_counts *c, int32_t k);
+/* Specificity: what was found for the rows without a class is theirs of all other classes; nothing is subtracted. */
+void ml_counts_share_negatives(struct cell_psi *cell, int32_t k);
+/* Is the class among those whose mean is taken? */
+bool ml_counts_averaged(const struct ml_metric *metric, const struct class_counts *c, int32_t k);
 /* Is row i, or one of this label and prediction, in the denominator (of a proportion)? */
 bool ml_counts_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i);
 bool ml_counts_cell_within(const struct ml_sample *s, const struct ml_metric *metric, int32_t label, int32_t pred);
 /* Limits of a metric whose fallback is JACCARD, from those of the share that stands behind it. */
 void ml_counts_from_share(const struct ml_metric *metric, double *low, double *high);
 
+/* macro.c: means over classes (fallback MACRO). Their units are the rows in a class's denominator, or the groups these
+ * come from; n units of weights w count as many as (sum w)^2 / sum w^2 (Kish 1965, Survey Sampling, 11.7).
+ *
+ * The cells' influences as the standard error is made of them: what the mean changes by when a unit is left out, times
+ * sqrt((n-1)/n), as the jackknife of a stratified sample has it (Wolter 2007, Introduction to Variance
+ * Estimation, 4.5), which is unbiased for shares. A class of one unit shows no spread: the values of all of these stand
+ * about their mean instead, as in collapsed strata (Cochran 1977, Sampling Techniques, 5A.12), one alone about the mean
+ * of all classes. */
+void ml_macro_spread(struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell);
+/* The same of sets of labels, by rows. */
+void ml_macro_labels(struct ml_measure *m, const struct ml_metric *metric, double *psi);
+
+/* Nor does a class at 0 or 1 show any, or a small one all of it. So a row more is thought to be there, right in half of
+ * the cases, in parts over the classes by the variance that each may have at most, which goes by 1/n: what Agresti &
+ * Coull 1998 (Am. Statist. 52, 119) do to a share, and Price & Bonett 2004 (Comput. Statist. Data Anal. 45, 449) to a
+ * sum of shares, with as much as a logit asks for, half a row of either kind (Gart & Zweifel 1967, Biometrika 54, 181).
+ * Without it the interval of a mean over classes of 100 rows and of 3 (shares .98 and .9) covers .34. */
+struct ml_macro_added {
+    double squares, cubes; /* sums of the powers of its influences */
+    double curve;          /* of struct ml_arm */
+};
+
+/* In the units of ml_measure_squares. Other metrics: false, and all 0. */
+bool ml_macro_added(struct ml_measure *m, const struct ml_metric *metric, struct ml_macro_added *out);
+/* The same of the difference of two models, which are right in it independently of each other, as much of it being in
+ * each of the four cells (Agresti & Min 2005, Statist. Med. 24, 729). Of a class that shows no spread in either of them
+ * one is right where the other is wrong, the worst, as two shares of 0 or 1 are compared. `curve` is 0. */
+void ml_macro_added_pair(
+    struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, struct ml_macro_added *out);
+
 /* labels.c, labels_score.c: several labels a row. */
 bool ml_labels_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, bool delong,
     struct ml_value *v, double *psi);
 bool ml_labels_score_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
     bool delong, struct ml_value *v, double *psi);
+/* Influences by rows from those of cells. */
+void ml_labels_spread(const struct ml_sample *s, const struct cell_psi *cell, double *psi);
 /* What each row contributes. */
 void ml_labels_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 void ml_labels_score_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 bool ml_labels_within(const struct ml_sample *s, const struct ml_metric *metric, size_t i);
-size_t ml_labels_smallest(struct ml_measure *m, const struct ml_metric *metric, size_t *classes);
+/* Counts of each class, with weights. */
+struct class_counts *ml_labels_counts(const struct ml_sample *s, const struct weighting *by);
 
 /* rank.c: metrics of the order of the scores. psi may be NULL. `delong`: psi of an area scaled so that sum psi^2 / n^2
  * has DeLong's denominators m-1 and k-1. */
@@ -277,29 +313,35 @@ size_t ml_median_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t
 /* prepare.c: of weighted rows: influences in units of 2^unit get units in which the squares of weight times influence
  * don't vanish. */
 void ml_measure_scale_psi(const struct ml_measure *m, double *psi, int *unit);
+/* How many independent rows those in the metric's denominator are worth when their variance tells nothing: Kish's
+ * number, and no more than the groups they come from. `metric` NULL: the rows labelled k. */
+double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k);
 /* Releases what a measure holds; a number that no other measure has. */
 void ml_measure_clear(struct ml_measure *m);
 uint64_t ml_measure_serial(void);
 
 /* measure.c */
 /* The influences of each cell of the confusion matrix, in arrays that the caller frees (cell->a); with `spread` those
- * that make the standard error (ml_counts_spread). */
+ * that make the standard error (ml_macro_spread). */
 bool ml_measure_cells(
     struct ml_measure *m, const struct ml_metric *metric, bool spread, struct cell_psi *cell, struct ml_value *v);
 void ml_measure_remember(
     struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double squares, double cubes);
 bool ml_measure_value_by(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v);
+/* The sample's own counts, with weights; sets of labels: of each class. */
+const struct class_counts *ml_measure_counts(struct ml_measure *m);
 /* Influences that make the standard error, in units of 2^unit. */
 bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
 /* Degrees of freedom of Student's t: units - 1; of a binary average precision, of which the positives are most of the
  * variance, no more than positives - 1; at least 1. */
 double ml_measure_df(const struct ml_measure *m, const struct ml_metric *metric, size_t n);
-/* estimate.c: a value's own interval as a function of the quantile, in the units of a metric that lies between 0 and 1.
- * False without variance, except at 0 or 1, and of areas and average precisions. */
-bool ml_measure_arm(
-    struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se, struct ml_arm *arm);
+/* estimate.c: a value's own interval as a function of the quantile, in the units of a metric that lies between 0 and 1;
+ * `skew` is that of the influences over the root of their number, which means over classes ask for. False without
+ * variance, except at 0 or 1, and of areas and average precisions. */
+bool ml_measure_arm(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se,
+    double skew, struct ml_arm *arm);
 /* Sum of (w psi)^2 over rows, or of the groups' sums; `cubes` (NULL is fine) is that of their third powers. */
 double ml_measure_squares(const struct ml_measure *m, const double *psi, double *cubes);
 /* (sum of these squares)^2 / sum of the fourth powers, `squares` being what ml_measure_squares says of the same psi; 0
@@ -312,9 +354,6 @@ bool ml_measure_psi_squares(struct ml_measure *m, const struct ml_metric *metric
     double *cubes, int *unit, struct ml_value *v);
 /* Standard error from such a sum; false (with reason) below 2 rows or groups. */
 bool ml_measure_se(const struct ml_measure *m, double squares, bool delong, double *se, const char **reason);
-/* How many independent rows those in the metric's denominator are worth when their variance tells nothing: Kish's
- * number, and no more than the groups they come from. `metric` NULL: the rows labelled k. */
-double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k);
 /* Below this a standard error or a difference is rounding noise: 1e-14 of the value, or of 1 where the metric lies
  * about 1. */
 double ml_measure_noise(const struct ml_metric *metric, double value);

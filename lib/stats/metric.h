@@ -115,11 +115,11 @@ enum ml_scale {
 };
 
 enum ml_fallback {
-    ML_FALLBACK_NONE,     /* null with a reason */
-    ML_FALLBACK_JACCARD,  /* at 0 or 1: a function of a share with Wilson's interval: F-beta of J = TP/(TP+FP+FN),
-                             jaccard_micro of the accuracy */
-    ML_FALLBACK_SMALLEST, /* at 0 or 1: Wilson for the smallest class, whose share of the mean is 1/K */
-    ML_FALLBACK_ROWS,     /* at 0 or 1: Wilson over the rows of the denominator */
+    ML_FALLBACK_NONE,    /* null with a reason */
+    ML_FALLBACK_JACCARD, /* at 0 or 1: a function of a share with Wilson's interval: F-beta of J = TP/(TP+FP+FN),
+                            jaccard_micro of the accuracy */
+    ML_FALLBACK_MACRO,   /* not only there: the score interval of a mean over classes (interval.h), where it is wider */
+    ML_FALLBACK_ROWS,    /* at 0 or 1: Wilson over the rows of the denominator */
     ML_FALLBACK_NEWCOMBE, /* Newcombe's method 5 */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A sample made ready for measuring: rows, groups and weights that change nothing are gone. */
+/* A sample made ready for measuring: rows, groups and weights that change nothing are gone; what rows are worth. */
 #include <float.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -156,6 +156,8 @@ void ml_measure_clear(struct ml_measure *m)
 {
     ml_sample_release(&m->copy);
     ml_counts_free(m->rows);
+    ml_counts_free(m->of_squares);
+    ml_counts_free(m->of_cubes);
     if (m->sums != m->rows)
         ml_counts_free(m->sums);
     free(m->weight);
@@ -222,4 +224,48 @@ const uint32_t *ml_measure_order(struct ml_measure *m)
     ml_order(errors, 1, m->s.n, m->order);
     free(errors);
     return m->order;
+}
+
+static bool within(const struct ml_sample *s, const struct ml_metric *metric, size_t i)
+{
+    return s->task == ML_TASK_MULTILABEL ? ml_labels_within(s, metric, i) : ml_counts_within(s, metric, i);
+}
+
+double ml_measure_worth(const struct ml_measure *m, const struct ml_metric *metric, int32_t k)
+{
+    double most = 0, scale, sum = 0, squares = 0, n;
+    size_t groups = 0, classes = (size_t)m->s.classes;
+    unsigned char *seen;
+    int unit;
+
+    if (ml_measure_plain(m) && m->cells) { /* as many as there are */
+        for (size_t i = 0; i < classes * classes; i++) {
+            int32_t label = (int32_t)(i / classes), pred = (int32_t)(i % classes);
+            sum += metric       ? ml_counts_cell_within(&m->s, metric, label, pred) ? (double)m->cells[i] : 0
+                   : label == k ? (double)m->cells[i]
+                                : 0;
+        }
+        return sum;
+    }
+    for (size_t i = 0; m->s.weight && i < m->s.n; i++) /* theirs alone may be so small that no square is left */
+        if (metric ? within(&m->s, metric, i) : m->s.label[i] == k)
+            most = fmax(most, m->s.weight[i]);
+    frexp(most, &unit);
+    scale = ldexp(1, -unit);
+    seen = m->s.group ? ml_calloc((size_t)m->s.groups + 1, 1) : NULL;
+    for (size_t i = 0; i < m->s.n; i++) {
+        double w = m->s.weight ? m->s.weight[i] * scale : 1;
+
+        if (metric ? !within(&m->s, metric, i) : m->s.label[i] != k)
+            continue;
+        sum += w;
+        squares += w * w;
+        if (seen && !seen[m->s.group[i]]) {
+            seen[m->s.group[i]] = 1;
+            groups++;
+        }
+    }
+    free(seen);
+    n = squares > 0 ? sum * sum / squares : 0;
+    return m->s.group ? fmin(n, (double)groups) : n;
 }

@@ -65,10 +65,13 @@ static bool linear_se(const struct ml_runs *a, const struct ml_runs *b, const st
 {
     bool delong = metric->scale == ML_SCALE_AUC && ml_measure_plain(a->m[0]);
     double *psi = ml_calloc(ml_measure_rows(a->m[0]) + 1, sizeof *psi);
+    struct ml_macro_added added;
     const char *reason;
     int unit = -1100; /* below any */
-    bool ok = add_psi(a, metric, delong, -1, psi, &unit) && add_psi(b, metric, delong, 1, psi, &unit) &&
-              ml_measure_se(a->m[0], ml_measure_squares(a->m[0], psi, NULL), delong, se, &reason);
+    bool ok = add_psi(a, metric, delong, -1, psi, &unit) && add_psi(b, metric, delong, 1, psi, &unit);
+
+    ml_macro_added_pair(a->m[0], b->m[0], metric, &added);
+    ok = ok && ml_measure_se(a->m[0], ml_measure_squares(a->m[0], psi, NULL) + added.squares, delong, se, &reason);
 
     if (ok)
         *se = ldexp(*se, unit);

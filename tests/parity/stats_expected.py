@@ -8,6 +8,7 @@ from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
 from stats_cases import BINARY, MULTICLASS, REGRESSION, binary_case, multi_case, number_case, student
+from stats_macro import Macro, is_macro, of_difference
 from test_intervals import newcombe_width, tango_closed
 
 warnings.filterwarnings("ignore")
@@ -162,6 +163,10 @@ def expected(rows, name, v, psi, z, q):
         se = math.sqrt(cov[0, 0]) if cov is not None else None
     else:
         se = rows.se(psi)
+    if is_macro(name) and se is not None:
+        m, u = Macro(rows, name), sums(rows, psi)
+        se = m.moments(u)[0]
+        return ("logit", se, m.limits(u)(q)) if se > 0 else (None, se, None)
     if name in PROPORTIONS:
         mask = inside(s, name)
         n = mask.sum()
@@ -254,7 +259,7 @@ def contribution(name, s):
 
 def floor(name, a, b, z, still):
     """Next to no rows (or groups) changed, or nothing came of it: the standard error behind Tango's interval for none of n."""
-    if name not in SHARED + OF_POSITIVE + ["top_2_accuracy"]:
+    if name not in SHARED + OF_POSITIVE + ["top_2_accuracy"] and not is_macro(name):
         return 0
     changed = contribution(name, a.s) != contribution(name, b.s)
     units = changed.sum() if a.g is None else len(set(a.g[changed]))
@@ -264,9 +269,10 @@ def floor(name, a, b, z, still):
     return (2 if name in KAPPAS | {"mcc"} else 1) * z / (n + z * z)
 
 
-def hall(delta, se, u, q, tail):
+def hall(delta, se, u, q, tail, c=None):
     """The wider end of the plain interval and of Hall's (1992), and the larger p; u: what each unit adds to the difference."""
-    c = (u**3).sum() / (u**2).sum() ** 1.5 if (u**2).sum() > 0 else 0
+    if c is None:
+        c = (u**3).sum() / (u**2).sum() ** 1.5 if (u**2).sum() > 0 else 0
     g = lambda t: t + c * t * t / 3 + c * c * t**3 / 27 + c / 6  # noqa: E731
     far = 1e3 + 100 * abs(c)
     edges = [optimize.brentq(lambda t, x=x: g(t) - x, -far, far, xtol=1e-14) for x in (q, -q)]
@@ -297,24 +303,9 @@ def at_end(v):
     return settled(v) in (0, 1)
 
 
-def rows_at_end(rows, name):
-    """How many rows say that a value is 0 or 1; of a mean over classes as many as if each were as small as the smallest."""
-    s = rows.s
-    if name != "balanced_accuracy" and "_macro" not in name:
-        return rows.worth(inside(s, name))
-    sizes = []
-    for k in range(s.classes):
-        y, p = s.label == k, s.pred == k
-        if not (y.any() or p.any() and name != "balanced_accuracy"):
-            continue
-        sizes.append(p.sum() if "precision" in name else (~y).sum() if "specificity" in name
-                     else y.sum() if "recall" in name or name == "balanced_accuracy" else (y | p).sum())
-    return len(sizes) * min(sizes) * rows.worth(np.ones(s.n, bool)) / s.n
-
-
 def end_arm(rows, name, v):
     """Clopper & Pearson 1934 where no row says otherwise; of F-beta and Jaccard the share of right rows is behind it."""
-    n = rows_at_end(rows, name)
+    n = rows.worth(inside(rows.s, name))
     if not n > 0:
         return None
     b2 = 4 if name == "fbeta@2" else 1
@@ -355,14 +346,22 @@ def reaches(limits, delta, bound, far=1e6):
     return optimize.brentq(f, 0, top, xtol=1e-14) if top < far else math.inf
 
 
-def mover_numbers(name, a, b, values, se, both, alpha, df):
+def mover_numbers(name, a, b, values, se, both, alpha, df, psi=None):
     """Limits and p of a difference by the two models' own intervals; None where they aren't on the logit."""
+    if is_macro(name):
+        macros = [Macro(rows, name) for rows in (a, b)]
+        se = [m.moments(sums(m.rows, x))[0] for m, x in zip(macros, psi)]
+        return by_mover([m.limits(sums(m.rows, x)) for m, x in zip(macros, psi)], values, se, both, alpha, df) if min(se) > 0 else None
     ends = [at_end(v) and name not in ("roc_auc", "average_precision") for v in values]
     se = [0 if e else x for e, x in zip(ends, se)]
     arms = [end_arm(rows, name, v) if e else arm(rows, name, v, x) for rows, v, x, e in zip((a, b), values, se, ends)]
-    delta = values[1] - values[0]
     if None in arms or name in PROPORTIONS and not any(ends):
         return None
+    return by_mover(arms, values, se, both, alpha, df)
+
+
+def by_mover(arms, values, se, both, alpha, df):
+    delta = values[1] - values[0]
     tail = lambda q: 2 * (stats.norm.sf(q) if df is None else stats.t.sf(q, df))
     q = stats.norm.ppf(1 - alpha / 2) if df is None else student(1 - alpha / 2, df)
     ends = mover(values, arms, se, both)
@@ -390,16 +389,18 @@ def paired_numbers(name, a, b, psi, values, alpha):
         return (se, *got, "delong") if got else None
     if name == "roc_auc" and a.plain:
         return None
-    se = a.se(psi[1] - psi[0])
+    se, skew = a.se(psi[1] - psi[0]), None
+    if is_macro(name):
+        se, skew = of_difference(Macro(a, name), Macro(b, name), sums(a, psi[1] - psi[0]))
     se = max(se if se > 1e-14 else 0, floor(name, a, b, z, se <= 1e-14 and abs(delta) <= 1e-14))
     if name in PROPORTIONS and min(inside(s, name).sum(), inside(t, name).sum()) == 0:
         return None, None, None, "none"
     if name not in LINEAR and not (a.plain and name in HITS):
-        got = mover_numbers(name, a, b, values, [a.se(psi[0]), b.se(psi[1])], se, alpha, df)
+        got = mover_numbers(name, a, b, values, [a.se(psi[0]), b.se(psi[1])], se, alpha, df, psi)
         if got and se == 0:
             return se, cut(name, farther(got[0], [delta, delta])), got[1], "mover"
-        if got and (name in SHARED + OF_POSITIVE or any(map(at_end, values)) and name not in ("roc_auc", "average_precision")):
-            limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), student(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
+        if got and (name in SHARED + OF_POSITIVE or is_macro(name) or any(map(at_end, values)) and name not in ("roc_auc", "average_precision")):
+            limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), student(1 - alpha / 2, df), lambda t: stats.t.sf(t, df), skew)
             return se, cut(name, farther(got[0], limits)), max(p, got[1]) if p is not None else None, "mover"
         if got:
             return se, *got, "delong" if name == "roc_auc" else "mover"
@@ -413,5 +414,5 @@ def paired_numbers(name, a, b, psi, values, alpha):
         return se, tango(a.n, up, down, z), p, "mcnemar-midp"
     if se == 0:
         return (0.0, [0, 0], 1.0, "linear") if abs(delta) <= 1e-14 else (0.0, None, None, "none")
-    limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), student(1 - alpha / 2, df), lambda t: stats.t.sf(t, df))
+    limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), student(1 - alpha / 2, df), lambda t: stats.t.sf(t, df), skew)
     return se, cut(name, limits), p, "linear"

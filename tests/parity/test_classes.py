@@ -17,7 +17,9 @@ PEERS = {**CLASSES, **{name: peer for name, peer in OF_BINARY.items() if name in
 
 
 def against_bootstrap(tap, session, rng):
-    for s in (binary_case(rng, 400, skill=0.7), multi_case(rng, 400, 4, skill=1.0)):
+    """Of classes that aren't small: the row more of means over classes is next to nothing then, and a bootstrap knows of none."""
+    even = next(s for s in (multi_case(rng, 400, 4, skill=1.0) for _ in range(200)) if np.bincount(s.label).min() > 70)
+    for s in (binary_case(rng, 400, skill=0.7), even):
         names = [name for name in PEERS if s.task == BINARY or name in CLASSES]
         errors_of_bootstrap(tap, session, rng, (s, other_model(rng, s, 0.6)), names, 250)
 

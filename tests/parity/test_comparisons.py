@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import stats
 
-from stats_cases import MULTICLASS, Sample, binary_case, run_parts, student
+from stats_cases import MULTICLASS, Sample, binary_case, run_parts, student, weights_for
 from stats_expected import (NAMES, Rows, case, degrees, expected, hall_of_area, newcombe, other_model, ovr_delong_se,
-                            paired_numbers, placements, single_row, wilson)
+                            paired_numbers, placements, single_row, sums, wilson)
+from stats_macro import Macro
 
 
 def estimates(tap, session, rng):
@@ -62,13 +63,11 @@ def edges(tap, session, rng):
         session.sample(s)
         j = wilson(1.0, y.sum(), z)[0]
         share = wilson(1.0, s.n, z)[0]
-        low = wilson(1.0, 2 * min(y.sum(), (~y).sum()), z)[0]
-        for name, want in (("f1", [2 * j / (1 + j), 1]), ("balanced_accuracy", [low, 1]), ("f1_macro", [low, 1]),
-                           ("f1_weighted", wilson(1.0, s.n, z)), ("jaccard_macro", [low, 1]),
+        for name, want in (("f1", [2 * j / (1 + j), 1]), ("f1_weighted", wilson(1.0, s.n, z)),
                            ("fbeta@2", [5 * j / (5 * j + 4 * (1 - j)), 1]), ("specificity", wilson(1.0, (~y).sum(), z)),
                            ("fbeta@0.5", [1.25 * j / (1.25 * j + 1 - j), 1]), ("jaccard", [j, 1]),
                            ("jaccard_micro", [share / (2 - share), 1]), ("hamming_loss", wilson(0.0, s.n, z)),
-                           ("jaccard_weighted", wilson(1.0, s.n, z)), ("specificity_macro", [low, 1]),
+                           ("jaccard_weighted", wilson(1.0, s.n, z)),
                            ("average_precision", wilson(1.0, min(y.sum(), (~y).sum()), z)),
                            ("roc_auc", newcombe(1.0, y.sum(), (~y).sum(), z))):
             session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a, name=name, want=want: tap.close(
@@ -131,31 +130,43 @@ def deltas(tap, session, rng):
             session.ask(f"delta {name} {alpha!r} 0 0 0 0", take)
 
 
-def collapsed(values, sizes, members, total):
-    """The variance of a mean over classes of which each holds so many rows: unbiased within a class (n - 1); classes of one row stand
-    about their mean (Cochran 1977, 5A.12), one alone about that of all. `members`: each class's 0/1 rows."""
-    alone = [k for k, n in enumerate(sizes) if n == 1]
-    middle = np.mean([values[k] for k in (alone if len(alone) > 1 else range(len(values)))])
-    out = sum(((members[k] - values[k]) ** 2).sum() / n / (n - 1) for k, n in enumerate(sizes) if n > 1)
-    out += sum((values[k] - middle) ** 2 for k in alone) * (len(alone) / (len(alone) - 1) if len(alone) > 1 else 1)
-    return out / len(values) ** 2 * total / (total - 1)
-
-
-def small_classes(tap, session, rng):
-    """Standard errors of means over classes, from the rows."""
-    for i in range(60):
-        classes = int(rng.integers(2, 9))
-        y = np.concatenate([np.arange(classes), rng.integers(0, classes, int(rng.choice([0, 1, 5, 30])))])
-        p = np.where(rng.random(len(y)) < 0.6, y, rng.integers(0, classes, len(y)))
-        session.sample(Sample(MULTICLASS, len(y), classes, -1, y, p))
-        hit = (y == p).astype(float)
-        for name, of in (("recall_macro", y), ("balanced_accuracy", y), ("precision_macro", p)):
-            if name == "precision_macro" and len(set(p)) < classes:
+def classes(tap, session, rng):
+    """Means over classes: the influences that make their standard errors, and the intervals of one model and of a difference."""
+    for i in range(120):
+        k, weight = int(rng.integers(2, 9)), rng.choice(["none", "none", "real", "huge"])
+        y = rng.permutation(np.concatenate([np.arange(k), rng.integers(0, k, int(rng.choice([2, 5, 30])))]))
+        says = [np.where(rng.random(len(y)) < rng.choice([0.6, 0.9, 1]), y, rng.integers(0, k, len(y))) for _ in "AB"]
+        s = Sample(MULTICLASS, len(y), k, -1, y, says[0], weight=weights_for(rng, len(y), weight),
+                   group=[None, None, rng.integers(0, max(2, len(y) // 2), len(y)), y][i % 4])
+        models = [Rows(x) for x in (s, s.but(pred=says[1]))]
+        for slot, x in zip("AB", models):
+            session.sample(x.s, slot)
+        for name in ("recall_macro", "balanced_accuracy", "precision_macro", "f1_macro", "jaccard_macro", "fbeta_macro@2", "specificity_macro"):
+            for slot, x in zip("AB", models):
+                def influences(a, x=x, name=name):
+                    want = Macro(x, name).psi()
+                    size = max(np.abs(want).max(), 1)
+                    tap.close(f"influences of {name} that make the standard error", [float(v) / size for v in a[1:]], want / size, 1e-9, 1e-11)
+                session.ask(f"spread {slot} {name}", influences)
+            if models[0].units < 2:
                 continue
-            members = [hit[of == k] for k in range(classes)]
-            want = collapsed([m.mean() for m in members], [len(m) for m in members], members, len(y)) ** 0.5
-            session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a, name=name, want=want: tap.close(
-                "standard errors over small classes", [float(a[2])] if a[0] == "ok" else [], [want] if a[0] == "ok" else [], 1e-9, 1e-12, f"{name} {a}"))
+
+            def interval(a, x=models[0], name=name):
+                m = Macro(x, name)
+                u = sums(x, m.psi())
+                tap.close(f"interval of {name} over small classes", [float(v) for v in a[1:5]],
+                          [m.value, m.moments(u)[0], *m.limits(u)(student(0.975, x.units - 1))], 1e-8, 1e-11, f"{a}")
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", interval)
+
+            def difference(a, models=models, name=name):
+                if a[6] == "identical":
+                    return
+                of = [Macro(x, name) for x in models]
+                want = paired_numbers(name, *models, [m.psi() for m in of], [m.value for m in of], 0.05)
+                tap.close(f"difference of {name} over small classes", [float(a[i]) for i in (2, 3, 4)], [want[0], *want[1]], 1e-8, 1e-11, f"{a}")
+                if want[2] is not None:
+                    tap.close(f"p of a difference of {name} over small classes", [float(a[5])], [want[2]], 1e-7, 1e-300, f"{a}")
+            session.ask(f"delta {name} 0.05 0 0 0 0", difference)
 
 
 def changed_rows(tap, session, rng):
@@ -186,4 +197,4 @@ def changed_rows(tap, session, rng):
 
 
 if __name__ == "__main__":
-    run_parts(1988, estimates, edges, deltas, small_classes, changed_rows)
+    run_parts(1988, estimates, edges, deltas, classes, changed_rows)

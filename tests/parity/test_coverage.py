@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Coverage in brief; tests/long has the whole."""
 import numpy as np
+from scipy import stats
 
-from stats_cases import MULTICLASS, Sample, Session
+from stats_cases import BINARY, MULTICLASS, Sample, Session
 from stats_coverage import Simulation, Tap, binary, midp_exact, numbers, second, sets, tango_exact, wilson_exact
 
 # Of 30 and of 50 rows, from all that may come out: the worst, and the mean.
@@ -21,25 +22,62 @@ def exact(tap):
             tap.close(f"{name}: exact size", [worst, mean], want[i], 0, 1e-4, f"{n} rows, {where}")
 
 
-def many_classes(tap, rng, draws=400):
-    """Two models of equal skill, and classes of so few rows that most of them, or all, show no spread."""
-    names = ["accuracy", "recall_macro", "balanced_accuracy", "f1_macro", "precision_macro", "jaccard_macro"]
-    for rows, classes in ((1, 300), (2, 150), (5, 60)):
-        y, session, held = np.repeat(np.arange(classes), rows), Session(), []
-        rejected = {name: [] for name in names}
-        for _ in range(draws):
-            says = [np.where(rng.random(len(y)) < 0.65, y, (y + rng.integers(1, classes, len(y))) % classes) for _ in "AB"]
-            s = Sample(MULTICLASS, len(y), classes, -1, y, says[0])
-            session.sample(s, "A")
-            session.sample(s.but(pred=says[1]), "B")
-            for name in names:
-                session.ask(f"delta {name} 0.05 0 0 0 0", lambda a, name=name: rejected[name].append(a[0] == "ok" and float(a[5]) <= 0.05))
-            session.ask("estimate A recall_macro 0.95 0 0 0 0", lambda a: held.append(a[0] == "ok" and float(a[3]) <= 0.65 <= float(a[4])))
-        session.run()
-        where = f"{classes} classes of {rows} rows"
+NAMES = ["recall_macro", "balanced_accuracy", "f1_macro", "precision_macro", "jaccard_macro"]
+
+
+def null(tap, rng, where, y, right, names, group=None, held=None, draws=400):
+    """Two models of equal skill: how often a difference is found, and (held: metrics) the interval of the first holds the truth. `right`
+    draws which rows are; errors go to any other class."""
+    session, classes = Session(), y.max() + 1
+    rejected, holds = {name: [] for name in names}, {name: [] for name in held or {}}
+    for _ in range(draws):
+        says = [np.where(right(), y, (y + rng.integers(1, classes, len(y))) % classes) for _ in "AB"]
+        s = Sample(MULTICLASS if classes > 2 else BINARY, len(y), classes, -1 if classes > 2 else 1, y, says[0], group=group)
+        session.sample(s, "A")
+        session.sample(s.but(pred=says[1]), "B")
         for name in names:
-            tap.count(f"a null is rejected seldom: {where}", np.mean(rejected[name]) < 0.095, f"{name}: {np.mean(rejected[name])}")
-        tap.count(f"the interval of recall_macro holds: {where}", np.mean(held) > 0.92, str(np.mean(held)))
+            session.ask(f"delta {name} 0.05 0 0 0 0", lambda a, name=name: rejected[name].append(a[0] == "ok" and float(a[5]) <= 0.05))
+        for name, truth in (held or {}).items():
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda a, name=name, truth=truth: holds[name].append(
+                a[0] == "ok" and float(a[3]) <= truth <= float(a[4])))
+    session.run()
+    for name in names:
+        tap.count(f"a null is rejected seldom: {where}", np.mean(rejected[name]) < 0.095, f"{name}: {np.mean(rejected[name])}")
+    for name in held or {}:
+        tap.count(f"the interval of {name} holds: {where}", np.mean(holds[name]) > 0.92, str(np.mean(holds[name])))
+
+
+def small_classes(tap, rng):
+    """Classes of so few rows, or groups, that most of them, or all, show no spread, and one such class among large ones."""
+    for rows, classes in ((1, 300), (2, 150), (5, 60)):
+        y = np.repeat(np.arange(classes), rows)
+        null(tap, rng, f"{classes} classes of {rows} rows", y, lambda y=y: rng.random(len(y)) < 0.65, NAMES, held={"recall_macro": 0.65})
+    for large, rows, small, a, b in ((1, 100, 3, 0.98, 0.9), (4, 30, 2, 0.8, 0.5), (9, 20, 2, 0.95, 0.5)):
+        y = np.repeat(np.arange(large + 1), [rows] * large + [small])
+        truth = (large * a + b) / (large + 1)
+        null(tap, rng, f"{large} classes of {rows} rows and one of {small}", y, lambda y=y, p=np.where(y < y.max(), a, b): rng.random(len(y)) < p,
+             NAMES, held={"recall_macro": truth, "balanced_accuracy": truth})
+    for classes, groups in ((30, 2), (10, 5)):
+        y, group = np.repeat(np.arange(classes), groups * 5), np.repeat(np.arange(classes * groups), 5)
+        skill = np.sqrt(1 + 1.5**2) * stats.norm.ppf(0.75)  # a group's rows are right together
+        null(tap, rng, f"{classes} classes of {groups} groups", y, lambda group=group, n=classes * groups, skill=skill: skill + 1.5 * rng.normal(size=n)[group]
+             + rng.normal(size=len(group)) > 0, NAMES[:3], group, {"recall_macro": 0.75})
+
+
+def few_rows_of_a_class(tap):
+    """Label 1 is predicted three times, always wrongly by one model and always rightly by the other; or never, and six times rightly. Of
+    three rows each Fisher's exact test has p = .1, and a sign test .25."""
+    session, y = Session(), np.repeat([0, 1], [280, 20])
+    for where, before, after, low in (("0 of 3 and 3 of 3", (y == 0) & (np.arange(300) < 3), (y == 1) & (np.arange(300) > 296), 0.05),
+                                      ("never and 6 of 6", y < 0, (y == 1) & (np.arange(300) > 293), 0.05)):
+        s = Sample(BINARY, 300, 2, 1, y, before * 1)
+        session.sample(s, "A")
+        session.sample(s.but(pred=after * 1), "B")
+        session.ask("delta precision_macro 0.05 0 0 0 0", lambda a, where=where, low=low: tap.count(
+            f"few rows of a class are no certainty: {where}", float(a[3]) < 0 < float(a[4]) and float(a[5]) > low, f"precision_macro {a}"))
+        session.ask("estimate B precision_macro 0.95 0 0 0 0", lambda a, where=where: tap.count(
+            f"few rows of a class are no certainty: {where}", float(a[3]) < 0.8, f"precision_macro {a}"))
+    session.run()
 
 
 def main():
@@ -55,7 +93,8 @@ def main():
     s.delta("sets of labels", some, second(rng, some), 150, ["accuracy", "f1_macro", "f1_samples"], 0.92)
     s.delta("two models", regression, second(rng, regression), 100, ["mae", "rmse"], 0.92)
     exact(s.tap)
-    many_classes(s.tap, rng)
+    few_rows_of_a_class(s.tap)
+    small_classes(s.tap, rng)
     s.finish()
 
 

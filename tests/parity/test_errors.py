@@ -11,7 +11,8 @@ import numpy as np
 from influence import AREAS, METRICS, of_queries, psi_of, top_cut
 from stats_cases import (BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, binary_case, label_case, multi_case, number_case,
                          run_parts, some)
-from stats_expected import Rows, other_model, single_row
+from stats_expected import Rows, other_model, single_row, sums
+from stats_macro import Macro, is_macro, of_difference
 from test_labels import other_model as other_labels
 from test_ranking import RANKING, case as ranking_case, split, spread
 
@@ -109,21 +110,18 @@ def compare(tap, session, name, a, b, subject):
         tap.close(f"standard error of a difference of {subject}", [float(r[2]) if r[0] == "ok" else -1], [want], 1e-9, noise(),
                   f"n {a.n} units {a.units} {r}")
 
-    # whose standard error isn't made of the influences alone: test_comparisons.py, small_classes
-    of_classes = counted(name, a.s) and a.s.task != MULTILABEL and (name == "balanced_accuracy" or "_macro" in name)
-
-    def error(slots, want):
-        if not of_classes or want is None or any(got["s" + k] is None for k in slots):
-            return want
-        return own_error(name, a, got["s" + slots[-1]] - (got["sA"] if len(slots) > 1 else 0))
     influences("A", psi[0])
     influences("B", psi[1])
-    for slot in "AB" if of_classes else "":
-        session.ask(f"spread {slot} {name}", lambda r, slot=slot: got.update({"s" + slot: np.array(r[1:], float) if r[0] == "ok" else None}))
-    if a.units > 1:
-        session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda r, w=None if psi[0] is None else own_error(name, a, psi[0]): estimate(r, error("A", w)))
-        both = None if psi[0] is None or psi[1] is None else own_error(name, a, psi[1] - psi[0])
-        session.ask(f"delta {name} 0.05 0 0 60 0", lambda r: delta(r, error("AB", both)))
+    if a.units < 2:
+        return
+    one = None if psi[0] is None else own_error(name, a, psi[0])
+    both = None if psi[0] is None or psi[1] is None else own_error(name, a, psi[1] - psi[0])
+    if is_macro(name):  # not made of the influences alone
+        x, y = Macro(a, name), Macro(b, name)
+        one = None if one is None else x.moments(sums(a, x.psi()))[0]
+        both = None if both is None else of_difference(x, y, sums(a, y.psi() - x.psi()))[0]
+    session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda r: estimate(r, one))
+    session.ask(f"delta {name} 0.05 0 0 60 0", lambda r: delta(r, both))
 
 
 def gap_of(s, w):

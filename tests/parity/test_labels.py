@@ -10,6 +10,7 @@ from sklearn import metrics as sk
 
 from stats_cases import LONG, WEIGHTS, errors_of_bootstrap, label_case, run_parts, some, student, take_slice
 from stats_expected import Rows, arm, at_end, farther, hall, logit, mover, sums, tango, wilson
+from stats_macro import Macro, is_macro, of_difference
 from test_influence import slope
 from test_metrics import NONE
 
@@ -177,6 +178,10 @@ def estimates(tap, session, rng):
                 u = sums(rows, np.array(got["psi"][1:], float))
                 se = rows.se(np.array(got["psi"][1:], float))
                 se = 0.0 if se < 1e-14 else se
+                if is_macro(name):
+                    m = Macro(rows, name)
+                    u = sums(rows, m.psi())
+                    se = m.moments(u)[0]
                 tap.close(f"standard error of {name} (multilabel)", [float(a[2])], [se], 1e-9, 1e-12, context)
                 if name == "accuracy":
                     m = rows.n
@@ -186,6 +191,8 @@ def estimates(tap, session, rng):
                 elif name == "coverage_error":
                     low, high = hall(v, se, u, q, lambda t: t)[0] if se > 0 else (0, 0)
                     want = [max(low, 0), high] if se > 0 else None
+                elif is_macro(name):
+                    want = m.limits(u)(q) if se > 0 else None
                 elif name != "roc_auc" and se > 0 and 1e-13 < v < 1 - 1e-13:
                     want = logit(v, se, q)
                 else:
@@ -263,12 +270,19 @@ def deltas(tap, session, rng):
                     units = changed.sum() if a.g is None else len(set(a.g[changed]))
                     n = min(a.worth(within(a.s, name)), b.worth(within(b.s, name)))
                     floor = z / (n + z * z) if units < z * z else 0
-                se = max(a.se(psi[1] - psi[0]), floor)
-                limits, _ = hall(delta, se, sums(a, psi[1] - psi[0]), q, lambda t: stats.t.sf(t, a.units - 1))
+                se, skew, macros = a.se(psi[1] - psi[0]), None, [Macro(x, name) for x in (a, b)] if is_macro(name) else []
+                if macros:
+                    psi = [m.psi() for m in macros]
+                    se, skew = of_difference(*macros, sums(a, psi[1] - psi[0]))
+                se = max(se, floor)
+                limits, _ = hall(delta, se, sums(a, psi[1] - psi[0]), q, lambda t: stats.t.sf(t, a.units - 1), skew)
                 if name != "coverage_error":
                     limits = [max(limits[0], -1), min(limits[1], 1)]
                 ses = [x.se(p) for x, p in zip((a, b), psi)]
                 arms = [arm(x, "", v, w) for x, v, w in zip((a, b), values, ses)]
+                if macros:
+                    ses = [m.moments(sums(a, p))[0] for m, p in zip(macros, psi)]
+                    arms = [m.limits(sums(a, p)) for m, p in zip(macros, psi)]
                 if name in ("roc_auc", "average_precision", "average_precision_micro") and None in arms:
                     return  # at 0 or 1: Newcombe's and Wilson's, of the smallest class
                 if name not in ("accuracy", "coverage_error") and None not in arms and (se > 1e-14 or abs(delta) > 1e-14):

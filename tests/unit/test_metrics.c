@@ -127,6 +127,7 @@ static void estimates_agree_with_influences(void **state)
         m = ml_measure_new(&s, NULL, 0);
         for (size_t i = 0; i < ml_metric_count(); i++) {
             const struct ml_metric *metric = metric_at(i);
+            struct ml_macro_added added;
             struct ml_estimate e;
             double pos = 0, neg = 0, n_pos = 0, se;
 
@@ -142,6 +143,10 @@ static void estimates_agree_with_influences(void **state)
                      ? sqrt(pos * n_pos / (n_pos - 1) + neg * (ROWS - n_pos) / (ROWS - n_pos - 1)) / ROWS
                      : sqrt((pos + neg) * ROWS / (ROWS - 1)) / ROWS;
             assert_value(&s, metric->name, e.v.value);
+            if (ml_macro_added(m, metric, &added)) { /* a row more */
+                assert_true(added.squares > 0);
+                se = sqrt(se * se + added.squares / ROWS / (ROWS - 1));
+            }
             if (!e.has_se || !(fabs(e.se - se) <= 1e-12))
                 fail_msg("%s, %d levels: se %.17g, not %.17g", metric->name, levels, e.se, se);
         }
@@ -221,6 +226,22 @@ static void metrics_that_ask_the_same_agree(void **state)
     assert_true(ml_metric_same(ml_metric_find("lift@10%"), ml_metric_find("precision@10%")));
     assert_false(ml_metric_same(ml_metric_find("fbeta@2"), ml_metric_find("f1")));
     assert_false(ml_metric_same(ml_metric_find("lift@10%"), ml_metric_find("lift@20%")));
+}
+
+/* The score interval of a mean over one class is Wilson's. */
+static void one_class_is_a_share(void **state)
+{
+    (void)state;
+    for (double n = 1; n < 2000; n *= 3)
+        for (double p = 0; p <= 1; p += 0.125) {
+            struct ml_arm arm = { .value = p, .se = sqrt(p * (1 - p) / n), .slope = (1 - 2 * p) / n, .curve = 1 / n };
+            double below, above, low, high;
+
+            ml_arm_reach(&arm, 1.96, &below, &above);
+            ml_wilson(p, n, 1.96, &low, &high);
+            assert_float_equal(p - below, low, 1e-12);
+            assert_float_equal(p + above, high, 1e-12);
+        }
 }
 
 static void the_table_is_sound(void **state)
@@ -824,6 +845,7 @@ static void losses_of_many_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_class_is_a_share),
         cmocka_unit_test(the_table_is_sound),
         cmocka_unit_test(metrics_that_ask_the_same_agree),
         cmocka_unit_test(estimates_agree_with_influences),
