@@ -272,7 +272,7 @@ static const char *percent(const cJSON *rule, const char *key, char out[16])
 
 static int tell_power(const struct cfg *cfg, const struct sections *s, struct ml_err *err)
 {
-    cJSON *doc = ml_gate_power(s->gate, s->comparison);
+    cJSON *doc = ml_gate_power(s->gate, s->evaluation, s->comparison);
     struct ml_grid grid = { .columns = 6, .left = 1u << 5 };
     struct ml_buf line = ML_BUF_INIT;
     const cJSON *rule;

@@ -57,9 +57,10 @@ size_t ml_gate_count(const cJSON *gate, const char *verdict);
  * passes it. missed_gain_rate: of `must: improve`. rows_needed: at which at most 10 % of harmless changes fail (must:
  * improve: 80 % of gains of the margin's size are found); of several runs only their rows' part of the variance goes
  * with 1/rows: null where that doesn't do, and "runs_needed", null where no number of runs would either. Rates are
- * those of a normal estimate with the card's standard error, of few degrees of freedom of the noncentral t; that of
+ * those of a normal estimate with the card's standard error, of few degrees of freedom of the noncentral t; of the
+ * mean over a candidate's runs, those of its own interval (ml_runs_estimate); that of
  * neutral changes, of a relative rule, is its neutral_pass_rate. */
-cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison);
+cJSON *ml_gate_power(const cJSON *gate, const cJSON *evaluation, const cJSON *comparison);
 
 /* What a rule says in words, on one line: required, observed, the interval it rests on, how often a neutral change
  * passes it. */

@@ -12,6 +12,11 @@
 #define HARMLESS 0.10 /* the share of harmless changes that a rule may stop, for `rows_needed` */
 #define FOUND    0.80 /* the share of true gains that `must: improve` finds there */
 
+/* What the rules are about. */
+struct card {
+    const cJSON *evaluation, *comparison;
+};
+
 /* A rule as the gate left it. */
 struct power {
     enum { LIMIT, DROP, MUST } kind;
@@ -34,18 +39,41 @@ static bool of_delta(const cJSON *rule)
     return n > 5 && !strcmp(number + n - 5, "delta");
 }
 
+/* What the rows and what the spread of the candidate's runs have of the standard error of their mean; NULL: it isn't
+ * one that the rule is about. */
+static const cJSON *read_mean(const cJSON *rule, const struct card *card, struct power *p)
+{
+    const char *slice = ml_json_str(rule, "slice"), *metric = ml_json_str(rule, "metric");
+    const cJSON *mean, *values, *v;
+    double value, se, squares = 0;
+    int n;
+
+    if (!metric || !ml_json_get(rule, "runs") || !(mean = gate_mean(card->comparison, slice, metric, &n)) ||
+        !ml_json_num(mean, "value", &value) || !ml_json_num(mean, "se", &se))
+        return NULL;
+    values = ml_json_get(ml_json_get(gate_metric(card->comparison, slice, metric), "runs"), "candidate");
+    cJSON_ArrayForEach(v, values) squares += (v->valuedouble - value) * (v->valuedouble - value);
+    p->n_runs[1] = n;
+    p->se_runs[1] = sqrt(squares / (n - 1) / n);
+    p->se_rows = sqrt(fmax(se * se - p->se_runs[1] * p->se_runs[1], 0));
+    return mean;
+}
+
 /* The distance between a min or max and what a candidate is expected to be that is no different: the current model's
  * value, or where there is none the candidate's own; no difference from it is 0. */
-static bool read_limit(const cJSON *rule, const cJSON *comparison, int sign, struct power *p)
+static bool read_limit(const cJSON *rule, const struct card *card, int sign, struct power *p)
 {
     const char *metric = ml_json_str(rule, "metric"), *slice = ml_json_str(rule, "slice");
-    const cJSON *in = slice ? ml_json_get(ml_json_get(comparison, "slices"), slice) : comparison;
+    const cJSON *mean = read_mean(rule, card, p);
     double limit, now = 0;
 
     if (!ml_json_num(rule, "required", &limit))
         return false;
-    if (!of_delta(rule) && !(metric && ml_json_num(ml_json_get(ml_json_get(in, "metrics"), metric), "current", &now)) &&
-        !ml_json_num(rule, "observed", &now))
+    bool known =
+        of_delta(rule) || (metric && (ml_json_num(gate_metric(card->comparison, slice, metric), "current", &now) ||
+                                         ml_json_num(mean, "value", &now) ||
+                                         ml_json_num(gate_metric(card->evaluation, slice, metric), "value", &now)));
+    if (!known && !ml_json_num(rule, "observed", &now))
         return false;
     p->margin = sign * (now - limit);
     p->room = p->margin > 0;
@@ -73,8 +101,9 @@ static double least_rows(const cJSON *rule, const cJSON *comparison)
     return metric ? gate_least(comparison, slice, metric, gate_metric(comparison, slice, metric)) : 0;
 }
 
-static bool read_rule(const cJSON *rule, const cJSON *comparison, struct power *p)
+static bool read_rule(const cJSON *rule, const struct card *card, struct power *p)
 {
+    const cJSON *comparison = card->comparison;
     const char *required = ml_json_str(rule, "required"), *on = ml_json_str(rule, "on");
     const char *kind = strrchr(ml_json_str(rule, "rule"), '.');
 
@@ -82,7 +111,7 @@ static bool read_rule(const cJSON *rule, const cJSON *comparison, struct power *
     *p = (struct power){ .kind = !strcmp(kind, "max_drop") ? DROP : !strcmp(kind, "must") ? MUST : LIMIT };
     p->improve = p->kind == MUST && required && !strcmp(required, "improve");
     p->bound = on && !strcmp(on, "bound");
-    if (p->kind == LIMIT && !read_limit(rule, comparison, !strcmp(kind, "min") ? 1 : -1, p))
+    if (p->kind == LIMIT && !read_limit(rule, card, !strcmp(kind, "min") ? 1 : -1, p))
         return false;
     if (p->kind != LIMIT && !ml_json_num(rule, p->kind == DROP ? "limit" : "margin", &p->margin))
         p->margin = 0;
@@ -106,6 +135,11 @@ static double pass_rate(const struct power *p, double drop, double alpha)
         return ml_t_beyond(q, df, -drop / p->se);
     if (p->kind == MUST && !(p->margin > 0)) /* not worse */
         return 1 - ml_t_beyond(q, df, drop / p->se);
+    if (p->kind == LIMIT && p->bound && p->n_runs[1] > 1) { /* what ml_runs_estimate makes of rows and runs */
+        double z = ml_normal_quantile(1 - alpha / 2), t = ml_t_quantile(1 - alpha / 2, p->n_runs[1] - 1);
+        return ml_t_beyond_both(
+            z * p->se_rows / p->se, t * p->se_runs[1] / p->se, p->n_runs[1] - 1, (p->margin - drop) / p->se);
+    }
     if (p->bound || p->kind == MUST)
         return ml_t_beyond(q, df, (p->margin - drop) / p->se);
     return ml_normal_cdf((p->margin - drop) / p->se);
@@ -126,11 +160,14 @@ static struct power with(const struct power *p, double rows, int runs)
     double square = p->se_rows * p->se_rows * p->rows / rows, sum = square * square / fmax(rows - 1, 1);
     bool two = false;
 
+    q.se_rows = sqrt(square);
     for (int i = 0; i < 2; i++) {
         int n = runs > 0 ? runs : p->n_runs[i];
         double of = p->se_runs[i] * p->se_runs[i] * p->n_runs[i] / n;
         if (p->n_runs[i] < 2)
             continue;
+        q.n_runs[i] = n;
+        q.se_runs[i] = sqrt(of);
         two = two || n == 2;
         square += of;
         sum += of * of / (n - 1);
@@ -203,11 +240,11 @@ static void set_rate(cJSON *to, const char *key, double rate)
     ml_json_set_num(to, key, round(rate * 1e4) / 1e4);
 }
 
-static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
+static cJSON *describe(const cJSON *rule, const struct card *card, double alpha)
 {
     cJSON *o = cJSON_CreateObject();
     struct power p;
-    bool known = read_rule(rule, comparison, &p), margin = known && p.margin > 0 && p.kind != LIMIT;
+    bool known = read_rule(rule, card, &p), margin = known && p.margin > 0 && p.kind != LIMIT;
     const char *reason = ml_json_str(rule, "reason");
     double passes;
 
@@ -227,7 +264,7 @@ static cJSON *describe(const cJSON *rule, const cJSON *comparison, double alpha)
         set_rate(o, "missed_gain_rate", 1 - pass_rate(&p, -p.margin, alpha));
     double rows = margin || (known && p.room) ? rows_needed(&p, alpha) : NAN;
     ml_json_set_num(o, "rows_needed", rows);
-    if (margin && isnan(rows))
+    if ((margin || (known && p.room)) && isnan(rows))
         explain_runs(o, &p, alpha);
     else if (known && p.kind == LIMIT && !p.room)
         ml_json_set_str(o, "reason", "no number of rows helps: the current value itself doesn't meet the limit");
@@ -248,10 +285,12 @@ static double alpha_of(const cJSON *comparison)
     return ml_json_num(comparison, "alpha", &alpha) && alpha > 0 && alpha < 1 ? alpha : 0.05;
 }
 
-cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison)
+cJSON *ml_gate_power(const cJSON *gate, const cJSON *evaluation, const cJSON *comparison)
 {
+    struct card test = { evaluation, comparison };
     cJSON *o = cJSON_CreateObject(), *list;
     const cJSON *rule, *confirm = ml_json_get(comparison, "confirm");
+    struct card again = { ml_json_get(confirm, "evaluation"), confirm };
     double alpha = alpha_of(comparison);
 
     ml_json_set_str(o, "policy", ml_json_str(gate, "policy"));
@@ -261,8 +300,8 @@ cJSON *ml_gate_power(const cJSON *gate, const cJSON *comparison)
     cJSON_ArrayForEach(rule, ml_json_get(gate, "rules"))
     {
         const char *name = ml_json_str(rule, "rule");
-        const cJSON *of = confirm && name && !strncmp(name, "confirm.", 8) ? confirm : comparison;
-        cJSON_AddItemToArray(list, describe(rule, of, alpha_of(of)));
+        const struct card *of = confirm && name && !strncmp(name, "confirm.", 8) ? &again : &test;
+        cJSON_AddItemToArray(list, describe(rule, of, alpha_of(of->comparison)));
     }
     return o;
 }

@@ -75,12 +75,17 @@ double ml_t_quantile(double p, double df)
 
 double ml_t_beyond(double q, double df, double shift)
 {
+    return q < 0 ? 1 - ml_t_beyond_both(0, -q, df, -shift) : ml_t_beyond_both(0, q, df, shift);
+}
+
+double ml_t_beyond_both(double fixed, double q, double df, double shift)
+{
     /* over u, the root of S, whose density is smooth at 0 also where df is 1 */
     enum { STEPS = 400 };
     double spread, low, h, sum = 0, all = 0;
 
     if (!(df < DF_NORMAL))
-        return ml_normal_cdf(shift - q);
+        return ml_normal_cdf(shift - hypot(fixed, q));
     spread = 10 / sqrt(2 * df);
     low = sqrt(fmax(0, 1 - spread));
     h = (sqrt(1 + spread) - low) / STEPS;
@@ -90,7 +95,7 @@ double ml_t_beyond(double q, double df, double shift)
 
         density *= i == 0 || i == STEPS ? 1 : i % 2 ? 4 : 2;
         all += density;
-        sum += density * ml_normal_cdf(shift - q * s);
+        sum += density * ml_normal_cdf(shift - hypot(fixed, q * s));
     }
     return sum / all;
 }

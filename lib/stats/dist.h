@@ -14,6 +14,8 @@ double ml_t_two_sided(double t, double df); /* P(|T| >= |t|), at least 1e-300 */
 /* P(T > q) of the noncentral t: of (Z + shift) / S, with Z normal and S^2 a chi-square of df, 1 or more, by df; normal
  * for infinite df. By Simpson's rule, to 1e-8. */
 double ml_t_beyond(double q, double df, double shift);
+/* The same with a part of the way that doesn't vary: P(Z + shift > hypot(fixed, q S)), neither below 0. */
+double ml_t_beyond_both(double fixed, double q, double df, double shift);
 
 /* To 1e-12 up to 10^7 rows; the latter takes time in proportion to the root of n. */
 double ml_binomial_pmf(uint64_t k, uint64_t n, double p);

@@ -868,6 +868,18 @@ PY
     /usr/bin/python3 -c 'import json, sys
 r = json.loads(sys.argv[1])["rules"][1]
 assert r["neutral_fail_rate"] is None and r["reason"] == "no current model", r' "$output"
+    # nor is a limit held against a bound of a candidate that is as good as its bound
+    /usr/bin/python3 -c '
+import json
+json.dump({"schema": "mlci.card/1", "evaluation": {"task": "binary", "rows": 2000, "metrics": {"accuracy":
+    {"value": 0.766, "low": 0.7469, "high": 0.784, "se": 0.00947, "n": 2000, "direction": "higher"}}}}, open("card.json", "w"))'
+    echo 'metrics: {accuracy: {min: {limit: 0.74, on: bound}}}' >q.yml
+    ml-gate -q --power q.yml card.json >number.json
+    /usr/bin/python3 -c '
+import json
+from statistics import NormalDist as N
+r = json.load(open("number.json"))["rules"][0]
+assert abs(r["neutral_fail_rate"] - N().cdf(N().inv_cdf(.975) - .026 / .00947)) < 6e-5, r'
     # no margin: no drop or gain to be missed
     printf 'metrics:\n  f1_macro: { must: improve }\n' >q.yml
     run --separate-stderr ml-gate --power q.yml --card "$TOP/tests/golden/compared.json"
@@ -1027,6 +1039,47 @@ PY
     run --separate-stderr ml-gate p.yml card.json
     [ "$status" -eq 1 ]
     [[ "$stderr" == *"over 3 runs the low end 0.74"*" is below 0.75 by "* ]]
+    # what that can tell: rows take nothing from what varies between runs, and three tell of it with the t of 2
+    for limit in 0.75 0.74 0.72; do
+        echo "metrics: { accuracy: { min: { limit: $limit, on: bound } } }" >q.yml
+        ml-gate -q --power q.yml card.json >power.json
+        /usr/bin/python3 - $limit <<'PY'
+import json, sys
+from math import hypot, sqrt
+from scipy import integrate, stats
+r = json.load(open("power.json"))["rules"][0]
+runs = json.load(open("card.json"))["comparison"]["metrics"]["accuracy"]["runs"]
+room, se = .8 - float(sys.argv[1]), runs["mean"]["se"]
+def passes(rows, n):
+    between = .02 / sqrt(n)
+    within = sqrt((se ** 2 - .02 ** 2 / 3) * 4000 / rows)
+    def at(x): # x: the variance that n runs show, of that which is true
+        way = hypot(stats.norm.ppf(.975) * within, stats.t.ppf(.975, n - 1) * between * sqrt(x / (n - 1)))
+        return stats.chi2.pdf(x, n - 1) * stats.norm.cdf((room - way) / hypot(within, between))
+    return integrate.quad(at, 0, n + 12 * sqrt(2 * n) + 30, limit=200, points=[n / 2, n, 2 * n])[0]
+assert abs(1 - r["neutral_fail_rate"] - passes(4000, 3)) < 1e-4, (r, passes(4000, 3))
+if room > .07:
+    k = r["rows_needed"]
+    assert "runs_needed" not in r and passes(k, 3) >= .9 > passes(k - 1, 3), r
+else:
+    k = r["runs_needed"]
+    assert r["rows_needed"] is None and passes(1e15, 3) < .9 and passes(4000, k) >= .9 > passes(4000, k - 1), r
+    assert "%d runs of the candidate would" % k in r["reason"], r
+PY
+    done
+    # a limit on the mean itself
+    echo "metrics: { accuracy: { min: 0.787 } }" >q.yml
+    ml-gate -q --power q.yml card.json >power.json
+    /usr/bin/python3 - <<'PY'
+import json
+from math import sqrt
+from statistics import NormalDist
+r, passes = json.load(open("power.json"))["rules"][0], NormalDist().cdf
+se = json.load(open("card.json"))["comparison"]["metrics"]["accuracy"]["runs"]["mean"]["se"]
+rows = se ** 2 - .02 ** 2 / 3
+assert r["rows_needed"] is None and passes(.013 / sqrt(.02 ** 2 / r["runs_needed"] + rows)) >= .9, r
+assert passes(.013 / sqrt(.02 ** 2 / (r["runs_needed"] - 1) + rows)) < .9, r
+PY
     # the current model's runs change nothing about what the candidate's only one was measured to be
     ml-compare -q --card eval.json --current cur.csv --current-runs c.csv --candidate a.csv -o card.json
     ml-gate -q p.yml card.json >gated.json

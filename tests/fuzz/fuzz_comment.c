@@ -150,7 +150,7 @@ static void run(struct ml_card *card, const struct ml_policy *policy)
         ml_gate_code_quality(gate, "m", "p.yml", &text);
         if (ml_json_check(ml_buf_str(&text), text.len, "code quality", &err))
             abort();
-        cJSON_Delete(ml_gate_power(gate, comparison));
+        cJSON_Delete(ml_gate_power(gate, evaluation, comparison));
         ml_buf_reset(&text);
         ml_gate_openmetrics(gate, evaluation, comparison, "m", &text);
         ml_card_set(card, "gate", gate);
