@@ -108,7 +108,7 @@ enum ml_scale {
     ML_SCALE_AUC,        /* logit DeLong, or Hall's (interval.h) where that is farther; Newcombe's method 5 where the
                             variance is 0 or a class has under 30 rows */
     ML_SCALE_LINEAR,     /* Student t on the metric itself */
-    ML_SCALE_MAXIMUM,    /* the same, with room below for what a largest value is too large on few rows */
+    ML_SCALE_MAXIMUM,    /* the same, with room for what a largest value is too large by on few rows */
     ML_SCALE_BINS,       /* as calibration.c says */
     ML_SCALE_BOOTSTRAP,  /* no influence function: percentile bootstrap */
     ML_SCALE_NONE,       /* no interval: rows that weren't drawn may lie anywhere */
