@@ -34,12 +34,13 @@ class Sample:
     """Columns of one evaluation, as struct ml_sample has them."""
 
     def __init__(self, task, n, classes=0, positive=-1, label=None, pred=None, score=None, truth=None, estimate=None,
-                 weight=None, group=None, rows=None, labels=None, preds=None):
+                 weight=None, group=None, rows=None, labels=None, preds=None, costs=None):
         self.task, self.n, self.classes, self.positive = task, n, classes, positive
         self.label, self.pred, self.score = label, pred, score
         self.truth, self.estimate = truth, estimate
         self.weight, self.group, self.rows = weight, group, rows
         self.labels, self.preds = labels, preds  # multilabel: 0/1, rows by classes
+        self.costs = costs  # of a wrong answer, and [(label, prediction, cost)]
 
     def words(self, slot):
         columns = [(1, self.label), (2, self.pred), (4, self.score)]
@@ -54,6 +55,8 @@ class Sample:
             out.append(f"{int(max(self.group)) + 1 if self.n else 0} {text(self.group)}")
         rows = [] if self.rows is None else self.rows
         out.append(f"{len(rows)} {text(rows)}")
+        if self.costs is not None:
+            out.append(f"costs {slot} {self.costs[0]} {len(self.costs[1])} {text(self.costs[1])}")
         return "\n".join(out)
 
     def taken(self):

@@ -26,6 +26,7 @@ enum { LABEL = 1, PRED = 2, SCORE = 4, NUMBER = 8, WEIGHT = 16, GROUP = 32, LABE
 struct slot {
     struct ml_sample s;
     void *columns[9];
+    struct ml_costs costs;
     struct ml_measure *m;
     int32_t *pred; /* by a threshold that was chosen */
     struct ml_sample_copy drawn;
@@ -33,7 +34,10 @@ struct slot {
 
 struct input {
     const char *at;
-    struct slot slots[26]; /* A: current, B: candidate; more where there are runs */
+    struct slot slots[26];        /* A: current, B: candidate; more where there are runs */
+    const struct ml_metric *last; /* whose difference `difference` is, by the defaults */
+    double last_alpha;
+    struct ml_delta difference;
 };
 
 static void die(const char *what)
@@ -114,6 +118,7 @@ static void clear(struct slot *t)
     for (size_t i = 0; i < 9; i++)
         free(t->columns[i]);
     free(t->pred);
+    free(t->costs.cell);
     ml_sample_release(&t->drawn);
     memset(t, 0, sizeof *t);
 }
@@ -125,6 +130,7 @@ static void read_sample(struct input *in)
     uint32_t *rows = NULL;
     size_t columns, sliced, width;
 
+    in->last = NULL;
     clear(t);
     t->s.task = (enum ml_task)number(in);
     t->s.n = count(in);
@@ -159,6 +165,27 @@ static void read_sample(struct input *in)
     free(rows);
 }
 
+/* costs SLOT WRONG N [label pred cost]: of the whole sample, and of every draw from then on */
+static void costs(struct input *in)
+{
+    struct slot *t = slot(in);
+
+    in->last = NULL;
+    t->costs.wrong = t->costs.most = number(in);
+    t->costs.n = count(in);
+    t->costs.cell = ml_calloc(t->costs.n + 1, sizeof *t->costs.cell);
+    for (size_t i = 0; i < t->costs.n; i++) {
+        t->costs.cell[i].label = (int32_t)number(in);
+        t->costs.cell[i].pred = (int32_t)number(in);
+        t->costs.cell[i].cost = number(in);
+        if (t->costs.cell[i].cost > t->costs.most)
+            t->costs.most = t->costs.cell[i].cost;
+    }
+    t->s.costs = &t->costs;
+    ml_measure_free(t->m);
+    t->m = ml_measure_new(&t->s, NULL, 0);
+}
+
 /* Predictions by a threshold that is chosen on the rows. */
 static double tune(struct slot *t, struct ml_sample *s)
 {
@@ -179,6 +206,7 @@ static void tuned(struct input *in)
     struct slot *t = slot(in);
     char name[32];
 
+    in->last = NULL;
     if (!word(in, name) || (t->s.tuned = ml_tuned_parse(name)) == ML_TUNED_NO)
         die("how to choose a threshold was expected");
     printf("%.17g\n", tune(t, &t->s));
@@ -193,6 +221,7 @@ static void draw(struct input *in)
     size_t n = count(in);
     uint32_t *rows = integers(in, n);
 
+    in->last = NULL;
     ml_measure_free(t->m);
     if (t->s.tuned != ML_TUNED_NO) {
         ml_sample_release(&t->drawn);
@@ -323,6 +352,9 @@ static void delta(struct input *in)
 
     ml_delta_paired(in->slots[0].m, in->slots[1].m, which, alpha, &b, &d);
     show_delta(&d);
+    in->last = b.force || b.seed || b.replicates || b.comparisons ? NULL : which;
+    in->last_alpha = alpha;
+    in->difference = d;
 }
 
 /* recall LABEL ALPHA: of the rows of one label, as the accuracy on them is shown */
@@ -348,7 +380,10 @@ static void verdict(struct input *in)
 
     e.alpha = number(in);
     e.margin = number(in);
-    ml_delta_paired(in->slots[0].m, in->slots[1].m, which, e.alpha, NULL, &d);
+    if (in->last == which && in->last_alpha == e.alpha)
+        d = in->difference;
+    else
+        ml_delta_paired(in->slots[0].m, in->slots[1].m, which, e.alpha, NULL, &d);
     e.identical = d.identical;
     e.has_interval = d.has_interval;
     e.direction = which->direction;
@@ -725,6 +760,7 @@ static const struct {
     void (*run)(struct input *in);
 } commands[] = {
     { "sample", read_sample },
+    { "costs", costs },
     { "draw", draw },
     { "tuned", tuned },
     { "names", names },
