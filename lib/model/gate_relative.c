@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "data/number.h"
-#include "model/evaluation.h"
 #include "model/gate_priv.h"
 #include "stats/dist.h"
 #include "stats/metric.h"
@@ -151,40 +151,16 @@ static size_t whole(const cJSON *obj, const char *key, size_t otherwise)
     return ml_json_int(obj, key, &n) && n >= 0 ? (size_t)n : otherwise;
 }
 
-static bool tested(const cJSON *m, const char *family)
+/* How many tests the card says were corrected together; 0: it doesn't. */
+static size_t corrected(const cJSON *metric)
 {
-    const char *f = ml_json_str(m, "family");
-    double p;
-    return f && family && !strcmp(f, family) && ml_json_num(m, "p_adjusted", &p);
-}
-
-/* How many tests were corrected together: those of the family that have a p, and once each what they ask. */
-static size_t count_tests(const cJSON *section, const char *task, const char *family)
-{
-    const cJSON *metrics = ml_json_get(section, "metrics"), *m, *other;
-    size_t n = 0;
-    if (!cJSON_IsObject(metrics))
-        return 0;
-    cJSON_ArrayForEach(m, metrics)
-    {
-        const struct ml_metric *known = ml_evaluation_metric(m->string, task), *before;
-        bool counts = tested(m, family);
-        for (other = metrics->child; counts && known && other != m; other = other->next) {
-            before = ml_evaluation_metric(other->string, task);
-            counts = !before || !tested(other, family) || !ml_metric_same(known, before);
-        }
-        n += counts;
-    }
-    return n;
-}
-
-static size_t family_size(const struct gate_judge *j, const char *family)
-{
-    const char *task = ml_json_str(j->evaluation, "task");
-    size_t n = count_tests(j->comparison, task, family);
-    const cJSON *slice;
-    cJSON_ArrayForEach(slice, ml_json_get(j->comparison, "slices")) n += count_tests(slice, task, family);
-    return n;
+    const char *why = ml_json_str(metric, "reason");
+    size_t n = strlen(ML_NOT_AFTER_CORRECTION);
+    int64_t k;
+    return why && !strncmp(why, ML_NOT_AFTER_CORRECTION, n) && !strncmp(why + n, " for ", 5) &&
+                   ml_int_parse(why + n + 5, &k) && k > 0
+               ? (size_t)k
+               : 0;
 }
 
 static void count_rows(
@@ -228,7 +204,7 @@ static void compare_again(const struct gate_judge *j, const struct ml_metric_rul
         e.p = 1;
     if (!ml_json_num(c->json, "p_adjusted", &e.p_adjusted))
         e.p_adjusted = e.p;
-    e.k = family_size(j, ml_json_str(c->json, "family"));
+    e.k = corrected(c->json);
     ml_judge(&e, out);
 }
 

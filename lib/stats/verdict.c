@@ -59,8 +59,10 @@ static void why_inconclusive(const struct ml_evidence *e, double low, double hig
     reason[0] = 0;
     if (excludes != (e->p <= e->alpha) && (excludes || e->changed >= ML_VERDICT_MIN_CHANGED))
         snprintf(reason, size, "test and interval disagree");
+    else if (excludes && e->p_adjusted > e->alpha && e->k > 0)
+        snprintf(reason, size, ML_NOT_AFTER_CORRECTION " for %zu", e->k);
     else if (excludes && e->p_adjusted > e->alpha)
-        snprintf(reason, size, "not after correction for %zu", e->k);
+        snprintf(reason, size, ML_NOT_AFTER_CORRECTION);
     else if (excludes && e->changed < ML_VERDICT_MIN_CHANGED)
         snprintf(reason, size, "only %zu row%s changed; %d are needed", e->changed, ML_PLURAL(e->changed),
             ML_VERDICT_MIN_CHANGED);

@@ -11,6 +11,8 @@
 #define ML_VERDICT_MIN_CLASS   10
 #define ML_VERDICT_MIN_CHANGED 6
 
+#define ML_NOT_AFTER_CORRECTION "not after correction" /* a reason, with " for <k>" where k is known */
+
 enum ml_verdict {
     ML_VERDICT_BETTER,
     ML_VERDICT_EQUIVALENT,
@@ -30,7 +32,7 @@ struct ml_evidence {
     double df;                   /* of the Student's t that fits delta/se; 0: normal */
     double p, p_adjusted;
     double alpha;         /* the effective one */
-    size_t k;             /* size of the family that p_adjusted is over */
+    size_t k;             /* size of the family that p_adjusted is over; 0: not known */
     double margin;        /* > 0 in the metric's units; 0: unset */
     bool bounded;         /* the metric lies in [-1, 1] */
     size_t rows, groups;  /* groups 0: ungrouped */
