@@ -192,7 +192,7 @@ static void doubt_name(const struct cfg *cfg, const struct ml_policy *p, const s
 {
     const char *meant = ml_subject_meant(m->metric);
     const struct ml_limit *limit = m->min.amount.set ? &m->min : &m->max;
-    if (m->direction != 0 || !limit->amount.set || m->must || m->max_drop.amount.set || m->has_margin)
+    if (m->direction != 0 || m->misdirected || !limit->amount.set || m->must || m->max_drop.amount.set || m->has_margin)
         return; /* it is known, or a fault */
     ml_tool_warn(&cfg->common,
         "%s: line %u: ml-eval has no metric '%s'%s%s%s; where a card gets it from elsewhere, say its 'direction'",

@@ -68,7 +68,8 @@ struct ml_limit {
 /* What the policy asks of one metric on all rows (slice NULL) or on one slice. */
 struct ml_metric_rule {
     char *metric, *slice;
-    int direction; /* +1 higher is better, -1 lower, 0 neither known nor said (then only min and max are there) */
+    int direction;    /* +1 higher is better, -1 lower, 0 neither known nor said (then only min and max are there) */
+    bool misdirected; /* one is said, but it is a fault */
     struct ml_limit min, max, max_drop;
     enum ml_must must;
     struct ml_terms must_terms;

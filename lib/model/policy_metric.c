@@ -36,6 +36,7 @@ static void direction(const struct policy_reader *r, const cJSON *node, struct m
         m->direction = known->direction;
     if (said) {
         int i = policy_choice(r, said, "direction", words), d = i == 0 ? 1 : -1;
+        m->misdirected = i < 0;
         if (i < 0)
             return;
         if (known && d != known->direction)

@@ -840,6 +840,10 @@ near("accuracy.max_drop", "neutral_fail_rate", 1 - N.cdf(.005 / .006))
 near("accuracy.max_drop", "missed_drop_rate", .5)
 f1 = rules["f1_macro.must"]
 near("f1_macro.must", "neutral_fail_rate", .975)
+    printf 'metrics:\n  bar: { direction: up, max: 3 }\n' >p.yml
+    run --separate-stderr ml-gate --check p.yml
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "ml-gate: p.yml: line 2: unknown direction 'up'" ]
 near("f1_macro.must", "missed_gain_rate", N.cdf(z - .02 / f1["se"]))
 log = rules["log_loss.max_drop"]
 near("log_loss.max_drop", "missed_drop_rate", .025)
