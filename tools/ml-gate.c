@@ -190,14 +190,15 @@ static void doubt_side(const struct cfg *cfg, const struct ml_policy *p, const s
 /* Names that may be mistyped: cards that ml-eval writes have no such metric, and a rule about it fails them. */
 static void doubt_name(const struct cfg *cfg, const struct ml_policy *p, const struct ml_metric_rule *m)
 {
-    const char *meant = ml_subject_meant(m->metric);
     const struct ml_limit *limit = m->min.amount.set ? &m->min : &m->max;
     if (m->direction != 0 || m->misdirected || !limit->amount.set || m->must || m->max_drop.amount.set || m->has_margin)
         return; /* it is known, or a fault */
+    char *meant = ml_subject_meant(m->metric);
     ml_tool_warn(&cfg->common,
         "%s: line %u: ml-eval has no metric '%s'%s%s%s; where a card gets it from elsewhere, say its 'direction'",
         p->name, limit->terms.line, m->metric, meant ? ", it is called '" : "", meant ? meant : "",
         meant ? "' there" : "");
+    free(meant);
 }
 
 static void doubt(const struct cfg *cfg, const struct ml_policy *p)

@@ -9,7 +9,6 @@
 
 #include "base/text.h"
 #include "data/number.h"
-#include "model/evaluation.h"
 #include "model/gate_priv.h"
 
 const cJSON *gate_metric(const cJSON *section, const char *slice, const char *metric)
@@ -108,53 +107,6 @@ const char *gate_of_slice(const char *slice, char out[128])
     if (slice)
         snprintf(out, 128, " for '%.*s'", (int)most, slice);
     return out;
-}
-
-/* How far apart two names are; one that goes on where the other ends is near. */
-static size_t far(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    return strncmp(a, b, n < m ? n : m) == 0 ? 1 : ml_text_distance(a, b);
-}
-
-/* "; it has 'a', 'b', 'c' and 4 more" */
-static void add_nearest(const cJSON *object, const char *wanted, const char *what, struct ml_buf *out)
-{
-    struct {
-        const char *name;
-        size_t far;
-    } best[4]; /* the nearest three, and room for the next */
-    size_t n = 0, some = 0;
-    const cJSON *m;
-    if (!cJSON_IsObject(object))
-        return;
-    cJSON_ArrayForEach(m, object)
-    {
-        size_t d = far(wanted, m->string), i = some;
-        for (; i > 0 && best[i - 1].far > d; i--)
-            best[i] = best[i - 1];
-        best[i].name = m->string;
-        best[i].far = d;
-        some += some < 3;
-        n++;
-    }
-    for (size_t i = 0; i < some; i++)
-        ml_buf_addf(out, "%s'%.80s'", i == 0 ? what : i + 1 < some || n > some ? ", " : " and ", best[i].name);
-    if (n > some)
-        ml_buf_addf(out, " and %zu more", n - some);
-}
-
-void gate_near(const struct gate_judge *j, const cJSON *section, const struct ml_metric_rule *m, struct ml_buf *out)
-{
-    const cJSON *slices = ml_json_get(section, "slices"), *slice = m->slice ? ml_json_get(slices, m->slice) : NULL;
-    if (gate_metric(j->evaluation, m->slice, m->metric))
-        return;
-    if (!m->slice && ml_evaluation_metric(m->metric, ml_json_str(j->evaluation, "task")))
-        ml_buf_adds(out, "; it is measured with --policy or --metric");
-    else if (m->slice && !slice)
-        add_nearest(slices, m->slice, "; it has the slices ", out);
-    else
-        add_nearest(ml_json_get(slice ? slice : section, "metrics"), m->metric, "; it has ", out);
 }
 
 /* a <= b, equal within rounding. */
@@ -277,7 +229,7 @@ static void judge_rows(struct gate_judge *j, const char *slice, const struct ml_
     if (!ml_json_num(from, "rows", &rows)) {
         struct ml_buf near = ML_BUF_INIT;
         if (slice && !from)
-            add_nearest(ml_json_get(j->evaluation ? j->evaluation : j->comparison, "slices"), slice,
+            gate_nearest(ml_json_get(j->evaluation ? j->evaluation : j->comparison, "slices"), slice,
                 "; it has the slices ", &near);
         gate_failed(rule, "the card has no number of rows%s%s", gate_of_slice(slice, of), ml_buf_str(&near));
         ml_buf_release(&near);

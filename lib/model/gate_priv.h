@@ -74,8 +74,12 @@ int gate_same_direction(const struct gate_judge *j, const struct ml_metric_rule 
 /* " for '<slice>'", or nothing: for messages. */
 const char *gate_of_slice(const char *slice, char out[128]);
 
-/* Appends how the metric comes into the card, or what a section has in place of the slice, or else of the metric, that
- * it lacks: up to three names, those that are written most alike first. */
+/* Appends "; it has 'a', 'b', 'c' and 4 more", of an object's keys those that are written most like `wanted`; nothing
+ * where it has none. `what`: what stands in front of the first. */
+void gate_nearest(const cJSON *object, const char *wanted, const char *what, struct ml_buf *out);
+
+/* Appends how the metric comes into the card, the one that is meant, or the nearest that a section has in place of the
+ * slice, or else of the metric, that it lacks. */
 void gate_near(const struct gate_judge *j, const cJSON *section, const struct ml_metric_rule *m, struct ml_buf *out);
 
 /* The rules `must` and `max_drop` of a metric; -1 where rule and card together mean nothing. */

@@ -227,8 +227,9 @@ int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, cons
 /* ML_USAGE, with what was meant where that can be told: the task has no metric of this name. The message begins with
  * what asked for it: "--metric 'size': ...". */
 int ml_subject_no_metric(const struct ml_subject *s, const char *asker, const char *name, struct ml_err *err);
-/* What a metric that isn't known is called here, whatever the task; NULL where that can't be told. */
-const char *ml_subject_meant(const char *name);
+/* What a metric that isn't known is called here, whatever the task, owned: with a parameter, for example, where it
+ * takes one ("fbeta@2"); NULL where that can't be told. */
+char *ml_subject_meant(const char *name);
 /* The same of predictions, each there once, that nobody settles again: the answers take columns of theirs. */
 int ml_subject_settle_last(struct ml_subject *s, const struct ml_columns *c, struct ml_predictions *const *p, size_t n,
     struct ml_answers *const *out, struct ml_err *err);

@@ -111,10 +111,12 @@ static const struct ml_metric *meant(const char *name, int tasks)
     return best ? best : mistyped(name, tasks);
 }
 
-const char *ml_subject_meant(const char *name)
+char *ml_subject_meant(const char *name)
 {
     const struct ml_metric *m = meant(name, ~0);
-    return m != NULL && m->parameter == ML_PARAMETER_NONE ? m->name : NULL;
+    if (m == NULL)
+        return NULL;
+    return m->parameter == ML_PARAMETER_NONE ? ml_strdup(m->name) : ml_format("%s@%s", m->name, example(m->parameter));
 }
 
 static int other_task(const struct ml_subject *s, const char *asker, const char *name, struct ml_err *err)

@@ -147,11 +147,44 @@ Y
     is accents=maybe.min_rows reason "\"the card has no number of rows for 'accents=maybe'; it has the slices 'accents=yes' and 'accents=no'\""
     echo 'slices: {accents=no: {acuracy: {min: 0.1}}}' >p.yml
     gate 1
-    is accents=no.acuracy.min reason "\"the card has no 'acuracy' for 'accents=no'; it has 'accuracy'\""
+    is accents=no.acuracy.min reason "\"the card has no 'acuracy' for 'accents=no'; is 'accuracy' meant?\""
+    echo 'slices: {accents=no: {profit: {min: 0.1}, f1_micro: {min: 0.1}}}' >p.yml
+    gate 1
+    is accents=no.profit.min reason "\"the card has no 'profit' for 'accents=no'; it has 'accuracy'\""
+    is accents=no.f1_micro.min reason "\"the card has no 'f1_micro' for 'accents=no'; it is measured with --policy or --metric\""
     echo 'slices: {accents=maybe: {accuracy: {min: 0.1}, min_rows: 3}}' >p.yml
     edit 'ev.pop("slices")'
     gate 1
     is accents=maybe.accuracy.min reason "\"the card has no 'accuracy' for 'accents=maybe': it has no slices (--slice of ml-eval)\""
+    # what no --policy measures, and names that are no metric's
+    awk 'BEGIN { print "id,label,prediction,half"; for (i = 0; i < 100; i++) print i "," i % 2 "," i % 3 % 2 "," i % 5 % 2 }' >c.csv
+    local scores='needs scores (--score or --scores)'
+    cat >p.yml <<'Y'
+metrics:
+  roc_auc: { min: 0.1, must: not_regress }
+  brier: { max: 1 }
+  gini: { min: 0.1 }
+  cost: { max: 1 }
+  jacard: { min: 0.1 }
+  fbeta: { min: 0.1 }
+slices:
+  half=1: { gini: { min: 0.1 }, cohen_kappa: { min: 0.1 } }
+Y
+    ml-compare -q --slice half --card <(ml-eval -q --slice half c.csv) --current c.csv --candidate c.csv -o card.json
+    gate 1
+    is roc_auc.min reason "\"the card has no 'roc_auc'; it $scores\""
+    is roc_auc.must reason "\"'roc_auc' was not compared; it $scores\""
+    is brier.max reason "\"the card has no 'brier'; it $scores\""
+    is gini.min reason "\"the card has no 'gini'; it $scores, and is measured with --policy or --metric\""
+    is cost.max reason "\"the card has no 'cost'; it needs --cost, which measures it\""
+    is jacard.min reason "\"the card has no 'jacard'; is 'jaccard' meant?\""
+    is fbeta.min reason "\"the card has no 'fbeta'; is 'fbeta@2' meant?\""
+    is half=1.cohen_kappa.min reason "\"the card has no 'cohen_kappa' for 'half=1'; it is measured with --policy or --metric\""
+    ml-eval -q --score prediction --slice half c.csv -o card.json
+    gate 1
+    is gini.min reason "\"the card has no 'gini'; it is measured with --policy or --metric\""
+    is half=1.gini.min reason "\"the card has no 'gini' for 'half=1'; it is measured with --policy or --metric\""
+    edit ''
     echo 'metrics: {accuracy: {min: {limit: 0.1, on: bound}}}' >p.yml
     edit 'ev["metrics"]["accuracy"]["low"] = None'
     gate 1
@@ -807,6 +840,10 @@ ml-gate: warning: p.yml: line 3: ml-eval has no metric 'auc', it is called 'roc_
 ml-gate: warning: p.yml: the waiver until 2026-03-04 (soon) has ended
 ml-gate: p.yml: line 1: 'min_rows' must be a whole number from 1 up
 Y
+    printf 'metrics:\n  bar: { direction: up, max: 3 }\n' >p.yml
+    run --separate-stderr ml-gate --check p.yml
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "ml-gate: p.yml: line 2: unknown direction 'up'" ]
     printf 'metrics:\n  accuracy: { min: 6 }\n' >p.yml
     run -2 ml-gate --check --power p.yml
     run -2 ml-gate --check --junit a.xml p.yml
@@ -840,10 +877,6 @@ near("accuracy.max_drop", "neutral_fail_rate", 1 - N.cdf(.005 / .006))
 near("accuracy.max_drop", "missed_drop_rate", .5)
 f1 = rules["f1_macro.must"]
 near("f1_macro.must", "neutral_fail_rate", .975)
-    printf 'metrics:\n  bar: { direction: up, max: 3 }\n' >p.yml
-    run --separate-stderr ml-gate --check p.yml
-    [ "$status" -eq 2 ]
-    [ "$stderr" = "ml-gate: p.yml: line 2: unknown direction 'up'" ]
 near("f1_macro.must", "missed_gain_rate", N.cdf(z - .02 / f1["se"]))
 log = rules["log_loss.max_drop"]
 near("log_loss.max_drop", "missed_drop_rate", .025)
