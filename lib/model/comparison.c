@@ -18,10 +18,10 @@ static double value_of(struct ml_measure *m, const struct ml_metric *metric)
     return v.ok ? v.value : NAN;
 }
 
-/* Where the further runs of a side are. */
-static size_t first_run(const struct duel *d, int side)
+/* Where the i-th run of a side is. */
+static size_t model_of(const struct duel *d, int side, size_t i)
 {
-    return side == 0 ? 2 : 2 + d->field->runs[0].n;
+    return i == 0 ? (size_t)side : (side == 0 ? 2 : 2 + d->field->runs[0].n) + i - 1;
 }
 
 void duel_sides(const struct duel *d, const uint32_t *rows, size_t n, struct sides *s)
@@ -33,7 +33,7 @@ void duel_sides(const struct duel *d, const uint32_t *rows, size_t n, struct sid
         r->values = ml_calloc(r->n, sizeof *r->values);
         r->se = 0;
         for (size_t i = 0; i < r->n; i++) {
-            struct ml_sample sample = d->a[i == 0 ? (size_t)side : first_run(d, side) + i - 1].s;
+            struct ml_sample sample = d->a[model_of(d, side, i)].s;
             if (rows != NULL) /* a threshold that all rows chose */
                 sample.tuned = ML_TUNED_NO;
             r->m[i] = ml_measure_new(&sample, rows, n);
@@ -54,6 +54,14 @@ void duel_sides_free(struct sides *s)
 bool duel_applies_to(const struct duel *d, size_t who, const struct ml_metric *m)
 {
     return ml_metric_applies(m, &d->a[who].s);
+}
+
+bool duel_tuned(const struct duel *d)
+{
+    for (size_t i = 0; i < d->n - d->field->rivals.n; i++)
+        if (d->a[i].s.tuned != ML_TUNED_NO)
+            return true;
+    return false;
 }
 
 /* To both, and to all their runs. */
@@ -142,11 +150,31 @@ static void measure_metric(
         x->extra = duel_extras(d, s, x, &boot);
 }
 
+/* Where one model's threshold is chosen on the rows, all are drawn alike. */
+static void draw_parts(struct duel *d)
+{
+    size_t models = d->n - d->field->rivals.n;
+    if (!duel_tuned(d))
+        return;
+    d->parts = ml_calloc(models, sizeof(struct ml_tuned_parts *));
+    for (size_t i = 0; i < models; i++)
+        d->parts[i] = ml_slices_draw(&d->slices, &d->a[i].s, d->o->seed);
+}
+
+static void tell_parts(const struct duel *d, size_t slice, const struct sides *s)
+{
+    for (int side = 0; side < 2 && d->parts != NULL; side++)
+        for (size_t i = 0; i < s->r[side].n; i++)
+            ml_tuned_part(s->r[side].m[i], d->parts[model_of(d, side, i)], slice);
+}
+
 /* All metrics on all rows, with what else is told of them, or the primary ones on a slice. */
 static void measure(struct duel *d, const struct ml_slice *slice)
 {
     struct sides s;
     duel_sides(d, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0, &s);
+    if (slice != NULL)
+        tell_parts(d, (size_t)(slice - d->slices.v), &s);
     for (size_t i = 0; i < d->subject.n_metrics; i++) {
         const struct ml_metric *metric = d->subject.metrics[i];
         if (slice == NULL && duel_applies_to(d, 0, metric) != duel_applies_to(d, 1, metric))
@@ -166,6 +194,7 @@ static void measure_all(struct duel *d)
     for (size_t i = 0; i < d->subject.n_metrics; i++)
         d->primary += applies(d, d->subject.metrics[i]) && ml_difference_primary(d->o, d->subject.metrics[i]->name);
     measure(d, NULL);
+    draw_parts(d);
     for (size_t i = 0; i < d->slices.n; i++)
         measure(d, &d->slices.v[i]);
     duel_classes_add(d);
@@ -284,6 +313,9 @@ static void release(struct duel *d)
     ml_slices_release(&d->slices);
     for (size_t i = 0; i < d->n; i++)
         ml_answers_release(&d->a[i]);
+    for (size_t i = 0; d->parts != NULL && i < d->n - d->field->rivals.n; i++)
+        ml_tuned_parts_free(d->parts[i]);
+    free(d->parts);
     free(d->a);
     free(d->recalls);
     free(d->precisions);

@@ -41,17 +41,22 @@ static uint32_t *sort_rows(const struct ml_sample *s, size_t classes, size_t *st
     return rows;
 }
 
-static void measure_rows(const struct duel *d, const char *metric, const uint32_t *rows, size_t n, struct ml_delta *out)
+static void measure_sides(const struct duel *d, const char *metric, struct sides *s, struct ml_delta *out)
 {
     const struct ml_metric *m = ml_metric_find(metric);
-    struct ml_boot boot = { .seed = d->o->seed };
-    struct sides s;
+    struct ml_boot boot = { .seed = d->o->seed, .comparisons = d->primary };
     double se_test;
-    duel_sides(d, rows, n, &s);
-    if (s.r[0].n + s.r[1].n > 2)
-        ml_delta_runs(&s.r[0], &s.r[1], m, d->alpha, &boot, out, &se_test);
+    if (s->r[0].n + s->r[1].n > 2)
+        ml_delta_runs(&s->r[0], &s->r[1], m, d->alpha, &boot, out, &se_test);
     else
-        ml_delta_paired(s.r[0].m[0], s.r[1].m[0], m, d->alpha, &boot, out);
+        ml_delta_paired(s->r[0].m[0], s->r[1].m[0], m, d->alpha, &boot, out);
+}
+
+static void measure_rows(const struct duel *d, const char *metric, const uint32_t *rows, size_t n, struct ml_delta *out)
+{
+    struct sides s;
+    duel_sides(d, rows, n, &s);
+    measure_sides(d, metric, &s, out);
     duel_sides_free(&s);
 }
 
@@ -132,8 +137,19 @@ static void measure_label(struct duel *d, size_t label)
 
 /* ---- one class a row ---- */
 
+/* A threshold that is chosen on all rows says what both classes' recalls are; the other class's is the specificity. */
+static bool measure_tuned(struct duel *d, struct sides *s)
+{
+    bool tuned = duel_tuned(d);
+    for (size_t k = 0; tuned && k < d->subject.classes.n; k++) {
+        measure_sides(d, (int32_t)k == d->subject.positive ? "recall" : "specificity", s, &d->recalls[k]);
+        d->recalls[k].rows = d->with[k];
+    }
+    return tuned;
+}
+
 /* The accuracy on the rows of one label is its recall. */
-static void measure_each(struct duel *d, const struct sides *s)
+static void measure_each(struct duel *d, struct sides *s)
 {
     struct ml_boot boot = { .seed = d->o->seed };
     size_t classes = d->subject.classes.n, *start;
@@ -145,6 +161,8 @@ static void measure_each(struct duel *d, const struct sides *s)
     }
     for (size_t i = 0; i < classes * classes; i++)
         d->with[i / classes] += d->cells[1][i];
+    if (measure_tuned(d, s))
+        return;
     for (size_t k = 0; counted && k < classes; k++)
         counted = ml_delta_recall(s->r[0].m[0], s->r[1].m[0], (int32_t)k, d->alpha, &boot, &d->recalls[k]);
     if (counted)
@@ -158,7 +176,7 @@ static void measure_each(struct duel *d, const struct sides *s)
     free(start);
 }
 
-void duel_classes_measure(struct duel *d, const struct sides *s)
+void duel_classes_measure(struct duel *d, struct sides *s)
 {
     size_t classes = d->subject.classes.n;
     if (!by_class(d))

@@ -6,6 +6,7 @@
 #include "model/comparison_entry.h"
 #include "model/slices.h"
 #include "stats/runs.h"
+#include "stats/threshold.h"
 
 #define DUEL_CLASSES_MAX ((size_t)200) /* classes that are compared one by one */
 
@@ -18,6 +19,7 @@ struct duel {
     struct ml_answers *a; /* current, candidate; then current's further runs, the candidate's, further candidates */
     size_t n;
     struct ml_slices slices;
+    struct ml_tuned_parts **parts; /* of each of a[]: the slices, where a threshold is chosen on all rows; else NULL */
     struct ml_differences all;
     struct ml_delta *recalls;    /* of each class; NULL where they aren't compared one by one */
     struct ml_delta *precisions; /* then also of each label of sets, which may become worse without the recalls; */
@@ -38,11 +40,14 @@ void duel_sides_free(struct sides *s);
 
 bool duel_applies_to(const struct duel *d, size_t who, const struct ml_metric *m);
 
+/* A threshold was chosen on the rows: of one of both, or of a run. */
+bool duel_tuned(const struct duel *d);
+
 /* Flips, or moves, and the worst of them. */
 void duel_flips(cJSON *to, const struct duel *d);
 
 /* Each class's rows: measured with the sides on all rows, added before the verdicts, written after them. */
-void duel_classes_measure(struct duel *d, const struct sides *s);
+void duel_classes_measure(struct duel *d, struct sides *s);
 void duel_classes_add(struct duel *d);
 void duel_classes(cJSON *to, const struct duel *d);
 /* Sets "confusion": labels, and for each the rows by what the current model and the candidate said. Of not too many

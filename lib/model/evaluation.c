@@ -49,14 +49,18 @@ static cJSON *estimate_json(const struct ml_metric *m, const struct ml_estimate 
     return o;
 }
 
-/* Adds `metrics` of all rows (slice NULL) or of a slice. */
+/* Adds `metrics` of all rows (slices NULL) or of a slice. */
 static void add_metrics(cJSON *to, const struct ml_subject *subject, const struct ml_sample *s,
-    const struct ml_slice *slice, const struct ml_evaluation_opts *o)
+    const struct ml_slices *slices, size_t which, const struct ml_tuned_parts *parts,
+    const struct ml_evaluation_opts *o)
 {
+    const struct ml_slice *slice = slices != NULL ? &slices->v[which] : NULL;
     struct ml_sample of = *s;
     if (slice != NULL) /* a threshold that all rows chose */
         of.tuned = ML_TUNED_NO;
     struct ml_measure *m = ml_measure_new(&of, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0);
+    if (parts != NULL)
+        ml_tuned_part(m, parts, which);
     struct ml_boot boot = { .seed = o->seed };
     cJSON *metrics = ml_json_set_object(to, "metrics");
     for (size_t i = 0; i < subject->n_metrics; i++) {
@@ -255,13 +259,15 @@ int ml_evaluation_build(const struct ml_predictions *p, const struct ml_subject 
         cJSON *e = *out = cJSON_CreateObject();
         uint64_t *confusion = confusion_of(s, &a->s);
         add_description(e, p, s, &a->s, confusion, o);
-        add_metrics(e, s, &a->s, NULL, o);
+        add_metrics(e, s, &a->s, NULL, 0, NULL, o);
+        struct ml_tuned_parts *parts = a->s.tuned != ML_TUNED_NO ? ml_slices_draw(&slices, &a->s, o->seed) : NULL;
         cJSON *by_slice = ml_json_set_object(e, "slices");
         for (size_t i = 0; i < slices.n; i++) {
             cJSON *one = ml_slice_json(&slices.v[i]);
-            add_metrics(one, s, &a->s, &slices.v[i], o);
+            add_metrics(one, s, &a->s, &slices, i, parts, o);
             cJSON_AddItemToObject(by_slice, slices.v[i].name, one);
         }
+        ml_tuned_parts_free(parts);
         if (found != NULL)
             ml_json_set(e, "found_slices", found);
         add_confusion(e, s, &a->s, confusion);

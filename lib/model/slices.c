@@ -375,6 +375,16 @@ void ml_slice_describe(cJSON *o, const struct ml_slice *s)
     }
 }
 
+struct ml_tuned_parts *ml_slices_draw(const struct ml_slices *s, const struct ml_sample *whole, uint64_t seed)
+{
+    struct ml_part *parts = ml_malloc((s->n + 1) * sizeof *parts);
+    for (size_t i = 0; i < s->n; i++)
+        parts[i] = (struct ml_part){ s->v[i].rows, s->v[i].n };
+    struct ml_tuned_parts *p = ml_tuned_parts_new(whole, parts, s->n, seed);
+    free(parts);
+    return p;
+}
+
 cJSON *ml_slice_json(const struct ml_slice *s)
 {
     cJSON *o = cJSON_CreateObject();

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "data/json.h"
 #include "model/predictions.h"
+#include "stats/threshold.h"
 
 #define ML_SLICES_MAX  ((size_t)1000) /* slices of all --slice options together */
 #define ML_SLICES_EACH ((size_t)20)   /* so many different numbers are slices of their own; quartiles beyond */
@@ -56,6 +57,9 @@ struct ml_slices {
 /* Quantiles are those of the rows that are there. ML_USAGE when there are more than ML_SLICES_MAX. */
 int ml_slices_find(const struct ml_predictions *p, struct ml_slices *out, struct ml_err *err);
 void ml_slices_release(struct ml_slices *s);
+
+/* Replicates of the slices of a sample that are drawn with all of its rows. */
+struct ml_tuned_parts *ml_slices_draw(const struct ml_slices *s, const struct ml_sample *whole, uint64_t seed);
 
 /* A slice's object in a card: `rows`, and `ranges` of the columns that were cut. */
 cJSON *ml_slice_json(const struct ml_slice *s);

@@ -358,16 +358,19 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
 {
     bool plain = ml_measure_plain(current), force = boot && boot->force;
     bool delong = metric->scale == ML_SCALE_AUC && plain;
+    bool part = ml_tuned_applies_to_part(current, metric);
     struct pair_sums sums;
     bool summed = !same && ml_delta_plain(current, candidate, metric, delong, &sums);
     size_t units;
-    double least;
+    double least, mean, chosen = 0; /* deviation, where all rows chose the threshold */
 
     memset(out, 0, sizeof *out);
     out->smaller_class = SIZE_MAX;
     if (!both_values(current, candidate, metric, out))
         return;
-    if (same) {
+    if (part)
+        chosen = ml_tuned_deviation(&current, 1, &candidate, 1, metric, &mean);
+    if (same && !(chosen > 0)) {
         out->identical = true;
         out->p = 1;
         ml_delta_settle(out, "identical", "identical");
@@ -398,6 +401,7 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
     }
     if (metric->scale == ML_SCALE_MAXIMUM && out->se > ml_delta_noise(metric, out))
         take_deviation(current, candidate, metric, boot, out);
+    out->se = fmax(out->se, chosen);
     least = floor_of(current, candidate, metric, units, is_still(metric, out), alpha);
     ml_delta_decide(current, candidate, metric, alpha, delong, least, out);
     ml_delta_cut(out, metric);

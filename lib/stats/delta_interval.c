@@ -178,7 +178,7 @@ void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml
     double noise = ml_delta_noise(metric, out);
 
     out->se = fmax(out->se <= noise ? 0 : out->se, least);
-    if (ml_measure_plain(a) && ml_delta_shares(metric)) {
+    if (ml_measure_plain(a) && ml_delta_shares(metric) && !ml_tuned_applies_to_part(a, metric)) {
         mcnemar(metric, out, alpha);
         return;
     }

@@ -441,7 +441,7 @@ bool ml_measure_replicates(struct ml_measure *a, struct ml_measure *b, const str
     size_t replicates, double *out, size_t *used)
 {
     if (ml_tuned_applies(a, metric) || (b && ml_tuned_applies(b, metric)))
-        *used = ml_tuned_replicates(a, b, metric, seed, replicates, out);
+        *used = ml_tuned_replicates(&a, 1, &b, b ? 1 : 0, metric, seed, replicates, out);
     else if (ml_median_many(a, metric))
         *used = ml_median_replicates(a, b, seed, replicates, out);
     else if (ml_rank_many(a, metric) && (!b || ml_rank_many(b, metric)))

@@ -77,6 +77,9 @@ struct ml_measure {
     struct table *tuned; /* threshold.c: replicates with the threshold chosen anew; NULL until asked for */
     uint64_t tuned_seed;
     size_t tuned_replicates;
+    const struct table
+        *part; /* the same where all rows that these are a part of choose it; borrowed, NULL for others */
+    size_t part_replicates;
     struct known_value *known; /* values that were asked for */
     size_t n_known, known_cap;
 };
@@ -267,11 +270,17 @@ bool ml_class_loss_pair(struct ml_measure *a, struct ml_measure *b, const struct
 /* The loss of each row (top_k: hit), in any unit. False when undefined. */
 bool ml_class_loss_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 
-/* threshold.c: the metric follows from predictions whose threshold is chosen on the rows; replicates of its value, or
- * of the difference b - a. Returns how many have one. */
+/* threshold_value.c: the metric follows from predictions whose threshold is chosen on the rows, or on all rows that
+ * these are a part of. */
 bool ml_tuned_applies(const struct ml_measure *m, const struct ml_metric *metric);
-size_t ml_tuned_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed,
-    size_t replicates, double *out);
+bool ml_tuned_applies_to_part(const struct ml_measure *m, const struct ml_metric *metric);
+/* Replicates of the mean of its values over some measures, or (n_b > 0) of the difference of two such means, b - a.
+ * Returns how many have one. */
+size_t ml_tuned_replicates(struct ml_measure *const *a, size_t n_a, struct ml_measure *const *b, size_t n_b,
+    const struct ml_metric *metric, uint64_t seed, size_t replicates, double *out);
+/* Of parts: the deviation of such replicates, 0 where there are none, and their mean. */
+double ml_tuned_deviation(struct ml_measure *const *a, size_t n_a, struct ml_measure *const *b, size_t n_b,
+    const struct ml_metric *metric, double *mean);
 
 /* maximum.c, of KS: by how much the largest of a replicate is larger than that of the rows, on average; the standard
  * deviation of the difference of two models' in replicates, 0 where there isn't one, or too many rows for it to tell

@@ -92,6 +92,15 @@ static bool mean_by(
     return true;
 }
 
+/* A threshold is chosen on the rows. */
+static bool tuned(const struct ml_runs *r, const struct ml_metric *metric)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (ml_tuned_applies(r->m[i], metric))
+            return true;
+    return false;
+}
+
 /* Without influences: the spread of bootstrap replicates of the rows, each of which all runs see alike. */
 static bool boot_se(const struct ml_runs *a, const struct ml_runs *b, const struct ml_metric *metric,
     const struct ml_boot *boot, struct ml_delta *out, double *se)
@@ -100,8 +109,11 @@ static bool boot_se(const struct ml_runs *a, const struct ml_runs *b, const stru
     double *values = ml_malloc(replicates * sizeof *values), *w = ml_malloc((n + 1) * sizeof *w);
     uint32_t *scratch = ml_malloc((n + 1) * sizeof *scratch), *counts = ml_malloc((n + 1) * sizeof *counts);
     struct weighting by = { w, counts };
+    bool chosen = tuned(a, metric) || tuned(b, metric);
 
-    for (size_t r = 0; r < replicates; r++) {
+    if (chosen)
+        used = ml_tuned_replicates(a->m, a->n, b->m, b->n, metric, boot ? boot->seed : 0, replicates, values);
+    for (size_t r = 0; r < replicates && !chosen; r++) {
         double sum = 0;
 
         ml_measure_draw(a->m[0], boot ? boot->seed : 0, r, scratch, counts, w);
@@ -115,6 +127,21 @@ static bool boot_se(const struct ml_runs *a, const struct ml_runs *b, const stru
     free(scratch);
     free(counts);
     return used > 1 && (double)out->undefined <= ML_BOOT_UNDEFINED * (double)replicates;
+}
+
+/* What the rows leave open of the difference of the means. */
+static bool rows_se(const struct ml_runs *a, const struct ml_runs *b, const struct ml_metric *metric,
+    const struct ml_boot *boot, struct ml_delta *out, double *se)
+{
+    double mean;
+
+    if (metric->scale == ML_SCALE_BOOTSTRAP || (boot && boot->force) || tuned(a, metric) || tuned(b, metric))
+        return boot_se(a, b, metric, boot, out, se);
+    if (!linear_se(a, b, metric, se))
+        return false;
+    if (ml_tuned_applies_to_part(a->m[0], metric))
+        *se = fmax(*se, ml_tuned_deviation(a->m, a->n, b->m, b->n, metric, &mean));
+    return true;
 }
 
 /* se^4 / sum of part^4 / df. */
@@ -185,9 +212,7 @@ void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const str
     out->smaller_class = ml_metric_smaller_class(metric, out->n);
     if (!first.has_interval) /* too few rows, and the like */
         return;
-    if (metric->scale == ML_SCALE_BOOTSTRAP || (boot && boot->force)
-            ? !boot_se(current, candidate, metric, boot, out, &se)
-            : !linear_se(current, candidate, metric, &se)) {
+    if (!rows_se(current, candidate, metric, boot, out, &se)) {
         out->interval_reason = "the runs have no standard error in common";
         return;
     }

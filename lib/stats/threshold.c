@@ -11,11 +11,16 @@
 #include "base/processors.h"
 #include "stats/bootstrap.h"
 #include "stats/rank_impl.h"
+#include "stats/threshold_impl.h"
 
 #define SAME      1e-12 /* a difference of rounding */
 #define WIDE      32    /* replicates side by side; */
 #define NARROW    8     /* of many rows fewer, for each takes a byte a row */
 #define WIDE_ROWS ((size_t)2 << 20)
+
+#define PART_REPLICATES ((size_t)2000)
+#define PART_FEW        ((size_t)500) /* of many rows, whose thresholds vary little */
+#define MANY_ROWS       ((size_t)100000)
 
 static const char *const names[] = { [ML_TUNED_BEST_F1] = "best-f1", [ML_TUNED_YOUDEN] = "youden" };
 
@@ -31,13 +36,6 @@ const char *ml_tuned_name(enum ml_tuned t)
 {
     return names[t];
 }
-
-/* Weights on both sides of a threshold. */
-struct table {
-    double hits, alarms; /* predicted positive: right, wrong */
-    double pos, neg;     /* labelled so */
-    size_t at;           /* place in the order from which on rows are predicted positive */
-};
 
 /* The best cut behind a tie group, from the highest score down. */
 static struct table cut(const struct ranking *r, enum ml_tuned how)
@@ -79,23 +77,43 @@ bool ml_threshold_find(const struct ml_sample *s, enum ml_tuned how, double *thr
     return ok;
 }
 
-bool ml_tuned_applies(const struct ml_measure *m, const struct ml_metric *metric)
-{
-    return m->s.tuned != ML_TUNED_NO && metric->need == ML_NEED_PRED;
-}
-
-/* All replicates of one measure. */
+/* All replicates of one measure, and of parts of its rows. */
 struct job {
     struct ml_measure *m;
     uint64_t seed;
     struct table *out;
     size_t replicates, lanes;
+    struct ml_tuned_parts *parts; /* NULL: none */
     uint8_t *strip[ML_PARALLEL_MAX];
-    struct room {
-        double *w;
-        uint32_t *scratch, *counts;
-    } room[ML_PARALLEL_MAX];
+    struct room room[ML_PARALLEL_MAX];
 };
+
+/* Parts of a measure's rows. */
+struct ml_tuned_parts {
+    size_t n, replicates;
+    struct ml_part *v;    /* rows of the measure */
+    uint32_t *rows;       /* owns these */
+    uint32_t *place;      /* of each row of the measure, in the order of scores; predictions that are given: 0 or 1 */
+    struct table *tables; /* of each part its replicates */
+};
+
+static const struct table none = { .pos = 0 }, given = { .pos = 1, .neg = 1, .at = 1 };
+
+static void part_of_replicate(const struct job *j, size_t p, size_t r, const double *w)
+{
+    const struct ml_part *part = &j->parts->v[p];
+    struct table t = { .at = j->out[r].at };
+
+    for (size_t i = 0; j->out[r].pos > 0 && i < part->n; i++) {
+        uint32_t row = part->rows[i];
+        bool pos = j->m->s.label[row] == j->m->s.positive;
+
+        *(pos ? &t.pos : &t.neg) += w[row];
+        if (j->parts->place[row] >= t.at)
+            *(pos ? &t.hits : &t.alarms) += w[row];
+    }
+    j->parts->tables[p * j->replicates + r] = t;
+}
 
 static void replicate(void *ctx, size_t r, size_t thread)
 {
@@ -105,21 +123,23 @@ static void replicate(void *ctx, size_t r, size_t thread)
     struct ranking ranking = { .s = &m->s, .order = m->order, .mark = m->mark, .k = m->s.positive };
     size_t n = m->s.n;
 
-    if (!room->w) {
-        room->w = ml_malloc((n + 1) * sizeof *room->w);
-        room->scratch = ml_malloc((n + 1) * sizeof *room->scratch);
-        room->counts = ml_malloc((n + 1) * sizeof *room->counts);
-    }
+    if (!room->w)
+        ml_tuned_room(room, n);
     ml_measure_draw(m, j->seed, r, room->scratch, room->counts, room->w);
     ranking.by = &(struct weighting){ room->w, room->counts };
-    ml_rank_sides(&ranking);
-    j->out[r] = ranking.pos > 0 && ranking.neg > 0 ? cut(&ranking, m->s.tuned) : (struct table){ .pos = 0 };
+    j->out[r] = given;
+    if (m->s.tuned != ML_TUNED_NO) {
+        ml_rank_sides(&ranking);
+        j->out[r] = ranking.pos > 0 && ranking.neg > 0 ? cut(&ranking, m->s.tuned) : none;
+    }
+    for (size_t p = 0; j->parts && p < j->parts->n; p++)
+        part_of_replicate(j, p, r, room->w);
 }
 
 /* The same for rows that are drawn one by one and count alike: replicates side by side, so that each row's place is
  * looked up once for all of them. */
 struct lanes {
-    uint32_t hits[WIDE], alarms[WIDE], pos[WIDE], neg[WIDE], best_hits[WIDE], best_alarms[WIDE];
+    uint32_t hits[WIDE], alarms[WIDE], pos[WIDE], neg[WIDE], best_hits[WIDE], best_alarms[WIDE], at[WIDE];
     double best[WIDE];
 };
 
@@ -155,6 +175,7 @@ static inline __attribute__((always_inline)) void walk(
             v->best[l] = better ? value : v->best[l];
             v->best_hits[l] = better ? v->hits[l] : v->best_hits[l];
             v->best_alarms[l] = better ? v->alarms[l] : v->best_alarms[l];
+            v->at[l] = better ? (uint32_t)i : v->at[l];
         }
     }
 }
@@ -169,6 +190,49 @@ ML_VECTORS static void walk_narrow(const struct ml_measure *m, const uint8_t *co
     walk(m, counts, v, NARROW);
 }
 
+static inline __attribute__((always_inline)) void count_part(
+    const struct job *j, const struct ml_part *part, const uint8_t *counts, struct lanes *v, int lanes)
+{
+    const struct ml_sample *s = &j->m->s;
+
+    memset(v->hits, 0, sizeof v->hits);
+    memset(v->alarms, 0, sizeof v->alarms);
+    memset(v->pos, 0, sizeof v->pos);
+    memset(v->neg, 0, sizeof v->neg);
+    for (size_t i = 0; i < part->n; i++) {
+        uint32_t row = part->rows[i], place = j->parts->place[row];
+        const uint8_t *c = counts + (size_t)row * (size_t)lanes;
+        bool pos = s->label[row] == s->positive;
+        uint32_t *all = pos ? v->pos : v->neg, *said = pos ? v->hits : v->alarms;
+
+        for (int l = 0; l < lanes; l++) {
+            all[l] += c[l];
+            said[l] += place >= v->at[l] ? c[l] : 0;
+        }
+    }
+}
+
+ML_VECTORS static void count_part_wide(
+    const struct job *j, const struct ml_part *part, const uint8_t *counts, struct lanes *v)
+{
+    count_part(j, part, counts, v, WIDE);
+}
+
+ML_VECTORS static void count_part_narrow(
+    const struct job *j, const struct ml_part *part, const uint8_t *counts, struct lanes *v)
+{
+    count_part(j, part, counts, v, NARROW);
+}
+
+static void part_of_strip(const struct job *j, size_t p, size_t first, const uint8_t *counts, struct lanes *v)
+{
+    (j->lanes == WIDE ? count_part_wide : count_part_narrow)(j, &j->parts->v[p], counts, v);
+    for (size_t l = 0; l < j->lanes && first + l < j->replicates; l++)
+        j->parts->tables[p * j->replicates + first + l] =
+            j->out[first + l].pos > 0 ? (struct table){ v->hits[l], v->alarms[l], v->pos[l], v->neg[l], v->at[l] }
+                                      : none;
+}
+
 static void strip(void *ctx, size_t s, size_t thread)
 {
     struct job *j = ctx;
@@ -178,18 +242,39 @@ static void strip(void *ctx, size_t s, size_t thread)
     if (!j->strip[thread])
         j->strip[thread] = ml_malloc(j->m->s.n * j->lanes + 1);
     ml_boot_strip(j->seed, first, j->lanes, j->m->s.n, j->strip[thread]);
-    (j->lanes == WIDE ? walk_wide : walk_narrow)(j->m, j->strip[thread], &v);
-    for (size_t l = 0; l < j->lanes && first + l < j->replicates; l++)
-        j->out[first + l] = v.pos[l] > 0 && v.neg[l] > 0
-                                ? (struct table){ v.best_hits[l], v.best_alarms[l], v.pos[l], v.neg[l], 0 }
-                                : (struct table){ .pos = 0 };
+    if (j->m->s.tuned != ML_TUNED_NO)
+        (j->lanes == WIDE ? walk_wide : walk_narrow)(j->m, j->strip[thread], &v);
+    for (size_t l = 0; l < j->lanes && first + l < j->replicates; l++) {
+        struct table chosen = { v.best_hits[l], v.best_alarms[l], v.pos[l], v.neg[l], v.at[l] };
+
+        j->out[first + l] = j->m->s.tuned == ML_TUNED_NO ? given : v.pos[l] > 0 && v.neg[l] > 0 ? chosen : none;
+        v.at[l] = (uint32_t)j->out[first + l].at;
+    }
+    for (size_t p = 0; j->parts && p < j->parts->n; p++)
+        part_of_strip(j, p, first, j->strip[thread], &v);
 }
 
-/* Where all thresholds were chosen anew; kept for the next metric. */
-static const struct table *tables_of(struct ml_measure *m, uint64_t seed, size_t replicates)
+static void draw(struct job *j)
 {
-    struct job j = { .m = m, .seed = seed };
+    struct ml_measure *m = j->m;
 
+    j->lanes = m->s.n <= WIDE_ROWS ? WIDE : NARROW;
+    if (ml_measure_plain(m))
+        ml_parallel((j->replicates + j->lanes - 1) / j->lanes, strip, j);
+    else
+        ml_parallel(j->replicates, replicate, j);
+    for (size_t t = 0; t < ML_PARALLEL_MAX; t++) {
+        free(j->strip[t]);
+        ml_tuned_room_free(&j->room[t]);
+    }
+}
+
+const struct table *ml_tuned_tables(struct ml_measure *m, uint64_t seed, size_t replicates)
+{
+    struct job j = { .m = m, .seed = seed, .replicates = replicates };
+
+    if (m->part)
+        return m->part;
     if (m->tuned && m->tuned_seed == seed && m->tuned_replicates >= replicates)
         return m->tuned;
     free(m->tuned);
@@ -197,118 +282,69 @@ static const struct table *tables_of(struct ml_measure *m, uint64_t seed, size_t
     m->tuned_seed = seed;
     m->tuned_replicates = replicates;
     ml_rank_sort(m);
-    j.replicates = replicates;
-    j.lanes = m->s.n <= WIDE_ROWS ? WIDE : NARROW;
-    if (ml_measure_plain(m))
-        ml_parallel((replicates + j.lanes - 1) / j.lanes, strip, &j);
-    else
-        ml_parallel(replicates, replicate, &j);
-    for (size_t t = 0; t < ML_PARALLEL_MAX; t++) {
-        free(j.strip[t]);
-        free(j.room[t].w);
-        free(j.room[t].scratch);
-        free(j.room[t].counts);
-    }
+    draw(&j);
     return m->tuned;
 }
 
-/* The mean cost of the four cells. */
-static double cost_of(const struct ml_measure *m, const struct table *t)
+/* The parts' rows as the measure has them, which leaves out those of weight 0. */
+static void take_rows(struct ml_tuned_parts *p, const struct ml_sample *whole, const struct ml_part *parts)
 {
-    const struct ml_costs *costs = m->s.costs;
-    int32_t pos = m->s.positive, neg = 1 - pos;
+    uint32_t *to = ml_malloc((whole->n + 1) * sizeof *to), next = 0;
+    size_t total = 0, at = 0;
 
-    return (t->hits * ml_sample_cost(costs, pos, pos) + (t->pos - t->hits) * ml_sample_cost(costs, pos, neg) +
-               t->alarms * ml_sample_cost(costs, neg, pos) + (t->neg - t->alarms) * ml_sample_cost(costs, neg, neg)) /
-           (t->pos + t->neg);
+    for (size_t i = 0; i < whole->n; i++)
+        to[i] = whole->weight && !(whole->weight[i] > 0) ? UINT32_MAX : next++;
+    for (size_t i = 0; i < p->n; i++)
+        total += parts[i].n;
+    p->v = ml_calloc(p->n + 1, sizeof *p->v);
+    p->rows = ml_malloc((total + 1) * sizeof *p->rows);
+    for (size_t i = 0; i < p->n; i++) {
+        size_t first = at;
+
+        for (size_t k = 0; k < parts[i].n; k++)
+            if (to[parts[i].rows[k]] != UINT32_MAX)
+                p->rows[at++] = to[parts[i].rows[k]];
+        p->v[i] = (struct ml_part){ p->rows + first, at - first };
+    }
+    free(to);
 }
 
-/* counts.c goes through the rows for it. */
-static double kappa_of(const struct table *t)
+struct ml_tuned_parts *ml_tuned_parts_new(
+    const struct ml_sample *whole, const struct ml_part *parts, size_t n, uint64_t seed)
 {
-    double total = t->pos + t->neg, label = t->pos / total, pred = (t->hits + t->alarms) / total;
+    struct ml_tuned_parts *p = ml_calloc(1, sizeof *p);
+    struct ml_measure *m = ml_measure_new(whole, NULL, 0);
+    struct job j = { .m = m, .seed = seed, .parts = p };
 
-    return 1 - (t->pos - t->hits + t->alarms) / total / (label * (1 - pred) + (1 - label) * pred);
+    p->n = n;
+    p->replicates = j.replicates = m->s.n > MANY_ROWS ? PART_FEW : PART_REPLICATES;
+    p->tables = ml_calloc(n * p->replicates + 1, sizeof *p->tables);
+    p->place = ml_malloc((m->s.n + 1) * sizeof *p->place);
+    take_rows(p, whole, parts);
+    if (m->s.tuned != ML_TUNED_NO)
+        ml_rank_sort(m);
+    for (size_t i = 0; i < m->s.n; i++)
+        p->place[m->s.tuned != ML_TUNED_NO ? m->order[i] : i] =
+            m->s.tuned != ML_TUNED_NO ? (uint32_t)i : m->s.pred[i] == m->s.positive;
+    m->tuned = j.out = ml_malloc(p->replicates * sizeof *j.out);
+    draw(&j);
+    ml_measure_free(m);
+    free(p->place);
+    free(p->rows);
+    free(p->v);
+    return p;
 }
 
-/* A metric of the three counts of each class, or the cost. Weights of order are those of any disagreement where there
- * are two. */
-static bool value_of(const struct ml_measure *m, const struct ml_metric *metric, const struct table *t, double *value)
+void ml_tuned_parts_free(struct ml_tuned_parts *p)
 {
-    int32_t k = m->s.positive;
-    double truth[2], pred[2], hit[2], alarm[2], others[2];
-    struct class_counts c = {
-        .k = 2, .total = t->pos + t->neg, .truth = truth, .pred = pred, .hit = hit, .alarm = alarm, .others = others
-    };
-    struct ml_value v = { .ok = false };
-
-    if (!(c.total > 0))
-        return false;
-    if (metric->id == ML_METRIC_COST) {
-        *value = cost_of(m, t);
-        return isfinite(*value);
-    }
-    if (metric->id == ML_METRIC_KAPPA || metric->id == ML_METRIC_KAPPA_LINEAR ||
-        metric->id == ML_METRIC_KAPPA_QUADRATIC) {
-        *value = kappa_of(t);
-        return isfinite(*value);
-    }
-    truth[k] = others[1 - k] = t->pos;
-    truth[1 - k] = others[k] = t->neg;
-    pred[k] = t->hits + t->alarms;
-    pred[1 - k] = c.total - pred[k];
-    hit[k] = t->hits;
-    alarm[1 - k] = t->pos - t->hits;
-    alarm[k] = t->alarms;
-    hit[1 - k] = t->neg - t->alarms;
-    if (!ml_counts_value(&m->s, metric, &c, &v, NULL) || !v.ok)
-        return false;
-    *value = v.value;
-    return true;
+    if (!p)
+        return;
+    free(p->tables);
+    free(p);
 }
 
-/* The value with the sample's own predictions, where its threshold isn't chosen on the rows. */
-static bool own_value(
-    struct ml_measure *m, const struct ml_metric *metric, uint64_t seed, uint64_t r, struct room *room, double *value)
+void ml_tuned_part(struct ml_measure *m, const struct ml_tuned_parts *p, size_t i)
 {
-    struct weighting by = { room->w, room->counts };
-    struct ml_value v;
-
-    ml_measure_draw(m, seed, r, room->scratch, room->counts, room->w);
-    if (!ml_measure_value_by(m, metric, &by, &v))
-        return false;
-    *value = v.value;
-    return true;
-}
-
-size_t ml_tuned_replicates(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed,
-    size_t replicates, double *out)
-{
-    struct ml_measure *m[2] = { a, b };
-    const struct table *t[2] = { NULL, NULL };
-    struct room room = { NULL, NULL, NULL };
-    size_t used = 0, sides = b ? 2 : 1;
-
-    for (size_t i = 0; i < sides; i++)
-        if (ml_tuned_applies(m[i], metric))
-            t[i] = tables_of(m[i], seed, replicates);
-    if (!t[0] || (b && !t[1])) {
-        room.w = ml_malloc((a->s.n + 1) * sizeof *room.w);
-        room.scratch = ml_malloc((a->s.n + 1) * sizeof *room.scratch);
-        room.counts = ml_malloc((a->s.n + 1) * sizeof *room.counts);
-    }
-    for (size_t r = 0; r < replicates; r++) {
-        double value[2] = { 0, 0 };
-        bool ok = true;
-
-        for (size_t i = 0; i < sides && ok; i++)
-            ok =
-                t[i] ? value_of(m[i], metric, &t[i][r], &value[i]) : own_value(m[i], metric, seed, r, &room, &value[i]);
-        if (ok)
-            out[used++] = b ? value[1] - value[0] : value[0];
-    }
-    free(room.w);
-    free(room.scratch);
-    free(room.counts);
-    return used;
+    m->part = p->tables + i * p->replicates;
+    m->part_replicates = p->replicates;
 }

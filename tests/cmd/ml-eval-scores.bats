@@ -120,6 +120,40 @@ value() {
     [ "$(value comparison.metrics.roc_auc.test c.json)" = delong ]
 }
 
+@test "classes and slices know that a threshold was chosen on all rows" {
+    for f in a b; do # a slice of all rows; weights, some of them 0; groups
+        awk -F, -v OFS=, 'NR == 1 { print $0, "any", "w", "g"; next } { print $0, "yes", NR % 7, int(NR / 2) }' $f.csv >$f.more
+    done
+    printf 'metrics:\n  recall: {must: not_regress}\n  specificity: {must: not_regress}\n' >p.yml
+    for with in "" "--weight w" "--group g" "--weight w --group g"; do
+        for how in best-f1 youden; do
+            ml-eval -q -o card.json --threshold $how --metric specificity --metric recall $with --slice any --slice half b.more
+            for m in specificity recall; do # replicates are the same, and more than what a given threshold leaves open
+                [ "$(ml get /evaluation/slices/any=yes/metrics/$m/se card.json)" = "$(value evaluation.metrics.$m.se card.json)" ]
+            done
+            ml-eval -q -o given.json --threshold "$(value evaluation.threshold card.json)" --metric specificity $with --slice half b.more
+            [ "$(ml get /evaluation/slices/half=odd/metrics/specificity/se given.json)" = 0 ] # nobody is predicted wrongly
+            awk -v a="$(ml get /evaluation/slices/half=odd/metrics/specificity/se card.json)" 'BEGIN { exit !(a > .01) }'
+            ml-compare -q -o c.json --threshold $how --policy p.yml --metric specificity $with --slice any --current a.more --candidate b.more
+            for key in low high se p; do
+                [ "$(ml get /comparison/classes/0/recall/$key c.json)" = "$(value comparison.metrics.specificity.$key c.json)" ]
+                [ "$(ml get /comparison/classes/1/recall/$key c.json)" = "$(value comparison.metrics.recall.$key c.json)" ]
+            done
+            [ "$(ml get /comparison/slices/any=yes/metrics/recall/se c.json)" = "$(value comparison.metrics.recall.se c.json)" ]
+            # what is the same stays so
+            ml-compare -q -o c.json --threshold $how --metric recall $with --slice half --current a.more --candidate a.more
+            [ "$(ml get /comparison/slices/half=odd/metrics/recall/verdict c.json)" = equivalent ]
+        done
+    done
+    # runs, too, each with its own
+    ml-compare -q -o c.json --threshold youden --policy p.yml --metric specificity --slice any --current a.more --candidate b.more --runs a.more
+    se=$(value comparison.metrics.recall.runs.se_rows c.json)
+    [ "$(ml get /comparison/slices/any=yes/metrics/recall/runs/se_rows c.json)" = "$se" ]
+    [ "$(ml get /comparison/classes/1/recall/low c.json)" = "$(value comparison.metrics.recall.low c.json)" ]
+    ml-compare -q -o given.json --threshold .5 --policy p.yml --metric specificity --current a.more --candidate b.more --runs a.more
+    awk -v a="$se" -v b="$(value comparison.metrics.recall.runs.se_rows given.json)" 'BEGIN { exit !(a > 1.3 * b) }'
+}
+
 @test "--curves adds what pictures are drawn from" {
     ml-eval -q -o card.json a.csv
     run ! value evaluation.curves card.json
