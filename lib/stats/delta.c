@@ -346,7 +346,7 @@ double ml_delta_floor(
 static void take_deviation(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric,
     const struct ml_boot *boot, struct ml_delta *out)
 {
-    double deviation = ml_maximum_deviation(a, b, metric, boot ? boot->seed : 0);
+    double deviation = ml_maximum_deviation(a, b, boot ? boot->seed : 0);
 
     if (deviation > ml_delta_noise(metric, out))
         out->se = deviation;

@@ -62,7 +62,7 @@ struct ml_delta {
  *   precision: positives - 1), corrected for skewness: each end of the interval is the farther one of the plain
  *   interval and of that by Hall's transformation (interval.h), p the larger one. With a difference that few rows
  *   make, the plain interval alone lets a harm of the margin's size pass in 4 to 5 % of 300 rows, not 2.5 %. The
- *   standard error of KS is that of 200 replicates (up to 100,000 rows or groups): each model's threshold is off by
+ *   standard error of KS is that of 5000 replicates (up to 100,000 rows or groups): each model's threshold is off by
  *   chance, and influences of rows between the two make one that is a fifth too large. That of ECE allows for as much
  *   as gaps may vary: those near 0 vary less, but how much and how far their sizes are off can't be told from few rows
  *   (Cai & Low 2011, Ann. Statist. 39, 1012), so that of two calibrated models next to none is found different.

@@ -249,7 +249,7 @@ static void maximum(struct ml_measure *m, const struct ml_metric *metric, double
         logit_fallback(m, metric, z, e);
         return;
     }
-    bias = fmax(ml_maximum_bias(m, metric, v, boot ? boot->seed : 0), 0);
+    bias = fmax(ml_maximum_bias(m, boot ? boot->seed : 0), 0);
     ml_interval_linear(v, e->se, q, &e->low, &e->high);
     if (v > 0 && v < 1) {
         ml_interval_logit(v, e->se, q, &low, &high);

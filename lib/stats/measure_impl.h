@@ -201,6 +201,8 @@ void ml_rank_rows(struct ml_measure *m, const struct ml_metric *metric, double *
 /* Binary: makes m->order and m->mark. */
 enum { ML_MARK_POS = 1, ML_MARK_LAST = 2 /* of its tie group */ };
 void ml_rank_sort(struct ml_measure *m);
+/* rank_top.c: how many rows of the order are below the threshold of KS; n where there is none. */
+size_t ml_rank_ks_cut(struct ml_measure *m);
 /* rank_boot.c: bootstrap replicates of the area, many at once. `b` NULL: values of a; else differences b - a. Those
  * without a value are left out; returns how many there are. */
 bool ml_rank_many(const struct ml_measure *m, const struct ml_metric *metric);
@@ -284,9 +286,9 @@ double ml_tuned_deviation(struct ml_measure *const *a, size_t n_a, struct ml_mea
 
 /* maximum.c, of KS: by how much the largest of a replicate is larger than that of the rows, on average; the standard
  * deviation of the difference of two models' in replicates, 0 where there isn't one, or too many rows for it to tell
- * more than influences. Neither depends on the order of the rows. */
-double ml_maximum_bias(struct ml_measure *m, const struct ml_metric *metric, double value, uint64_t seed);
-double ml_maximum_deviation(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, uint64_t seed);
+ * more than influences. Neither depends on the order of the rows or the scale of their weights. */
+double ml_maximum_bias(struct ml_measure *m, uint64_t seed);
+double ml_maximum_deviation(struct ml_measure *a, struct ml_measure *b, uint64_t seed);
 
 /* calibration.c: probability and share in bins. */
 bool ml_calibration_value(

@@ -4,29 +4,61 @@
 
 #include "stats/rank_impl.h"
 
+#define EQUAL 1e-12
+
+struct gap {
+    double largest, pos, neg; /* weights of both classes below the cut */
+    size_t cut;
+};
+
+/* Of equal gaps the first counts, whatever weights rounded to. */
+static void largest_gap(const struct ranking *r, struct gap *g)
+{
+    double below_pos = 0, below_neg = 0, pos, neg, first = 0;
+
+    *g = (struct gap){ 0, r->pos, r->neg, r->s->n };
+    for (size_t at = 0; at < r->s->n;) {
+        double gap;
+
+        at = ml_rank_tie_group(r, at, &pos, &neg);
+        below_pos += pos;
+        below_neg += neg;
+        gap = below_neg / r->neg - below_pos / r->pos;
+        g->largest = fmax(g->largest, gap);
+        if (gap > first + EQUAL) {
+            *g = (struct gap){ gap, below_pos, below_neg, at };
+            first = gap;
+        }
+    }
+}
+
+size_t ml_rank_ks_cut(struct ml_measure *m)
+{
+    struct weighting by = { m->s.weight, NULL };
+    struct ranking r = ml_rank_binary(m, &by);
+    struct gap g;
+
+    largest_gap(&r, &g);
+    return g.cut;
+}
+
 /* The largest TPR - FPR over all thresholds, 0 at least: Smirnov's one-sided D+ of the two classes' scores. Its
  * influence is that of the two rates at the threshold, which the largest one's own move doesn't change (Danskin). */
 bool ml_rank_ks(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi, double *rows)
 {
     struct ranking r = ml_rank_binary(m, by);
-    double below_pos = 0, below_neg = 0, pos, neg, best = 0, tpr = 0, fpr = 0;
-    size_t cut = m->s.n;
+    struct gap gap;
+    double tpr, fpr;
+    size_t cut;
 
     if (r.pos_rows == 0 || r.neg_rows == 0)
         return ml_value_none(v, "the labels are of one class only");
-    for (size_t at = 0; at < m->s.n;) {
-        at = ml_rank_tie_group(&r, at, &pos, &neg);
-        below_pos += pos;
-        below_neg += neg;
-        if (below_neg / r.neg - below_pos / r.pos > best) {
-            best = below_neg / r.neg - below_pos / r.pos;
-            tpr = 1 - below_pos / r.pos;
-            fpr = 1 - below_neg / r.neg;
-            cut = at;
-        }
-    }
+    largest_gap(&r, &gap);
+    tpr = 1 - gap.pos / r.pos;
+    fpr = 1 - gap.neg / r.neg;
+    cut = gap.cut;
     v->ok = true;
-    v->value = fmin(best, 1);
+    v->value = fmin(gap.largest, 1);
     v->n = r.pos_rows < r.neg_rows ? r.pos_rows : r.neg_rows;
     for (size_t i = 0; i < m->s.n; i++) {
         double above = i >= cut, total = r.pos + r.neg;

@@ -10,7 +10,7 @@ import numpy as np
 
 from influence import AREAS, METRICS, of_queries, psi_of, top_cut
 from stats_cases import (BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, binary_case, label_case, multi_case, number_case,
-                         run_parts, some)
+                         run_parts, some, student)
 from stats_expected import Rows, other_model, single_row, sums
 from stats_macro import Macro, is_macro, of_difference
 from test_labels import other_model as other_labels
@@ -124,15 +124,32 @@ def compare(tap, session, name, a, b, subject):
     session.ask(f"delta {name} 0.05 0 0 60 0", lambda r: delta(r, both))
 
 
-def gap_of(s, w):
-    """KS with the weights of some replicates, one a row."""
+def gaps_of(s, w):
+    """The gaps of the rates at all thresholds, with the weights of some replicates, one a row."""
     y = s.label == s.positive
     above = (s.score[:, None] >= np.unique(s.score)).astype(float)
-    return np.maximum((w[:, y] @ above[y] / w[:, y].sum(1, keepdims=True) - w[:, ~y] @ above[~y] / w[:, ~y].sum(1, keepdims=True)).max(1), 0)
+    return w[:, y] @ above[y] / w[:, y].sum(1, keepdims=True) - w[:, ~y] @ above[~y] / w[:, ~y].sum(1, keepdims=True)
+
+
+def gap_of(s, w):
+    return np.maximum(gaps_of(s, w).max(1), 0)
+
+
+def largest_bias(s, w, drawn):
+    """By how much the largest gap is larger than what the rows' own largest has become."""
+    return np.nanmean(gap_of(s, drawn) - gaps_of(s, drawn)[:, gaps_of(s, w[None])[0].argmax()])
+
+
+def ks_ends(value, se, bias, q):
+    """Student's interval, below or the one on the logit, less the bias that replicates tell: below all of it."""
+    odds, spread = math.log(value / (1 - value)), q * se / (value * (1 - value))
+    low = min(value - q * se, 1 / (1 + math.exp(spread - odds)))
+    return [max(low - bias / (2 ** (2 / 3) - 1), 0), max(min(value + q * se - bias, 1), value)]
 
 
 def largest_gaps(tap, session, rng):
-    """The difference of two KS varies as it does in replicates, in whatever order rows and models are."""
+    """KS has the bias, and its difference varies, as in replicates, whatever the seed (five times the Monte Carlo error is allowed); the
+    weights' scale and the order of rows and of models play no part at all."""
     for i in range(12):
         n = int(rng.choice([80, 150, 300]))
         s = binary_case(rng, n, ("none", "real")[i // 2 % 2], 0.7, i % 3 == 0)
@@ -143,19 +160,39 @@ def largest_gaps(tap, session, rng):
         if i % 2 == 0:
             s.group = t.group = g
         w = np.ones(n) if s.weight is None else s.weight
-        drawn = rng.multinomial(units, np.full(units, 1 / units), 600)[:, g] * w
-        want, mixed, first = np.nanstd(gap_of(t, drawn) - gap_of(s, drawn), ddof=1), rng.permutation(n), {}
-        for a, b in ((s, t), (t, s), (s.but(rows=mixed), t.but(rows=mixed))):
+        if min(gap_of(x, w[None])[0] for x in (s, t)) < 0.01:
+            continue
+        drawn = rng.multinomial(units, np.full(units, 1 / units), 4000)[:, g] * w
+        want, bias = np.nanstd(gap_of(t, drawn) - gap_of(s, drawn), ddof=1), largest_bias(s, w, drawn)
+        mixed, first = rng.permutation(n), {}
+        q = student(0.975, units - 1)
+
+        def take(r, what, first=first, want=want):
+            se = float(r[2])
+            if what == "first":
+                first["delta"] = se
+            if what in ("first", "seed"):
+                tap.count("standard error of a difference of ks is the bootstrap's", abs(math.log(se / want)) < 0.08, f"{se} {want}")
+            else:
+                tap.close(f"standard error of a difference of ks: {what} plays no part", [se], [first["delta"]])
+
+        def ends(r, what, first=first, bias=bias, q=q):
+            value, se, at = float(r[1]), float(r[2]), [float(r[3]), float(r[4])]
+            if what == "first":
+                first["ends"] = at
+            if what in ("first", "seed"):
+                off = np.abs(np.subtract(at, ks_ends(value, se, bias, q))) / se
+                tap.count("interval of ks has the bootstrap's bias", off.max() < 0.15, f"{at} {off}")
+            else:
+                tap.close(f"interval of ks: {what} plays no part", at, first["ends"])
+        for what, a, b, seed in (
+                ("first", s, t, 0), ("seed", s, t, i + 1), ("which model is first", t, s, 0), ("rows' order", s.but(rows=mixed), t.but(rows=mixed), 0),
+                *(("weights' scale", s.but(weight=w * by), t.but(weight=w * by), 0) for by in (3, 0.1) if s.weight is not None)):
             session.sample(a, "A")
             session.sample(b, "B")
-
-            def take(r, first=first, want=want):
-                se = float(r[2])
-                if not first:
-                    first["se"] = se
-                    tap.count("standard error of a difference of ks is the bootstrap's", abs(math.log(se / want)) < 0.25, f"{se} {want}")
-                tap.close("it knows neither rows' nor models' order", [se], [first["se"]])
-            session.ask("delta ks 0.05 0 0 0 0", take)
+            session.ask(f"delta ks 0.05 0 {seed} 0 0", lambda r, what=what, take=take: take(r, what))
+            if a is not t:
+                session.ask(f"estimate A ks 0.95 0 {seed} 0 0", lambda r, what=what, ends=ends: ends(r, what))
 
 
 def every_metric(tap, session, rng):
