@@ -99,24 +99,18 @@ static size_t largest_gap(const struct bin *v, size_t bins)
     return best;
 }
 
-/* psi of ECE: sign of the bin's gap times (probability - hit), less ECE; of MCE the same within the largest one's bin.
- * Where a gap passes through 0 there is no derivative. */
-static void add_psi(const struct ml_sample *s, const struct ml_metric *metric, const struct bin *v, double total,
-    double value, double *psi)
+/* psi of ECE: sign of the bin's gap times (probability - hit), less ECE. Where a gap passes through 0 there is no
+ * derivative. */
+static void add_psi(const struct ml_sample *s, const struct bin *v, size_t bins, double value, double *psi)
 {
-    size_t bins = (size_t)metric->x, largest = largest_gap(v, bins);
     struct binning t = ml_calibration_binning(bins);
 
     for (size_t i = 0; i < s->n; i++) {
         bool hit;
         double p = confidence_of(s, i, &hit);
         size_t b = bin_of(p, &t);
-        double gap = (p - hit) * (ml_sum_value(&v[b].gap) < 0 ? -1 : 1);
 
-        if (metric->id == ML_METRIC_ECE)
-            psi[i] = gap - value;
-        else
-            psi[i] = b == largest ? (gap - value) * total / v[b].weight : 0;
+        psi[i] = (p - hit) * (ml_sum_value(&v[b].gap) < 0 ? -1 : 1) - value;
     }
     free(t.edges);
 }
@@ -153,8 +147,8 @@ bool ml_calibration_value(
         return ml_value_none(v, "more than 10000 bins");
     b = ml_calibration_fill(m, by, bins, &total);
     value_of(b, bins, metric, total, m->s.n, v);
-    if (psi && v->ok)
-        add_psi(&m->s, metric, b, total, v->value, psi);
+    if (psi && v->ok && metric->id == ML_METRIC_ECE)
+        add_psi(&m->s, b, bins, v->value, psi);
     free(b);
     return v->ok || ml_value_none(v, "no rows");
 }

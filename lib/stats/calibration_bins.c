@@ -117,36 +117,16 @@ static void interval_of_sum(
     e->high = fmax(all + q * e->se, e->v.value);
 }
 
-/* The largest gap is too large likewise: its interval is the largest of each bin's own, by Bonferroni over the bins.
- * (The percentile bootstrap of either covers nothing where a model is calibrated, for replicates are biased twice.) */
-static void interval_of_largest(
-    const struct bin *v, size_t bins, const struct known *k, double z, struct ml_estimate *e)
-{
-    e->low = e->high = 0;
-    for (size_t b = 0; b < bins; b++) {
-        double gap = fabs(gap_of(&v[b]));
-
-        e->low = fmax(e->low, gap - z * k[b].error);
-        e->high = fmax(e->high, gap + z * k[b].error);
-    }
-}
-
-void ml_calibration_interval(
-    struct ml_measure *m, const struct ml_metric *metric, double confidence, double q, struct ml_estimate *e)
+void ml_calibration_interval(struct ml_measure *m, const struct ml_metric *metric, double q, struct ml_estimate *e)
 {
     struct weighting by = { m->s.weight, NULL };
-    size_t bins = (size_t)metric->x, used = 0;
+    size_t bins = (size_t)metric->x;
     struct known *k;
     double total;
     struct bin *v = ml_calibration_fill(m, &by, bins, &total);
 
     k = look(&m->s, v, bins);
-    for (size_t b = 0; b < bins; b++)
-        used += v[b].rows > 0;
-    if (metric->id == ML_METRIC_ECE)
-        interval_of_sum(v, bins, total, k, q, e);
-    else
-        interval_of_largest(v, bins, k, ml_normal_quantile(1 - (1 - confidence) / (double)(2 * used)), e);
+    interval_of_sum(v, bins, total, k, q, e);
     e->low = fmin(fmax(e->low, 0), e->v.value);
     e->high = fmin(e->high, 1);
     free(k);

@@ -389,9 +389,8 @@ static void paired(struct ml_measure *current, struct ml_measure *candidate, con
         ml_delta_fail(out, NO_INTERVAL);
         return;
     }
-    /* The largest bin may be one row, which has no variance. */
-    if (metric->scale == ML_SCALE_BOOTSTRAP || metric->id == ML_METRIC_MCE || force ||
-        ml_tuned_applies(current, metric) || ml_tuned_applies(candidate, metric)) {
+    if (metric->scale == ML_SCALE_BOOTSTRAP || force || ml_tuned_applies(current, metric) ||
+        ml_tuned_applies(candidate, metric)) {
         bootstrap(current, candidate, metric, alpha, boot, out);
         return;
     }

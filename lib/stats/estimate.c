@@ -366,7 +366,7 @@ static void method(struct ml_measure *m, const struct ml_metric *metric, double 
     } else if (metric->scale == ML_SCALE_MAXIMUM) {
         maximum(m, metric, q, z, boot, out);
     } else if (metric->scale == ML_SCALE_BINS) {
-        ml_calibration_interval(m, metric, confidence, q, out);
+        ml_calibration_interval(m, metric, q, out);
         settle(out, "bins");
     } else if (out->se > 0) {
         /* no loss is below 0, no correlation above 1 */

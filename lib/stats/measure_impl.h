@@ -298,9 +298,8 @@ bool ml_calibration_pair(struct ml_measure *a, struct ml_measure *b, const struc
     struct ml_value *v_a, struct ml_value *v_b, struct pair_sums *out);
 /* What each row contributes: its probability less what it came to. */
 void ml_calibration_rows(struct ml_measure *m, double *out);
-/* Limits for the value and standard error in e; q is Student's quantile. */
-void ml_calibration_interval(
-    struct ml_measure *m, const struct ml_metric *metric, double confidence, double q, struct ml_estimate *e);
+/* Limits of ECE for the value and standard error in e; q is Student's quantile. */
+void ml_calibration_interval(struct ml_measure *m, const struct ml_metric *metric, double q, struct ml_estimate *e);
 
 /* loss_number.c: regression. `unit`: psi is in units of 2^unit. */
 bool ml_number_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,

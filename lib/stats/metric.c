@@ -41,7 +41,7 @@
 #define OF_QUERY(name, id, x, common)                                                                                  \
     ROW(name, QUERY, id, NONE, COUNT, x, common, ML_TASK_RANKING, NUMBER, 1, 0, 1, LOGIT, ROWS)
 
-#define BINNED(name, id) WITH(name, CALIBRATION, id, NONE, COUNT, 15, CLASSES, PROBA, -1, 0, 1, BINS, NONE)
+#define BINNED(name, id, scale) WITH(name, CALIBRATION, id, NONE, COUNT, 15, CLASSES, PROBA, -1, 0, 1, scale, NONE)
 
 static const struct ml_metric table[] = {
     COMMON("accuracy", COUNTS, ACCURACY, NONE, CLASSES, PRED, 1, 0, 1, PROPORTION, NONE),
@@ -126,8 +126,8 @@ static const struct ml_metric table[] = {
     AT("precision", PRECISION_AT, 1, LOGIT),
     AT("recall", RECALL_AT, 1, LOGIT),
     AT("lift", LIFT_AT, INFINITY, LINEAR),
-    BINNED("ece", ECE),
-    BINNED("mce", MCE),
+    BINNED("ece", ECE, BINS),
+    BINNED("mce", MCE, NONE), /* the largest may be of a bin without a row here */
     ASKED("hinge_loss", CLASS_LOSS, HINGE, NONE, CLASSES, SCORE, -1, 0, INFINITY, LINEAR, NONE),
     ASKED("brier_multiclass", CLASS_LOSS, BRIER_MANY, NONE, ML_TASK_MULTICLASS, PROBA, -1, 0, 2, LINEAR, NONE),
     LOSS("mse", MSE, INFINITY, LINEAR),

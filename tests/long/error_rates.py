@@ -19,12 +19,12 @@ from stats_coverage import midp_exact, tango_exact, wilson_exact  # noqa: E402
 
 DRAWS = int(os.environ.get("DRAWS", "10000"))
 ONLY = set(filter(None, os.environ.get("METRICS", "").split(",")))
-LOSSES = {"log_loss", "brier", "mae", "mse", "rmse", "median_ae", "pinball@0.9", "hinge_loss", "ece", "mce", "brier_multiclass", "smape",
+LOSSES = {"log_loss", "brier", "mae", "mse", "rmse", "median_ae", "pinball@0.9", "hinge_loss", "ece", "brier_multiclass", "smape",
           "mape", "msle", "rmsle", "poisson_deviance", "gamma_deviance", "hamming_loss", "cost", "coverage_error", "label_ranking_loss"}
 EACH_CLASS = {"balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "specificity_macro", "jaccard_macro", "roc_auc",
               "average_precision", "average_precision_macro", "gini", "ks", "roc_auc_ovo"}  # weigh classes alike
 BY_SCORE = {"roc_auc", "average_precision", "average_precision_macro", "gini", "ks", "roc_auc_ovo"}
-SLOW, ONE_IN = {"mce", "median_ae"}, 10  # differences are bootstrapped: measured in one draw of ten
+SLOW, ONE_IN = {"median_ae"}, 10  # its differences are bootstrapped: measured in one draw of ten
 ROWS, CHANGED, PER_CLASS, EFFECTIVE = 300, 20, 30, 10  # from here on rates are promised
 AT_ONCE = 1000  # draws
 
@@ -34,14 +34,11 @@ KNOWN = {("ece", "interval"): 0.94, ("ece", "difference"): 0.94, ("ece", "null")
          ("lift@10%", "difference"): 0.94, ("recall@10%", "difference"): 0.94,
          ("average_precision_macro", "difference"): 0.91, ("average_precision_macro", "noninferior"): 0.07,
          ("average_precision_macro", "equivalent"): 0.07,
-         **{("mce", kind): 0 for kind in ("interval", "difference", "null")},
          **{(UNEVEN_WEIGHTS, kind): 0.05 for kind in ("noninferior", "equivalent")}}
 WHY = """- ece, of two models (holds up to .99, rejects as little as .002): how large a gap near 0 is can't be told from few rows, whatever the method
   (Cai & Low 2011, Ann. Statist. 39, 1012), and sums of them are off by more than they vary. The difference allows for gaps that vary
   as large ones do. What comes nearer on some populations holds .6 to .92 on others: the variance of folded normals at the gaps seen,
   swapping rows between the models. One model's own interval holds what it says, and a little more with 300 rows of four classes.
-- mce: it is whichever bin's gap, of two classes all is held and nothing rejected. Of several classes it is that of a bin of next to no rows,
-  which most draws don't see: of 1000 rows of four classes it is held in .49 of 200 draws, a difference in .1.
 - lift@10% and recall@10%, of two models (.98): of the best tenth of the rows nearly all are positive, and ten make the difference.
 - average_precision_macro, of two models (harms pass in .06 of 300 rows of four classes, in .05 of 1000): each positive is one of the rows its own
   precision counts, which makes the value too large, the more so for the worse model.

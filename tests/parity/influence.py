@@ -249,22 +249,17 @@ def top_k(k):
     return lambda s: [(np.argsort(row, kind="stable")[::-1][:k] == y).any() for row, y in zip(s.score, s.label)]
 
 
-def calibration(bins, largest):
+def calibration(bins):
     def value(s, w):
         p, y = confidence(s)
         which = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p)
         members = np.eye(bins)[which]
         members = members[:, members.any(0)]
-        gap, rows = w @ (members * (p - y)[:, None]), w @ members
+        gap = w @ (members * (p - y)[:, None])
         gap = gap * np.where(gap[0].real < 0, -1, 1)
         if (gap[0].real < 1e-12).any():
             return None  # no derivative there
-        if not largest:
-            return gap.sum(1) / w.sum(1)
-        order = np.argsort((gap / rows)[0].real)
-        if len(order) > 1 and (gap / rows)[0, order[-1]].real - (gap / rows)[0, order[-2]].real < 1e-9:
-            return None
-        return (gap / rows)[:, order[-1]]
+        return gap.sum(1) / w.sum(1)
     return value
 
 
@@ -402,7 +397,7 @@ SHARED = {
     "balanced_accuracy": balanced_accuracy, "mcc": mcc, "cohen_kappa": kappa(0), "cohen_kappa_linear": kappa(1),
     "cohen_kappa_quadratic": kappa(2), "specificity_macro": specificity_macro,
     **families(RATIOS, counts), "log_loss": of_loss(log_loss), "hinge_loss": of_loss(hinge),
-    "ece": calibration(15, False), "ece@4": calibration(4, False), "mce": calibration(15, True), "mce@3": calibration(3, True),
+    "ece": calibration(15), "ece@4": calibration(4),
 }
 METRICS = {
     BINARY: {

@@ -71,7 +71,7 @@ def counted(name, s):
     """Metrics that count rows: ml_delta_paired's floor is theirs."""
     if s.task in (REGRESSION, RANKING):
         return False
-    return not name.startswith(("roc", "gini", "ks", "average", "log", "brier", "hinge", "ece", "mce", "lrap", "coverage", "label_r"))
+    return not name.startswith(("roc", "gini", "ks", "average", "log", "brier", "hinge", "ece", "lrap", "coverage", "label_r"))
 
 
 def compare(tap, session, name, a, b, subject):
@@ -100,7 +100,7 @@ def compare(tap, session, name, a, b, subject):
     def delta(r, want):
         if want is None or want <= noise() or not (got["A"] and got["B"]) or r[0] == "ok" and r[6] in ("identical", "bootstrap"):
             return
-        if r[0] == "open" and (name.startswith("mce") or "single" in r or "denominator" in r):
+        if r[0] == "open" and ("single" in r or "denominator" in r):
             return
         if name == "ks":  # of replicates: largest_gaps
             return
@@ -275,7 +275,7 @@ def complete(tap, session, rng):
     for task, metrics in METRICS.items():
         known = {name.partition("@")[0] for name in metrics}
         session.ask(f"names {task}", lambda a, task=task, known=known: tap.count(
-            "every metric of the table has a reference", set(a) - known <= {"cost", "median_ae", "max_error"},
+            "every metric of the table has a reference", set(a) - known <= {"cost", "mce", "median_ae", "max_error"},
             f"{KIND[task]}: {set(a) - known}"))
 
 
