@@ -13,7 +13,8 @@
 /* Values of all runs; false with the reason of the first that has none. */
 static bool take_values(struct ml_runs *r, const struct ml_metric *metric, struct ml_delta *out, double *mean)
 {
-    double squares = 0, rest = 0;
+    double squares = 0, rest = 0, most = 0;
+    int unit;
 
     *mean = 0;
     for (size_t i = 0; i < r->n; i++) {
@@ -32,8 +33,11 @@ static bool take_values(struct ml_runs *r, const struct ml_metric *metric, struc
         rest += (r->values[i] - *mean) / (double)r->n;
     *mean += rest;
     for (size_t i = 0; i < r->n; i++)
-        squares += (r->values[i] - *mean) * (r->values[i] - *mean);
-    r->se = r->n > 1 ? sqrt(squares / (double)(r->n - 1) / (double)r->n) : 0;
+        most = fmax(most, fabs(r->values[i] - *mean));
+    frexp(most, &unit); /* squares might overflow, or vanish */
+    for (size_t i = 0; i < r->n; i++)
+        squares += pow(ldexp(r->values[i] - *mean, -unit), 2);
+    r->se = r->n > 1 ? ldexp(sqrt(squares / (double)(r->n - 1) / (double)r->n), unit) : 0;
     return true;
 }
 

@@ -67,6 +67,21 @@ def numbers(tap, session, rng):
             session.ask(f"runs {name} 0.05 {n} {m} 0 0 0 0", take)
 
 
+def units(tap, session, rng):
+    """The same in any unit: squares neither overflow nor vanish."""
+    n = 40
+    truth, runs = np.zeros(n), [rng.normal(size=n) for _ in range(4)]
+    got = []
+    for power in (0, 535, -535):
+        for i, x in enumerate(runs):
+            session.sample(Sample(REGRESSION, n, truth=truth, estimate=np.ldexp(x, power)), chr(ord("A") + i))
+
+        def take(r, power=power):
+            got.append([float(np.ldexp(float(r[i]), -power)) for i in (0, 1, 2, 5, 6, 7, 8)] if r[0] not in ("open", "none") else r)
+            tap.close(f"runs in units of 2^{power}", got[-1], got[0], 1e-12, 0, f"{r}") if power else None
+        session.ask("runs mae 0.05 2 2 0 0 0 0", take)
+
+
 def means(tap, session, rng):
     """One model's mean over its runs, from each run's own interval."""
     names = {BINARY: ["accuracy", "f1", "roc_auc", "log_loss"], MULTICLASS: ["accuracy", "f1_macro", "mcc"], REGRESSION: ["mae", "r2", "median_ae"]}
@@ -146,4 +161,4 @@ def seeds(tap, session, rng):
 
 
 if __name__ == "__main__":
-    run_parts(1946, seeds, numbers, held, means)
+    run_parts(1946, seeds, numbers, held, means, units)
