@@ -215,17 +215,21 @@ static double accuracy(const struct ml_metric *metric, const struct class_counts
 
     for (int32_t k = 0; k < c->k; k++) {
         hits += c->hit[k];
-        misses += c->truth[k] - c->hit[k];
+        misses += c->alarm[k];
     }
     share = value = hits / c->total;
     if (metric->id == ML_METRIC_HAMMING_LOSS) {
-        value = misses / c->total;
+        value = fmin(misses / c->total, 1);
         slope = -1;
     } else if (metric->id == ML_METRIC_JACCARD) { /* of all classes together: hits / (2 rows - hits) */
         value = share / (2 - share);
         slope = 2 / ((2 - share) * (2 - share));
     }
-    if (cell) {
+    if (cell && misses < hits) { /* the smaller share of both is known to its last digit */
+        cell->c = misses / c->total * slope;
+        cell->far = -slope;
+        cell->power = 0;
+    } else if (cell) {
         cell->c = -share * slope;
         for (int32_t k = 0; k < c->k; k++)
             cell->d[k] = slope;

@@ -230,6 +230,19 @@ def exact_error(loss, weight):
     return float(mean), float((Decimal(square.numerator) / Decimal(square.denominator)).sqrt())
 
 
+def one_heavy_row(tap, session, rng):
+    """Beside it all others are worth next to nothing, whether it is right or wrong."""
+    for i in range(some(60)):
+        n, heavy = 31, 10.0 ** rng.integers(6, 15)
+        s = (binary_case if i % 2 else multi_case)(rng, n, **({} if i % 2 else {"classes": 4}))
+        s.weight = np.where(np.arange(n) == 0, heavy, 1.0)
+        wrong = (s.pred != s.label).astype(int)
+        for name, loss in (("accuracy", 1 - wrong), ("hamming_loss", wrong)):
+            session.sample(s)
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda r, want=exact_error(loss.tolist(), s.weight.tolist()), name=name: want[1] > 1e-14
+                and tap.close(f"{name} and its standard error (one heavy row)", [float(r[1]), float(r[2])], want, 1e-12, 0, f"{r}"))
+
+
 def extreme_weights(tap, session, rng):
     """From 1e-300 to 1e300, the largest ones on rows without an error."""
     for _ in range(some(120)):
@@ -280,4 +293,4 @@ def complete(tap, session, rng):
 
 
 if __name__ == "__main__":
-    run_parts(47, complete, every_metric, largest_gaps, queries, far_weights, extreme_weights)
+    run_parts(47, complete, every_metric, largest_gaps, queries, far_weights, one_heavy_row, extreme_weights)
