@@ -250,7 +250,7 @@ static void tile_rests(struct tile *tile)
 }
 
 /* `lanes` divides TILE, or TILE divides it. */
-static void strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts, size_t stride)
+static void strip(uint64_t seed, uint64_t first, size_t lanes, size_t from, size_t n, uint8_t *counts, size_t stride)
 {
     struct tile tile = { .seed = seed, .first = first, .lanes = (int)lanes };
     bool (*fill)(struct tile *) = tile_fill;
@@ -259,7 +259,7 @@ static void strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t
     if (lanes >= 8 && __builtin_cpu_supports("avx512bw"))
         fill = tile_fill_wide;
 #endif
-    for (size_t i = 0; i < n; i += BLOCK * (TILE / lanes)) {
+    for (size_t i = from; i < n; i += BLOCK * (TILE / lanes)) {
         tile.block = i / BLOCK;
         if (fill(&tile))
             tile_rests(&tile);
@@ -271,13 +271,18 @@ static void strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t
     }
 }
 
+void ml_boot_strip_part(uint64_t seed, uint64_t first, size_t lanes, size_t from, size_t end, uint8_t *counts)
+{
+    for (size_t at = 0; at < lanes; at += TILE)
+        strip(seed, first + at, lanes < TILE ? lanes : TILE, from, end, counts + at, lanes);
+}
+
 void ml_boot_strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts)
 {
     uint32_t *one;
 
     if (n > ML_BOOT_MULTINOMIAL && (lanes % TILE == 0 || TILE % lanes == 0)) {
-        for (size_t at = 0; at < lanes; at += TILE)
-            strip(seed, first + at, lanes < TILE ? lanes : TILE, n, counts + at, lanes);
+        ml_boot_strip_part(seed, first, lanes, 0, n, counts);
         return;
     }
     one = ml_malloc((n + 1) * sizeof *one);

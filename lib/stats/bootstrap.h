@@ -28,6 +28,10 @@ void ml_boot_counts(uint64_t seed, uint64_t replicate, size_t n, uint32_t *count
  * (a count over 255, of which nobody will see one, is 255). Powers of 2 from 8 lanes on are fast, 64 the fastest. */
 void ml_boot_strip(uint64_t seed, uint64_t first, size_t lanes, size_t n, uint8_t *counts);
 
+/* The units from..end-1 of a strip of more than ML_BOOT_MULTINOMIAL; lanes is a power of 2, from a multiple of
+ * ML_PARALLEL_ROWS. */
+void ml_boot_strip_part(uint64_t seed, uint64_t first, size_t lanes, size_t from, size_t end, uint8_t *counts);
+
 /* The same for n units that are part of something larger: each count is Poisson(1), and 15 at most (more are as rare as
  * 2 in 10^14). */
 void ml_boot_poisson(uint64_t seed, uint64_t replicate, size_t n, uint32_t *counts);

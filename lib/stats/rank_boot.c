@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The bootstrap of the area under the ROC curve: a strip of replicates goes through the sorted rows at once, in whole
- * numbers, so that each row's place is looked up once for all of them. Threads take strips; what a replicate draws
- * depends on its number only. */
+ * numbers, so that each row's place is looked up once for all of them. Of few rows threads take strips; of many they
+ * share one, for its memory is large. What a replicate draws depends on its number only. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +18,7 @@
 #define MIDDLE_ROWS ((size_t)2 << 20)
 #define RUN         24  /* rows that are summed in 16 bits: twice their pairs are 2 (24 * 15 / 2)^2 at most */
 #define SOME        256 /* rows whose counts are */
+#define PARTS       4   /* of a model's rows, when threads share a strip */
 #define AHEAD       32  /* rows whose counts are asked for before they are needed */
 #define ROWS_MAX    ((size_t)1 << 31) /* twice positives times negatives fits into 64 bits, each of them into 32 */
 
@@ -104,12 +105,14 @@ static inline __attribute__((always_inline)) void add_group(
     }
 }
 
-/* `counts`: lanes numbers a row. */
+/* The runs of one of PARTS parts; `counts`: lanes numbers a row. */
 static inline __attribute__((always_inline)) void walk(
-    const uint8_t *counts, const struct path *p, struct sums *s, int lanes)
+    const uint8_t *counts, const struct path *p, size_t part, struct sums *s, int lanes)
 {
+    size_t r = p->runs * part / PARTS, last = p->runs * (part + 1) / PARTS;
+
     memset(s, 0, sizeof *s);
-    for (size_t r = 0, from = 0, n; r < p->runs; from += n, r++) {
+    for (size_t from = r > 0 ? p->end[r - 1] : 0, n; r < last; from += n, r++) {
         n = p->end[r] - from;
         if (n <= p->most)
             add_run(counts, p->row + from, p->kind + from, n, s, lanes);
@@ -118,19 +121,19 @@ static inline __attribute__((always_inline)) void walk(
     }
 }
 
-ML_VECTORS static void walk_wide(const uint8_t *counts, const struct path *p, struct sums *s)
+ML_VECTORS static void walk_wide(const uint8_t *counts, const struct path *p, size_t part, struct sums *s)
 {
-    walk(counts, p, s, WIDE);
+    walk(counts, p, part, s, WIDE);
 }
 
-ML_VECTORS static void walk_middle(const uint8_t *counts, const struct path *p, struct sums *s)
+ML_VECTORS static void walk_middle(const uint8_t *counts, const struct path *p, size_t part, struct sums *s)
 {
-    walk(counts, p, s, MIDDLE);
+    walk(counts, p, part, s, MIDDLE);
 }
 
-ML_VECTORS static void walk_narrow(const uint8_t *counts, const struct path *p, struct sums *s)
+ML_VECTORS static void walk_narrow(const uint8_t *counts, const struct path *p, size_t part, struct sums *s)
 {
-    walk(counts, p, s, NARROW);
+    walk(counts, p, part, s, NARROW);
 }
 
 struct job {
@@ -140,7 +143,9 @@ struct job {
     size_t replicates, lanes;
     double *value; /* one a replicate */
     bool *ok;
-    uint8_t *counts[ML_PARALLEL_MAX]; /* a strip for each thread */
+    uint8_t *counts[ML_PARALLEL_MAX]; /* a strip for each thread, or one that they share, */
+    size_t first;                     /* of that one, */
+    struct sums sums[2 * PARTS];      /* and what its parts come to */
 };
 
 static double area(const struct sums *s, size_t lane)
@@ -148,23 +153,73 @@ static double area(const struct sums *s, size_t lane)
     return (double)s->twice[lane] / 2 / (double)s->pos[lane] / (double)s->neg[lane];
 }
 
-static void strip(void *ctx, size_t at, size_t thread)
+static void walk_part(const struct job *j, const uint8_t *counts, size_t part, struct sums *s)
+{
+    (j->lanes == WIDE        ? walk_wide
+        : j->lanes == MIDDLE ? walk_middle
+                             : walk_narrow)(counts, &j->path[part / PARTS], part % PARTS, s);
+}
+
+/* The parts of a model, one behind the other, in the first. */
+static void join_parts(const struct job *j, struct sums *s)
+{
+    for (size_t part = 1; part < PARTS; part++)
+        for (size_t l = 0; l < j->lanes; l++) {
+            s->twice[l] += s[part].twice[l] + 2 * s->neg[l] * s[part].pos[l];
+            s->pos[l] += s[part].pos[l];
+            s->neg[l] += s[part].neg[l];
+        }
+}
+
+static void take_values(struct job *j, size_t first, struct sums *s)
+{
+    for (size_t k = 0; k < j->models; k++)
+        join_parts(j, &s[k * PARTS]);
+    for (size_t l = 0; l < j->lanes && first + l < j->replicates; l++) {
+        j->ok[first + l] = s->pos[l] > 0 && s->neg[l] > 0;
+        if (j->ok[first + l])
+            j->value[first + l] = j->models > 1 ? area(&s[PARTS], l) - area(s, l) : area(s, l);
+    }
+}
+
+static void own_strip(void *ctx, size_t at, size_t thread)
 {
     struct job *j = ctx;
     size_t first = at * j->lanes;
-    struct sums s[2];
+    struct sums s[2 * PARTS];
 
     if (!j->counts[thread])
-        j->counts[thread] = ml_malloc_huge(j->n * j->lanes + 1);
+        j->counts[thread] = ml_malloc(j->n * j->lanes + 1);
     ml_boot_strip(j->seed, first, j->lanes, j->n, j->counts[thread]);
-    for (size_t k = 0; k < j->models; k++)
-        (j->lanes == WIDE        ? walk_wide
-            : j->lanes == MIDDLE ? walk_middle
-                                 : walk_narrow)(j->counts[thread], &j->path[k], &s[k]);
-    for (size_t l = 0; l < j->lanes && first + l < j->replicates; l++) {
-        j->ok[first + l] = s[0].pos[l] > 0 && s[0].neg[l] > 0;
-        if (j->ok[first + l])
-            j->value[first + l] = j->models > 1 ? area(&s[1], l) - area(&s[0], l) : area(&s[0], l);
+    for (size_t part = 0; part < j->models * PARTS; part++)
+        walk_part(j, j->counts[thread], part, &s[part]);
+    take_values(j, first, s);
+}
+
+static void fill_block(void *ctx, size_t block, size_t thread)
+{
+    struct job *j = ctx;
+
+    (void)thread;
+    ml_boot_strip_part(
+        j->seed, j->first, j->lanes, block * ML_PARALLEL_ROWS, ml_parallel_end(j->n, block), j->counts[0]);
+}
+
+static void sum_part(void *ctx, size_t part, size_t thread)
+{
+    struct job *j = ctx;
+
+    (void)thread;
+    walk_part(j, j->counts[0], part, &j->sums[part]);
+}
+
+static void share_strips(struct job *j)
+{
+    j->counts[0] = ml_malloc_huge(j->n * j->lanes + 1);
+    for (; j->first < j->replicates; j->first += j->lanes) {
+        ml_parallel(ml_parallel_blocks(j->n), fill_block, j);
+        ml_parallel(j->models * PARTS, sum_part, j);
+        take_values(j, j->first, j->sums);
     }
 }
 
@@ -221,7 +276,10 @@ size_t ml_rank_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t s
         path_open(&j.path[1], b);
     j.lanes = j.n <= WIDE_ROWS ? WIDE : j.n <= MIDDLE_ROWS ? MIDDLE : NARROW;
     j.ok = ml_calloc(replicates + 1, sizeof *j.ok);
-    ml_parallel((replicates + j.lanes - 1) / j.lanes, strip, &j);
+    if (j.n > ML_BOOT_MULTINOMIAL)
+        share_strips(&j);
+    else
+        ml_parallel((replicates + j.lanes - 1) / j.lanes, own_strip, &j);
     for (size_t r = 0; r < replicates; r++)
         if (j.ok[r])
             out[used++] = out[r];

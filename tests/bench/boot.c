@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Paired bootstrap of the difference of two areas, of a file that peers.py wrote. usage: boot FILE REPLICATES */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "stats/delta.h"
 
 int main(int argc, char **argv)
 {
-    struct ml_buf raw = { .max = SIZE_MAX };
-    struct ml_err err = ML_ERR_INIT;
-    if (argc != 3 || ml_file_read(argv[1], &raw, &err) < 0) {
-        fprintf(stderr, "boot: %s\n", argc != 3 ? "usage: boot FILE REPLICATES" : err.msg);
+    int fd = argc == 3 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    unsigned char *raw = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0) : MAP_FAILED;
+    size_t n = size > 0 ? (size_t)size / 17 : 0;
+    if (raw == MAP_FAILED || n % sizeof(double) != 0) {
+        fprintf(stderr, "usage: boot FILE REPLICATES; the file's rows are a multiple of eight\n");
         return 2;
     }
-    size_t n = raw.len / 17;
     int32_t *label = ml_malloc(n * sizeof *label);
-    double *score = ml_malloc(2 * n * sizeof *score), mean = 0;
-    memcpy(score, raw.data + n, 2 * n * sizeof *score);
+    const double *score = (const double *)(const void *)(raw + n);
+    double mean = 0;
     for (size_t i = 0; i < n; i++)
-        label[i] = raw.data[i];
+        label[i] = raw[i];
     struct ml_sample s = {
         .task = ML_TASK_BINARY, .n = n, .classes = 2, .positive = 1, .label = label, .score = score
     };
@@ -38,8 +40,8 @@ int main(int argc, char **argv)
     ml_measure_free(a);
     ml_measure_free(b);
     free(values);
-    free(score);
     free(label);
-    ml_buf_release(&raw);
+    munmap(raw, (size_t)size);
+    close(fd);
     return 0;
 }
