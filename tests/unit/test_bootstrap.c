@@ -6,10 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "stats/bootstrap.h"
 
 /* Strips of 8 replicates and more may be made by wide instructions, those of fewer aren't; one by one is plain. */
@@ -34,6 +36,30 @@ static void strips_are_replicates(void **state)
         assert_int_equal(strip[n * m], 99);
         free(one);
         free(strip);
+    }
+}
+
+/* A part of a strip is what the whole has there, and nothing else is written. */
+static void parts_are_of_a_strip(void **state)
+{
+    static const size_t lanes[] = { 64, 32, 8 };
+    const size_t n = 2 * ML_PARALLEL_ROWS + 77;
+
+    (void)state;
+    for (size_t k = 0; k < 3; k++) {
+        size_t m = lanes[k];
+        uint8_t *whole = ml_malloc(n * m), *part = ml_malloc(n * m);
+        ml_boot_strip(7, 3, m, n, whole);
+        for (size_t block = 0; block < 3; block++) {
+            size_t from = block * ML_PARALLEL_ROWS * m, end = ml_parallel_end(n, block) * m;
+            memset(part, 99, n * m);
+            ml_boot_strip_part(7, 3, m, from / m, end / m, part);
+            assert_memory_equal(part + from, whole + from, end - from);
+            for (size_t i = 0; i < n * m; i++)
+                assert_true((i >= from && i < end) || part[i] == 99);
+        }
+        free(whole);
+        free(part);
     }
 }
 
@@ -138,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deviation_goes_with_the_unit),
         cmocka_unit_test(strips_are_replicates),
+        cmocka_unit_test(parts_are_of_a_strip),
         cmocka_unit_test(counts_are_poisson),
         cmocka_unit_test(draws_are_independent),
     };
