@@ -106,6 +106,8 @@ static void join_predictions(const uint8_t *data, size_t size, const struct ml_c
             ml_feature_compare(&p[0].features[f].f, &p[1].features[f].f, &i, &i, 1, note_difference, NULL);
     if (differ)
         abort();
+    if (rc[0] == 0 && p[0].score && memcmp(p[0].score, p[1].score, p[0].n * p[0].score_columns * sizeof *p[0].score))
+        abort();
     for (size_t i = 0; rc[0] == 0 && i < p[0].n; i++) {
         char a[24], b[24];
 
@@ -133,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_predictions(data, size, &plain);
     join_predictions(data, size, &plain);
     read_predictions(data, size, &scores);
+    join_predictions(data, size, &scores);
     read_predictions(data, size, &regression);
     ml_strs_release(&plain.slices);
     return 0;
