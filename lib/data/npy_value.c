@@ -121,6 +121,10 @@ static void put_wide(const struct ml_npy_field *f, const char *p, struct ml_buf 
     char u[256];
     while (n > 0 && load(&one, p + 4 * (n - 1)) == 0)
         n--;
+    if (n == 0) { /* `out` may have no memory yet */
+        ml_npy_put_text("", 0, out);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         uint32_t c = (uint32_t)load(&one, p + 4 * i);
         plain = plain && c != ',' && c != '"' && c != '\n' && c != '\r';
@@ -130,7 +134,7 @@ static void put_wide(const struct ml_npy_field *f, const char *p, struct ml_buf 
             used = 0;
         }
     }
-    if (plain && n > 0)
+    if (plain)
         return;
     char *text = ml_strndup(out->data + start, out->len - start);
     size_t len = out->len - start;
