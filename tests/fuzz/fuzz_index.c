@@ -4,11 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "oci/layout.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* In place of libc's: what is made here needn't outlive anything. */
+int fsync(int fd)
+{
+    return fd < 0 ? -1 : 0;
+}
 
 static char dir[64];
 
