@@ -39,9 +39,7 @@ static int take_manifest(
 {
     cJSON *doc = ml_json_parse(m->raw.data, m->raw.len, "manifest", err);
     const cJSON *layers = ml_json_get(doc, "layers"), *first = cJSON_GetArrayItem(layers, 0);
-    const char *subject = ml_json_str(ml_json_get(doc, "subject"), "digest"), *digest = ml_json_str(first, "digest"),
-               *type = ml_json_str(first, "mediaType");
-    int64_t size;
+    const char *subject = ml_json_str(ml_json_get(doc, "subject"), "digest");
     int rv = -1;
 
     if (!doc)
@@ -49,14 +47,10 @@ static int take_manifest(
     if (!subject || strcmp(subject, image->s))
         ml_err_set(
             err, ML_INTEGRITY, "it says that it belongs to %s, not to %s", subject ? subject : "no image", image->s);
-    else if (cJSON_GetArraySize(layers) != 1 || !digest || !type || !ml_json_int(first, "size", &size) || size < 0)
+    else if (cJSON_GetArraySize(layers) != 1 || !ml_desc_parse(first, layer) || !layer->media_type)
         ml_err_set(err, ML_INTEGRITY, "it isn't an attachment: one layer is what it should have");
     else
-        rv = ml_digest_parse(digest, &layer->digest, err);
-    if (!rv) {
-        layer->size = (uint64_t)size;
-        layer->media_type = ml_strdup(type);
-    }
+        rv = 0;
     cJSON_Delete(doc);
     return rv;
 }

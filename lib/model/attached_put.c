@@ -118,16 +118,6 @@ static int measure(struct content *c, struct ml_desc *layer, struct ml_digest *f
 
 /* ---- the manifest ---- */
 
-static cJSON *desc_json(const char *media_type, const struct ml_digest *d, uint64_t size)
-{
-    cJSON *v = cJSON_CreateObject();
-
-    ml_json_set_str(v, "mediaType", media_type);
-    ml_json_set_str(v, "digest", d->s);
-    ml_json_set_int(v, "size", (int64_t)size);
-    return v;
-}
-
 /* A config that every reader of images accepts: GitLab's registry takes the media types of runnable images only, and
  * umoci refuses to unpack what isn't for an operating system that it knows. */
 static void make_config(const struct ml_desc *layer, struct ml_buf *out)
@@ -167,17 +157,17 @@ static void make_manifest(struct form *f, const struct ml_desc *image, enum ml_a
 {
     const struct ml_attached_kind *k = &ml_attached_kinds[kind];
     cJSON *v = cJSON_CreateObject(), *layers, *notes;
-    struct ml_digest config;
+    struct ml_desc config = { (char *)(type ? EMPTY_TYPE : ML_MT_CONFIG), .size = f->config.len };
 
-    ml_digest_bytes(f->config.data, f->config.len, &config);
+    ml_digest_bytes(f->config.data, f->config.len, &config.digest);
     ml_json_set_int(v, "schemaVersion", 2);
     ml_json_set_str(v, "mediaType", ML_MT_MANIFEST);
     if (type)
         ml_json_set_str(v, "artifactType", type);
-    ml_json_set(v, "config", desc_json(type ? EMPTY_TYPE : ML_MT_CONFIG, &config, f->config.len));
+    ml_json_set(v, "config", ml_desc_json(&config));
     layers = ml_json_set_array(v, "layers");
-    cJSON_AddItemToArray(layers, desc_json(f->layer.media_type, &f->layer.digest, f->layer.size));
-    ml_json_set(v, "subject", desc_json(image->media_type, &image->digest, image->size));
+    cJSON_AddItemToArray(layers, ml_desc_json(&f->layer));
+    ml_json_set(v, "subject", ml_desc_json(image));
     notes = ml_json_set_object(v, "annotations");
     ml_json_set_str(notes, "org.opencontainers.image.title", k->title);
     ml_json_set_str(notes, "mlci.attachment", k->suffix);

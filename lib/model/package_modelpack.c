@@ -109,8 +109,9 @@ static void layer_text(struct ml_package_job *j, size_t i)
 
     free(l->desc.media_type);
     l->desc.media_type = type;
-    ml_buf_addf(b, "%s{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%llu,\"annotations\":{", i ? "," : "", type,
-        l->desc.digest.s, (unsigned long long)l->desc.size);
+    ml_buf_adds(b, i ? ",{" : "{");
+    ml_desc_members(&l->desc, b);
+    ml_buf_adds(b, ",\"annotations\":{");
     if (l->path[1])
         quote(b, ANN_PATH, l->path + 1);
     quote(b, ANN_GUESS, "true");
@@ -124,10 +125,10 @@ int ml_package_modelpack(struct ml_package_job *j, struct ml_err *err)
     config_text(j);
     j->config_desc = (struct ml_desc){ ml_strdup(MT_CONFIG), .size = j->config.len };
     ml_digest_bytes(j->config.data, j->config.len, &j->config_desc.digest);
-    ml_buf_addf(b,
-        "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_MANIFEST "\",\"artifactType\":\"" ML_MT_MODELPACK
-        "\",\"config\":{\"mediaType\":\"" MT_CONFIG "\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[",
-        j->config_desc.digest.s, j->config.len);
+    ml_buf_adds(b, "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_MANIFEST "\",\"artifactType\":\"" ML_MT_MODELPACK
+                   "\",\"config\":{");
+    ml_desc_members(&j->config_desc, b);
+    ml_buf_adds(b, "},\"layers\":[");
     for (size_t i = 0; i < j->n; i++)
         layer_text(j, i);
     ml_buf_addc(b, ']');

@@ -311,16 +311,6 @@ static char *record_tag(const struct ml_history *h, int64_t instant, const struc
     return ml_format("%s.%s.%06dZ-%.*s", h->tag, stamp, (int)(instant % 1000000), SHORT, ML_DIGEST_HEX(to));
 }
 
-static void add_desc(cJSON *list, const struct ml_desc *d)
-{
-    cJSON *v = cJSON_CreateObject();
-
-    ml_json_set_str(v, "mediaType", d->media_type);
-    ml_json_set_str(v, "digest", d->digest.s);
-    ml_json_set_int(v, "size", (int64_t)d->size);
-    cJSON_AddItemToArray(list, v);
-}
-
 static void add_note(cJSON *notes, const char *key, const char *value)
 {
     if (value && *value)
@@ -335,9 +325,9 @@ static void make_record(const struct ml_promotion *p, const char *tag, const str
     ml_json_set_int(v, "schemaVersion", 2);
     ml_json_set_str(v, "mediaType", ML_MT_INDEX);
     list = ml_json_set_array(v, "manifests");
-    add_desc(list, image);
+    cJSON_AddItemToArray(list, ml_desc_json(image));
     if (card)
-        add_desc(list, card);
+        cJSON_AddItemToArray(list, ml_desc_json(card));
     notes = ml_json_set_object(v, "annotations");
     add_note(notes, NOTE "schema", "1");
     add_note(notes, NOTE "action", p->action);

@@ -36,19 +36,10 @@ void ml_signatures_release(struct ml_signatures *s)
 bool ml_signatures_layer(const struct ml_signatures *s, size_t i, struct ml_desc *out, char **signature)
 {
     cJSON *doc = ml_json_parse(s->m.raw.data + s->v[i].off, s->v[i].len, "layer", NULL);
-    const char *type = ml_json_str(doc, "mediaType"), *digest = ml_json_str(doc, "digest"),
-               *sig = ml_json_str(ml_json_get(doc, "annotations"), ML_SIGNATURE_ANNOTATION);
-    int64_t size;
-    bool good = type && digest && ml_digest_valid(digest) && ml_json_int(doc, "size", &size) && size >= 0;
+    const char *sig = ml_json_str(ml_json_get(doc, "annotations"), ML_SIGNATURE_ANNOTATION);
+    bool good = ml_desc_parse(doc, out) && out->media_type;
 
-    memset(out, 0, sizeof *out);
-    *signature = NULL;
-    if (good) {
-        out->media_type = ml_strdup(type);
-        out->size = (uint64_t)size;
-        ml_digest_parse(digest, &out->digest, NULL);
-        *signature = sig ? ml_strdup(sig) : NULL;
-    }
+    *signature = good && sig ? ml_strdup(sig) : NULL;
     cJSON_Delete(doc);
     return good;
 }

@@ -138,32 +138,29 @@ static int hash(struct ml_archive *a, uint64_t off, uint64_t size, struct ml_dig
     return n > 0 || size == 0 ? 0 : n < 0 ? -1 : ml_err_set(err, ML_LOCAL, "it ends too early");
 }
 
-static void desc_text(struct ml_buf *out, const char *type, const char *digest, uint64_t size)
-{
-    ml_buf_addf(out, "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%llu}", type, digest, (unsigned long long)size);
-}
-
 static int add_layer(
     struct ml_archive *a, const char *path, const char *diff_id, struct ml_buf *out, struct ml_err *err)
 {
-    struct ml_digest d;
-    uint64_t off, size;
+    struct ml_desc d = { 0 };
+    uint64_t off;
     const char *kind;
-    char head[4] = "", *type;
+    char head[4] = "";
 
-    if (!ml_tarfile_find(a->tar, path, &off, &size))
+    if (!ml_tarfile_find(a->tar, path, &off, &d.size))
         return ml_err_set(err, ML_LOCAL, "its layer '%s' is missing", path);
     if (!diff_id || !ml_digest_valid(diff_id))
         return ml_err_set(err, ML_LOCAL, "the image's config has a malformed diff_id");
     if (ml_tarfile_read(a->tar, off, head, sizeof head, err) < 0)
         return -1;
-    kind = size < sizeof head ? "none" : ml_decompress_kind(head, sizeof head);
-    if (strcmp(kind, "none") ? hash(a, off, size, &d, err) < 0 : ml_digest_parse(diff_id, &d, err) < 0)
+    kind = d.size < sizeof head ? "none" : ml_decompress_kind(head, sizeof head);
+    if (strcmp(kind, "none") ? hash(a, off, d.size, &d.digest, err) < 0 : ml_digest_parse(diff_id, &d.digest, err) < 0)
         return -1;
-    type = ml_format("%s%s%s", ML_MT_LAYER, strcmp(kind, "none") ? "+" : "", strcmp(kind, "none") ? kind : "");
-    desc_text(out, type, d.s, size);
-    free(type);
-    add_blob(a, &d, off, size);
+    d.media_type = ml_format("%s%s%s", ML_MT_LAYER, strcmp(kind, "none") ? "+" : "", strcmp(kind, "none") ? kind : "");
+    ml_buf_addc(out, '{');
+    ml_desc_members(&d, out);
+    ml_buf_addc(out, '}');
+    add_blob(a, &d.digest, off, d.size);
+    ml_desc_release(&d);
     return 0;
 }
 
@@ -172,16 +169,16 @@ static int make(struct ml_archive *a, struct ml_archive_image *i, const struct m
 {
     cJSON *j = ml_json_parse(ml_buf_str(config), config->len, i->config, err);
     const cJSON *ids = ml_json_path(j, "rootfs.diff_ids"), *id;
-    struct ml_digest d;
+    struct ml_desc d = { (char *)ML_MT_CONFIG, .size = config->len };
     int rc = j ? 0 : -1;
 
     if (j && (size_t)cJSON_GetArraySize(ids) != i->layers.n)
         rc =
             ml_err_set(err, ML_LOCAL, "the image has %zu layers but %d diff_ids", i->layers.n, cJSON_GetArraySize(ids));
-    ml_digest_bytes(config->data, config->len, &d);
-    ml_buf_adds(out, "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_MANIFEST "\",\"config\":");
-    desc_text(out, ML_MT_CONFIG, d.s, config->len);
-    ml_buf_adds(out, ",\"layers\":[");
+    ml_digest_bytes(config->data, config->len, &d.digest);
+    ml_buf_adds(out, "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_MANIFEST "\",\"config\":{");
+    ml_desc_members(&d, out);
+    ml_buf_adds(out, "},\"layers\":[");
     id = ids ? ids->child : NULL;
     for (size_t k = 0; k < i->layers.n && rc == 0; k++, id = id->next) {
         if (k)

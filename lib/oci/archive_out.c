@@ -186,24 +186,14 @@ int ml_archive_out_layers(struct ml_archive_out *a, struct ml_layer_out *v, size
 
 /* ---- the image ---- */
 
-static int take_desc(const cJSON *j, struct ml_desc *out, struct ml_err *err)
-{
-    const char *digest = ml_json_str(j, "digest"), *type = ml_json_str(j, "mediaType");
-    int64_t size;
-
-    if (!digest || !type || !ml_json_int(j, "size", &size) || size < 0)
-        return ml_err_set(err, ML_LOCAL, "the manifest has an entry without media type, digest or size");
-    *out = (struct ml_desc){ ml_strdup(type), .size = (uint64_t)size };
-    return ml_digest_parse(digest, &out->digest, err);
-}
-
 /* A blob that a manifest names; `d` is filled. Layers that may not be given away needn't be there. */
 static int add(struct ml_archive_out *a, struct ml_repo *from, const cJSON *j, struct ml_desc *d, struct ml_err *err)
 {
-    int rc = take_desc(j, d, err);
+    int rc;
 
-    if (rc == 0)
-        rc = blob(a, from, d, err);
+    if (!ml_desc_parse(j, d) || !d->media_type)
+        return ml_err_set(err, ML_LOCAL, "the manifest has an entry without a media type, sha256 digest or size");
+    rc = blob(a, from, d, err);
     if (rc == 1 && (strstr(d->media_type, ".nondistributable.") || strstr(d->media_type, ".foreign.")))
         rc = 0;
     return rc == 1 ? ml_err_set(err, ML_INTEGRITY, "the blob %s is missing", d->digest.s) : rc;
@@ -256,11 +246,8 @@ int ml_archive_out_image(struct ml_archive_out *a, struct ml_repo *from, const s
 /* index.json: containerd takes the whole name, skopeo the tag. */
 static void index_text(const struct ml_archive_out *a, const char *name, struct ml_buf *out)
 {
-    const struct ml_desc *d = &a->manifest;
-
-    ml_buf_adds(out, "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_INDEX "\",\"manifests\":[{\"mediaType\":");
-    ml_json_quote(d->media_type, strlen(d->media_type), out);
-    ml_buf_addf(out, ",\"digest\":\"%s\",\"size\":%llu", d->digest.s, (unsigned long long)d->size);
+    ml_buf_adds(out, "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_INDEX "\",\"manifests\":[{");
+    ml_desc_members(&a->manifest, out);
     if (name) {
         const char *slash = strchr(name, '/'), *tag = strrchr(name, ':') + 1;
         bool host = slash && (memchr(name, '.', (size_t)(slash - name)) || memchr(name, ':', (size_t)(slash - name)) ||

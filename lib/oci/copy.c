@@ -43,14 +43,9 @@ struct plan {
 
 static int take_desc(const cJSON *v, struct ml_desc *out, struct ml_err *err)
 {
-    const char *digest = ml_json_str(v, "digest"), *type = ml_json_str(v, "mediaType");
-    int64_t size;
-
-    if (!digest || !ml_digest_valid(digest) || !ml_json_int(v, "size", &size) || size < 0)
-        return ml_err_set(err, ML_LOCAL, "its manifest has an entry without a sha256 digest and a size");
-    out->media_type = type ? ml_strdup(type) : NULL;
-    out->size = (uint64_t)size;
-    return ml_digest_parse(digest, &out->digest, err);
+    return ml_desc_parse(v, out)
+               ? 0
+               : ml_err_set(err, ML_LOCAL, "its manifest has an entry without a sha256 digest and a size");
 }
 
 static bool is_own(const struct ml_copy *c, const struct ml_digest *d)

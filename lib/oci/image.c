@@ -51,16 +51,9 @@ void ml_image_release(struct ml_image *i)
 
 static int desc_from(const cJSON *j, const char *what, struct ml_desc *out, struct ml_err *err)
 {
-    const char *type = ml_json_str(j, "mediaType"), *digest = ml_json_str(j, "digest");
-    int64_t size;
-
-    if (!type || !digest || !ml_json_int(j, "size", &size) || size < 0)
-        return ml_err_set(err, ML_LOCAL, "the manifest's %s lacks a media type, digest or size", what);
-    if (!ml_digest_valid(digest))
-        return ml_err_set(err, ML_LOCAL, "the manifest's %s has a digest that isn't sha256", what);
-    out->media_type = ml_strdup(type);
-    out->size = (uint64_t)size;
-    return ml_digest_parse(digest, &out->digest, err);
+    if (!ml_desc_parse(j, out) || !out->media_type)
+        return ml_err_set(err, ML_LOCAL, "the manifest's %s lacks a media type, sha256 digest or size", what);
+    return 0;
 }
 
 static bool is_index(const char *type)

@@ -278,9 +278,9 @@ static void convert_layers(const struct ml_image *base, struct ml_buf *list)
 
 static void desc_text(const struct ml_desc *d, struct ml_buf *out)
 {
-    ml_buf_adds(out, "{\"mediaType\":");
-    ml_json_quote(d->media_type, strlen(d->media_type), out);
-    ml_buf_addf(out, ",\"digest\":\"%s\",\"size\":%llu}", d->digest.s, (unsigned long long)d->size);
+    ml_buf_addc(out, '{');
+    ml_desc_members(d, out);
+    ml_buf_addc(out, '}');
 }
 
 static void layer_text(const struct ml_image_layer *l, struct ml_buf *out)

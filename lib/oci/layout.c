@@ -68,20 +68,12 @@ static bool desc_has_tag(const char *text, struct ml_span desc, const char *tag)
 static int desc_parse(const char *dir, const char *text, struct ml_span s, struct ml_desc *out, struct ml_err *err)
 {
     cJSON *j = ml_json_parse(text + s.off, s.len, "index.json", err);
-    const char *type = j ? ml_json_str(j, "mediaType") : NULL, *digest = j ? ml_json_str(j, "digest") : NULL;
-    int64_t size;
-    int rc = -1;
+    bool good = ml_desc_parse(j, out) && out->media_type;
 
-    *out = (struct ml_desc){ 0 };
-    if (j && type && digest && ml_digest_valid(digest) && ml_json_int(j, "size", &size) && size >= 0) {
-        out->media_type = ml_strdup(type);
-        out->size = (uint64_t)size;
-        rc = ml_digest_parse(digest, &out->digest, err);
-    } else if (j) {
+    if (j && !good)
         ml_err_set(err, ML_LOCAL, "'%s/index.json' has a descriptor without a media type, sha256 digest or size", dir);
-    }
     cJSON_Delete(j);
-    return rc;
+    return good ? 0 : -1;
 }
 
 /* The descriptor that a tag names: 0, 1, -1. */
@@ -188,12 +180,11 @@ static int index_edit(const char *dir, const struct ml_buf *text, const char *ta
 }
 
 /* Descriptor of a manifest in index.json. */
-static void desc_format(
-    const char *media_type, const struct ml_digest *d, size_t size, const char *tag, struct ml_buf *out)
+static void desc_format(const struct ml_desc *d, const char *tag, struct ml_buf *out)
 {
-    ml_buf_adds(out, "{\"mediaType\":");
-    ml_json_quote(media_type, strlen(media_type), out);
-    ml_buf_addf(out, ",\"digest\":\"%s\",\"size\":%zu,\"annotations\":{\"" REF_NAME "\":", d->s, size);
+    ml_buf_addc(out, '{');
+    ml_desc_members(d, out);
+    ml_buf_adds(out, ",\"annotations\":{\"" REF_NAME "\":");
     ml_json_quote(tag, strlen(tag), out);
     ml_buf_adds(out, "}}");
 }
@@ -202,23 +193,23 @@ static int layout_manifest_put(
     struct ml_repo *r, const char *tag, const char *media_type, const void *p, size_t n, struct ml_err *err)
 {
     const char *dir = r->ref.place;
-    struct ml_buf text = ML_BUF_INIT, desc = ML_BUF_INIT, out = ML_BUF_INIT;
+    struct ml_buf text = ML_BUF_INIT, entry = ML_BUF_INIT, out = ML_BUF_INIT;
     struct ml_blobout *b = NULL;
-    struct ml_digest digest;
+    struct ml_desc desc = { (char *)media_type, .size = n };
     char *path = ml_format("%s/index.json", dir);
     struct ml_lock lock = ML_LOCK_INIT;
     int rc = -1;
 
     if (ml_blobout_open(r, &b, err) < 0 || ml_blobout_add(b, p, n, err) < 0 ||
-        ml_blobout_commit(b, &digest, NULL, err) < 0)
+        ml_blobout_commit(b, &desc.digest, NULL, err) < 0)
         goto out;
     if (!tag) {
         rc = 0;
         goto out;
     }
-    desc_format(media_type, &digest, n, tag, &desc);
+    desc_format(&desc, tag, &entry);
     if (ml_lock_dir(&lock, dir, err) < 0 || index_read(dir, &text, err) < 0 ||
-        index_edit(dir, &text, tag, &desc, &out, err) < 0)
+        index_edit(dir, &text, tag, &entry, &out, err) < 0)
         goto out;
     rc = text.len == out.len && !memcmp(text.data, out.data, out.len)
              ? 0
@@ -227,7 +218,7 @@ out:
     ml_lock_release(&lock);
     ml_blobout_free(b);
     ml_buf_release(&text);
-    ml_buf_release(&desc);
+    ml_buf_release(&entry);
     ml_buf_release(&out);
     free(path);
     return rc;

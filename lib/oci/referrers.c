@@ -75,8 +75,8 @@ static char *describe(const struct ml_manifest *m)
     struct ml_buf b = ML_BUF_INIT;
     struct ml_span type, notes;
 
-    ml_buf_addf(&b, "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%llu", m->desc.media_type, m->desc.digest.s,
-        (unsigned long long)m->desc.size);
+    ml_buf_addc(&b, '{');
+    ml_desc_members(&m->desc, &b);
     if (!ml_json_at(text, m->raw.len, "/artifactType", &type) ||
         !ml_json_at(text, m->raw.len, "/config/mediaType", &type))
         ml_buf_addf(&b, ",\"artifactType\":%.*s", (int)type.len, text + type.off);

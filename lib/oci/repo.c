@@ -9,12 +9,6 @@
 
 #define CHUNK ((size_t)256 << 10)
 
-void ml_desc_release(struct ml_desc *d)
-{
-    free(d->media_type);
-    memset(d, 0, sizeof *d);
-}
-
 void ml_manifest_release(struct ml_manifest *m)
 {
     ml_desc_release(&m->desc);

@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/stream.h"
+#include "oci/desc.h"
 #include "oci/ref.h"
 
 #define ML_MT_INDEX       "application/vnd.oci.image.index.v1+json"
@@ -22,14 +22,6 @@
 #define ML_MT_DOCKER_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
 #define ML_MT_DOCKER      "application/vnd.docker.distribution.manifest.v2+json"
 #define ML_MANIFEST_MAX   ((size_t)4 << 20) /* distribution-spec: registries take at least 4 MiB */
-
-struct ml_desc {
-    char *media_type; /* owned; NULL where unknown */
-    struct ml_digest digest;
-    uint64_t size;
-};
-
-void ml_desc_release(struct ml_desc *d);
 
 /* A manifest or index as stored, byte for byte. */
 struct ml_manifest {
