@@ -180,6 +180,14 @@ void ml_buf_addf(struct ml_buf *b, const char *fmt, ...)
     va_end(ap);
 }
 
+int ml_buf_sink(void *buf, const void *p, size_t n, struct ml_err *err)
+{
+    struct ml_buf *b = buf;
+
+    ml_buf_add(b, p, n);
+    return b->full ? ml_err_set(err, ML_LOCAL, "over %zu bytes long", b->max) : 0;
+}
+
 const char *ml_buf_str(const struct ml_buf *b)
 {
     return b->data ? b->data : "";

@@ -51,6 +51,8 @@ void ml_buf_adds(struct ml_buf *b, const char *s);
 void ml_buf_addc(struct ml_buf *b, char c);
 void ml_buf_addf(struct ml_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ml_buf_vaddf(struct ml_buf *b, const char *fmt, va_list ap);
+/* Adds to a buffer as a ml_sink_fn (stream.h); ML_LOCAL when it is full. */
+int ml_buf_sink(void *buf, const void *p, size_t n, struct ml_err *err);
 const char *ml_buf_str(const struct ml_buf *b); /* "" when empty; borrowed */
 char *ml_buf_detach(struct ml_buf *b);          /* owned, never NULL; the buffer is empty again */
 

@@ -115,21 +115,13 @@ int ml_attached_get(struct ml_repo *r, const struct ml_digest *image, enum ml_at
     return rv;
 }
 
-static int to_buffer(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    struct ml_buf *b = ctx;
-
-    ml_buf_add(b, p, n);
-    return b->full ? ml_err_set(err, ML_LOCAL, "over %zu bytes long", b->max) : 0;
-}
-
 int ml_attached_card(struct ml_repo *r, const struct ml_digest *image, struct ml_card *out, struct ml_err *err)
 {
     struct ml_buf text;
     int rv;
 
     ml_buf_init(&text, ML_CARD_MAX);
-    rv = ml_attached_get(r, image, ML_ATTACHED_CARD, to_buffer, &text, err);
+    rv = ml_attached_get(r, image, ML_ATTACHED_CARD, ml_buf_sink, &text, err);
     if (!rv)
         rv = ml_card_parse(out, ml_buf_str(&text), text.len, "the attached card", err);
     ml_buf_release(&text);

@@ -19,14 +19,6 @@
     "application/vnd.oci.empty.v1+json" /* image-spec v1.1, manifest.md, "Guidance for an Empty Descriptor" */
 #define EMPTY "{}"
 
-static int to_buffer(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    struct ml_buf *b = ctx;
-
-    ml_buf_add(b, p, n);
-    return b->full ? ml_err_set(err, ML_LOCAL, "over %zu bytes long", b->max) : 0;
-}
-
 /* ---- the bytes ---- */
 
 /* A file, or a tar of it, never as a whole in memory: what comes before the file, the file, what comes behind. */
@@ -87,9 +79,9 @@ static int frame(struct content *c, enum ml_attachment kind, struct ml_err *err)
         .path = ml_attached_kinds[kind].file, .type = ML_TAR_FILE, .mode = 0644, .size = c->size
     };
 
-    if (ml_tar_header(&e, to_buffer, &c->head, err) || ml_tar_pad(c->size, to_buffer, &c->tail, err))
+    if (ml_tar_header(&e, ml_buf_sink, &c->head, err) || ml_tar_pad(c->size, ml_buf_sink, &c->tail, err))
         return -1;
-    return ml_tar_end(to_buffer, &c->tail, err);
+    return ml_tar_end(ml_buf_sink, &c->tail, err);
 }
 
 /* Digest and size of the layer, and the digest of the file in it. */

@@ -169,14 +169,6 @@ static int blob_has(struct ml_repo *r, const struct ml_digest *d, struct ml_err 
 
 /* ---- manifests ---- */
 
-static int to_buffer(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    struct ml_buf *b = ctx;
-
-    ml_buf_add(b, p, n);
-    return b->full ? ml_err_set(err, ML_LOCAL, "a manifest is larger than %zu bytes", b->max) : 0;
-}
-
 static int made(struct ml_archive *a, struct ml_archive_image *i, struct ml_err *err)
 {
     int rc = 0;
@@ -223,7 +215,9 @@ static int manifest_get(struct ml_repo *r, const char *what, struct ml_manifest 
     if (rc == 0 && i && i->raw.len)
         ml_buf_add(&out->raw, i->raw.data, i->raw.len);
     else if (rc == 0)
-        rc = blob_get(r, &out->desc, 0, 0, to_buffer, &out->raw, err);
+        rc = blob_get(r, &out->desc, 0, 0, ml_buf_sink, &out->raw, err);
+    if (out->raw.full)
+        ml_err_wrap(err, "the manifest of '%s'", what);
     if (rc == 1 && i)
         rc = ml_err_set(err, ML_LOCAL, "'%s' lacks the manifest %s", r->ref.place, out->desc.digest.s);
     out->desc.size = out->raw.len;

@@ -129,13 +129,6 @@ static int blob(struct ml_archive_out *a, struct ml_repo *from, const struct ml_
     return rc == 2 ? 0 : rc;
 }
 
-static int to_buffer(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    (void)err;
-    ml_buf_add(ctx, p, n);
-    return 0;
-}
-
 /* Its header, whose name is known only then, is put before it. */
 static int write_layer(struct ml_archive_out *a, struct ml_layer_out *l, struct ml_err *err)
 {
@@ -162,7 +155,7 @@ static int write_layer(struct ml_archive_out *a, struct ml_layer_out *l, struct 
     }
     ml_strs_add(&a->had, l->diff_id.s);
     memcpy(path + strlen(path) - 64, ML_DIGEST_HEX(&l->diff_id), 64);
-    if (ml_tar_header(&e, to_buffer, &head, err) < 0)
+    if (ml_tar_header(&e, ml_buf_sink, &head, err) < 0)
         goto out;
     if (pwrite(a->file.fd, head.data, head.len, at) != (ssize_t)head.len ||
         lseek(a->file.fd, data + (off_t)e.size, SEEK_SET) < 0) {

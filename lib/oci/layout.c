@@ -96,14 +96,6 @@ out:
     return rc;
 }
 
-static int add_to_buf(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    struct ml_buf *b = ctx;
-
-    ml_buf_add(b, p, n);
-    return b->full ? ml_err_set(err, ML_LOCAL, "a manifest is larger than %zu bytes", b->max) : 0;
-}
-
 static int layout_manifest_get(struct ml_repo *r, const char *what, struct ml_manifest *out, struct ml_err *err)
 {
     const char *dir = r->ref.place;
@@ -117,7 +109,9 @@ static int layout_manifest_get(struct ml_repo *r, const char *what, struct ml_ma
     else
         rc = ml_digest_parse(what, &out->desc.digest, err);
     if (rc == 0)
-        rc = ml_layout_blob_get(r, &out->desc, 0, 0, add_to_buf, &out->raw, err);
+        rc = ml_layout_blob_get(r, &out->desc, 0, 0, ml_buf_sink, &out->raw, err);
+    if (out->raw.full)
+        ml_err_wrap(err, "the manifest of '%s'", what);
     if (rc == 1 && out->desc.media_type)
         rc = ml_err_set(err, ML_LOCAL, "'%s' has a tag '%s' but not its manifest %s", dir, what, out->desc.digest.s);
     if (rc == 0 && by_digest) {

@@ -48,21 +48,13 @@ void ml_repo_close(struct ml_repo *r)
         r->ops->close(r);
 }
 
-static int to_buffer(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    struct ml_buf *b = ctx;
-
-    ml_buf_add(b, p, n);
-    return b->full ? ml_err_set(err, ML_LOCAL, "over %zu bytes long", b->max) : 0;
-}
-
 int ml_repo_blob_load(struct ml_repo *r, const struct ml_desc *d, size_t max, struct ml_buf *out, struct ml_err *err)
 {
     ml_buf_init(out, max);
     if (d->size > max)
         return ml_err_set(err, ML_LOCAL, "blob %s: %llu bytes are more than the %zu it may have", d->digest.s,
             (unsigned long long)d->size, max);
-    return r->ops->blob_get(r, d, 0, 0, to_buffer, out, err);
+    return r->ops->blob_get(r, d, 0, 0, ml_buf_sink, out, err);
 }
 
 struct bytes {

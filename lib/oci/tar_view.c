@@ -227,13 +227,6 @@ static void read_ahead(struct ml_tar_view *v, uint64_t off)
     v->ahead += n;
 }
 
-static int add(void *buf, const void *p, size_t n, struct ml_err *err)
-{
-    (void)err;
-    ml_buf_add(buf, p, n);
-    return 0;
-}
-
 /* The item that holds offset `off`, which lies before the tar's end marker. The one last read or the next is likely. */
 static size_t find(const struct ml_tar_view *v, uint64_t off)
 {
@@ -273,7 +266,7 @@ int ml_tar_view_piece(struct ml_tar_view *v, uint64_t off, struct ml_tar_piece *
         struct ml_tar_entry h = header_entry(v->t, &it, v->epoch);
 
         ml_buf_reset(&v->header);
-        (void)!ml_tar_header(&h, add, &v->header, NULL);
+        (void)!ml_tar_header(&h, ml_buf_sink, &v->header, NULL);
         v->header_of = i;
     }
     if (off < v->header.len) {

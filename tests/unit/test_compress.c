@@ -34,13 +34,6 @@ static int64_t bytes_read(void *ctx, uint64_t off, void *p, size_t n, struct ml_
     return (int64_t)n;
 }
 
-static int add(void *ctx, const void *p, size_t n, struct ml_err *err)
-{
-    (void)err;
-    ml_buf_add(ctx, p, n);
-    return 0;
-}
-
 /* Words of a small vocabulary with noise between them. */
 static struct bytes text(size_t n)
 {
@@ -69,7 +62,7 @@ static void compress(enum ml_compress kind, struct bytes *in, struct ml_buf *out
     struct ml_digest diff, digest, want;
     uint64_t size;
 
-    assert_int_equal(ml_compressor_run(c, add, out, &diff, &digest, &size, &err), 0);
+    assert_int_equal(ml_compressor_run(c, ml_buf_sink, out, &diff, &digest, &size, &err), 0);
     assert_int_equal(size, out->len);
     ml_digest_bytes(in->p, in->n, &want);
     assert_string_equal(diff.s, want.s);
@@ -88,7 +81,7 @@ static void what_goes_in_comes_out(void **state)
         struct bytes in = text(sizes[i / 2]);
         struct ml_buf out = ML_BUF_INIT, back = ML_BUF_INIT;
         struct ml_err err = ML_ERR_INIT;
-        struct ml_decompress *d = ml_decompress_new(in.n, add, &back);
+        struct ml_decompress *d = ml_decompress_new(in.n, ml_buf_sink, &back);
 
         compress(kind, &in, &out);
         assert_true(out.len < in.n / 2 + 100);
@@ -163,7 +156,7 @@ static void it_can_be_read_again_from_anywhere(void **state)
         uint64_t size;
         unsigned seed = 5;
 
-        assert_int_equal(ml_compressor_run(c, add, &out, &diff, NULL, &size, &err), 0);
+        assert_int_equal(ml_compressor_run(c, ml_buf_sink, &out, &diff, NULL, &size, &err), 0);
         src = ml_compressor_source(c);
         for (int i = 0; i < 40; i++) {
             size_t off = (seed = seed * 1103515245 + 12345) % out.len, n = i % 3 ? 70000 : 1 << 20;
