@@ -68,30 +68,39 @@ static void extends_as_text(void **state)
     ml_image_release(&base);
 }
 
+/* Each has one fault, which the message names. */
 static void refuses_what_is_no_image(void **state)
 {
-    static const char *const bad[][2] = {
-        { "{}", "{}" },
-        { "[]", "{}" },
-        { "{\"config\":{},\"layers\":[]}", "{}" },
-        { "{\"config\":{\"mediaType\":\"" ML_MT_CONFIG "\",\"digest\":\"md5:00\",\"size\":2},\"layers\":[]}", "{}" },
-        { "{\"config\":{\"mediaType\":\"application/vnd.oci.empty.v1+json\",\"digest\":\"" D0
-          "\",\"size\":2},\"layers\":[]}",
-            "{}" },
-        { "{\"config\":{\"mediaType\":\"" ML_MT_CONFIG "\",\"digest\":\"" D0 "\",\"size\":2},\"layers\":[]}", "{}" },
-        { "{\"config\":{\"mediaType\":\"" ML_MT_CONFIG "\",\"digest\":\"" D0 "\",\"size\":2},\"layers\":[]}",
-            "{\"rootfs\":{\"type\":\"tree\"}}" },
-        { "{\"config\":{\"mediaType\":\"" ML_MT_CONFIG "\",\"digest\":\"" D0 "\",\"size\":2.5},\"layers\":[]}",
-            "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}" },
+#define CONFIG(type, digest, size)                                                                                     \
+    "{\"config\":{\"mediaType\":\"" type "\",\"digest\":\"" digest "\",\"size\":" size "},\"layers\":[]}"
+#define GOOD CONFIG(ML_MT_CONFIG, D0, "2")
+#define NONE "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}"
+    static const char lacks[] = "config lacks a media type, sha256 digest or size";
+    static const struct {
+        const char *manifest, *config, *why;
+    } bad[] = {
+        { "{}", NONE, "lacks \"config\" or \"layers\"" },
+        { "[]", NONE, "lacks \"config\" or \"layers\"" },
+        { "{\"config\":{},\"layers\":[]}", NONE, lacks },
+        { CONFIG(ML_MT_CONFIG, "md5:00", "2"), NONE, lacks },
+        { CONFIG(ML_MT_CONFIG, D0, "2.5"), NONE, lacks },
+        { CONFIG(ML_MT_CONFIG, D0, "-2"), NONE, lacks },
+        { "{\"config\":{\"digest\":\"" D0 "\",\"size\":2},\"layers\":[]}", NONE, lacks },
+        { CONFIG("application/vnd.oci.empty.v1+json", D0, "2"), NONE, "its config is 'application/vnd.oci.empty" },
+        { GOOD, "{}", "no rootfs of type" },
+        { GOOD, "{\"rootfs\":{\"type\":\"tree\",\"diff_ids\":[]}}", "no rootfs of type" },
+        { GOOD, "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" D0 "\"]}}", "0 layers but 1 diff_ids" },
     };
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_image image;
 
     (void)state;
+    assert_int_equal(parse(GOOD, NONE, &image, &err), 0);
+    ml_image_release(&image);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct ml_err err = ML_ERR_INIT;
-        struct ml_image image;
-
-        assert_int_equal(parse(bad[i][0], bad[i][1], &image, &err), -1);
+        assert_int_equal(parse(bad[i].manifest, bad[i].config, &image, &err), -1);
         assert_int_equal(err.code, ML_LOCAL);
+        assert_non_null(strstr(err.msg, bad[i].why));
     }
 }
 
