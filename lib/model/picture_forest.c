@@ -9,6 +9,7 @@
 #include "data/number.h"
 #include "model/markdown.h"
 #include "model/picture_priv.h"
+#include "stats/order.h"
 
 #define EDGE        16
 #define GAP         14
@@ -124,12 +125,6 @@ static double reach(const struct row *r)
     return fmin(r->interval ? fmax(x, fmax(fabs(r->low), fabs(r->high))) : x, 1e300);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* How far the axis of a panel goes to either side. */
 static double limit_of(const struct row *v, size_t n)
 {
@@ -137,7 +132,7 @@ static double limit_of(const struct row *v, size_t n)
 
     for (size_t i = 0; i < n; i++)
         all[i] = reach(&v[i]);
-    qsort(all, n, sizeof *all, ascending);
+    ml_sort(all, n);
     most = fmin(all[n - 1], FAR * fmax(all[n / 2], fmax(v->margin, 1e-300)));
     return most > 1e-290 ? 1.08 * most : 1;
 }

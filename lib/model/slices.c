@@ -25,12 +25,6 @@ struct division {
 
 /* ---- one column ---- */
 
-static int by_number(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Whether a column nobody said more about holds many numbers, and besides only words for none. */
 static bool many_numbers(const struct ml_feature *f)
 {
@@ -46,8 +40,7 @@ static bool many_numbers(const struct ml_feature *f)
     for (size_t i = 0; i < f->dict.n; i++)
         if (!isnan(f->value[i]))
             x[n++] = f->value[i];
-    if (n > 0)
-        qsort(x, n, sizeof *x, by_number);
+    ml_sort(x, n);
     for (size_t i = 0; i < n; i++)
         distinct += i == 0 || x[i] != x[i - 1];
     free(x);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "net/http.h"
 #include "net/url.h"
+#include "stats/order.h"
 
 #define ANSWER_MAX ((size_t)16 << 20)
 #define PROBE_MAX  5.0 /* seconds for one question whether it is ready */
@@ -232,13 +233,6 @@ static void race(struct race *r)
     free(threads);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static double rank(const double *sorted, size_t n, double p)
 {
     size_t k = (size_t)ceil(p * (double)n);
@@ -253,7 +247,7 @@ static void sum_up(struct race *r, struct ml_smoke_result *out)
     for (size_t i = 0; i < out->requests; i++)
         if (!isnan(r->seconds[i]))
             r->seconds[n++] = r->seconds[i];
-    qsort(r->seconds, n, sizeof *r->seconds, by_value);
+    ml_sort(r->seconds, n);
     out->answered = n;
     out->p50 = rank(r->seconds, n, .5);
     out->p90 = rank(r->seconds, n, .9);
