@@ -204,6 +204,7 @@ static void slice_head(struct ml_buf *out, const struct comment_sections *s)
             out, "| slice | rows | metric | value | %.3g %% interval |\n|---|---:|---|---:|---:|\n", confidence(s));
 }
 
+/* Numbers as they are, words as code. */
 static void plain(struct ml_buf *out, const cJSON *v)
 {
     if (cJSON_IsNumber(v))
@@ -315,8 +316,6 @@ void comment_slices(struct ml_buf *out, const struct comment_sections *s)
     ml_buf_release(&worse);
     ml_buf_release(&others);
 }
-
-/* Numbers as they are, words as code. */
 
 /* A rule's number in the policy's unit. */
 static void amount(struct ml_buf *out, const cJSON *rule, const char *key)
