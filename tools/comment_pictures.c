@@ -7,22 +7,17 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "comment.h"
 
-static const char *variable(const char *name)
-{
-    const char *v = getenv(name);
-    return v && *v ? v : NULL;
-}
-
 /* Where GitLab shows a file of this job's artifacts; their paths are relative to the project. NULL: not known. */
 static char *artifact(const char *dir, const char *file)
 {
-    const char *job = variable("CI_JOB_URL");
+    const char *job = ml_env("CI_JOB_URL");
 
-    dir = ml_path_within(dir, variable("CI_PROJECT_DIR"));
+    dir = ml_path_within(dir, ml_env("CI_PROJECT_DIR"));
     return job && *dir != '/' ? ml_format("%s/artifacts/file/%s/%s", job, dir, file) : NULL;
 }
 

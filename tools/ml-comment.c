@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -220,9 +221,9 @@ static int show(struct cfg *cfg, const struct ml_card *card, const char *name, s
 {
     struct message m = { .card = card,
         .place = { .name = name,
-            .server_url = getenv("CI_SERVER_URL"),
-            .job_url = getenv("CI_JOB_URL"),
-            .pipeline_url = getenv("CI_PIPELINE_URL") },
+            .server_url = ml_env("CI_SERVER_URL"),
+            .job_url = ml_env("CI_JOB_URL"),
+            .pipeline_url = ml_env("CI_PIPELINE_URL") },
         .marker = { .pipeline = cfg->pipeline } };
     struct ml_buf document = ML_BUF_INIT;
     struct ml_gitlab g = ML_GITLAB_INIT;
@@ -266,12 +267,12 @@ static int load_card(struct cfg *cfg, struct ml_card *card, bool *there, struct 
 
 static void read_environment(struct cfg *cfg)
 {
-    const char *pipeline = getenv("CI_PIPELINE_ID");
-    cfg->merge_request = getenv("CI_MERGE_REQUEST_IID");
-    cfg->project = getenv("CI_MERGE_REQUEST_PROJECT_ID"); /* the target's, also in a fork */
-    if (!cfg->project || !*cfg->project)
-        cfg->project = getenv("CI_PROJECT_ID");
-    if (!cfg->merge_request || !*cfg->merge_request || !cfg->project || !*cfg->project)
+    const char *pipeline = ml_env("CI_PIPELINE_ID");
+    cfg->merge_request = ml_env("CI_MERGE_REQUEST_IID");
+    cfg->project = ml_env("CI_MERGE_REQUEST_PROJECT_ID"); /* the target's, also in a fork */
+    if (!cfg->project)
+        cfg->project = ml_env("CI_PROJECT_ID");
+    if (!cfg->project)
         cfg->merge_request = NULL;
     if (!pipeline || !ml_int_parse(pipeline, &cfg->pipeline) || cfg->pipeline < 0)
         cfg->pipeline = 0;

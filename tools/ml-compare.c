@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "base/tool.h"
@@ -68,25 +69,19 @@ static const struct ml_cmd cmd = {
 #define RIVALS_MAX 100
 #define ONE_RUN    "runs are to show what other seeds change, and a training that has none is one run"
 
-static const char *variable(const char *name)
-{
-    const char *v = getenv(name);
-    return v != NULL ? v : "";
-}
-
 /* That a pipeline runs for what was merged. A protected branch takes merges as the default one does; a tag names what
  * is there, and has no branch. */
 static int check_merged(struct ml_err *err)
 {
-    const char *merge_request = variable("CI_MERGE_REQUEST_IID"), *branch = variable("CI_COMMIT_BRANCH");
-    const char *main_branch = variable("CI_DEFAULT_BRANCH");
-    if (merge_request[0] != '\0')
+    const char *merge_request = ml_env("CI_MERGE_REQUEST_IID"), *branch = ml_env("CI_COMMIT_BRANCH");
+    const char *main_branch = ml_env("CI_DEFAULT_BRANCH"), *is_protected = ml_env("CI_COMMIT_REF_PROTECTED");
+    if (merge_request != NULL)
         return ml_err_set(err, ML_USAGE,
             "--confirm in merge request %.20s: these rows are for after the merge, and what a merge request has seen "
             "confirms nothing",
             merge_request);
-    if (branch[0] != '\0' && main_branch[0] != '\0' && strcmp(branch, main_branch) != 0 &&
-        strcmp(variable("CI_COMMIT_REF_PROTECTED"), "true") != 0)
+    if (branch != NULL && main_branch != NULL && strcmp(branch, main_branch) != 0 &&
+        (is_protected == NULL || strcmp(is_protected, "true") != 0))
         return ml_err_set(err, ML_USAGE,
             "--confirm on branch '%.100s': these rows are for after the merge, on '%.100s' or a protected branch",
             branch, main_branch);

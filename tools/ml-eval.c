@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "base/tool.h"
@@ -63,8 +64,8 @@ static int check_options(const struct cfg *cfg, struct ml_err *err)
 
 static void set_from(cJSON *to, const char *key, const char *variable)
 {
-    const char *v = getenv(variable);
-    if (v != NULL && v[0] != '\0' && ml_json_get(to, key) == NULL)
+    const char *v = ml_env(variable);
+    if (v != NULL && ml_json_get(to, key) == NULL)
         ml_json_set_str(to, key, v);
 }
 
@@ -72,13 +73,13 @@ static void set_from(cJSON *to, const char *key, const char *variable)
  * stays as it came. */
 static int add_run(struct ml_card *card, struct ml_err *err)
 {
-    const char *commit = getenv("CI_COMMIT_SHA");
+    const char *commit = ml_env("CI_COMMIT_SHA");
     cJSON *run = ml_card_get(card, "run", err);
     if (run == NULL && err->code != 0)
         return -1;
     bool has_code = ml_json_get(run, "code") != NULL, has_ci = ml_json_get(run, "ci") != NULL;
     cJSON_Delete(run);
-    if (commit == NULL || commit[0] == '\0')
+    if (commit == NULL)
         return 0;
     if (!has_code) {
         cJSON *code = cJSON_CreateObject();
@@ -90,7 +91,7 @@ static int add_run(struct ml_card *card, struct ml_err *err)
         ml_json_set(code, "dirty", NULL);
         ml_card_set_member(card, "run", "code", code);
     }
-    if (!has_ci && getenv("CI_JOB_URL") != NULL) {
+    if (!has_ci && ml_env("CI_JOB_URL") != NULL) {
         cJSON *ci = cJSON_CreateObject();
         set_from(ci, "job", "CI_JOB_URL");
         set_from(ci, "pipeline", "CI_PIPELINE_URL");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -80,16 +81,10 @@ static int get_section(const struct ml_card *card, const char *name, cJSON **out
     return *out || !err->code ? 0 : -1;
 }
 
-static const char *variable(const char *name)
-{
-    const char *v = getenv(name);
-    return v && *v ? v : NULL;
-}
-
 /* Where the policy is in the project, from wherever the gate runs; owned. One outside keeps the path that was given. */
 static char *policy_in_project(const char *policy)
 {
-    const char *root = variable("CI_PROJECT_DIR"), *within = ml_path_within(policy, root);
+    const char *root = ml_env("CI_PROJECT_DIR"), *within = ml_path_within(policy, root);
     char *real = realpath(policy, NULL), *real_root = root ? realpath(root, NULL) : NULL;
     if (real && real_root && *ml_path_within(real, real_root) != '/')
         within = ml_path_within(real, real_root);
@@ -322,9 +317,9 @@ static int check_options(const struct cfg *cfg, struct ml_err *err)
 /* Where and when the judgement is made: options, else GitLab's variables. */
 static void find_place(const struct cfg *cfg, struct sections *s, struct ml_gate_input *in)
 {
-    const char *target = variable("CI_MERGE_REQUEST_TARGET_BRANCH_NAME");
-    in->branch = cfg->branch ? cfg->branch : target ? target : variable("CI_COMMIT_BRANCH");
-    in->environment = cfg->environment ? cfg->environment : variable("CI_ENVIRONMENT_NAME");
+    const char *target = ml_env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME");
+    in->branch = cfg->branch ? cfg->branch : target ? target : ml_env("CI_COMMIT_BRANCH");
+    in->environment = cfg->environment ? cfg->environment : ml_env("CI_ENVIRONMENT_NAME");
     ml_clock_format(ml_clock_now(), s->today);
     s->today[ML_DATE_LEN] = 0;
     in->today = cfg->date ? cfg->date : s->today;

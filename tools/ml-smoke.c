@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/file.h"
 #include "base/tool.h"
 #include "model/card.h"
@@ -69,11 +70,11 @@ static int check(const struct cfg *cfg, struct ml_err *err)
 /* ML_SMOKE_HEADER: a header as it is, or the path of a file that holds it, as GitLab's file variables are. */
 static int read_credential(char **out, struct ml_err *err)
 {
-    const char *value = getenv("ML_SMOKE_HEADER");
+    const char *value = ml_env("ML_SMOKE_HEADER");
     struct ml_buf text = { .max = 65536 };
 
     *out = NULL;
-    if (!value || !*value)
+    if (!value)
         return 0;
     if (value[0] == '/' && ml_file_read(value, &text, err) < 0) {
         ml_buf_release(&text);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/file.h"
 
 #define DAY  ((time_t)86400)
@@ -21,9 +22,9 @@
 /* Owned; NULL when nothing says where. */
 static char *root(void)
 {
-    const char *own = getenv("ML_CACHE"), *caches = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *own = ml_env("ML_CACHE"), *caches = ml_env("XDG_CACHE_HOME"), *home = ml_env("HOME");
 
-    if (own && *own)
+    if (own)
         return ml_strdup(own);
     if (caches && *caches == '/') /* the XDG specification: a relative one is to be ignored */
         return ml_path_join(caches, "mlci");

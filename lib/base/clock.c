@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/env.h"
+
 int64_t ml_clock_now(void)
 {
     return (int64_t)time(NULL);
@@ -38,11 +40,11 @@ void ml_clock_format(int64_t t, char out[ML_TIME_LEN + 1])
 
 int ml_clock_epoch(int64_t *out, struct ml_err *err)
 {
-    const char *s = getenv("SOURCE_DATE_EPOCH");
+    const char *s = ml_env("SOURCE_DATE_EPOCH");
     char *end;
 
     *out = 0;
-    if (!s || !*s)
+    if (!s)
         return 0;
     errno = 0;
     *out = strtoll(s, &end, 10);

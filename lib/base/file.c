@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/env.h"
+
 #define SUFFIX ".tmp"
 #define RANDOM 6
 #define STALE  86400 /* seconds after which a temporary file has no writer any more, where locks can't tell */
@@ -50,8 +52,8 @@ int ml_file_read(const char *path, struct ml_buf *out, struct ml_err *err)
 
 int ml_file_nameless(const char *prefix, struct ml_err *err)
 {
-    const char *dir = getenv("TMPDIR");
-    char *path = ml_format("%s/%s.XXXXXX", dir != NULL && dir[0] != '\0' ? dir : "/tmp", prefix);
+    const char *dir = ml_env("TMPDIR");
+    char *path = ml_format("%s/%s.XXXXXX", dir ? dir : "/tmp", prefix);
     int fd = mkostemp(path, O_CLOEXEC);
 
     if (fd < 0)

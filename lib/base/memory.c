@@ -8,28 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Digits and perhaps a unit. */
-static bool parse(const char *s, uint64_t *out)
-{
-    static const char units[] = "KMGT";
-    const char *unit;
-    uint64_t n = 0;
-    int shift = 0;
-
-    if (*s < '0' || *s > '9')
-        return false;
-    for (; *s >= '0' && *s <= '9'; s++)
-        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t)(*s - '0'), &n))
-            return false;
-    if (*s != '\0' && (unit = strchr(units, *s & ~0x20)) != NULL && *unit != '\0') {
-        shift = 10 * (int)(unit - units + 1);
-        s++;
-    }
-    if (*s != '\0' || (n << shift) >> shift != n)
-        return false;
-    *out = n << shift;
-    return true;
-}
+#include "base/env.h"
+#include "base/text.h"
 
 /* A control group's limit: version 2 says "max" where there is none, version 1 a number beyond all memory. */
 static void lower_to_file(const char *path, uint64_t *limit)
@@ -42,7 +22,7 @@ static void lower_to_file(const char *path, uint64_t *limit)
         return;
     if (fgets(line, sizeof line, f) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        if (parse(line, &n) && n < *limit)
+        if (ml_bytes_parse(line, 1024, &n) && n < *limit)
             *limit = n;
     }
     fclose(f);
@@ -50,14 +30,13 @@ static void lower_to_file(const char *path, uint64_t *limit)
 
 int ml_memory_limit(uint64_t *out, struct ml_err *err)
 {
-    const char *asked = getenv("ML_MEMORY");
+    const char *asked = ml_env("ML_MEMORY");
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 
     *out = 0;
-    if (asked != NULL && asked[0] != '\0') {
-        if (parse(asked, out) && *out > 0)
+    if (asked != NULL) {
+        if (ml_bytes_parse(asked, 1024, out) && *out > 0)
             return 0;
-        *out = 0;
         return ml_err_set(err, ML_USAGE, "ML_MEMORY '%s': bytes, or a number with K, M, G or T", asked);
     }
     *out = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_MAX;

@@ -76,23 +76,23 @@ bool ml_int_parse(const char *s, int64_t *out)
     return !errno && !*end;
 }
 
-bool ml_bytes_parse(const char *s, int64_t *out)
+bool ml_bytes_parse(const char *s, unsigned thousand, uint64_t *out)
 {
-    static const char units[] = "kmg";
-    size_t n = strlen(s);
-    const char *unit = n > 1 ? strchr(units, tolower((unsigned char)s[n - 1])) : NULL;
-    char *digits = ml_strndup(s, unit ? n - 1 : n);
-    int64_t v;
-    bool ok = ml_int_parse(digits, &v) && v >= 0;
+    static const char units[] = "kmgt";
+    size_t digits = strspn(s, "0123456789");
+    const char *unit = s[digits] ? strchr(units, tolower((unsigned char)s[digits])) : NULL;
+    uint64_t n = 0;
 
-    free(digits);
-    for (int i = 0; ok && unit && i <= unit - units; i++) {
-        ok = v <= INT64_MAX / 1024;
-        v *= ok ? 1024 : 1;
-    }
-    if (ok)
-        *out = v;
-    return ok;
+    if (digits == 0 || (s[digits] && (!unit || s[digits + 1])))
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t)(s[i] - '0'), &n))
+            return false;
+    for (int i = 0; unit && i <= unit - units; i++)
+        if (__builtin_mul_overflow(n, thousand, &n))
+            return false;
+    *out = n;
+    return true;
 }
 
 const char *ml_size_format(uint64_t bytes, char out[16])

@@ -26,8 +26,9 @@ bool ml_double_parse(const char *s, size_t n, double *out);
 /* The whole of s is one decimal integer that fits. */
 bool ml_int_parse(const char *s, int64_t *out);
 
-/* A number of bytes, with k, m or g behind it (in either case) of KiB, MiB, GiB. */
-bool ml_bytes_parse(const char *s, int64_t *out);
+/* A whole number of bytes, or of thousands of them where K, M, G or T stands behind it (in either case); `thousand` is
+ * 1000 or 1024. False, with `out` as it was: anything else, or too many. */
+bool ml_bytes_parse(const char *s, unsigned thousand, uint64_t *out);
 
 /* "1.2 GB" for people: powers of 1000, three digits. */
 const char *ml_size_format(uint64_t bytes, char out[16]);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/file.h"
 #include "base/notice.h"
 #include "base/text.h"
@@ -121,13 +122,13 @@ static const struct ml_opt *find_short(const struct ml_cmd *cmd, char c)
 
 static int set_variable(const struct ml_opt *o, const char *value, struct ml_err *err)
 {
-    const char *before = getenv(o->variable);
+    const char *before = ml_env(o->variable);
     char *list = NULL;
 
     if (!*value || (o->kind == ML_OPT_ADD && strpbrk(value, ",/@ \t")))
         return ml_err_set(err, ML_USAGE, "option '--%s' takes %s%s, not '%s'", o->name, o->arg,
             o->kind == ML_OPT_ADD ? "[:PORT]" : "", value);
-    if (o->kind == ML_OPT_ADD && before && *before)
+    if (o->kind == ML_OPT_ADD && before)
         list = ml_format("%s,%s", before, value);
     if (setenv(o->variable, list ? list : value, 1))
         abort(); /* out of memory */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/notice.h"
@@ -12,16 +13,10 @@
 
 #define TOKEN_MAX 4096
 
-static const char *variable(const char *name)
-{
-    const char *v = getenv(name);
-    return v && *v ? v : NULL;
-}
-
 /* ML_GITLAB_TOKEN's value, or what the file holds that it names. */
 static int read_token(char **out, struct ml_err *err)
 {
-    const char *v = variable("ML_GITLAB_TOKEN");
+    const char *v = ml_env("ML_GITLAB_TOKEN");
     if (!v)
         return 1;
     struct ml_buf text;
@@ -56,7 +51,7 @@ int ml_gitlab_open(
     int rc = read_token(&token, err);
     if (rc < 0)
         return -1;
-    const char *api = variable("CI_API_V4_URL"), *job = variable("CI_JOB_TOKEN");
+    const char *api = ml_env("CI_API_V4_URL"), *job = ml_env("CI_JOB_TOKEN");
     if (rc && reading && job) {
         g->job_token = true;
         token = ml_strdup(job);

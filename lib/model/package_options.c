@@ -114,21 +114,8 @@ static int parse_target(struct ml_package_job *j, struct ml_err *err)
 /* "500M", "2G": powers of 1000, as ml_size_format's. */
 static int parse_size(const char *s, uint64_t *out, struct ml_err *err)
 {
-    static const char units[] = "kMGT";
-    size_t n = strlen(s);
-    const char *unit = n > 1 ? strchr(units, s[n - 1] == 'K' ? 'k' : s[n - 1]) : NULL;
-    char *digits = ml_strndup(s, unit ? n - 1 : n);
-    int64_t v = 0;
-    bool ok = ml_int_parse(digits, &v) && v > 0;
-
-    free(digits);
-    for (int i = 0; ok && unit && i <= unit - units; i++) {
-        ok = v <= INT64_MAX / 1000;
-        v *= ok ? 1000 : 1;
-    }
-    if (!ok || v < 1000000)
+    if (!ml_bytes_parse(s, 1000, out) || *out < 1000000)
         return ml_err_set(err, ML_USAGE, "--split '%s': say a size of at least 1M, as 500M or 2G", s);
-    *out = (uint64_t)v;
     return 0;
 }
 

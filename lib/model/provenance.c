@@ -7,14 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/tool.h"
-
-static const char *variable(const char *name)
-{
-    const char *v = getenv(name);
-
-    return v && *v ? v : NULL;
-}
 
 static void set_known(cJSON *obj, const char *key, const char *value)
 {
@@ -48,7 +42,7 @@ static void add_digest(cJSON *list, const char *name, const char *digest)
 /* The branch, tag or merge request that the commit was taken from. */
 static char *source_uri(const char *repository, const char *branch)
 {
-    const char *tag = variable("CI_COMMIT_TAG"), *merge = variable("CI_MERGE_REQUEST_REF_PATH");
+    const char *tag = ml_env("CI_COMMIT_TAG"), *merge = ml_env("CI_MERGE_REQUEST_REF_PATH");
 
     if (merge)
         return ml_format("git+%s@%s", repository, merge);
@@ -60,8 +54,8 @@ static char *source_uri(const char *repository, const char *branch)
 /* This job's commit: GitLab's, where it says one, else that of the card. */
 static void add_source(cJSON *list, const cJSON *code)
 {
-    const char *commit = variable("CI_COMMIT_SHA"), *repository = variable("CI_PROJECT_URL"),
-               *branch = variable("CI_COMMIT_BRANCH");
+    const char *commit = ml_env("CI_COMMIT_SHA"), *repository = ml_env("CI_PROJECT_URL"),
+               *branch = ml_env("CI_COMMIT_BRANCH");
     cJSON *v;
     char *uri;
 
@@ -122,7 +116,7 @@ static cJSON *dependencies(const struct ml_provenance *p)
 /* A runner, as in GitLab's own provenance; or nobody that could be trusted. */
 static cJSON *builder(void)
 {
-    const char *project = variable("CI_PROJECT_URL"), *runner = variable("CI_RUNNER_ID");
+    const char *project = ml_env("CI_PROJECT_URL"), *runner = ml_env("CI_RUNNER_ID");
     cJSON *v = cJSON_CreateObject(), *version;
     char *id = project && runner ? ml_format("%s/-/runners/%s", project, runner) : NULL;
 
@@ -130,8 +124,8 @@ static cJSON *builder(void)
     free(id);
     version = ml_json_set_object(v, "version");
     ml_json_set_str(version, "mlci", ML_VERSION);
-    set_known(version, "gitlab-runner", variable("CI_RUNNER_VERSION"));
-    set_known(version, "gitlab", variable("CI_SERVER_VERSION"));
+    set_known(version, "gitlab-runner", ml_env("CI_RUNNER_VERSION"));
+    set_known(version, "gitlab", ml_env("CI_SERVER_VERSION"));
     return v;
 }
 
@@ -139,7 +133,7 @@ static cJSON *builder(void)
 static const char *job_started(void)
 {
     static const char shape[] = "0000-00-00T00:00:00";
-    const char *s = variable("CI_JOB_STARTED_AT");
+    const char *s = ml_env("CI_JOB_STARTED_AT");
 
     for (size_t i = 0; s && i < sizeof shape - 1; i++)
         if (shape[i] == '0' ? !isdigit((unsigned char)s[i]) : s[i] != shape[i])
@@ -155,7 +149,7 @@ static cJSON *metadata(const struct ml_provenance *p)
 
     ml_clock_format(p->started, started);
     ml_clock_format(p->finished, finished);
-    set_known(v, "invocationId", variable("CI_JOB_URL"));
+    set_known(v, "invocationId", ml_env("CI_JOB_URL"));
     ml_json_set_str(v, "startedOn", job ? job : started);
     ml_json_set_str(v, "finishedOn", finished);
     return v;
@@ -169,7 +163,7 @@ static cJSON *internal(void)
     cJSON *v = cJSON_CreateObject();
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        set_known(v, names[i], variable(names[i]));
+        set_known(v, names[i], ml_env(names[i]));
     return v;
 }
 

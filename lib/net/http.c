@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "net/transfer.h"
@@ -59,20 +60,13 @@ static int add_certificates(struct ml_http *h, const char *file, struct ml_err *
     return rc;
 }
 
-static const char *variable(const char *name)
-{
-    const char *v = getenv(name);
-
-    return v && *v ? v : NULL;
-}
-
 static int choose_certificates(struct ml_http *h, struct ml_err *err)
 {
-    const char *file = variable("CURL_CA_BUNDLE"), *ours = variable("ML_CA_FILE"),
-               *gitlab = variable("CI_SERVER_TLS_CA_FILE");
+    const char *file = ml_env("CURL_CA_BUNDLE"), *ours = ml_env("ML_CA_FILE"),
+               *gitlab = ml_env("CI_SERVER_TLS_CA_FILE");
 
     if (!file)
-        file = variable("SSL_CERT_FILE");
+        file = ml_env("SSL_CERT_FILE");
     if (!file)
         file = system_certificates();
     else if (access(file, R_OK))
@@ -91,7 +85,7 @@ static int choose_certificates(struct ml_http *h, struct ml_err *err)
 
 static int read_variables(struct ml_http *h, struct ml_err *err)
 {
-    const char *retries = variable("ML_RETRIES"), *pause = variable("ML_PAUSE"), *stall = variable("ML_STALL");
+    const char *retries = ml_env("ML_RETRIES"), *pause = ml_env("ML_PAUSE"), *stall = ml_env("ML_STALL");
     int64_t n = 4;
 
     h->stall = 60;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base64.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/process.h"
@@ -34,13 +35,6 @@ void ml_credentials_release(struct ml_credentials *c)
     memset(c, 0, sizeof *c);
 }
 
-static const char *variable(const char *name)
-{
-    const char *v = getenv(name);
-
-    return v && *v ? v : NULL;
-}
-
 /* What GitLab hands to a job: a server, who we are there, and the password. */
 static const struct {
     const char *server, *user, *password;
@@ -53,7 +47,7 @@ static const struct {
 static int set_for(const char *host)
 {
     for (int i = 0; i < (int)(sizeof sets / sizeof *sets); i++) {
-        const char *server = variable(sets[i].server);
+        const char *server = ml_env(sets[i].server);
 
         if (server && !strcasecmp(server, host))
             return i;
@@ -69,7 +63,7 @@ bool ml_credentials_gitlab(const char *host)
 static int from_variables(const char *host, struct ml_credentials *out)
 {
     int i = set_for(host);
-    const char *user = i < 0 ? NULL : variable(sets[i].user), *password = i < 0 ? NULL : variable(sets[i].password);
+    const char *user = i < 0 ? NULL : ml_env(sets[i].user), *password = i < 0 ? NULL : ml_env(sets[i].password);
 
     if (!user || !password)
         return 1;
@@ -317,7 +311,7 @@ static int load_config(struct config *c, const char *path, const char *source, s
 /* The configuration that there is on this machine. */
 static int load_usual(struct config *c, struct ml_err *err)
 {
-    const char *file = variable("REGISTRY_AUTH_FILE"), *dir = variable("DOCKER_CONFIG"), *home = variable("HOME");
+    const char *file = ml_env("REGISTRY_AUTH_FILE"), *dir = ml_env("DOCKER_CONFIG"), *home = ml_env("HOME");
     char *path;
     int rv = 0;
 
@@ -336,7 +330,7 @@ enum { OWN, INLINED, USUAL, CONFIGS };
 
 static int load_all(struct config c[CONFIGS], struct ml_err *err)
 {
-    const char *own = variable("ML_AUTH_FILE"), *inlined = variable("DOCKER_AUTH_CONFIG");
+    const char *own = ml_env("ML_AUTH_FILE"), *inlined = ml_env("DOCKER_AUTH_CONFIG");
 
     memset(c, 0, CONFIGS * sizeof *c);
     if ((own && load_config(&c[OWN], own, "--auth-file", err)) ||

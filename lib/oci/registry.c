@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/notice.h"
 #include "base/text.h"
 #include "data/json.h"
@@ -368,13 +369,13 @@ static const struct ml_repo_ops ops = {
 
 static int chunk_of(uint64_t *out, struct ml_err *err)
 {
-    const char *s = getenv("ML_UPLOAD_CHUNK");
-    int64_t n = CHUNK;
+    const char *s = ml_env("ML_UPLOAD_CHUNK");
+    uint64_t n = CHUNK;
 
-    if (s && *s && (!ml_bytes_parse(s, &n) || n < CHUNK_LEAST))
+    if (s && (!ml_bytes_parse(s, 1024, &n) || n < CHUNK_LEAST))
         return ml_err_set(
             err, ML_USAGE, "ML_UPLOAD_CHUNK '%s': say a number of bytes from %d on, as 16m for 16 MiB", s, CHUNK_LEAST);
-    *out = (uint64_t)n;
+    *out = n;
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/env.h"
 #include "base/mem.h"
 #include "data/json.h"
 #include "net/url.h"
@@ -84,11 +85,11 @@ static void remember(const struct ml_digest *who, const char *scope, int status,
 
 static char *server_host(void)
 {
-    const char *url = getenv("CI_SERVER_URL");
+    const char *url = ml_env("CI_SERVER_URL");
     struct ml_url u;
     char *host;
 
-    if (!url || !*url || ml_url_parse(url, &u, NULL))
+    if (!url || ml_url_parse(url, &u, NULL))
         return NULL;
     host = ml_strdup(u.host);
     ml_url_release(&u);

@@ -331,12 +331,17 @@ static void numbers(void **state)
         ml_double_parse("1.00000000000000000000000000000000000000000000000000000000000000000000000000001", 79, &x));
     assert_true(x == 1);
     assert_false(ml_double_parse("1\0", 2, &x));
-    assert_true(ml_bytes_parse("100", &i) && i == 100);
-    assert_true(ml_bytes_parse("3k", &i) && i == 3072);
-    assert_true(ml_bytes_parse("64M", &i) && i == 64 << 20);
-    assert_true(ml_bytes_parse("2g", &i) && i == (int64_t)2 << 30);
-    assert_false(ml_bytes_parse("8589934592g", &i) || ml_bytes_parse("k", &i) || ml_bytes_parse("1kk", &i) ||
-                 ml_bytes_parse("-1k", &i) || ml_bytes_parse("", &i) || ml_bytes_parse("1.5m", &i));
+    uint64_t n = 7;
+    assert_true(ml_bytes_parse("100", 1024, &n) && n == 100);
+    assert_true(ml_bytes_parse("3k", 1024, &n) && n == 3072);
+    assert_true(ml_bytes_parse("64M", 1024, &n) && n == 64 << 20);
+    assert_true(ml_bytes_parse("2g", 1000, &n) && n == 2000000000);
+    assert_true(ml_bytes_parse("3T", 1024, &n) && n == (uint64_t)3 << 40);
+    static const char *const no[] = { "17179869184g", "18446744073709551616", "k", "1kk", "1x", "-1k", "+1", "",
+        "1.5m" };
+    for (size_t k = 0; k < sizeof no / sizeof *no; k++)
+        assert_false(ml_bytes_parse(no[k], 1024, &n));
+    assert_int_equal(n, (uint64_t)3 << 40);
     assert_true(ml_int_parse("-9223372036854775808", &i));
     assert_true(i == INT64_MIN);
     assert_true(ml_int_parse("+7", &i));
