@@ -161,6 +161,13 @@ static void splice(struct ml_card *c, const char *section, struct ml_buf *value)
     c->text = out;
 }
 
+char *ml_card_str(const struct ml_card *c, const char *path)
+{
+    struct ml_span v;
+
+    return ml_json_at(c->text.data, c->text.len, path, &v) ? NULL : ml_json_decode(c->text.data, v);
+}
+
 void ml_card_set(struct ml_card *c, const char *section, cJSON *value)
 {
     struct ml_buf text = { .max = ML_CARD_MAX };

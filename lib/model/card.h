@@ -38,6 +38,8 @@ int ml_card_filter(struct ml_card *c, const struct ml_common *common, struct ml_
  * an object. */
 cJSON *ml_card_get(const struct ml_card *c, const char *section, struct ml_err *err);
 
+/* The string at a path (ml_json_at), owned; NULL where there is none. */
+char *ml_card_str(const struct ml_card *c, const char *path);
 /* Replaces (or appends) a section; takes ownership of the value. */
 void ml_card_set(struct ml_card *c, const char *section, cJSON *value);
 

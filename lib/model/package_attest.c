@@ -30,19 +30,10 @@ void ml_package_attest_begin(struct ml_package_job *j)
     free(trees);
 }
 
-static char *card_str(const struct ml_card *card, const char *path)
-{
-    struct ml_span v;
-
-    if (!card || ml_json_at(ml_buf_str(&card->text), card->text.len, path, &v))
-        return NULL;
-    return ml_json_decode(card->text.data, v);
-}
-
 /* An option wins over the card. */
 static char *said(const struct ml_package_job *j, const char *option, const char *path)
 {
-    return option ? ml_strdup(option) : card_str(j->p->card, path);
+    return option ? ml_strdup(option) : j->p->card ? ml_card_str(j->p->card, path) : NULL;
 }
 
 static int attach(struct ml_package_job *j, const struct ml_attaching *what, struct ml_err *err)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "model/attached.h"
 #include "model/publication.h"
 #include "model/signature.h"
@@ -67,31 +68,13 @@ cJSON *ml_place_json(struct ml_place *p, const char *reference, bool *agrees, st
     return v;
 }
 
-static const char *variable(const char *name, const char *other)
+static char *copy_env(const char *name, const char *other)
 {
-    const char *v = getenv(name);
+    const char *v = ml_env(name);
 
-    if ((!v || !*v) && other)
-        v = getenv(other);
-    return v && *v ? v : NULL;
-}
-
-static char *dup_variable(const char *name, const char *other)
-{
-    const char *v = variable(name, other);
-
+    if (!v && other)
+        v = ml_env(other);
     return v ? ml_strdup(v) : NULL;
-}
-
-/* What the card says, or what GitLab does. */
-static char *from_card(const struct ml_card *card, const char *path, const char *name)
-{
-    struct ml_span v;
-    char *s = NULL;
-
-    if (card && !ml_json_at(ml_buf_str(&card->text), card->text.len, path, &v))
-        s = ml_json_decode(card->text.data, v);
-    return s ? s : name ? dup_variable(name, NULL) : NULL;
 }
 
 static int find_image(struct ml_repo *r, const struct ml_digest *image, struct ml_manifest *out, struct ml_err *err)
@@ -152,8 +135,8 @@ static int write_both(struct ml_place *place, struct ml_promotion *p, const stru
     if (rv)
         return rv;
     p->from = place->current;
-    p->by = dup_variable("GITLAB_USER_LOGIN", "USER");
-    p->pipeline = dup_variable("CI_PIPELINE_URL", NULL);
+    p->by = copy_env("GITLAB_USER_LOGIN", "USER");
+    p->pipeline = copy_env("CI_PIPELINE_URL", NULL);
     rv = ml_history_add(&place->history, p, &m->desc, card, err);
     if (!rv)
         rv = settle(place, false, err);
@@ -169,8 +152,10 @@ static int promote(struct ml_place *place, struct ml_promote *p, const struct ml
     size_t before = place->history.n;
     int rv = ml_attached_put_card(place->repo, &m->desc, p->card, false, &card, err);
 
-    record.commit = from_card(p->card, "run.code.commit", "CI_COMMIT_SHA");
-    record.data = from_card(p->card, "evaluation.data", NULL);
+    record.commit = ml_card_str(p->card, "run.code.commit");
+    if (!record.commit)
+        record.commit = copy_env("CI_COMMIT_SHA", NULL);
+    record.data = ml_card_str(p->card, "evaluation.data");
     if (!rv)
         rv = write_both(place, &record, m, &card.desc, err);
     if (place->history.n > before)

@@ -49,8 +49,8 @@ static void origin_release(struct origin *o)
 
 static int origin_open(struct origin *o, const struct ml_publication *p, struct ml_err *err)
 {
-    char *where = p->image ? ml_strdup(p->image) : ml_publication_str(p->card, "image.reference"),
-         *digest = ml_publication_str(p->card, "image.digest");
+    char *where = p->image ? ml_strdup(p->image) : ml_card_str(p->card, "image.reference"),
+         *digest = ml_card_str(p->card, "image.digest");
     int rv = -1;
 
     if (!where) {
@@ -82,7 +82,7 @@ out:
 /* Name of the base image: the card's, else what the image itself says (image-spec, annotations.md). */
 static char *base_name(const struct origin *o, const struct ml_card *card)
 {
-    char *s = ml_publication_str(card, "image.base.reference");
+    char *s = ml_card_str(card, "image.base.reference");
     struct ml_span v;
 
     if (s)

@@ -6,18 +6,9 @@
 #include "data/json.h"
 #include "model/publication_priv.h"
 
-char *ml_publication_str(const struct ml_card *card, const char *path)
-{
-    struct ml_span v;
-
-    if (ml_json_at(ml_buf_str(&card->text), card->text.len, path, &v))
-        return NULL;
-    return ml_json_decode(card->text.data, v);
-}
-
 int ml_publication_predictions(const struct ml_card *card, struct ml_digest *out, struct ml_err *err)
 {
-    char *s = ml_publication_str(card, "evaluation.predictions.digest");
+    char *s = ml_card_str(card, "evaluation.predictions.digest");
     struct ml_span files;
     int rv = -1;
 
@@ -35,7 +26,7 @@ int ml_publication_predictions(const struct ml_card *card, struct ml_digest *out
 
 int ml_publication_same(const struct ml_card *card, const struct ml_digest *image, struct ml_err *err)
 {
-    char *s = ml_publication_str(card, "image.digest");
+    char *s = ml_card_str(card, "image.digest");
     int rv = 0;
 
     if (s && strcmp(s, image->s))

@@ -5,9 +5,6 @@
 
 #include "model/publication.h"
 
-/* String at a dotted path of the card, owned, or NULL. */
-char *ml_publication_str(const struct ml_card *card, const char *path);
-
 /* The section "publication" of what was refused: nothing was sent, or at least a tag wasn't set. */
 void ml_publication_fill_refused(struct ml_publication *p);
 
