@@ -71,6 +71,13 @@ char *ml_strdup(const char *s)
     return ml_strndup(s, strlen(s));
 }
 
+void ml_wipe(char *s)
+{
+    if (s)
+        explicit_bzero(s, strlen(s));
+    free(s);
+}
+
 char *ml_format(const char *fmt, ...)
 {
     struct ml_buf b = ML_BUF_INIT;
@@ -118,6 +125,13 @@ void ml_buf_release(struct ml_buf *b)
 
     free(b->data);
     ml_buf_init(b, max);
+}
+
+void ml_buf_wipe(struct ml_buf *b)
+{
+    if (b->data)
+        explicit_bzero(b->data, b->cap);
+    ml_buf_release(b);
 }
 
 void ml_buf_reset(struct ml_buf *b)

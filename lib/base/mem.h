@@ -20,6 +20,7 @@ void *ml_calloc(size_t count, size_t size); /* zeroed; count * size is checked *
 void *ml_realloc(void *p, size_t n);
 char *ml_strdup(const char *s);
 char *ml_strndup(const char *s, size_t n); /* n bytes and a NUL */
+void ml_wipe(char *s);                     /* free of a secret: it is overwritten; NULL is fine */
 char *ml_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Makes room for `need` elements of `size` bytes: `*cap` grows by half. Returns the (moved) array. */
@@ -45,6 +46,7 @@ struct ml_buf {
 
 void ml_buf_init(struct ml_buf *b, size_t max);
 void ml_buf_release(struct ml_buf *b);
+void ml_buf_wipe(struct ml_buf *b);  /* release of what held a secret: it is overwritten */
 void ml_buf_reset(struct ml_buf *b); /* len = 0, keeps the memory */
 void ml_buf_add(struct ml_buf *b, const void *p, size_t n);
 void ml_buf_adds(struct ml_buf *b, const char *s);

@@ -201,10 +201,6 @@ int ml_process_run(
 
 void ml_process_release(struct ml_process *p)
 {
-    if (p->out.data)
-        explicit_bzero(p->out.data, p->out.len);
-    if (p->says.data)
-        explicit_bzero(p->says.data, p->says.len);
-    ml_buf_release(&p->out);
-    ml_buf_release(&p->says);
+    ml_buf_wipe(&p->out);
+    ml_buf_wipe(&p->says);
 }

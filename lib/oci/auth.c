@@ -60,13 +60,6 @@ struct ml_auth *ml_auth_new(const char *host, const char *path, bool tls)
     return a;
 }
 
-static void wipe(char *header)
-{
-    if (header)
-        explicit_bzero(header, strlen(header));
-    free(header);
-}
-
 static void forget(struct held *h)
 {
     ml_token_release(&h->token);
@@ -82,9 +75,9 @@ void ml_auth_free(struct ml_auth *a)
     for (size_t i = 0; i < TOKENS; i++)
         forget(&a->held[i]);
     for (size_t i = 0; i < a->nspent; i++)
-        wipe(a->spent[i]);
+        ml_wipe(a->spent[i]);
     free(a->spent);
-    wipe(a->basic);
+    ml_wipe(a->basic);
     ml_credentials_release(&a->cred);
     pthread_mutex_destroy(&a->lock);
     pthread_cond_destroy(&a->idle);

@@ -18,18 +18,11 @@
 #define HELPER_LIMIT 30.0 /* seconds: somebody may have to unlock a keyring */
 #define CONFIG_MAX   ((size_t)1 << 20)
 
-static void wipe(char *s)
-{
-    if (s)
-        explicit_bzero(s, strlen(s));
-    free(s);
-}
-
 void ml_credentials_release(struct ml_credentials *c)
 {
-    wipe(c->password);
-    wipe(c->identity);
-    wipe(c->bearer);
+    ml_wipe(c->password);
+    ml_wipe(c->identity);
+    ml_wipe(c->bearer);
     free(c->user);
     free(c->source);
     memset(c, 0, sizeof *c);
@@ -203,7 +196,7 @@ static int take_entry(const cJSON *entry, const char *source, struct ml_credenti
             out->user = ml_strndup(pair, (size_t)(colon - pair));
             out->password = ml_strdup(colon + 1);
         }
-        wipe(pair);
+        ml_wipe(pair);
         ml_buf_release(&decoded); /* of what turned out to be no base64 */
         if (!out->user)
             return ml_err_set(err, ML_LOCAL, "%s: an entry's \"auth\" isn't the base64 of user:password", source);
@@ -302,9 +295,7 @@ static int load_config(struct config *c, const char *path, const char *source, s
         ml_err_wrap(err, "credentials");
     else if (text.len)
         rv = parse_config(c, text.data, text.len, source, err);
-    if (text.data)
-        explicit_bzero(text.data, text.len);
-    ml_buf_release(&text);
+    ml_buf_wipe(&text);
     return rv;
 }
 

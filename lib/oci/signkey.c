@@ -25,14 +25,6 @@
     "it is encrypted by openssl, and encrypted keys are read in cosign's form only: 'cosign import-key-pair' makes "   \
     "that of it, 'openssl pkey -in FILE -out NEW' one that isn't encrypted"
 
-/* What was secret doesn't stay where memory is used again. */
-static void wipe(struct ml_buf *b)
-{
-    if (b->data)
-        explicit_bzero(b->data, b->cap);
-    ml_buf_release(b);
-}
-
 static int load(const char *file, struct ml_buf *out, struct ml_err *err)
 {
     const char *v;
@@ -170,7 +162,7 @@ static int take_private(const char *label, struct ml_buf *der, struct ml_pkey **
         rv = open_sealed(der, &plain, err);
         if (!rv)
             rv = ml_pkey_private(plain.data, plain.len, out, err);
-        wipe(&plain);
+        ml_buf_wipe(&plain);
         return rv;
     }
     if (!strcmp(label, "PRIVATE KEY") || !strcmp(label, "EC PRIVATE KEY") || !strcmp(label, "RSA PRIVATE KEY"))
@@ -218,8 +210,8 @@ static int read_key(const char *file, bool secret, struct ml_pkey **out, struct 
         ml_err_wrap(err, "key '%s'", file);
 out:
     free(label);
-    wipe(&der);
-    wipe(&text);
+    ml_buf_wipe(&der);
+    ml_buf_wipe(&text);
     return rv;
 }
 

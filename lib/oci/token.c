@@ -19,9 +19,7 @@
 
 void ml_token_release(struct ml_token *t)
 {
-    if (t->header)
-        explicit_bzero(t->header, strlen(t->header));
-    free(t->header);
+    ml_wipe(t->header);
     memset(t, 0, sizeof *t);
 }
 
@@ -46,8 +44,7 @@ static struct ml_digest asker(const struct ml_token_ask *ask)
     ml_buf_addf(
         &b, "%s\n%s\n%s", ask->realm, ask->basic ? ask->basic : "", ask->cred->identity ? ask->cred->identity : "");
     ml_digest_bytes(b.data, b.len, &d);
-    explicit_bzero(b.data, b.len);
-    ml_buf_release(&b);
+    ml_buf_wipe(&b);
     return d;
 }
 
@@ -200,8 +197,7 @@ static int post(struct ml_http *http, const struct ml_token_ask *ask, struct ml_
     rv = ml_http_send(http, req, res, err);
     req->headers = NULL;
     req->body = NULL;
-    explicit_bzero(form.data, form.len);
-    ml_buf_release(&form);
+    ml_buf_wipe(&form);
     ml_buf_release(&list);
     ml_strs_release(&headers);
     ml_strs_release(&scopes);
@@ -245,11 +241,9 @@ static void hide_secret(const struct ml_token_ask *ask, struct ml_err *err)
     const char *secret = ask->cred->identity ? ask->cred->identity : ask->cred->password;
     char *as_header = secret && err ? ml_format("x: %s", secret) : NULL;
 
-    if (as_header) {
+    if (as_header)
         ml_http_hide(as_header, err->msg);
-        explicit_bzero(as_header, strlen(as_header));
-    }
-    free(as_header);
+    ml_wipe(as_header);
 }
 
 int ml_token_fetch(struct ml_http *http, const struct ml_token_ask *ask, struct ml_token *out, struct ml_err *err)
@@ -283,8 +277,7 @@ int ml_token_fetch(struct ml_http *http, const struct ml_token_ask *ask, struct 
         remember(&who, ask->scope, res.status, &why);
     if (rv && err)
         *err = why;
-    if (res.body.data)
-        explicit_bzero(res.body.data, res.body.len);
+    ml_buf_wipe(&res.body);
     ml_http_res_release(&res);
     free(needs);
     return rv;
