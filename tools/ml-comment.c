@@ -36,10 +36,7 @@ static const struct ml_opt opts[] = {
         "write nothing"),
     ML_OPT_ROW(0, "require", ML_OPT_FLAG, struct cfg, require, NULL,
         "exit 5 when there is no token that may write the note, or GitLab refuses it"),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {
@@ -83,11 +80,6 @@ static int visit(void *ctx, const struct ml_note *note)
     return 0;
 }
 
-static void log_line(void *ctx, const char *line)
-{
-    ml_tool_detail(ctx, "%s", line);
-}
-
 static int find_note(struct cfg *cfg, struct ml_gitlab *g, struct search *s, struct ml_err *err)
 {
     if (!g->job_token && ml_gitlab_user(g, &s->user, err))
@@ -102,7 +94,7 @@ static int print_look(struct cfg *cfg, const char *name, const char *data, struc
     struct search s = { .name = name, .data = data, .pipeline = cfg->pipeline, .look = 1 };
     const char *why = "no merge request";
     if (cfg->merge_request) {
-        int rc = ml_gitlab_open(&g, true, log_line, &cfg->common, err);
+        int rc = ml_gitlab_open(&g, true, ml_tool_log, &cfg->common, err);
         if (rc == 0)
             rc = find_note(cfg, &g, &s, err);
         why = rc ? err->msg : NULL;
@@ -237,7 +229,7 @@ static int show(struct cfg *cfg, const struct ml_card *card, const char *name, s
         ml_tool_say(&cfg->common, "no merge request: nothing to post");
         goto out;
     }
-    rc = ml_gitlab_open(&g, false, log_line, &cfg->common, err);
+    rc = ml_gitlab_open(&g, false, ml_tool_log, &cfg->common, err);
     if (rc > 0)
         advise(err);
     if (rc == 0)

@@ -44,14 +44,9 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "unpaired", ML_OPT_FLAG, struct cfg, unpaired, NULL, "compare as measured on different rows"),
     ML_OPT_ROW(0, "seed", ML_OPT_INT, struct cfg, seed, "N", "of the bootstrap, where one is needed [0]"),
     ML_COLUMNS_OPTS(struct cfg, cols),
-    ML_OPT_CA_FILE,
-    ML_OPT_AUTH_FILE,
-    ML_OPT_PLAIN_HTTP,
+    ML_OPT_REGISTRY,
     ML_OPT_CARD(struct cfg),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {

@@ -27,10 +27,7 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "confidence", ML_OPT_NUM, struct cfg, confidence, "P", "of the intervals [0.95]"),
     ML_OPT_ROW(0, "seed", ML_OPT_INT, struct cfg, seed, "N", "of the bootstrap, where one is needed [0]"),
     ML_OPT_CARD(struct cfg),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {

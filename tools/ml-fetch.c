@@ -30,14 +30,9 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "platform", ML_OPT_STR, struct cfg, platform, "OS/ARCH", "which image of an index [this machine's]"),
     ML_OPT_ROW(
         0, "max-size", ML_OPT_NUM, struct cfg, max_size, "BYTES", "most that may come out [256 MiB + 200 times]"),
-    ML_OPT_CA_FILE,
-    ML_OPT_AUTH_FILE,
-    ML_OPT_PLAIN_HTTP,
+    ML_OPT_REGISTRY,
     ML_OPT_CARD(struct cfg),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {

@@ -40,10 +40,7 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "date", ML_OPT_STR, struct cfg, date, "DAY", "judge waivers as on this day, YYYY-MM-DD [today, UTC]"),
     ML_OPT_ROW(0, "check", ML_OPT_FLAG, struct cfg, check, NULL, "only look whether the policy means something"),
     ML_OPT_ROW(0, "power", ML_OPT_FLAG, struct cfg, power, NULL, "tell what its rules can tell on these rows"),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {

@@ -41,14 +41,9 @@ static const struct ml_opt opts[] = {
     ROW("license", ML_OPT_STR, package.license, "SPDX", "the model's license, for the image"),
     ROW("provenance", ML_OPT_FLAG, package.provenance, NULL, "attach how the image was made (SLSA)"),
     ROW("sbom", ML_OPT_FLAG, package.sbom, NULL, "attach a list of what was added (CycloneDX)"),
-    ML_OPT_CA_FILE,
-    ML_OPT_AUTH_FILE,
-    ML_OPT_PLAIN_HTTP,
+    ML_OPT_REGISTRY,
     ML_OPT_CARD(struct cfg),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {
@@ -93,11 +88,6 @@ static int set_model(struct ml_card *card, const struct cfg *cfg, struct ml_err 
     return 0;
 }
 
-static void log_line(void *ctx, const char *line)
-{
-    ml_tool_detail(ctx, "%s", line);
-}
-
 static void say(const struct cfg *cfg, const struct ml_packaged *done)
 {
     char added[16], size[16], sent[16], mounted[16];
@@ -124,7 +114,7 @@ static int run(void *arg, struct ml_err *err)
         goto out;
     }
     cfg->progress.common = &cfg->common;
-    cfg->package.log = log_line;
+    cfg->package.log = ml_tool_log;
     cfg->package.log_ctx = &cfg->common;
     cfg->package.progress = ml_tool_progress;
     cfg->package.progress_ctx = &cfg->progress;

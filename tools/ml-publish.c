@@ -23,14 +23,9 @@ static const struct ml_opt opts[] = {
         "sign: the image's name in the signature [its repository]; verify: the name it must say [any]"),
     ML_OPT_ROW(
         0, "print", ML_OPT_FLAG, struct cfg, print, NULL, "rollback: print where it would go, and change nothing"),
-    ML_OPT_CA_FILE,
-    ML_OPT_AUTH_FILE,
-    ML_OPT_PLAIN_HTTP,
+    ML_OPT_REGISTRY,
     ML_OPT_CARD(struct cfg),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {
@@ -50,11 +45,6 @@ static const struct ml_cmd cmd = {
     .min_args = 2,
     .max_args = -1,
 };
-
-static void log_line(void *ctx, const char *line)
-{
-    ml_tool_detail(ctx, "%s", line);
-}
 
 int publish_need_card(struct job *j, struct ml_err *err)
 {
@@ -112,7 +102,7 @@ static int run(void *v, struct ml_err *err)
 {
     struct cfg *cfg = v;
     const struct ml_strs *args = &cfg->common.args;
-    struct job j = { .cfg = cfg, .operand = args->v[1], .log = { log_line, &cfg->common } };
+    struct job j = { .cfg = cfg, .operand = args->v[1], .log = { ml_tool_log, &cfg->common } };
     size_t i = 0;
     int rv;
 

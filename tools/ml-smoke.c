@@ -30,10 +30,7 @@ static const struct ml_opt opts[] = {
     ML_OPT_ROW(0, "repeat", ML_OPT_INT, struct cfg, repeat, "N", "how often each case is sent [1]"),
     ML_OPT_CA_FILE,
     ML_OPT_CARD(struct cfg),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {
@@ -86,11 +83,6 @@ static int read_credential(char **out, struct ml_err *err)
         return ml_err_set(
             err, ML_USAGE, "ML_SMOKE_HEADER is not a header ('Name: value') nor the path of a file with one");
     return 0;
-}
-
-static void log_request(void *ctx, const char *line)
-{
-    ml_tool_detail(ctx, "%s", line);
 }
 
 static void tell(const struct ml_common *c, const struct ml_smoke_result *r)
@@ -147,7 +139,7 @@ static int run(void *arg, struct ml_err *err)
         .concurrency = cfg->concurrency,
         .repeat = cfg->repeat };
     if (cfg->common.verbose) {
-        conf.log = log_request;
+        conf.log = ml_tool_log;
         conf.log_ctx = &cfg->common;
     }
     verdict = ml_smoke_run(&conf, &cases, &result, err);

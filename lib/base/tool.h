@@ -49,20 +49,14 @@ struct ml_common {
     }
 #define ML_OPT_CARD(cfg)                                                                                               \
     ML_OPT_ROW(0, "card", ML_OPT_STR, cfg, common.card, "FILE", "go on with this card ('-': standard input)")
-#define ML_OPT_OUT(cfg)                                                                                                \
-    ML_OPT_ROW('o', "output", ML_OPT_STR, cfg, common.out, "FILE", "write the document here, atomically, not to stdout")
-#define ML_OPT_QUIET(cfg)   ML_OPT_ROW('q', "quiet", ML_OPT_FLAG, cfg, common.quiet, NULL, "no summary on stderr")
-#define ML_OPT_VERBOSE(cfg) ML_OPT_ROW('v', "verbose", ML_OPT_FLAG, cfg, common.verbose, NULL, "say more on stderr")
-/* What whoever speaks to a registry may be told; the variables are those of net/http.h and oci/credentials.h. */
+/* What whoever speaks to a server may be told; the variables are those of net/http.h and oci/credentials.h. */
 #define ML_OPT_CA_FILE                                                                                                 \
     {                                                                                                                  \
         0, "ca-file", ML_OPT_SET, 0, "FILE", "trust the certificates in it, too", "ML_CA_FILE"                         \
     }
-#define ML_OPT_AUTH_FILE                                                                                               \
-    {                                                                                                                  \
-        0, "auth-file", ML_OPT_SET, 0, "FILE", "credentials, as in docker's config.json", "ML_AUTH_FILE"               \
-    }
-#define ML_OPT_PLAIN_HTTP                                                                                              \
+#define ML_OPT_REGISTRY                                                                                                \
+    ML_OPT_CA_FILE,                                                                                                    \
+        { 0, "auth-file", ML_OPT_SET, 0, "FILE", "credentials, as in docker's config.json", "ML_AUTH_FILE" },          \
     {                                                                                                                  \
         0, "plain-http", ML_OPT_ADD, 0, "HOST", "speak to this host[:port] without TLS", "ML_HTTP_HOSTS"               \
     }
@@ -70,6 +64,12 @@ struct ml_common {
     {                                                                                                                  \
         0, NULL, ML_OPT_FLAG, 0, NULL, NULL                                                                            \
     }
+/* The rows with which a tool's table ends. */
+#define ML_OPT_LAST(cfg)                                                                                               \
+    ML_OPT_ROW(                                                                                                        \
+        'o', "output", ML_OPT_STR, cfg, common.out, "FILE", "write the document here, atomically, not to stdout"),     \
+        ML_OPT_ROW('q', "quiet", ML_OPT_FLAG, cfg, common.quiet, NULL, "no summary on stderr"),                        \
+        ML_OPT_ROW('v', "verbose", ML_OPT_FLAG, cfg, common.verbose, NULL, "say more on stderr"), ML_OPT_END
 
 /* A tool. `synopsis` lines (newline between them) follow the name in the usage; `examples` are at least two lines.
  * -h/--help and -V/--version are added to every table. */
@@ -98,8 +98,9 @@ int ml_tool_put_check(const struct ml_common *c, struct ml_err *err);
 /* A line of the summary on stderr, silent with -q. Control characters are made harmless. */
 void ml_tool_say(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* As ml_tool_say but only with -v. */
+/* As ml_tool_say but only with -v; and the same as a callback, whose `ctx` is a struct ml_common. */
 void ml_tool_detail(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ml_tool_log(void *ctx, const char *line);
 
 /* One of several faults for which the call will fail, on stderr, also with -q: "ml-x: ...". */
 void ml_tool_fault(const struct ml_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

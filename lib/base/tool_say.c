@@ -71,6 +71,11 @@ void ml_tool_detail(const struct ml_common *c, const char *fmt, ...)
     va_end(ap);
 }
 
+void ml_tool_log(void *ctx, const char *line)
+{
+    ml_tool_detail(ctx, "%s", line);
+}
+
 void ml_tool_fault(const struct ml_common *c, const char *fmt, ...)
 {
     va_list ap;

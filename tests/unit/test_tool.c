@@ -36,13 +36,9 @@ static const struct ml_opt opts[] = {
         "items, with a help that is so long that it has to go on in a second line of the help's right column"),
     ML_OPT_ROW('i', "int", ML_OPT_INT, struct cfg, integer, "N", "a whole number"),
     ML_OPT_ROW(0, "num-with-a-very-long-name", ML_OPT_NUM, struct cfg, num, "X", "a number"),
-    ML_OPT_CA_FILE,
-    ML_OPT_PLAIN_HTTP,
+    ML_OPT_REGISTRY,
     ML_OPT_CARD(struct cfg),
-    ML_OPT_OUT(struct cfg),
-    ML_OPT_QUIET(struct cfg),
-    ML_OPT_VERBOSE(struct cfg),
-    ML_OPT_END,
+    ML_OPT_LAST(struct cfg),
 };
 
 static const struct ml_cmd cmd = {
@@ -248,6 +244,7 @@ static const char help[] = "usage: ml-test [options] FILE ...\n"
                            "      --num-with-a-very-long-name X\n"
                            "                          a number\n"
                            "      --ca-file FILE      trust the certificates in it, too\n"
+                           "      --auth-file FILE    credentials, as in docker's config.json\n"
                            "      --plain-http HOST   speak to this host[:port] without TLS\n"
                            "      --card FILE         go on with this card ('-': standard input)\n"
                            "  -o, --output FILE       write the document here, atomically, not to stdout\n"
