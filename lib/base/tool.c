@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "base/notice.h"
 #include "base/text.h"
-#include "base/tool_priv.h"
+#include "base/tool_impl.h"
 #include "base/undo.h"
 
 enum { HELP_WIDTH = 80, HELP_INDENT = 26 };

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "base/tool_priv.h"
+#include "base/tool_impl.h"
 
 /* Standard error, which all threads write to. */
 static struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The strict scanner. */
-#include "data/json_text.h"
+#include "data/json_impl.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What can be done with a checked text without parsing it into a tree. */
-#include "data/json_text.h"
+#include "data/json_impl.h"
 
 #include <stdlib.h>
 #include <string.h>

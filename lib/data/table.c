@@ -8,7 +8,7 @@
 
 #include "base/processors.h"
 #include "base/text.h"
-#include "data/table_priv.h"
+#include "data/table_impl.h"
 
 #define CHUNK ((size_t)256 << 10)
 #define BLOCK ((size_t)1 << 20)

@@ -6,7 +6,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "data/table_priv.h"
+#include "data/table_impl.h"
 
 #define WINDOW 64
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/processors.h"
-#include "data/table_priv.h"
+#include "data/table_impl.h"
 
 struct ml_table *ml_table_child(const struct ml_table *t)
 {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "data/table_priv.h"
+#include "data/table_impl.h"
 
 static const char *name_of(const char *path)
 {

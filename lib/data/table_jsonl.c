@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "data/table_priv.h"
+#include "data/table_impl.h"
 
 #define DEPTH 128
 

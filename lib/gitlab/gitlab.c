@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/notice.h"
-#include "gitlab/call.h"
+#include "gitlab/gitlab_impl.h"
 
 #define TOKEN_MAX 4096
 

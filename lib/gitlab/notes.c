@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "gitlab/call.h"
+#include "gitlab/gitlab_impl.h"
 #include "net/url.h"
 
 #define PAGE     100

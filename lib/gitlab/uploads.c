@@ -5,7 +5,7 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
-#include "gitlab/call.h"
+#include "gitlab/gitlab_impl.h"
 #include "net/url.h"
 
 /* The form of RFC 7578 with one file; its boundary is a digest of the file, which so can't hold it. */

@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 #include "data/json.h"
-#include "model/attached_priv.h"
+#include "model/attached_impl.h"
 #include "model/promotion.h"
 #include "oci/layer.h"
 #include "oci/layout.h"

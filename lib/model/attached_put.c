@@ -10,7 +10,7 @@
 
 #include "base/together.h"
 #include "data/json.h"
-#include "model/attached_priv.h"
+#include "model/attached_impl.h"
 #include "oci/copy.h"
 #include "oci/referrers.h"
 #include "oci/tar.h"

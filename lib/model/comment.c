@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 #include "data/number.h"
-#include "model/comment_priv.h"
+#include "model/comment_impl.h"
 #include "model/gate.h"
 #include "model/markdown.h"
 #include "model/summary.h"

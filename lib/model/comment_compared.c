@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "data/number.h"
-#include "model/comment_priv.h"
+#include "model/comment_impl.h"
 #include "model/markdown.h"
 #include "model/summary.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/comparison_duel.h"
+#include "model/comparison_impl.h"
 #include "model/evaluation.h"
 #include "model/evaluation_curves.h"
 #include "stats/threshold.h"

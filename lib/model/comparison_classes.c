@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "model/comparison_duel.h"
+#include "model/comparison_impl.h"
 #include "stats/bias.h"
 #include "stats/calibration.h"
 

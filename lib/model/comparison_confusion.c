@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Two confusion matrices side by side. */
-#include "model/comparison_duel.h"
+#include "model/comparison_impl.h"
 
 #define SHOWN_MAX ((size_t)50) /* classes; beyond them it is left out */
 

@@ -2,7 +2,7 @@
 /* Further tests of a difference, in the card. */
 #include <math.h>
 
-#include "model/comparison_duel.h"
+#include "model/comparison_impl.h"
 #include "stats/extra.h"
 
 #define SEVERAL_RUNS "there are several runs"

@@ -6,7 +6,7 @@
 
 #include "base/parallel.h"
 #include "base/word.h"
-#include "model/comparison_duel.h"
+#include "model/comparison_impl.h"
 #include "model/ranking.h"
 
 /* How sure the candidate was of what it said in a row; NaN when it gave no score. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/comparison_duel.h"
+#include "model/comparison_impl.h"
 #include "model/evaluation.h"
 #include "stats/best.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "data/number.h"
-#include "model/gate_priv.h"
+#include "model/gate_impl.h"
 
 const cJSON *gate_metric(const cJSON *section, const char *slice, const char *metric)
 {

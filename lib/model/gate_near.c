@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "model/evaluation.h"
-#include "model/gate_priv.h"
+#include "model/gate_impl.h"
 #include "model/predictions.h"
 #include "stats/metric.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "data/number.h"
-#include "model/gate_priv.h"
+#include "model/gate_impl.h"
 
 /* The number at a path. 0, 1 where there is none (or null), 2 where what is there is something else. */
 static int number_at(const char *card, size_t len, const char *path, double *out)

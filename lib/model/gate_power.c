@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/gate_priv.h"
+#include "model/gate_impl.h"
 #include "stats/dist.h"
 #include "stats/runs.h"
 

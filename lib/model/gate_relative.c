@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "data/number.h"
-#include "model/gate_priv.h"
+#include "model/gate_impl.h"
 #include "stats/dist.h"
 #include "stats/metric.h"
 #include "stats/verdict.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/gate_priv.h"
+#include "model/gate_impl.h"
 
 static bool matches(const struct ml_strs *globs, const char *name)
 {

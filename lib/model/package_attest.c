@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "model/attached.h"
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 #include "model/provenance.h"
 #include "model/publication.h"
 #include "model/sbom.h"

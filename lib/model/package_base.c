@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 #include "oci/layout.h"
 #include "oci/names.h"
 

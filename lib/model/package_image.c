@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 
 static int make_image(struct ml_package_job *j, struct ml_err *err)
 {

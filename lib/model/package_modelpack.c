@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 
 #define MT_CONFIG "application/vnd.cncf.model.config.v1+json"
 #define MT_PREFIX "application/vnd.cncf.model."

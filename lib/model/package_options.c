@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 
 /* A word, or a JSON array of words. */
 static int parse_words(const char *option, const char *text, struct ml_strs *out, struct ml_err *err)

@@ -2,7 +2,7 @@
 /* The same done for several things at once. */
 #include <stdlib.h>
 
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 
 struct work {
     pthread_mutex_t lock;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/decompress.h"
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 #include "oci/names.h"
 
 #define CHUNK ((size_t)256 << 10)

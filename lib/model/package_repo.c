@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 
 #define CHUNK ((size_t)256 << 10)
 

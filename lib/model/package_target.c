@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/package_priv.h"
+#include "model/package_impl.h"
 #include "oci/archive_out.h"
 #include "oci/copy.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "data/number.h"
-#include "model/picture_priv.h"
+#include "model/picture_impl.h"
 
 static const struct {
     const char *name, *title;

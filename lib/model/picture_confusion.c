@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "model/markdown.h"
-#include "model/picture_priv.h"
+#include "model/picture_impl.h"
 
 #define EDGE       16
 #define SIDE       44

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "data/number.h"
-#include "model/picture_priv.h"
+#include "model/picture_impl.h"
 
 #define LEFT   46
 #define TOP    56

@@ -8,7 +8,7 @@
 
 #include "data/number.h"
 #include "model/markdown.h"
-#include "model/picture_priv.h"
+#include "model/picture_impl.h"
 #include "stats/order.h"
 
 #define EDGE        16

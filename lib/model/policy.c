@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "model/policy_priv.h"
+#include "model/policy_impl.h"
 
 static void read_slices(const struct policy_reader *r, const cJSON *node)
 {

@@ -2,7 +2,7 @@
 /* What a policy asks of metrics. */
 #include <string.h>
 
-#include "model/policy_priv.h"
+#include "model/policy_impl.h"
 #include "stats/metric.h"
 
 /* Limits that no value, or every value, of a known metric meets. */

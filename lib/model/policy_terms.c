@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/policy_priv.h"
+#include "model/policy_impl.h"
 
 #define GLOB_MAX   255
 #define GLOBS_MAX  100

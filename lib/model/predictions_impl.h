@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files behind predictions.h share; nobody else includes this. */
+/* What the files behind predictions.h share. */
 #ifndef ML_MODEL_PREDICTIONS_IMPL_H
 #define ML_MODEL_PREDICTIONS_IMPL_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Publishing an image with what belongs to it. */
-#include "model/publication_priv.h"
+#include "model/publication_impl.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "data/json.h"
-#include "model/publication_priv.h"
+#include "model/publication_impl.h"
 
 int ml_publication_predictions(const struct ml_card *card, struct ml_digest *out, struct ml_err *err)
 {

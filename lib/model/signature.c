@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base64.h"
-#include "model/signature_priv.h"
+#include "model/signature_impl.h"
 
 int ml_signatures_load(struct ml_repo *r, const struct ml_digest *image, struct ml_signatures *out, struct ml_err *err)
 {

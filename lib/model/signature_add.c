@@ -5,7 +5,7 @@
 
 #include "base/base64.h"
 #include "base/clock.h"
-#include "model/signature_priv.h"
+#include "model/signature_impl.h"
 #include "oci/referrers.h"
 
 #define TRIES 5

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files behind ml_subject_settle share; nobody else includes this. */
+/* What the files behind ml_subject_settle share. */
 #ifndef ML_MODEL_SUBJECT_IMPL_H
 #define ML_MODEL_SUBJECT_IMPL_H
 

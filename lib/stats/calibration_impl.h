@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What calibration.c and calibration_bins.c share; nobody else includes this. */
+/* What calibration.c and calibration_bins.c share. */
 #ifndef ML_STATS_CALIBRATION_IMPL_H
 #define ML_STATS_CALIBRATION_IMPL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files behind measure.h share; nobody else includes this. */
+/* What the files behind measure.h share. */
 #ifndef ML_STATS_MEASURE_IMPL_H
 #define ML_STATS_MEASURE_IMPL_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the sorts of order.c and ties.c share: numbers as whole numbers in their order, dealt out by their highest bits
- * that differ into buckets, which threads sort apart from each other. Nobody else includes this. */
+ * that differ into buckets, which threads sort apart from each other. */
 #ifndef ML_STATS_ORDER_IMPL_H
 #define ML_STATS_ORDER_IMPL_H
 

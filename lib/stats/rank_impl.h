@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files rank*.c share: one class against other rows, on sorted scores. */
+/* What metrics and curves of the order of scores share: one class against other rows, on sorted scores. */
 #ifndef ML_STATS_RANK_IMPL_H
 #define ML_STATS_RANK_IMPL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What threshold.c and threshold_value.c share; nobody else includes this. */
+/* What threshold.c and threshold_value.c share. */
 #ifndef ML_STATS_THRESHOLD_IMPL_H
 #define ML_STATS_THRESHOLD_IMPL_H
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/table_priv.h"
+#include "data/table_impl.h"
 #include "model/predictions.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -14,7 +14,7 @@
 #include "data/grid.h"
 #include "data/gather.h"
 #include "data/rowjoin.h"
-#include "data/table_priv.h"
+#include "data/table_impl.h"
 #include "model/comparison.h"
 #include "model/predictions.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the scanner and the work on checked text share. */
-#ifndef ML_DATA_JSON_TEXT_H
-#define ML_DATA_JSON_TEXT_H
+#ifndef ML_DATA_JSON_IMPL_H
+#define ML_DATA_JSON_IMPL_H
 
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the policy's files share: policy.c has the whole, policy_terms.c what any rule may say, policy_metric.c what is
  * about metrics. A fault is noted and reading goes on, so that all of them can be told at once. */
-#ifndef ML_MODEL_POLICY_PRIV_H
-#define ML_MODEL_POLICY_PRIV_H
+#ifndef ML_MODEL_POLICY_IMPL_H
+#define ML_MODEL_POLICY_IMPL_H
 
 #include <stdbool.h>
 

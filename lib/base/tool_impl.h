@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the parts of tool.h share. Used by tool*.c only. */
-#ifndef ML_BASE_TOOL_PRIV_H
-#define ML_BASE_TOOL_PRIV_H
+/* What the parts of tool.h share. */
+#ifndef ML_BASE_TOOL_IMPL_H
+#define ML_BASE_TOOL_IMPL_H
 
 #include "base/tool.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the comment's files share: comment.c has the answer and the order of things, comment_tables.c the tables,
  * comment_compared.c what an average doesn't tell. */
-#ifndef ML_MODEL_COMMENT_PRIV_H
-#define ML_MODEL_COMMENT_PRIV_H
+#ifndef ML_MODEL_COMMENT_IMPL_H
+#define ML_MODEL_COMMENT_IMPL_H
 
 #include "base/mem.h"
 #include "data/json.h"

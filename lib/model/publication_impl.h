@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the parts of publication.h share. Used by publication*.c only. */
-#ifndef ML_MODEL_PUBLICATION_PRIV_H
-#define ML_MODEL_PUBLICATION_PRIV_H
+/* What the parts of publication.h share. */
+#ifndef ML_MODEL_PUBLICATION_IMPL_H
+#define ML_MODEL_PUBLICATION_IMPL_H
 
 #include "model/publication.h"
 

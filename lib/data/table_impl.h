@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What table.c shares with the parsers of CSV and JSON Lines; beside them only tests include it. */
-#ifndef ML_DATA_TABLE_PRIV_H
-#define ML_DATA_TABLE_PRIV_H
+#ifndef ML_DATA_TABLE_IMPL_H
+#define ML_DATA_TABLE_IMPL_H
 
 #include <sys/stat.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The stages of packaging, in the order in which they are called: options, sources, base, plan, layers, texts, target.
- * Used by package*.c only. */
-#ifndef ML_MODEL_PACKAGE_PRIV_H
-#define ML_MODEL_PACKAGE_PRIV_H
+ */
+#ifndef ML_MODEL_PACKAGE_IMPL_H
+#define ML_MODEL_PACKAGE_IMPL_H
 
 #include <pthread.h>
 

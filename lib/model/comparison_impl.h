@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files behind ml_comparison_paired share; nobody else includes this. */
-#ifndef ML_MODEL_COMPARISON_DUEL_H
-#define ML_MODEL_COMPARISON_DUEL_H
+/* What the files behind ml_comparison_paired share. */
+#ifndef ML_MODEL_COMPARISON_IMPL_H
+#define ML_MODEL_COMPARISON_IMPL_H
 
 #include "model/comparison_entry.h"
 #include "model/slices.h"

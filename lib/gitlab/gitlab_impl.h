@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One call of the API, for this layer's own files. */
-#ifndef ML_GITLAB_CALL_H
-#define ML_GITLAB_CALL_H
+/* One call of the API. */
+#ifndef ML_GITLAB_IMPL_H
+#define ML_GITLAB_IMPL_H
 
 #include "gitlab/gitlab.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the gate's files share: gate.c has the absolute rules and the whole, gate_number.c the rules about numbers of
  * the card, gate_relative.c those that compare, gate_terms.c level, when and waivers. */
-#ifndef ML_MODEL_GATE_PRIV_H
-#define ML_MODEL_GATE_PRIV_H
+#ifndef ML_MODEL_GATE_IMPL_H
+#define ML_MODEL_GATE_IMPL_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The manifest that holds signatures; for signature*.c only. */
-#ifndef ML_MODEL_SIGNATURE_PRIV_H
-#define ML_MODEL_SIGNATURE_PRIV_H
+/* The manifest that holds signatures. */
+#ifndef ML_MODEL_SIGNATURE_IMPL_H
+#define ML_MODEL_SIGNATURE_IMPL_H
 
 #include "model/attached.h"
 #include "model/signature.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the files behind the pictures share. Each draws one kind, writes the words for the picture's description to
  * `words` and those for its Markdown to `alt`; false: there is nothing to draw. */
-#ifndef ML_MODEL_PICTURE_PRIV_H
-#define ML_MODEL_PICTURE_PRIV_H
+#ifndef ML_MODEL_PICTURE_IMPL_H
+#define ML_MODEL_PICTURE_IMPL_H
 
 #include "data/svg.h"
 #include "model/picture.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The kinds of attachments; for attached*.c only. */
-#ifndef ML_MODEL_ATTACHED_PRIV_H
-#define ML_MODEL_ATTACHED_PRIV_H
+/* The kinds of attachments. */
+#ifndef ML_MODEL_ATTACHED_IMPL_H
+#define ML_MODEL_ATTACHED_IMPL_H
 
 #include "model/attached.h"
 
