@@ -21,6 +21,11 @@ fails() {
     }
 }
 
+# not COMMAND ...: it fails. (A test goes on behind a failing `! command`, and behind a failing `a` of `a && b`.)
+not() {
+    ! "$@"
+}
+
 # waits for a file with a port in it
 port_in() {
     local i

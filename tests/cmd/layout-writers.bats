@@ -92,7 +92,7 @@ setup_other() {
     [ -e img/.mlci.locked ]
     echo "elsewhere 1" >img/.mlci.locked
     LD_PRELOAD=$PWD/nolock.so timeout 2 ml-package -q --base scratch --add m:/m --out oci:img:never >never.json && return 1
-    ! grep -q '"never"' img/index.json
+    not grep -q '"never"' img/index.json
 }
 
 @test "what killed writers left is swept away by the next, where there are no locks after a day" {

@@ -69,14 +69,14 @@ PY
     edit 'del cmp["current"]["curves"], cmp["current"]["calibration"]'
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card card.json --pictures alone -o c.md
     grep -qF 'ROC curve, area 0.912' alone/roc.svg
-    ! grep -qE 'class="q"|current model:' alone/roc.svg alone/reliability.svg
+    not grep -qE 'class="q"|current model:' alone/roc.svg alone/reliability.svg
     # what the card doesn't have isn't drawn, and what was there before goes
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card "$TOP/tests/golden/compared.json" --pictures out -o c.md
     [ "$(ls out)" = differences.svg ]
     echo '{"schema": "mlci.card/1"}' >none.json
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card none.json --pictures out -o c.md
     [ -z "$(ls out)" ]
-    ! grep -q Pictures c.md
+    not grep -q Pictures c.md
 }
 
 @test "metrics stand in the policy's order, in the comment and in the picture" {

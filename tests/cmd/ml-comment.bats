@@ -477,7 +477,7 @@ PY
         [ "$(grep -n '^| `' s$n.md | head -n 1 | grep -c '`z`.*\*\*worse\*\*')" = 1 ]
         [ "$(grep -c '^| `' s$n.md)" = $((n + 1)) ]
     done
-    ! grep details s12.md
+    not grep details s12.md
     grep -qx '<details><summary>13 other rows of slices</summary>' s13.md
     grep -qx '</details>' s13.md
 }

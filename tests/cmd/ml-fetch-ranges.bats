@@ -107,7 +107,7 @@ nothing() {
     right
     [ "$(fired "$PWD" proxy cut)" -eq 4 ]
     ranges | grep -qx 3000000
-    ! ranges | grep -q whole
+    ranges | not grep -q whole
     through '[{"name": "busy", "path": "/blobs/", "header": {"range": "."}, "times": 3, "status": 503}]'
     right
     through '[{"name": "short", "path": "/blobs/", "header": {"range": "=8388608-"}, "times": 1, "short": 1000000,
@@ -169,7 +169,7 @@ nothing() {
     DOCKER_CONFIG=$PWD run --separate-stderr ml-fetch -q files "$front/m:1" --path /m --to out
     right
     [ "$(fired "$PWD" storage expired)" -eq 1 ]
-    ! grep -qi authorization storage.requests
+    not grep -qi authorization storage.requests
     # nine ranges and one that was refused; by the registry only the first, those that began before that was over, and that one again
     [ "$(grep -c /blobs/ front.requests)" -le 7 ] && [ "$(grep -c /blobs/ storage.requests)" -eq 10 ]
     no_secret storage.requests

@@ -70,7 +70,7 @@ packed() {
     packed docker-archive:docker.tar
     packed docker-archive:docker.tar:docker.io/shop/base:v1
     # the archive names no base of its own for others
-    ! grep -q base.name out/blobs/sha256/*
+    not grep -q base.name out/blobs/sha256/*
     engine load -q -i docker.tar
     engine save -q -o saved.tar --format docker-archive docker.io/shop/base:v1
     engine save -q -o saved-oci.tar --format oci-archive docker.io/shop/base:v1

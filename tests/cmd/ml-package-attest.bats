@@ -94,7 +94,7 @@ PY
     [ "$(value predicate.runDetails.builder.id doc.json)" = urn:mlci:builder:local ]
     grep -q '"gitCommit":"0ld"' doc.json
     value predicate.runDetails.metadata.startedOn doc.json | grep -qE '^20[0-9-]+T[0-9:]+Z$'
-    ! grep -q invocationId doc.json
+    not grep -q invocationId doc.json
 }
 
 @test "the commit is nowhere in the image: another one changes nothing but the provenance" {

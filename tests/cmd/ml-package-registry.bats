@@ -50,7 +50,7 @@ PY
     skopeo inspect --raw --tls-verify=false "docker://$REG/shop/base:docker" | grep -q docker.distribution.manifest.v2
     ml-package -q --base "$REG/shop/base:docker" --add m:/app/model --out oci:img:1 >card.json
     skopeo inspect --raw oci:img:1 >raw
-    ! grep -q vnd.docker raw
+    not grep -q vnd.docker raw
     skopeo copy -q --preserve-digests --dest-tls-verify=false oci:img:1 "docker://$REG/shop/img:docker"
     [ "$(skopeo inspect --raw --tls-verify=false "docker://$REG/shop/img:docker" | sha256sum | cut -d' ' -f1)" = "$(digest card.json | cut -d: -f2)" ]
     unpacked img:1 bundle

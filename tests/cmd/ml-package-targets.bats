@@ -74,7 +74,7 @@ remote() {
     ml-package -v --base "$REG/shop/base:1" --add m:/app/model --to "$REG/two/sections:1" -o again.json 2>second
     cmp card.json again.json
     [ "$(grep -c '^[A-Z]* http' second)" -le 4 ]
-    ! grep -qE '^(POST|PUT|PATCH) ' second
+    not grep -qE '^(POST|PUT|PATCH) ' second
     # another model on the same base: its layers are mounted, and nobody reads them
     mkdir m2 && echo new >m2/x
     layer=$(py <<'PY'
@@ -83,7 +83,7 @@ print(images.load("base", "1")[0]["layers"][0]["digest"])
 PY
     )
     ml-package -v --base "$REG/shop/base:1" --add m2:/lib/model --to "$REG/two/sections:2" -o card2.json 2>third
-    ! grep -q "GET .*$layer" third
+    not grep -q "GET .*$layer" third
     remote "$REG/two/sections:2" | grep -q "$layer"
     skopeo copy -q --preserve-digests --src-tls-verify=false "docker://$REG/two/sections:2" oci:back:2
     unpacked back:2 bundle
@@ -343,7 +343,9 @@ PY
     fails 2 "isn't run"
     # its layers are read like an image's, with others' names of it, too; nothing can be packed onto it
     ml-fetch -q files oci:mp:1 --path / --to read -o read.json
-    cmp m/model.json read/config.json && diff m/run read/weights.bin && cmp README.md read/README.md
+    cmp m/model.json read/config.json
+    cmp m/run read/weights.bin
+    cmp README.md read/README.md
     run --separate-stderr ml-package -q --base oci:mp:1 --add m:/m --out oci:mp:2
     fails 3 "ModelPack artifact, which is no image"
     py <<'PY'
@@ -362,13 +364,13 @@ PY
         run --separate-stderr ml-package -q --base scratch --add m/run:/m --to "$REG/sixteen/a:1" -o "$o"
         fails 3 "cannot write '$o'"
     done
-    ! remote "$REG/sixteen/a:1"
+    not remote "$REG/sixteen/a:1"
     ml-package -q --base scratch --add m:/m --out oci:img:1 -o card.json
     run --separate-stderr ml-publish push -q --card card.json "$REG/sixteen/a:1" -o /nonexistent/x
     fails 3 "cannot write '/nonexistent/x'"
     run --separate-stderr ml-publish tag -q "oci:img:1" v1 -o /nonexistent/x
     fails 3 "cannot write '/nonexistent/x'"
-    ! remote "$REG/sixteen/a:1"
+    not remote "$REG/sixteen/a:1"
     # a pipe isn't opened before there is something to say
     mkfifo pipe
     (sleep 0.5; cat pipe >heard) &

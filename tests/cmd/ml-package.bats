@@ -48,7 +48,7 @@ PY
     what img 2 1 >one
     what img 2 2 >two
     grep -q '^usr/lib/model/model.json ' one
-    ! grep -q '^lib' one
+    not grep -q '^lib' one
     grep -q '^var/data/deep/model/model.json ' two
     unpacked img:2 bundle
     [ "$(readlink bundle/rootfs/lib)" = usr/lib ]
@@ -340,7 +340,7 @@ PY
     echo 1 >>m/model.json
     run --separate-stderr ml-package -q --card card.json --base oci:base:1 --add m:/app/model --out oci:img:2
     fails 4 "evaluate what is packed"
-    ! skopeo inspect oci:img:2
+    not skopeo inspect oci:img:2
 }
 
 @test "the tree digest is that of GNU tar's archive of the same files" {
@@ -514,7 +514,7 @@ PY
     fails 3 "not UTF-8"
     run --separate-stderr ml-package -q --base oci:base:1 --add nothing:/m --out oci:img:1
     fails 3 "cannot open 'nothing'"
-    ! skopeo inspect oci:img:1
+    not skopeo inspect oci:img:1
 }
 
 @test "a directory that holds something else doesn't become a layout" {

@@ -70,7 +70,7 @@ for m in v["manifests"]:
     ml-publish attach -q --card other.json "$R@$A"
     listed "$A" >list
     [ "$(grep -c card list)" -eq 1 ]
-    ! grep -q "$old" list
+    not grep -q "$old" list
     [ "$(grep -c predictions list)" -eq 1 ]
     before=$(manifest "sha256-${A#sha256:}")
     ml-publish attach -q --card other.json "$R@$A"

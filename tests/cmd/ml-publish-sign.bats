@@ -167,7 +167,7 @@ PEM
     COSIGN_PASSWORD=$SECRET ml-publish sign -v --key "$K/one.cosign" "$R@$A" >s.json 2>err
     ml-publish verify -q --key "$K/one.pub" "$R@$A" >v.json
     no_secret s.json err v.json
-    ! grep -q "PRIVATE" s.json err
+    not grep -q "PRIVATE" s.json err
     keys encrypt "$K/two.key" "" 65536 >empty.cosign
     COSIGN_PASSWORD='' COSIGN_PRIVATE_KEY=$(cat empty.cosign) ml-publish sign -q --key env://COSIGN_PRIVATE_KEY "$R@$A" >/dev/null
     ml-publish verify -q --key "$K/two.pub" "$R@$A" >/dev/null
@@ -177,7 +177,8 @@ PEM
     openssl ecparam -genkey -name prime256v1 -noout -out plain.key
     openssl pkcs8 -topk8 -in plain.key -out new.key -passout pass:x
     openssl ec -in plain.key -aes128 -passout pass:x -out old.key 2>err
-    grep -q "ENCRYPTED PRIVATE KEY" new.key && grep -q "Proc-Type: 4,ENCRYPTED" old.key
+    grep -q "ENCRYPTED PRIVATE KEY" new.key
+    grep -q "Proc-Type: 4,ENCRYPTED" old.key
     for f in new.key old.key; do
         run --separate-stderr ml-publish sign --key $f "$R@$A"
         fails 3 "key '$f': it is encrypted by openssl.*'cosign import-key-pair'.*'openssl pkey -in FILE -out NEW'"

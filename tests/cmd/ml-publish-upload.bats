@@ -331,7 +331,7 @@ PY
         remember "$P" "$R" "$url"
         push "$P/$R:1"
         arrived "$R"
-        ! grep -q "169.254\|10.0.0.1\|127.0.0.2" stderr
+        not grep -q "169.254\|10.0.0.1\|127.0.0.2" stderr
     done
     for text in "" garbage "$(head -c 100000 /dev/zero | tr '\0' x)"; do
         R=$N/$((++n))
@@ -413,7 +413,7 @@ assert len({x.split("digest=")[1] for x in puts[:5]}) == 5, puts'
     ends 4 "isn't blob sha256:${small##*/}"
     [ $((SECONDS - start)) -le 20 ]
     [ "$(grep -c "PUT .*/blobs/.*: Operation was aborted" stderr)" -ge 1 ]
-    ! grep -q manifests/1 <(grep '"PUT"' proxy.requests)
+    not grep -q manifests/1 <(grep '"PUT"' proxy.requests)
 }
 
 @test "from layout to layout: a blob that was damaged is not linked, and the tag isn't set" {
@@ -426,7 +426,7 @@ assert len({x.split("digest=")[1] for x in puts[:5]}) == 5, puts'
     run --separate-stderr ml-publish push -q --image oci:damaged:one oci:copy:1 </dev/null
     ends 4 "the blob sha256:${large##*/} has other bytes"
     [ ! -e "copy/blobs/sha256/${large##*/}" ]
-    ! grep -q sha256 copy/index.json
+    not grep -q sha256 copy/index.json
 }
 
 @test "an index whose images have layers in common: each blob is sent once" {

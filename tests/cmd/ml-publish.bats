@@ -122,7 +122,7 @@ pushing_again_sends_nothing() {
     echo 2,b,b >>pred.csv
     run --separate-stderr ml-publish push --card a.json --predictions pred.csv "$R:a-1"
     fails 4 "digest"
-    ! tags | grep -q a-1
+    tags | not grep -q a-1
 }
 
 @test "a card about another image: exit 4" {
@@ -163,7 +163,7 @@ push_never_overwrites() {
     fails 1 "never overwrites"
     [ "$(value gate.passed out.json)" = true ]
     [ "$(value publication.tags out.json)" = "[]" ]
-    ! tags | grep -qx b-1
+    tags | not grep -qx b-1
 }
 @test "push never overwrites a tag (registry)" { push_never_overwrites registry; }
 @test "push never overwrites a tag (layout)" { push_never_overwrites layout; }
@@ -521,7 +521,7 @@ rolled_back() {
         servers_stop "$PWD"
         [ "$(fired "$PWD" slow slow)" -ge 1 ] # several blobs at once
         [ ! -s out.json ]
-        ! tags 2>/dev/null | grep -qx a-1
+        tags 2>/dev/null | not grep -qx a-1
     done
     published a
     tag_is a-1 a

@@ -176,7 +176,7 @@ SH
     ml-publish push -q --image "$BEARER/$N:1" oci:copy:1 </dev/null >/dev/null
     [ "$(digest_of copy 1)" = "$A" ]
     grep -q "repository:$N:pull\"" "$TOKEN_LOG"
-    ! grep -q push "$TOKEN_LOG"
+    not grep -q push "$TOKEN_LOG"
 }
 
 @test "Bearer: rights that are silently left out: exit 5, the scope is named, no loop" {
@@ -379,7 +379,7 @@ CARD
         ends 5 "$s.*DENIED: tag is protected"
         [ "$(fired "$PWD" proxy no)" -eq 1 ]
     done
-    ! there "$OPEN/$N" 1 "$A" 2>/dev/null
+    not there "$OPEN/$N" 1 "$A" 2>/dev/null
 }
 
 @test "a registry that lacks a blob of the manifest: exit 5, and says so plainly" {
@@ -393,7 +393,7 @@ CARD
     faulty '[{"name": "esc", "method": "PUT", "path": "/manifests/1$", "status": 403, "body": "{\"message\": \"a\\u001b[31mb\\nml-publish: forged\"}"}]'
     run --separate-stderr ml-publish push -q --image "oci:$IMG:a" "$P/$N:1" </dev/null
     fails 5 "403"
-    ! grep -q $'\e' <<<"$stderr"
+    not grep -q $'\e' <<<"$stderr"
     [ "$(fired "$PWD" proxy esc)" -eq 1 ]
 }
 
@@ -706,7 +706,7 @@ PY
     curl -sS -i -X POST "https://registry.example/v2/$N/blobs/uploads/" -H "Content-Length: 0" | grep -i "^location: http://registry.example/"
     push a "registry.example/$N:1"
     ends 0 "sent"
-    ! grep -q "http://registry" stderr
+    not grep -q "http://registry" stderr
     there "$OPEN/$N" 1 "$A"
 }
 
@@ -720,7 +720,7 @@ PY
         https_proxy=http://$(connect_start "$PWD" connect "$P") push a "registry.example/$N:1"
         ends 5 "isn't protected by TLS|inside this network|not a usable URL"
         [ "$(fired "$PWD" proxy away)" -ge 1 ]
-        ! grep -v "CONNECT registry.example:443" connect.requests
+        not grep -v "CONNECT registry.example:443" connect.requests
         servers_stop "$PWD"
     done
     P=$(proxy_start "$PWD" proxy "$OPEN" '[{"name": "away", "method": "POST", "times": 1, "set": {"Location": "https://store.example/x"}}, {"path": "/x\\?", "status": 404}]' --tls "$PWD/cert.pem" "$PWD/key.pem")

@@ -75,7 +75,7 @@ files_of() {
     skopeo inspect --raw --tls-verify=false "docker://$REG/ml/schema2:1" | grep -q vnd.docker.distribution.manifest.v2
     files_of "docker://$REG/ml/schema2:1" want
     as_input "$REG/ml/schema2:1" want/rootfs
-    ! grep -rl vnd.docker.image.rootfs out/index.json "out/blobs/sha256/$(digest card.json | cut -d: -f2)"
+    not grep -rl vnd.docker.image.rootfs out/index.json "out/blobs/sha256/$(digest card.json | cut -d: -f2)"
     copied "$REG/ml/schema2:1" other "$want"
 }
 

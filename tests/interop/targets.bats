@@ -138,7 +138,7 @@ print(m["config"]["digest"])' "$DIGEST")" ]
     busybox_base gzipped gzip
     skopeo copy -q --format v2s2 --dest-tls-verify=false oci:gzipped:1 "docker://$REG/ml/base2:1"
     ml-package -q --base "$REG/ml/base2:1" --add "$ALL/model:/models" --to "$REG/ml/schema2:v1" -o card.json
-    ! skopeo inspect --raw --tls-verify=false "docker://$REG/ml/schema2:v1" | grep vnd.docker
+    skopeo inspect --raw --tls-verify=false "docker://$REG/ml/schema2:v1" | not grep vnd.docker
     [ "$(raw "docker://$REG/ml/schema2:v1")" = "$(digest card.json)" ]
     [ "$(read_in dk run "${LIMITS[@]}" "$REG/ml/schema2@$(digest card.json)")" = "$WEIGHTS" ]
     need PODMAN
