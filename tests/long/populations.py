@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
-from stats_cases import BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample  # noqa: E402
+from stats_cases import BINARY, MULTILABEL, REGRESSION, Sample  # noqa: E402
 from stats_coverage import binary, multiclass, numbers, second, sigmoid  # noqa: E402
 
 CLASSES = ["accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "f1_weighted", "mcc"]

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import special, stats
 
-from stats_cases import BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, Session, Tap
+from stats_cases import BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, Session
 
 warnings.filterwarnings("ignore")
 

@@ -8,7 +8,6 @@ import numpy as np
 from stats_cases import MULTILABEL
 
 KINDS = ("precision", "recall", "f1", "jaccard", "specificity", "fbeta")
-WITH_BOTH = ("f1", "jaccard", "fbeta")  # whose denominators hold a wrong row twice, in two classes
 
 
 def is_macro(name):

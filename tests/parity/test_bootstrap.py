@@ -135,7 +135,6 @@ def bootstrap(tap, session, rng):
             s.group = rng.integers(0, 6, s.n)
         rows = Rows(s)
         t = other_model(rng, s, 0.6)
-        first = {g: i for i, g in reversed(list(enumerate(dict.fromkeys(s.group))))} if rows.g is not None else None
         number = {g: i for i, g in enumerate(dict.fromkeys(s.group))} if rows.g is not None and \
             len(set(s.group)) < max(s.group) + 1 else None
         seed = int(rng.integers(1000))
