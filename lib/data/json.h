@@ -87,6 +87,9 @@ void ml_json_splice(
 /* The array in text[arr] with one more element at its end. */
 void ml_json_append(const char *text, struct ml_span arr, const char *value, size_t value_len, struct ml_buf *out);
 
+/* The code point of the escape behind "\u" at s (n bytes are there); *used gets 4 or 10. -1: malformed, a lone
+ * surrogate, or NUL. */
+int ml_json_unicode(const char *s, size_t n, size_t *used);
 /* The string in text[s] decoded (UTF-8, owned, NUL-terminated); NULL when it isn't a string. */
 char *ml_json_decode(const char *text, struct ml_span s);
 

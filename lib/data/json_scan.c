@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The strict scanner. */
-#include "data/json_impl.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What can be done with a checked text without parsing it into a tree. */
-#include "data/json_impl.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,28 +41,6 @@ int ml_json_unicode(const char *s, size_t n, size_t *used)
     return 0x10000 + ((a - 0xd800) << 10) + (b - 0xdc00);
 }
 
-static void put_utf8(char **p, int c)
-{
-    char *o = *p;
-
-    if (c < 0x80) {
-        *o++ = (char)c;
-    } else if (c < 0x800) {
-        *o++ = (char)(0xc0 | c >> 6);
-        *o++ = (char)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        *o++ = (char)(0xe0 | c >> 12);
-        *o++ = (char)(0x80 | (c >> 6 & 63));
-        *o++ = (char)(0x80 | (c & 63));
-    } else {
-        *o++ = (char)(0xf0 | c >> 18);
-        *o++ = (char)(0x80 | (c >> 12 & 63));
-        *o++ = (char)(0x80 | (c >> 6 & 63));
-        *o++ = (char)(0x80 | (c & 63));
-    }
-    *p = o;
-}
-
 char *ml_json_decode(const char *text, struct ml_span span)
 {
     const char *s = text + span.off, *end = s + span.len - 1;
@@ -83,7 +59,7 @@ char *ml_json_decode(const char *text, struct ml_span span)
         }
         s++;
         if (*s == 'u') {
-            put_utf8(&o, ml_json_unicode(s + 1, (size_t)(end - s - 1), &used));
+            o = ml_utf8_put(o, (unsigned)ml_json_unicode(s + 1, (size_t)(end - s - 1), &used));
             s += 1 + used;
             continue;
         }

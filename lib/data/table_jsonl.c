@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "data/json.h"
 #include "data/table_impl.h"
 
 #define DEPTH 128
@@ -30,44 +31,16 @@ static void blanks(struct scan *s)
         s->p++;
 }
 
-static int hex4(const char *p, const char *end, unsigned *out)
-{
-    unsigned v = 0;
-    if (end - p < 4)
-        return -1;
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        unsigned d = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                     : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-                     : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                            : 16;
-        if (d == 16)
-            return -1;
-        v = v << 4 | d;
-    }
-    *out = v;
-    return 0;
-}
-
 /* A \u escape whose four digits are at s->p; pairs of surrogates are one character. */
 static int unicode_escape(struct scan *s, char **to)
 {
-    unsigned c, low;
-    if (hex4(s->p, s->end, &c) < 0)
-        return fail(s, "\\u needs four hexadecimal digits");
-    if (c == 0)
-        return fail(s, "a NUL in a string");
-    if (c >= 0xd800 && c < 0xe000) {
-        bool pair = c < 0xdc00 && s->end - s->p >= 10 && s->p[4] == '\\' && s->p[5] == 'u' &&
-                    hex4(s->p + 6, s->end, &low) == 0 && low >= 0xdc00 && low < 0xe000;
-        if (!pair)
-            return fail(s, "half a surrogate pair");
-        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-        s->p += 6;
-    }
-    s->p += 4;
+    size_t used;
+    int c = ml_json_unicode(s->p, (size_t)(s->end - s->p), &used);
+    if (c < 0)
+        return fail(s, "bad \\u escape (malformed, NUL, or half of a surrogate pair)");
+    s->p += used;
     if (!s->keep)
-        *to = ml_utf8_put(*to, c);
+        *to = ml_utf8_put(*to, (unsigned)c);
     return 0;
 }
 

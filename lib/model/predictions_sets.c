@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "data/json_impl.h"
+#include "data/json.h"
 #include "model/predictions_impl.h"
 
 static void trim(const char **s, size_t *len)
