@@ -132,7 +132,7 @@ int gate_drop(struct gate_judge *j, const struct ml_metric_rule *m)
         gate_failed(rule, "the difference of '%s' has no interval to hold the limit against", m->metric);
         return 0;
     }
-    double drop = !bound ? -m->direction * c.delta : m->direction > 0 ? -c.low : c.high;
+    double drop = !bound ? 0 - m->direction * c.delta : m->direction > 0 ? 0 - c.low : c.high; /* never -0 */
     ml_json_set_num(rule, "observed", drop);
     neutral(rule, &c, bound ? ml_neutral_noninferior(limit, c.se, c.reach, c.df) : ml_neutral_max_drop(limit, c.se));
     if (gate_at_most(drop, limit)) {

@@ -285,6 +285,12 @@ for m in cmp["metrics"].values(): m.update(delta=0, low=0, high=0, se=0, p=1, p_
     gate
     is accuracy.must observed '"identical"'
     is accuracy.must neutral_pass_rate null
+    for on in value bound; do
+        echo "metrics: {accuracy: {max_drop: {limit: 0.01, on: $on}}, log_loss: {max_drop: {limit: 0.01, on: $on}}}" >p.yml
+        ml-gate -v p.yml card.json -o gated.json --junit gate.xml 2>told
+        [ "$(rule accuracy.max_drop observed) $(rule log_loss.max_drop observed)" = "0 0" ]
+        run -1 grep -E -e "-0($|[^.0-9])" gate.xml told
+    done
 }
 
 @test "too few rows are never non-inferior, whatever the margin" {
