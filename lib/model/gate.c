@@ -190,7 +190,9 @@ static int judge_absolute(struct gate_judge *j, const struct ml_metric_rule *m, 
     if (bound)
         key = !strcmp(key, "candidate") ? "" : sign > 0 ? "low" : "high";
     if (!ml_json_num(found, key, &x)) {
-        gate_failed(rule, "'%s' has no interval to hold the limit against", m->metric);
+        bool unmeasured = bound && !*key && ml_json_num(found, "se", &x);
+        gate_failed(rule, "'%s' has no interval to hold the limit against%s", m->metric,
+            unmeasured ? "; have ml-eval measure it first, and give its card to ml-compare (--card)" : "");
         return 0;
     }
     ml_json_set_num(rule, "observed", x);

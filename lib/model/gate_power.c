@@ -235,6 +235,22 @@ static void explain_runs(cJSON *o, const struct power *p, double alpha)
     free(why);
 }
 
+/* Predictions that were only compared have no standard error of their own. */
+static const char *why_unknown(const cJSON *rule, const struct card *card)
+{
+    const char *reason = ml_json_str(rule, "reason"), *metric = ml_json_str(rule, "metric");
+    double se;
+
+    if (!metric)
+        return "not a matter of chance";
+    if (reason && !ml_json_get(rule, "shortfall"))
+        return reason;
+    return !card->evaluation &&
+                   ml_json_num(gate_metric(card->comparison, ml_json_str(rule, "slice"), metric), "se", &se)
+               ? "the card has no standard error for it; ml-eval's has one"
+               : "the card has no standard error for it";
+}
+
 static void set_rate(cJSON *to, const char *key, double rate)
 {
     ml_json_set_num(to, key, round(rate * 1e4) / 1e4);
@@ -245,7 +261,6 @@ static cJSON *describe(const cJSON *rule, const struct card *card, double alpha)
     cJSON *o = cJSON_CreateObject();
     struct power p;
     bool known = read_rule(rule, card, &p), margin = known && p.margin > 0 && p.kind != LIMIT;
-    const char *reason = ml_json_str(rule, "reason");
     double passes;
 
     ml_json_set_str(o, "rule", ml_json_str(rule, "rule"));
@@ -271,10 +286,7 @@ static cJSON *describe(const cJSON *rule, const struct card *card, double alpha)
     else if (known && p.kind != LIMIT && !margin)
         ml_json_set_str(o, "reason", "no margin says how large a drop or a gain is meant");
     else if (!known)
-        ml_json_set_str(o, "reason",
-            ml_json_get(rule, "metric") == NULL         ? "not a matter of chance"
-            : reason && !ml_json_get(rule, "shortfall") ? reason
-                                                        : "the card has no standard error for it");
+        ml_json_set_str(o, "reason", why_unknown(rule, card));
     return o;
 }
 

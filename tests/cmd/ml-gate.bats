@@ -189,6 +189,17 @@ Y
     edit 'ev["metrics"]["accuracy"]["low"] = None'
     gate 1
     is accuracy.min reason "\"'accuracy' has no interval to hold the limit against\""
+    edit 'c.pop("evaluation")'
+    gate 1
+    is accuracy.min reason "\"'accuracy' has no interval to hold the limit against; have ml-eval measure it first, and give its card to ml-compare (--card)\""
+    echo 'metrics: {accuracy: {min: 0.1}}' >p.yml
+    gate
+    run -0 --separate-stderr ml-gate --power p.yml card.json
+    [[ $stderr == *"the card has no standard error for it; ml-eval's has one"* ]]
+    edit 'c.pop("evaluation"); cmp["metrics"] = {"accuracy": {"current": 0.9, "candidate": 0.5, "delta": -0.4, "low": None, "high": None}}' # of metrics files
+    echo 'metrics: {accuracy: {min: {limit: 0.1, on: bound}}}' >p.yml
+    gate 1
+    is accuracy.min reason "\"'accuracy' has no interval to hold the limit against\""
 }
 
 @test "a drop is oriented: losses drop when they rise" {
