@@ -237,8 +237,9 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_buf_addf(out, "Look %.0f at them in this merge request, so alpha is %.2g. ", look, alpha);
     if (ml_json_num(reuse, "seen", &seen) && ml_json_num(reuse, "optimism", &optimism) && seen > 1)
         ml_buf_addf(out,
-            "Used %.0f times: the best of as many changes that change nothing would look up to %s better. ", seen,
-            ML_PLAIN(optimism, 2));
+            "Used %.0f times: the best of as many changes that change nothing would look up to %s better in 19 of 20 "
+            "cases. ",
+            seen, ML_PLAIN(optimism, 2));
     if (out->len > start) {
         out->data[--out->len] = 0; /* the last sentence's blank */
         ml_buf_adds(out, "\n\n");

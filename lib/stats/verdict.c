@@ -227,7 +227,7 @@ double ml_look_alpha(double alpha, unsigned look)
 
 double ml_optimism(double se, double k)
 {
-    return k >= 2 ? se * sqrt(2 * log(k)) : 0;
+    return k >= 2 ? se * ml_normal_quantile(pow(0.95, 1 / k)) : 0;
 }
 
 double ml_neutral_noninferior(double m, double se, double reach, double df)

@@ -86,7 +86,9 @@ void ml_bh(const double *p, const int *family, size_t n, double *adjusted);
 /* The J-th look uses alpha / (J (J + 1)); the sum over all looks is alpha. look 0: no correction. */
 double ml_look_alpha(double alpha, unsigned look);
 
-/* Expected maximum of k neutral normal differences is at most se sqrt(2 ln k); 0 for k < 2. */
+/* What the largest of k neutral normal differences stays below with a probability of at least .95: se
+ * Phi^-1(.95^(1/k)), which independent ones have, and others of one current model stay below more often (Slepian 1962,
+ * Bell Syst. Tech. J. 41, 463); 0 for k < 2. */
 double ml_optimism(double se, double k);
 
 /* How often a neutral change passes: non-inferiority at margin m (or a max_drop on the bound): Phi((m - reach)/se),

@@ -228,7 +228,7 @@ def arithmetic(tap, session, rng):
         for name, a, b, c, want in (
                 ("neutral_noninferior", m, se, 1.1 * z * se, stats.norm.cdf(m / se - 1.1 * z)),
                 ("neutral_max_drop", m, se, 0, stats.norm.cdf(m / se)),
-                ("optimism", se, j, 0, se * math.sqrt(2 * math.log(j))),
+                ("optimism", se, j, 0, se * stats.norm.ppf(0.95 ** (1 / j)) if j > 1 else 0),
                 ("look_alpha", alpha, j, 0, alpha / (j * (j + 1)))):
             ask(tap, session, f"{name.replace('_', ' ')} is its formula", f"function {name} {a!r} {b!r} {c!r}", [want])
     ask(tap, session, "se 0 passes every neutral change", "function neutral_max_drop 0.01 0 0", [1])

@@ -273,6 +273,8 @@ static void looks_sum_to_alpha(void **state)
     assert_true(sum < 0.05 && sum > 0.04999);
     assert_true(ml_look_alpha(0.05, 1) == 0.025 && ml_look_alpha(0.05, 0) == 0.05);
     assert_true(ml_optimism(0.01, 1) == 0);
+    for (int k = 2; k < 1000; k++)
+        assert_true(fabs(pow(ml_normal_cdf(ml_optimism(0.01, k) / 0.01), k) - 0.95) < 1e-12);
 }
 
 static struct ml_delta delta_of(
