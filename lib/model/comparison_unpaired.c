@@ -19,52 +19,58 @@ static double number(const cJSON *o, const char *key)
     return ml_json_num(o, key, &x) ? x : NAN;
 }
 
-/* The fewer groups of the two; 0 where neither has any. A slice's own number isn't known: it has no more than all rows.
- */
-static size_t fewer_groups(const cJSON *a, const cJSON *b)
+/* The fewer groups of the two; 0 where neither has any. */
+static size_t fewer(size_t x, size_t y)
 {
-    size_t x = whole(a, "groups"), y = whole(b, "groups");
     return x == 0 || (y > 0 && y < x) ? y : x;
+}
+
+/* A metric of a card or of its slice, which has no more groups than all rows where it doesn't say. */
+static struct ml_told told(const cJSON *of, const cJSON *metric, size_t groups)
+{
+    size_t own = whole(of, "groups");
+    return (struct ml_told){ number(metric, "value"), number(metric, "se"), whole(of, "rows"), own > 0 ? own : groups };
 }
 
 /* Rows and the smaller class are the scarcer side's. */
 static void compare_metric(const struct ml_comparison_opts *o, struct ml_differences *l, const struct ml_metric *m,
-    const char *slice, const cJSON *a, const cJSON *b, size_t rows_a, size_t rows_b, size_t groups)
+    const char *slice, const cJSON *a, const cJSON *b, const struct ml_told *x, const struct ml_told *y)
 {
-    double x = number(a, "value"), y = number(b, "value"), se_x = number(a, "se"), se_y = number(b, "se");
     struct ml_delta d = { .smaller_class = SIZE_MAX, .changed = SIZE_MAX };
-    if (isnan(x) || isnan(y)) {
-        const char *why = ml_json_str(isnan(x) ? a : b, "reason");
+    if (isnan(x->value) || isnan(y->value)) {
+        const char *why = ml_json_str(isnan(x->value) ? a : b, "reason");
         d.reason = why != NULL ? why : "one of the cards has no value";
-    } else if (isnan(se_x) || isnan(se_y)) {
+    } else if (isnan(x->se) || isnan(y->se)) {
         d.ok = true;
-        d.current = x;
-        d.candidate = y;
-        d.delta = y - x;
-        d.rows = d.n = rows_a < rows_b ? rows_a : rows_b;
+        d.current = x->value;
+        d.candidate = y->value;
+        d.delta = y->value - x->value;
+        d.rows = d.n = x->rows < y->rows ? x->rows : y->rows;
         d.interval_reason = "one of the cards has no standard error";
     } else {
-        ml_delta_unpaired(x, se_x, rows_a, y, se_y, rows_b, ml_look_alpha(o->alpha, o->look), &d);
+        ml_delta_unpaired(x, y, ml_look_alpha(o->alpha, o->look), &d);
         ml_delta_cut(&d, m);
     }
     size_t n_a = whole(a, "n"), n_b = whole(b, "n");
     if (n_a > 0 && n_b > 0)
         d.n = n_a < n_b ? n_a : n_b;
     d.smaller_class = ml_metric_smaller_class(m, d.n);
-    d.groups = groups;
-    ml_differences_add(l, o, m, slice, &d, x, y);
+    d.groups = fewer(x->groups, y->groups);
+    ml_differences_add(l, o, m, slice, &d, x->value, y->value);
 }
 
+/* What two cards, or the same slice of both, have in common; `groups`: of all their rows. */
 static void compare_all(const struct ml_comparison_opts *o, struct ml_differences *l, const char *task,
-    const char *slice, const cJSON *a, const cJSON *b, size_t groups)
+    const char *slice, const cJSON *a, const cJSON *b, const size_t groups[2])
 {
     const cJSON *m;
     cJSON_ArrayForEach(m, ml_json_get(b, "metrics"))
     {
         const struct ml_metric *metric = ml_evaluation_metric(m->string, task);
         const cJSON *other = ml_json_get(ml_json_get(a, "metrics"), m->string);
+        struct ml_told x = told(a, other, groups[0]), y = told(b, m, groups[1]);
         if (metric != NULL && other != NULL && (slice == NULL || ml_difference_primary(o, m->string)))
-            compare_metric(o, l, metric, slice, other, m, whole(a, "rows"), whole(b, "rows"), groups);
+            compare_metric(o, l, metric, slice, other, m, &x, &y);
     }
 }
 
@@ -89,13 +95,14 @@ int ml_comparison_unpaired(
             task_a != NULL ? task_a : "unknown", task_b != NULL ? task_b : "unknown");
     if (check_positive(current, candidate, err) < 0)
         return -1;
-    size_t groups = fewer_groups(current, candidate);
-    compare_all(o, &l, task_a, NULL, current, candidate, groups);
+    const size_t of_each[2] = { whole(current, "groups"), whole(candidate, "groups") };
+    size_t groups = fewer(of_each[0], of_each[1]);
+    compare_all(o, &l, task_a, NULL, current, candidate, of_each);
     cJSON_ArrayForEach(slice, ml_json_get(candidate, "slices"))
     {
         const cJSON *other = ml_json_get(ml_json_get(current, "slices"), slice->string);
         if (other != NULL)
-            compare_all(o, &l, task_a, slice->string, other, slice, groups);
+            compare_all(o, &l, task_a, slice->string, other, slice, of_each);
     }
     ml_differences_judge(&l, o);
     ml_json_set_bool(to, "paired", false);
@@ -114,6 +121,8 @@ int ml_comparison_unpaired(
             if (ml_json_get(slices, x->slice) == NULL) {
                 cJSON *one = ml_json_set_object(slices, x->slice);
                 ml_json_set_int(one, "rows", (int64_t)x->d.rows);
+                if (x->d.groups > 0)
+                    ml_json_set_int(one, "groups", (int64_t)x->d.groups);
                 ml_json_set_object(one, "metrics");
             }
             in = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(slices, x->slice), "metrics");

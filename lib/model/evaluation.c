@@ -61,6 +61,8 @@ static void add_metrics(cJSON *to, const struct ml_subject *subject, const struc
     struct ml_measure *m = ml_measure_new(&of, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0);
     if (parts != NULL)
         ml_tuned_part(m, parts, which);
+    if (slice != NULL && s->group != NULL)
+        ml_json_set_int(to, "groups", (int64_t)ml_measure_groups(m));
     struct ml_boot boot = { .seed = o->seed };
     cJSON *metrics = ml_json_set_object(to, "metrics");
     for (size_t i = 0; i < subject->n_metrics; i++) {

@@ -36,8 +36,12 @@ const cJSON *gate_metric(const cJSON *section, const char *slice, const char *me
  * metric of a section rests on. */
 void gate_basis(cJSON *rule, const cJSON *section, const char *slice, const cJSON *metric, double se);
 
-/* Degrees of freedom of a difference: those of its runs, or of its groups; 0: of rows, which are not few. */
-double gate_df(const cJSON *comparison, const char *slice, const cJSON *metric);
+/* How many groups a section's rows are in, or a slice's; 0: each row is its own. */
+double gate_groups(const cJSON *section, const char *slice);
+
+/* Degrees of freedom of a metric or its difference: those of its runs, or of its groups; 0: of rows, which are not few.
+ */
+double gate_df(const cJSON *section, const char *slice, const cJSON *metric);
 
 /* The rows like a metric's own below which no verdict is given. */
 double gate_least(const cJSON *comparison, const char *slice, const char *name, const cJSON *metric);

@@ -24,11 +24,21 @@ struct power {
         margin; /* margin 0: none; of max_drop: its limit; of a limit: its distance from the current value */
     bool improve, bound;
     bool room;                  /* of a limit: the current value meets it */
+    double alpha;               /* the share outside the interval that it is about */
     double df;                  /* 0: normal */
+    double groups;              /* 0: each row is its own */
+    double wide;                /* how far the bound is off, in quantiles times se */
     double se_rows, se_runs[2]; /* what se is made of where there are several runs of a model */
     int n_runs[2];              /* 0: one or not said */
     double least;               /* below so many rows there is no verdict, which a rule `must` needs */
 };
+
+static double alpha_of(const cJSON *comparison)
+{
+    double alpha;
+
+    return ml_json_num(comparison, "alpha", &alpha) && alpha > 0 && alpha < 1 ? alpha : 0.05;
+}
 
 /* A rule about a number of the card that is a difference from the current model. */
 static bool of_delta(const cJSON *rule)
@@ -59,6 +69,34 @@ static const cJSON *read_mean(const cJSON *rule, const struct card *card, struct
     return mean;
 }
 
+/* How many standard errors an interval reaches. */
+static double reach(const struct power *p)
+{
+    return p->wide * ml_t_quantile(1 - p->alpha / 2, p->df > 0 ? p->df : INFINITY);
+}
+
+/* What made the bound that a limit is held against: the evaluation, which has its own confidence and reaches as far
+ * from the value as its method says, or the runs, whose mean doesn't know of looks. */
+static void read_bound(const cJSON *rule, const struct card *card, int sign, struct power *p)
+{
+    const char *metric = ml_json_str(rule, "metric"), *slice = ml_json_str(rule, "slice");
+    const cJSON *m = metric ? gate_metric(card->evaluation, slice, metric) : NULL;
+    double confidence, value, end, look, se;
+
+    if (p->n_runs[1] > 1) {
+        if (ml_json_num(card->comparison, "look", &look) && look >= 1)
+            p->alpha *= look * (look + 1);
+        return;
+    }
+    if (ml_json_num(card->evaluation, "confidence", &confidence) && confidence > 0 && confidence < 1)
+        p->alpha = 1 - confidence;
+    p->df = gate_df(card->evaluation, slice, m);
+    p->groups = gate_groups(card->evaluation, slice);
+    if (ml_json_num(m, "value", &value) && ml_json_num(m, sign > 0 ? "low" : "high", &end) &&
+        ml_json_num(m, "se", &se) && se > 0)
+        p->wide = sign * (value - end) / se / reach(p);
+}
+
 /* The distance between a min or max and what a candidate is expected to be that is no different: the current model's
  * value, or where there is none the candidate's own; no difference from it is 0. */
 static bool read_limit(const cJSON *rule, const struct card *card, int sign, struct power *p)
@@ -75,6 +113,8 @@ static bool read_limit(const cJSON *rule, const struct card *card, int sign, str
                                          ml_json_num(gate_metric(card->evaluation, slice, metric), "value", &now)));
     if (!known && !ml_json_num(rule, "observed", &now))
         return false;
+    if (p->bound)
+        read_bound(rule, card, sign, p);
     p->margin = sign * (now - limit);
     p->room = p->margin > 0;
     return true;
@@ -87,6 +127,7 @@ static void read_runs(const cJSON *rule, const cJSON *comparison, struct power *
     const cJSON *m = metric ? gate_metric(comparison, slice, metric) : NULL, *runs = ml_json_get(m, "runs");
 
     p->df = gate_df(comparison, slice, m);
+    p->groups = gate_groups(comparison, slice);
     if (!ml_json_num(runs, "se_rows", &p->se_rows))
         return;
     for (int i = 0; i < 2; i++)
@@ -108,7 +149,8 @@ static bool read_rule(const cJSON *rule, const struct card *card, struct power *
     const char *kind = strrchr(ml_json_str(rule, "rule"), '.');
 
     kind = kind ? kind + 1 : "";
-    *p = (struct power){ .kind = !strcmp(kind, "max_drop") ? DROP : !strcmp(kind, "must") ? MUST : LIMIT };
+    *p = (struct power){ .alpha = alpha_of(comparison), .wide = 1 };
+    p->kind = !strcmp(kind, "max_drop") ? DROP : !strcmp(kind, "must") ? MUST : LIMIT;
     p->improve = p->kind == MUST && required && !strcmp(required, "improve");
     p->bound = on && !strcmp(on, "bound");
     if (p->kind == LIMIT && !read_limit(rule, card, !strcmp(kind, "min") ? 1 : -1, p))
@@ -125,9 +167,9 @@ static bool read_rule(const cJSON *rule, const struct card *card, struct power *
 
 /* How often the rule passes a candidate that is truly worse by `drop`: the estimate is normal around it, and with few
  * degrees of freedom the interval's width varies as well. */
-static double pass_rate(const struct power *p, double drop, double alpha)
+static double pass_rate(const struct power *p, double drop)
 {
-    double df = p->df > 0 ? p->df : INFINITY, q = ml_t_quantile(1 - alpha / 2, df);
+    double df = p->df > 0 ? p->df : INFINITY, q = reach(p);
 
     if (p->rows < p->least)
         return p->improve || p->margin > 0 ? 0 : 1;
@@ -136,7 +178,7 @@ static double pass_rate(const struct power *p, double drop, double alpha)
     if (p->kind == MUST && !(p->margin > 0)) /* not worse */
         return 1 - ml_t_beyond(q, df, drop / p->se);
     if (p->kind == LIMIT && p->bound && p->n_runs[1] > 1) { /* what ml_runs_estimate makes of rows and runs */
-        double z = ml_normal_quantile(1 - alpha / 2), t = ml_t_quantile(1 - alpha / 2, p->n_runs[1] - 1);
+        double z = ml_normal_quantile(1 - p->alpha / 2), t = ml_t_quantile(1 - p->alpha / 2, p->n_runs[1] - 1);
         return ml_t_beyond_both(
             z * p->se_rows / p->se, t * p->se_runs[1] / p->se, p->n_runs[1] - 1, (p->margin - drop) / p->se);
     }
@@ -147,17 +189,23 @@ static double pass_rate(const struct power *p, double drop, double alpha)
 
 /* At most HARMLESS of the harmless changes are stopped; `must: improve`: a gain of the margin's size is found as often
  * as FOUND. */
-static bool will_do(const struct power *p, double alpha)
+static bool will_do(const struct power *p)
 {
-    return p->improve ? pass_rate(p, -p->margin, alpha) >= FOUND : pass_rate(p, 0, alpha) >= 1 - HARMLESS;
+    return p->improve ? pass_rate(p, -p->margin) >= FOUND : pass_rate(p, 0) >= 1 - HARMLESS;
+}
+
+static bool several(const struct power *p)
+{
+    return p->n_runs[0] + p->n_runs[1] > 0;
 }
 
 /* The same rule with other numbers of rows and runs (`runs` 0: the same): what is of the rows goes with 1/rows, what is
- * of a model's runs with 1/runs, and the degrees of freedom are those of runs.c. */
+ * of a model's runs with 1/runs, and the degrees of freedom are those of runs.c, or grow as the groups do. */
 static struct power with(const struct power *p, double rows, int runs)
 {
     struct power q = *p;
-    double square = p->se_rows * p->se_rows * p->rows / rows, sum = square * square / fmax(rows - 1, 1);
+    double more = rows / p->rows, units = fmax((p->groups > 0 ? p->groups * more : rows) - 1, 1);
+    double square = (several(p) ? p->se_rows * p->se_rows : p->se * p->se) / more, sum = square * square / units;
     bool two = false;
 
     q.se_rows = sqrt(square);
@@ -173,21 +221,19 @@ static struct power with(const struct power *p, double rows, int runs)
         sum += of * of / (n - 1);
     }
     q.se = sqrt(square);
-    q.df = two ? 1 : square * square / sum;
+    if (p->df > 0)
+        q.df = two ? 1 : square * square / sum;
     q.rows = rows;
     return q;
 }
 
 /* NaN: no number of rows would do, for more rows don't tell what other seeds would. */
-static double rows_needed(const struct power *p, double alpha)
+static double rows_needed(const struct power *p)
 {
-    double z = p->kind != MUST && !p->bound ? 0 : ml_normal_quantile(1 - alpha / 2), low = 1, high = 2;
-    double se = p->margin / (z + ml_normal_quantile(p->improve ? FOUND : 1 - HARMLESS));
+    double low = 0, high = 1;
     struct power q;
 
-    if (p->n_runs[0] + p->n_runs[1] == 0)
-        return fmax(ceil(p->rows * (p->se / se) * (p->se / se)), ceil(p->least));
-    for (; q = with(p, high, 0), !will_do(&q, alpha); high *= 2) {
+    for (; q = with(p, high, 0), !will_do(&q); high *= 2) {
         if (high > 1e15)
             return NAN;
         low = high;
@@ -195,13 +241,13 @@ static double rows_needed(const struct power *p, double alpha)
     while (high - low > 1) {
         double middle = floor((low + high) / 2);
         q = with(p, middle, 0);
-        *(will_do(&q, alpha) ? &high : &low) = middle;
+        *(will_do(&q) ? &high : &low) = middle;
     }
     return high;
 }
 
 /* How many runs, of each model that has several, would do on these rows; 0: none up to ML_RUNS_MAX. */
-static int runs_needed(const struct power *p, double alpha)
+static int runs_needed(const struct power *p)
 {
     int n = 2;
 
@@ -209,17 +255,17 @@ static int runs_needed(const struct power *p, double alpha)
         n = p->n_runs[i] > n ? p->n_runs[i] : n;
     for (; n <= ML_RUNS_MAX; n++) {
         struct power q = with(p, p->rows, n);
-        if (will_do(&q, alpha))
+        if (will_do(&q))
             return n;
     }
     return 0;
 }
 
 /* Why no number of rows is told, and what would do instead. */
-static void explain_runs(cJSON *o, const struct power *p, double alpha)
+static void explain_runs(cJSON *o, const struct power *p)
 {
     const char *whose = p->n_runs[0] == 0 ? "of the candidate" : p->n_runs[1] == 0 ? "of the current model" : "of each";
-    int n = runs_needed(p, alpha);
+    int n = runs_needed(p);
     double between = 100 * (1 - p->se_rows * p->se_rows / (p->se * p->se));
     char *why = n > 0
                     ? ml_format("no number of rows would do: %.3g %% of the variance is between runs; %d runs %s would",
@@ -256,7 +302,7 @@ static void set_rate(cJSON *to, const char *key, double rate)
     ml_json_set_num(to, key, round(rate * 1e4) / 1e4);
 }
 
-static cJSON *describe(const cJSON *rule, const struct card *card, double alpha)
+static cJSON *describe(const cJSON *rule, const struct card *card)
 {
     cJSON *o = cJSON_CreateObject();
     struct power p;
@@ -271,16 +317,16 @@ static cJSON *describe(const cJSON *rule, const struct card *card, double alpha)
     ml_json_set(o, "neutral_fail_rate", NULL);
     ml_json_set(o, "missed_drop_rate", NULL);
     if (known)
-        set_rate(o, "neutral_fail_rate",
-            1 - (ml_json_num(rule, "neutral_pass_rate", &passes) ? passes : pass_rate(&p, 0, alpha)));
+        set_rate(
+            o, "neutral_fail_rate", 1 - (ml_json_num(rule, "neutral_pass_rate", &passes) ? passes : pass_rate(&p, 0)));
     if (margin)
-        set_rate(o, "missed_drop_rate", pass_rate(&p, p.margin, alpha));
+        set_rate(o, "missed_drop_rate", pass_rate(&p, p.margin));
     if (margin && p.improve)
-        set_rate(o, "missed_gain_rate", 1 - pass_rate(&p, -p.margin, alpha));
-    double rows = margin || (known && p.room) ? rows_needed(&p, alpha) : NAN;
+        set_rate(o, "missed_gain_rate", 1 - pass_rate(&p, -p.margin));
+    double rows = margin || (known && p.room) ? rows_needed(&p) : NAN;
     ml_json_set_num(o, "rows_needed", rows);
     if ((margin || (known && p.room)) && isnan(rows))
-        explain_runs(o, &p, alpha);
+        explain_runs(o, &p);
     else if (known && p.kind == LIMIT && !p.room)
         ml_json_set_str(o, "reason", "no number of rows helps: the current value itself doesn't meet the limit");
     else if (known && p.kind != LIMIT && !margin)
@@ -288,13 +334,6 @@ static cJSON *describe(const cJSON *rule, const struct card *card, double alpha)
     else if (!known)
         ml_json_set_str(o, "reason", why_unknown(rule, card));
     return o;
-}
-
-static double alpha_of(const cJSON *comparison)
-{
-    double alpha;
-
-    return ml_json_num(comparison, "alpha", &alpha) && alpha > 0 && alpha < 1 ? alpha : 0.05;
 }
 
 cJSON *ml_gate_power(const cJSON *gate, const cJSON *evaluation, const cJSON *comparison)
@@ -313,7 +352,7 @@ cJSON *ml_gate_power(const cJSON *gate, const cJSON *evaluation, const cJSON *co
     {
         const char *name = ml_json_str(rule, "rule");
         const struct card *of = confirm && name && !strncmp(name, "confirm.", 8) ? &again : &test;
-        cJSON_AddItemToArray(list, describe(rule, of, alpha_of(of->comparison)));
+        cJSON_AddItemToArray(list, describe(rule, of));
     }
     return o;
 }

@@ -22,13 +22,19 @@ struct change {
     bool identical;
 };
 
-double gate_df(const cJSON *comparison, const char *slice, const cJSON *metric)
+double gate_groups(const cJSON *section, const char *slice)
 {
-    const cJSON *of = slice ? ml_json_get(ml_json_get(comparison, "slices"), slice) : comparison;
+    const cJSON *of = slice ? ml_json_get(ml_json_get(section, "slices"), slice) : section;
     double x;
-    if (ml_json_num(ml_json_get(metric, "runs"), "df", &x))
-        return x >= 1 ? x : 1;
-    return ml_json_num(of, "groups", &x) && x >= 2 ? x - 1 : 0;
+    return ml_json_num(of, "groups", &x) && x >= 2 ? x : 0;
+}
+
+double gate_df(const cJSON *section, const char *slice, const cJSON *metric)
+{
+    double x = gate_groups(section, slice);
+    if (x > 0)
+        x--;
+    return ml_json_num(ml_json_get(metric, "runs"), "df", &x) ? fmax(x, 1) : x;
 }
 
 const cJSON *gate_mean(const cJSON *comparison, const char *slice, const char *metric, int *runs)
@@ -70,15 +76,11 @@ static int look_up(struct gate_judge *j, const struct ml_metric_rule *m, cJSON *
     if (!ml_json_num(c->json, "candidate", &c->candidate))
         c->candidate = NAN;
     c->has_interval = ml_json_num(c->json, "low", &c->low) && ml_json_num(c->json, "high", &c->high);
-    double detectable, z = ml_normal_quantile(1 - j->alpha / 2);
-    if (!ml_json_num(c->json, "se", &c->se)) {
-        if (ml_json_num(c->json, "detectable", &detectable))
-            c->se = detectable / (z + ml_normal_quantile(0.8));
-        else if (c->has_interval)
-            c->se = (c->high - c->low) / (2 * z);
-    }
-    c->reach = !c->has_interval ? z * c->se : m->direction > 0 ? c->delta - c->low : c->high - c->delta;
     c->df = gate_df(j->comparison, m->slice, c->json);
+    double q = ml_t_quantile(1 - j->alpha / 2, c->df > 0 ? c->df : INFINITY);
+    if (!ml_json_num(c->json, "se", &c->se) && c->has_interval)
+        c->se = (c->high - c->low) / (2 * q);
+    c->reach = !c->has_interval ? q * c->se : m->direction > 0 ? c->delta - c->low : c->high - c->delta;
     gate_basis(rule, j->comparison, m->slice, c->json, c->se);
     return 0;
 }

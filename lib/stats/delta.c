@@ -441,18 +441,21 @@ bool ml_delta_recall(struct ml_measure *current, struct ml_measure *candidate, i
     return true;
 }
 
-void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,
-    size_t rows_candidate, double alpha, struct ml_delta *out)
+void ml_delta_unpaired(
+    const struct ml_told *current, const struct ml_told *candidate, double alpha, struct ml_delta *out)
 {
+    const struct ml_told *const of[2] = { current, candidate };
+    double sum = 0;
+
     memset(out, 0, sizeof *out);
     out->ok = true;
-    out->current = current;
-    out->candidate = candidate;
-    out->delta = candidate - current;
-    out->rows = out->n = rows_current < rows_candidate ? rows_current : rows_candidate;
+    out->current = current->value;
+    out->candidate = candidate->value;
+    out->delta = out->candidate - out->current;
+    out->rows = out->n = current->rows < candidate->rows ? current->rows : candidate->rows;
     out->smaller_class = SIZE_MAX;
     out->changed = SIZE_MAX;
-    out->se = hypot(se_current, se_candidate);
+    out->se = hypot(current->se, candidate->se);
     if (!isfinite(out->delta)) {
         out->ok = false;
         out->delta = 0;
@@ -464,8 +467,11 @@ void ml_delta_unpaired(double current, double se_current, size_t rows_current, d
         out->interval_reason = "neither value has a standard error";
         return;
     }
-    ml_interval_linear(out->delta, out->se, ml_normal_quantile(1 - alpha / 2), &out->low, &out->high);
-    out->df = INFINITY;
-    out->p = ml_normal_two_sided(out->delta / out->se);
+    for (int i = 0; i < 2; i++)
+        if (of[i]->groups > 0)
+            sum += pow(of[i]->se / out->se, 4) / fmax((double)of[i]->groups - 1, 1);
+    out->df = 1 / sum;
+    ml_interval_linear(out->delta, out->se, ml_t_quantile(1 - alpha / 2, out->df), &out->low, &out->high);
+    out->p = ml_t_two_sided(out->delta / out->se, out->df);
     ml_delta_settle(out, "unpaired", "unpaired");
 }

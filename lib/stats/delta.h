@@ -131,8 +131,15 @@ bool ml_delta_psi(struct ml_measure *current, struct ml_measure *candidate, cons
 size_t ml_delta_replicates(struct ml_measure *current, struct ml_measure *candidate, const struct ml_metric *metric,
     const struct ml_boot *boot, double *values);
 
-/* From two cards: se^2 = se1^2 + se2^2, normal. `changed` is SIZE_MAX: not known. */
-void ml_delta_unpaired(double current, double se_current, size_t rows_current, double candidate, double se_candidate,
-    size_t rows_candidate, double alpha, struct ml_delta *out);
+/* What a card has of a metric. */
+struct ml_told {
+    double value, se;
+    size_t rows, groups; /* groups 0: ungrouped */
+};
+
+/* From two cards: se^2 = se1^2 + se2^2, normal; Student's t of Satterthwaite's degrees of freedom where rows come in
+ * groups. `changed` is SIZE_MAX: not known. */
+void ml_delta_unpaired(
+    const struct ml_told *current, const struct ml_told *candidate, double alpha, struct ml_delta *out);
 
 #endif

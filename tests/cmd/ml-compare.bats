@@ -514,6 +514,18 @@ PY
     [ "$(value comparison.metrics.accuracy.verdict g.json)" = inconclusive ]
     [ "$(value comparison.metrics.accuracy.reason g.json)" = "only 3 groups; 10 are needed" ]
     [ "$(value comparison.slices.s=1.metrics.accuracy.verdict g.json)" = inconclusive ]
+    # a slice has its own; the interval is Student's, of as many as there are
+    [ "$(value evaluation.slices.s=1.groups a.json)" = 15 ]
+    [ "$(value comparison.slices.s=1.groups h.json)" = 15 ]
+    /usr/bin/python3 - <<'PY'
+import json
+from scipy import stats
+c = json.load(open("h.json"))
+for of, groups in (c["comparison"], 30), (c["comparison"]["slices"]["s=1"], 15):
+    m = of["metrics"]["log_loss" if "log_loss" in of["metrics"] else "accuracy"]
+    ways = [stats.t.ppf(.975, df) for df in (groups - 1, 2 * groups - 2)]
+    assert ways[1] - 1e-9 < (m["high"] - m["delta"]) / m["se"] < ways[0], (m, ways)
+PY
     ml-eval -q --positive y a.csv -o a.json
     run --separate-stderr ml-compare -q --unpaired --current a.json --candidate b.json
     fails 4 "the current model's positive class is 'y', the candidate's 'x'"

@@ -922,7 +922,9 @@ json.dump({"schema": "mlci.card/1", "evaluation": {"task": "binary", "rows": 200
 import json
 from statistics import NormalDist as N
 r = json.load(open("number.json"))["rules"][0]
-assert abs(r["neutral_fail_rate"] - N().cdf(N().inv_cdf(.975) - .026 / .00947)) < 6e-5, r'
+assert abs(r["neutral_fail_rate"] - N().cdf((.766 - .7469 - .026) / .00947)) < 6e-5, r
+# an end by Wilson is at .74 or above where so many of 2000 are right
+assert abs(r["neutral_fail_rate"] - N().cdf((.74 + 1.96 * (.74 * .26 / 2000) ** .5 - .766) / .00947)) < .006, r'
     # no margin: no drop or gain to be missed
     printf 'metrics:\n  f1_macro: { must: improve }\n' >q.yml
     run --separate-stderr ml-gate --power q.yml --card "$TOP/tests/golden/compared.json"
@@ -1051,6 +1053,40 @@ assert abs(m["detectable"] / m["se"] - 16.334) < 1e-3, m'
     ml-gate -q --power p.yml card.json | grep -qF '"reason": "neither more rows nor more runs alone would do: '
 }
 
+@test "--power: a bound reaches as far as the card's confidence, groups and slices say" {
+    /usr/bin/python3 - <<'PY'
+import random
+r = random.Random(3)
+with open("a.csv", "w") as f:
+    f.write("id,label,prediction,who,part\n")
+    for i in range(600):
+        y = r.gauss(0, 1)
+        f.write(f"{i},{y:.4f},{y + r.gauss(0, .6) + .2 * (i % 12 - 5.5) / 5.5:.4f},{i % 12},{'xy'[i % 3 > 0]}\n")
+PY
+    ml-eval -q --task regression --group who --confidence 0.8 --slice part a.csv >card.json
+    /usr/bin/python3 -c '
+import json
+m = json.load(open("card.json"))["evaluation"]["metrics"]["mae"]
+print("metrics: {mae: {max: {limit: %r, on: bound}}}\nslices: {part=y: {mae: {max: {limit: %r, on: bound}}}}" % (
+    (m["value"] + 1.2 * m["se"],) * 2))' >p.yml
+    ml-gate -q --power p.yml card.json >power.json
+    /usr/bin/python3 - <<'PY'
+import json
+from scipy import stats
+e, rules = json.load(open("card.json"))["evaluation"], json.load(open("power.json"))["rules"]
+for r, of, few in zip(rules, (e, e["slices"]["part=y"]), (12, 8)):
+    m = of["metrics"]["mae"]
+    assert of["groups"] == few, of
+    reach, room = (m["high"] - m["value"]) / m["se"], r["required"] - m["value"]
+    assert abs(reach / stats.t.ppf(.9, few - 1) - 1) < .1, reach # not 1.28
+    def passes(rows):
+        df = few * rows / m["n"] - 1
+        return stats.nct.sf(reach * stats.t.ppf(.9, df) / stats.t.ppf(.9, few - 1), df, room / m["se"] * (rows / m["n"]) ** .5)
+    assert abs(1 - r["neutral_fail_rate"] - passes(m["n"])) < 6e-5, (r, passes(m["n"]))
+    assert passes(r["rows_needed"]) >= .9 > passes(r["rows_needed"] - 1), r
+PY
+}
+
 @test "several runs: limits are on the candidate's mean, and on the interval of that" {
     /usr/bin/python3 - <<'PY'
 n = 4000
@@ -1110,6 +1146,10 @@ else:
     assert "%d runs of the candidate would" % k in r["reason"], r
 PY
     done
+    # looks are at the difference: the mean's interval is what it was
+    ml-compare -q --card eval.json --current cur.csv --candidate a.csv --runs b.csv --runs c.csv --slice part --look 3 -o look.json
+    ml-gate -q --power q.yml look.json | grep -v '"alpha"\|digest' >look
+    grep -v '"alpha"\|digest' power.json | cmp - look
     # a limit on the mean itself
     echo "metrics: { accuracy: { min: 0.787 } }" >q.yml
     ml-gate -q --power q.yml card.json >power.json

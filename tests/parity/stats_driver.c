@@ -406,9 +406,11 @@ static void verdict(struct input *in)
 static void unpaired(struct input *in)
 {
     double a = number(in), se_a = number(in), b = number(in), se_b = number(in);
+    double alpha = number(in), groups_a = number(in), groups_b = number(in);
+    struct ml_told x = { a, se_a, 100, (size_t)groups_a }, y = { b, se_b, 100, (size_t)groups_b };
     struct ml_delta d;
 
-    ml_delta_unpaired(a, se_a, 100, b, se_b, 100, number(in), &d);
+    ml_delta_unpaired(&x, &y, alpha, &d);
     show_delta(&d);
 }
 

@@ -237,14 +237,16 @@ def arithmetic(tap, session, rng):
     for m, rate in ((0.005, 0.13), (0.01, 0.39), (0.02, 0.92)):
         ask(tap, session, "pass rates of the worked example", f"function neutral_noninferior {m} {se!r} {1.96 * se!r}", [rate], 0.03)
     ask(tap, session, "pass rates of the worked example", f"function neutral_max_drop 0.005 {se!r} 0", [0.8], 0.02)
-    for value, a, b in ((1.96, 0.1, 0.2), (0.5, 1e-3, 0.0)):
+    for value, a, b, g_a, g_b in ((1.96, 0.1, 0.2, 0, 0), (0.5, 1e-3, 0.0, 0, 0), (0.5, 0.1, 0.2, 12, 15), (0.5, 0.1, 0.2, 0, 10)):
         se = math.hypot(a, b)
-        z = stats.norm.ppf(0.975)
+        parts = sum((s / se) ** 4 / (g - 1) for s, g in ((a, g_a), (b, g_b)) if g)
+        dist = stats.t(1 / parts) if parts else stats.norm
+        z = dist.ppf(0.975)
 
-        def take(answer, value=value, se=se, z=z):
+        def take(answer, value=value, se=se, z=z, dist=dist):
             tap.close("an unpaired difference adds variances", [float(x) for x in answer[1:6]],
-                      [value, se, value - z * se, value + z * se, max(2 * stats.norm.sf(value / se), FLOOR)], absolute=1e-300)
-        session.ask(f"unpaired 0 {a!r} {value!r} {b!r} 0.05", take)
+                      [value, se, value - z * se, value + z * se, max(2 * dist.sf(value / se), FLOOR)], absolute=1e-300)
+        session.ask(f"unpaired 0 {a!r} {value!r} {b!r} 0.05 {g_a} {g_b}", take)
 
 
 if __name__ == "__main__":
