@@ -87,14 +87,21 @@ static double least_rows(const struct ml_evidence *e)
     return rows;
 }
 
-static void rows_needed(const struct ml_evidence *e, double z, struct ml_judgement *out)
+/* The quantiles are those of as many groups as so many rows are in; under rule 1 there are no fewer. */
+static void rows_needed(const struct ml_evidence *e, struct ml_judgement *out)
 {
-    double d = fabs(e->delta), rows;
+    double d = fabs(e->delta), n = (double)e->rows, rows = n, df = INFINITY, q;
 
     if (e->margin > 0)
         d = fmax(d, e->margin - d);
-    rows = fmax(ceil((double)e->rows * pow((z + ml_normal_quantile(POWER)) * e->se / d, 2)), least_rows(e));
-    out->has_rows_needed = d > 0 && e->se > 0 && isfinite(rows) && rows >= (double)e->rows;
+    for (int i = 0; i < (e->groups ? 10 : 1); i++) {
+        if (e->groups)
+            df = fmax((double)e->groups * rows / n, ML_VERDICT_MIN_GROUPS) - 1;
+        q = ml_t_quantile(1 - e->alpha / 2, df) + ml_t_quantile(POWER, df);
+        rows = n * pow(q * e->se / d, 2);
+    }
+    rows = fmax(ceil(rows), least_rows(e));
+    out->has_rows_needed = d > 0 && e->se > 0 && isfinite(rows) && rows >= n;
     if (out->has_rows_needed)
         out->rows_needed = rows;
 }
@@ -115,7 +122,6 @@ void ml_judge(const struct ml_evidence *e, struct ml_judgement *out)
 {
     double low = e->direction > 0 ? e->low : -e->high;
     double high = e->direction > 0 ? e->high : -e->low;
-    double z = ml_normal_quantile(1 - e->alpha / 2);
     bool certain = e->p_adjusted <= e->alpha && e->changed >= ML_VERDICT_MIN_CHANGED;
     bool little;
 
@@ -144,7 +150,7 @@ void ml_judge(const struct ml_evidence *e, struct ml_judgement *out)
     if (out->verdict == ML_VERDICT_INCONCLUSIVE && e->has_interval) {
         if (!little)
             why_inconclusive(e, low, high, out->reason, sizeof out->reason);
-        rows_needed(e, z, out);
+        rows_needed(e, out);
     }
 }
 

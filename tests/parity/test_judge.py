@@ -31,7 +31,14 @@ def verdict(e):
     detectable = (z + power) * e["se"] if e["has"] else -1
     needed, d = -1, max(abs(e["delta"]), m - abs(e["delta"]) if m > 0 else 0)
     if v == "inconclusive" and e["has"] and d > 0 and e["se"] > 0:
-        needed = math.ceil(e["rows"] * ((z + power) * e["se"] / d) ** 2)
+        def wanted(rows):  # of as many groups as so many rows are in
+            df = max(e["groups"] * rows / e["rows"], 10) - 1
+            both = stats.t.ppf(1 - e["alpha"] / 2, df) + stats.t.ppf(.8, df) if e["groups"] else z + power
+            return e["rows"] * (both * e["se"] / d) ** 2
+        needed = e["rows"]
+        for _ in range(10):
+            needed = wanted(needed)
+        needed = math.ceil(needed)
         needed = max([needed, 30 if e["rows"] < 30 else 0] +
                      [math.ceil(e["rows"] * 10 / e[k]) for k in ("groups", "smaller") if 0 < e[k] < 10])
         needed = needed if needed >= e["rows"] else -1  # there are more, so it isn't rows that lack

@@ -211,6 +211,14 @@ static void noninferior_and_what_can_be_seen(void **state)
     assert_true(j.noninferior);
     assert_true(fabs(j.detectable - sum * e.se) < 1e-12);
     assert_true(j.has_rows_needed && j.rows_needed == ceil(1000 * pow(sum * e.se / 0.009, 2)));
+    /* twelve groups decide less, and as many as would do tell of it by the t that they have */
+    e.groups = 12;
+    ml_judge(&e, &j);
+    double df = 12 * j.rows_needed / 1000 - 1;
+    sum = ml_t_quantile(1 - e.alpha / 2, df) + ml_t_quantile(0.8, df);
+    assert_true(j.has_rows_needed && fabs(j.rows_needed - 1000 * pow(sum * e.se / 0.009, 2)) <= 1.01);
+    assert_true(sum > 1.01 * (Z + 0.8416212335729143));
+    e.groups = 0;
     e.margin = 0.009;
     ml_judge(&e, &j);
     assert_false(j.noninferior);
