@@ -143,9 +143,10 @@ struct ml_predictions {
     size_t score_columns, score_cap;
     struct ml_strs score_names; /* --scores: the classes, in the columns' order */
     bool scores_by_number;      /* which columns was said by their numbers */
-    bool score_asked;           /* --score was given */
-    char *scores_unused;        /* no scores were read, but --scores with this would find one for each class; or NULL */
-    double *weight;             /* NULL without */
+    char *scores_begin;  /* else with what their names begin, before the class ("p", "p." of an object); or NULL */
+    bool score_asked;    /* --score was given */
+    char *scores_unused; /* no scores were read, but --scores with this would find one for each class; or NULL */
+    double *weight;      /* NULL without */
     size_t weight_cap;
     struct ml_division group;
     struct ml_described *features; /* the columns of all slicings, once each */

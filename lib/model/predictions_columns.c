@@ -154,8 +154,12 @@ static int find_score_columns(struct reading *rd, struct roles *r, const struct 
     int rc = c->scores != NULL ? ml_reading_find_classes(rd, c->scores, &r->scores, &r->n_scores, &rd->p->score_names)
                                : find_column(rd, c->score, "score", &r->score);
     rd->err = err;
-    rd->p->scores_by_number =
-        r->n_scores > 0 && strncmp(ml_table_columns(rd->t)->v[r->scores[0]], c->scores, strlen(c->scores)) != 0;
+    if (r->n_scores > 0) {
+        const char *first = ml_table_columns(rd->t)->v[r->scores[0]];
+        rd->p->scores_by_number = strncmp(first, c->scores, strlen(c->scores)) != 0;
+        if (!rd->p->scores_by_number)
+            rd->p->scores_begin = ml_strndup(first, strlen(first) - strlen(rd->p->score_names.v[0]));
+    }
     return may_lack ? 0 : rc;
 }
 

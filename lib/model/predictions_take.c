@@ -18,6 +18,7 @@ void ml_predictions_release(struct ml_predictions *p)
     ml_column_release(&p->label);
     ml_column_release(&p->prediction);
     ml_strs_release(&p->score_names);
+    free(p->scores_begin);
     ml_strs_release(&p->label_names);
     ml_strs_release(&p->prediction_names);
     release_division(&p->group);

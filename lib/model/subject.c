@@ -228,6 +228,7 @@ static int number_classes(struct settling *st)
 static int order_scores(struct settling *st, const struct ml_predictions *p, struct ml_answers *a)
 {
     size_t k = st->all.n, columns = p->score_names.n, n = p->n;
+    const char *begin = p->scores_begin != NULL ? p->scores_begin : "";
     int32_t *from = ml_malloc((k + 1) * sizeof *from);
     int rc = 0;
     for (size_t i = 0; i < k; i++)
@@ -236,7 +237,7 @@ static int order_scores(struct settling *st, const struct ml_predictions *p, str
         int32_t at = classes_find(&st->all, p->score_names.v[i]);
         if (at >= 0 && from[at] >= 0)
             rc = ml_err_set(st->err, ML_LOCAL, "'%s': the columns '%s%s' and '%s%s' are of the same class", p->name,
-                st->c->scores, p->score_names.v[from[at]], st->c->scores, p->score_names.v[i]);
+                begin, p->score_names.v[from[at]], begin, p->score_names.v[i]);
         if (at >= 0)
             from[at] = (int32_t)i;
     }

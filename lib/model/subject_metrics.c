@@ -171,18 +171,28 @@ static bool numbered(const struct ml_strs *names)
 int ml_subject_no_scores(
     const struct ml_predictions *p, const struct ml_columns *c, const char *class, struct ml_err *err)
 {
-    if (!p->scores_by_number && numbered(&p->score_names))
+    const struct ml_strs *names = &p->score_names;
+    const char *begin = p->scores_begin;
+    struct ml_buf has;
+
+    if (p->scores_by_number)
+        return ml_err_set(err, ML_LOCAL,
+            "'%s': --scores %s: these columns are of the classes '%s'%s, none of '%s'; by number %s", p->name,
+            c->scores, names->v[0], names->n > 1 ? " and so on" : "", class,
+            c->no_header ? "and without a header classes are 0, 1 and so on, and labels have to be as well"
+                         : "a column has to be called what its class is, else --scores says what their names begin "
+                           "with");
+    if (numbered(names))
         return ml_err_set(err, ML_LOCAL,
             "'%s': '%s0' and so on don't say of which class they are, and labels such as '%.100s' need that: call the "
             "columns '%s<class>' (in JSON Lines write an object, {\"%.100s\": 0.7, ...}; in NPZ an array 'classes', "
             "scikit-learn's classes_, beside '%s')",
-            p->name, c->scores, class, c->scores, class, c->scores);
-    if (!p->scores_by_number)
-        return ml_err_set(
-            err, ML_LOCAL, "'%s': no column '%s%s' with the scores of that class", p->name, c->scores, class);
-    return ml_err_set(err, ML_LOCAL,
-        "'%s': --scores %s: these columns are of the classes '%s'%s, none of '%s'; by number %s", p->name, c->scores,
-        p->score_names.v[0], p->score_names.n > 1 ? " and so on" : "", class,
-        c->no_header ? "and without a header classes are 0, 1 and so on, and labels have to be as well"
-                     : "a column has to be called what its class is, else --scores says what their names begin with");
+            p->name, begin, class, begin, class, c->scores);
+    ml_buf_init(&has, 200);
+    for (size_t i = 0; i < names->n; i++)
+        ml_buf_addf(&has, "%s'%s%s'", i > 0 ? ", " : "", begin, names->v[i]);
+    ml_err_set(err, ML_LOCAL, "'%s': no column '%s%s' with the scores of that class; there are %s%s", p->name, begin,
+        class, ml_buf_str(&has), has.full ? "…" : "");
+    ml_buf_release(&has);
+    return -1;
 }

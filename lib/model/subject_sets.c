@@ -139,6 +139,7 @@ static unsigned char *map_column(const struct sets *st, const struct ml_column *
 static int order_scores(struct sets *st, const struct ml_predictions *p, struct ml_answers *a)
 {
     size_t k = st->names.n, columns = p->score_names.n;
+    const char *begin = p->scores_begin != NULL ? p->scores_begin : "";
     int64_t *from = ml_malloc((k + 1) * sizeof *from);
     int rc = 0;
     for (size_t i = 0; i < k; i++)
@@ -147,7 +148,7 @@ static int order_scores(struct sets *st, const struct ml_predictions *p, struct 
         int64_t *at = &from[st->place[score_class(st, p->score_names.v[i])]];
         if (*at >= 0)
             rc = ml_err_set(st->err, ML_LOCAL, "'%s': the columns '%s%s' and '%s%s' are of the same class", p->name,
-                st->c->scores, p->score_names.v[*at], st->c->scores, p->score_names.v[i]);
+                begin, p->score_names.v[*at], begin, p->score_names.v[i]);
         *at = (int64_t)i;
     }
     for (size_t i = 0; rc == 0 && i < k; i++)

@@ -161,6 +161,18 @@ refuses() {
 
 @test "two columns of scores for one class" {
     printf 'label,p.1,p.1.0,p.0\n1,.9,.1,.1\n0,.2,.8,.8\n' | refuses 3 "the columns 'p.1' and 'p.1.0' are of the same class" --scores p.
+    printf 'label,1,1.0,0\n1,.9,.1,.1\n0,.2,.8,.8\n' | refuses 3 "the columns '1' and '1.0' are of the same class" --scores 2-4
+}
+
+@test "a class without scores is named as its column would be, beside those that are there" {
+    printf 'label,p_cat,p_dog\ncat,.9,.1\nbird,.2,.8\n' |
+        refuses 3 "no column 'p_bird' with the scores of that class; there are 'p_cat', 'p_dog'" --scores p_
+    printf '{"label":"%s","p":{"cat":%s,"dog":0.5}}\n' cat 0.5 bird 0.5 |
+        refuses 3 "no column 'p.bird' with the scores of that class; there are 'p.cat', 'p.dog'" --scores p
+    printf '{"label":"%s","p":{"bird":0.1,"cat":0.4,"dog":0.5}}\n' cat bird >current.jsonl
+    printf '{"label":"%s","p":{"cat":0.5,"dog":0.5}}\n' cat bird >candidate.jsonl
+    run --separate-stderr ml-compare --scores p --current current.jsonl --candidate candidate.jsonl </dev/null
+    fails 3 "'candidate.jsonl': no column 'p.bird' with the scores of that class"
 }
 
 @test "more different numbers than can be classes beside texts" {
