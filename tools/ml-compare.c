@@ -200,9 +200,11 @@ static void say(
     const cJSON *runs = ml_json_get(section, "runs");
     int n_current = cJSON_GetArraySize(ml_json_get(runs, "current"));
     int n_candidate = cJSON_GetArraySize(ml_json_get(runs, "candidate"));
-    if (runs != NULL)
+    if (n_current > 0)
         ml_tool_say(
             &cfg->common, "means over runs: %d of the current model, %d of the candidate", n_current, n_candidate);
+    else if (n_candidate > 0)
+        ml_tool_say(&cfg->common, "means over %d runs of the candidate:", n_candidate);
     if ((n_current == 2 || n_candidate == 2) && !ml_json_true(section, "identical"))
         ml_tool_say(&cfg->common, ML_TWO_RUNS);
     ml_summary_comparison(section, &lines);

@@ -196,7 +196,12 @@ static void runs(struct ml_buf *out, const cJSON *comparison)
     int current = cJSON_GetArraySize(ml_json_get(of, "current"));
     int candidate = cJSON_GetArraySize(ml_json_get(of, "candidate"));
     bool two = (current == 2 || candidate == 2) && !ml_json_true(comparison, "identical");
-    if (of)
+    if (of && current == 0)
+        ml_buf_addf(out,
+            "The values are those of the first of %d runs with different seeds; limits are held against the mean over "
+            "the runs%s.\n\n",
+            candidate, two ? "; " ML_TWO_RUNS : "");
+    else if (of)
         ml_buf_addf(out,
             "Means over runs with different seeds, %d of the current model and %d of the candidate; changed rows and "
             "calibration are those of the first%s. ",
@@ -218,8 +223,10 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
         ml_md_code(out, tuned);
         ml_buf_adds(out, "), which flatters; the intervals allow for it.\n\n");
     }
-    if (!s->compared)
+    if (!s->compared) {
+        runs(out, s->comparison);
         return;
+    }
     const char *name = headline_metric(s);
     const cJSON *metric = name ? ml_json_get(ml_json_get(s->comparison, "metrics"), name) : NULL;
     const cJSON *reuse = ml_json_get(s->comparison, "reuse");

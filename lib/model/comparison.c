@@ -326,14 +326,61 @@ static void release(struct duel *d)
     ml_subject_release(&d->subject);
 }
 
-int ml_comparison_ranked(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
+/* The means over the candidate's runs, of all rows or of a slice. */
+static cJSON *means(struct duel *d, const struct ml_slice *slice)
+{
+    cJSON *metrics = cJSON_CreateObject();
+    struct sides s;
+    duel_sides(d, slice != NULL ? slice->rows : NULL, slice != NULL ? slice->n : 0, &s);
+    if (slice != NULL)
+        tell_parts(d, (size_t)(slice - d->slices.v), &s);
+    for (size_t i = 0; i < d->subject.n_metrics; i++) {
+        struct ml_difference x = { .metric = d->subject.metrics[i] };
+        if (!applies(d, x.metric) || (slice != NULL && !ml_difference_primary(d->o, x.metric->name)))
+            continue;
+        add_mean(d, &x, &s.r[1]);
+        cJSON *o = ml_json_set_object(metrics, x.metric->name);
+        double mean = NAN;
+        ml_json_num(ml_json_get(x.runs, "mean"), "value", &mean);
+        ml_json_set(o, "current", NULL);
+        ml_json_set_num(o, "candidate", mean);
+        ml_json_set_str(o, "direction", ml_metric_direction(x.metric));
+        ml_json_set(o, "runs", x.runs);
+    }
+    duel_sides_free(&s);
+    return metrics;
+}
+
+static void add_means(cJSON *to, struct duel *d)
+{
+    cJSON *slices = cJSON_GetObjectItemCaseSensitive(to, "slices");
+    if (d->field->runs[1].n == 0)
+        return;
+    draw_parts(d);
+    ml_json_set(to, "metrics", means(d, NULL));
+    for (size_t i = 0; i < d->slices.n; i++) {
+        cJSON *one = ml_slice_json(&d->slices.v[i]);
+        ml_json_set(one, "metrics", means(d, &d->slices.v[i]));
+        cJSON_AddItemToObject(slices, d->slices.v[i].name, one);
+    }
+    add_names(ml_json_set_object(to, "runs"), "candidate", d->p[1], &d->field->runs[1]);
+}
+
+int ml_comparison_alone(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
     const struct ml_field *field, struct ml_err *err)
 {
-    struct ml_field alone = { .current = field->candidate, .candidate = field->candidate, .rivals = field->rivals };
+    struct ml_field alone = { .current = field->candidate,
+        .candidate = field->candidate,
+        .runs = { { 0 }, field->runs[1] },
+        .rivals = field->rivals };
     struct duel d = { .o = o, .field = &alone, .alpha = ml_look_alpha(o->alpha, o->look) };
     int rc = settle(&d, c, true, err);
     if (rc == 0)
+        rc = ml_slices_find(field->candidate, &d.slices, err);
+    if (rc == 0) {
+        add_means(to, &d);
         duel_rivals(to, &d);
+    }
     release(&d);
     return rc;
 }

@@ -68,8 +68,9 @@ int ml_predictions_pair(struct ml_predictions *current, struct ml_predictions *c
  * predictions, which cannot be settled again. */
 int ml_comparison_paired(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
     const struct ml_field *field, struct ml_err *err);
-/* The candidate and its rivals among each other, where there is no current model: `ranking` and `candidates` only. */
-int ml_comparison_ranked(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
+/* Where there is no current model: the candidate and its rivals among each other (`ranking` and `candidates`), or of
+ * its runs their means, to `metrics` and `slices`, which are there already. */
+int ml_comparison_alone(cJSON *to, const struct ml_comparison_opts *o, const struct ml_columns *c,
     const struct ml_field *field, struct ml_err *err);
 int ml_comparison_unpaired(
     cJSON *to, const struct ml_comparison_opts *o, const cJSON *current, const cJSON *candidate, struct ml_err *err);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "model/gate.h"
 
+#define BY_ROW     "several runs or candidates are compared row by row only, from predictions"
 #define CONFIDENCE 0.95 /* of evaluations made on the way; only their standard errors are used */
 
 /* Who is current. Where its data is known from its card that counts: it is what the model was judged by. */
@@ -104,7 +105,7 @@ static int join_all(
     return 0;
 }
 
-/* The section's numbers; `current` NULL: of the candidates among each other. */
+/* The section's numbers; `current` NULL: of the candidates among each other, or of one's runs. */
 static int compare_field(const struct ml_contest *t, cJSON *to, struct ml_predictions *current, struct ml_err *err)
 {
     struct ml_field f = { .current = current, .candidate = &t->candidate->predictions };
@@ -115,7 +116,7 @@ static int compare_field(const struct ml_contest *t, cJSON *to, struct ml_predic
     if (rc == 0 && current != NULL)
         rc = ml_comparison_paired(to, t->opts, t->cols, &f, err);
     else if (rc == 0)
-        rc = ml_comparison_ranked(to, t->opts, t->cols, &f, err);
+        rc = ml_comparison_alone(to, t->opts, t->cols, &f, err);
     free(f.rivals.p);
     free(f.runs[0].p);
     free(f.runs[1].p);
@@ -328,12 +329,12 @@ int ml_contest_run(struct ml_contest *t, cJSON **out, struct ml_err *err)
         char *reason = ml_format("no current model: '%s' isn't there yet", t->current->reference);
         ml_json_set(to, "current", NULL);
         rc = nothing(t, to, reason);
-        if (rc == 0 && t->n_rivals > 0)
-            rc = compare_field(t, to, NULL, err);
+        if (rc == 0 && t->n_rivals + t->n_runs[1] > 0)
+            rc = t->candidate->has_predictions ? compare_field(t, to, NULL, err) : ml_err_set(err, ML_USAGE, BY_ROW);
         free(reason);
     } else if (t->n_rivals + t->n_runs[0] + t->n_runs[1] > 0 &&
                (t->unpaired || t->current->metrics != NULL || t->candidate->metrics != NULL)) {
-        rc = ml_err_set(err, ML_USAGE, "several runs or candidates are compared row by row only, from predictions");
+        rc = ml_err_set(err, ML_USAGE, BY_ROW);
     } else if (t->current->metrics != NULL || t->candidate->metrics != NULL) {
         rc = plain(t, to, err);
     } else if (t->unpaired) {

@@ -19,7 +19,7 @@
 struct shape {
     const char *keys[MAX_NUMBERS];
     size_t n, n_plain;
-    bool verdict;
+    bool verdict, mean;           /* mean: over runs */
     const char *tests[MAX_TESTS]; /* that were asked for */
     size_t n_tests;
 };
@@ -93,6 +93,11 @@ size_t ml_summary_tests(const cJSON *comparison, const char *names[MAX_TESTS])
     return n;
 }
 
+static const cJSON *shown(const struct shape *s, const cJSON *metric)
+{
+    return s->mean ? ml_json_get(ml_json_get(metric, "runs"), "mean") : metric;
+}
+
 static void table(struct shape s, const cJSON *section, struct ml_strs *out)
 {
     struct ml_grid g = { 0 };
@@ -101,7 +106,7 @@ static void table(struct shape s, const cJSON *section, struct ml_strs *out)
     size_t slices = 0;
     s.n_tests = s.verdict ? ml_summary_tests(section, s.tests) : 0;
     add_head(&g, &s);
-    cJSON_ArrayForEach(m, ml_json_get(section, "metrics")) add_metric(&g, &s, m->string, m);
+    cJSON_ArrayForEach(m, ml_json_get(section, "metrics")) add_metric(&g, &s, m->string, shown(&s, m));
     cJSON_ArrayForEach(m, ml_json_get(section, "slices"))
     {
         const cJSON *metrics = ml_json_get(m, "metrics"), *first = metrics != NULL ? metrics->child : NULL;
@@ -110,7 +115,7 @@ static void table(struct shape s, const cJSON *section, struct ml_strs *out)
             continue;
         ml_json_num(m, "rows", &rows);
         char *name = ml_format("%s where %s (%.0f row%s)", first->string, m->string, rows, ML_PLURAL(rows));
-        add_metric(&g, &s, name, first);
+        add_metric(&g, &s, name, shown(&s, first));
         free(name);
     }
     for (size_t i = 0; g.cells.n > g.columns && ml_grid_line(&g, i, &line); i++)
@@ -125,6 +130,7 @@ static void table(struct shape s, const cJSON *section, struct ml_strs *out)
 }
 
 static const struct shape evaluation_shape = { .keys = { "value", "low", "high" }, .n = 3, .n_plain = 3 };
+static const struct shape mean_shape = { .keys = { "value", "low", "high" }, .n = 3, .n_plain = 3, .mean = true };
 static const struct shape comparison_shape = {
     .keys = { "current", "candidate", "delta", "low", "high" }, .n = 5, .n_plain = 2, .verdict = true
 };
@@ -373,7 +379,7 @@ void ml_summary_comparison(const cJSON *comparison, struct ml_strs *out)
         { "improved", "worsened", "query", "queries", "ranked better", "worse" } };
     const cJSON *flips = ml_json_get(comparison, "flips");
     hidden(comparison, out);
-    table(comparison_shape, comparison, out);
+    table(cJSON_IsNull(ml_json_get(comparison, "current")) ? mean_shape : comparison_shape, comparison, out);
     ml_summary_untested(comparison, out);
     cautions(comparison, out);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {

@@ -1174,6 +1174,25 @@ PY
     ml-gate -q p.yml card.json >gated.json
     is roc_auc.min runs 3
     is roc_auc.min observed 0.8
+    # as it is where there is no current model
+    printf 'metrics: { accuracy: { min: 0.79, must: not_regress } }\nslices: { part=x: { accuracy: { min: { limit: 0.7, on: bound } } } }\n' >p.yml
+    ml-compare -q --card eval.json --current cur.csv --candidate a.csv --runs b.csv --runs c.csv --slice part -o card.json
+    ml-gate -q p.yml card.json >gated.json
+    run --separate-stderr ml-compare --card eval.json --current oci:store:none --candidate a.csv --runs b.csv --runs c.csv --slice part -o alone.json
+    [[ "$stderr" == *"means over 3 runs of the candidate:"*"accuracy "*" 0.80"* ]]
+    ml-gate -q p.yml alone.json >alone-gated.json
+    /usr/bin/python3 - <<'PY'
+import json
+compared, alone = (json.load(open(f)) for f in ("gated.json", "alone-gated.json"))
+for a, b in zip(compared["gate"]["rules"], alone["gate"]["rules"]):
+    assert a["rule"] == b["rule"]
+    assert a == b if "min" in a["rule"] else b["verdict"] == "not applicable", (a, b)
+assert alone["comparison"]["current"] is None and alone["comparison"]["metrics"]["accuracy"]["candidate"] == .8
+PY
+    ml-comment -q --card alone-gated.json -o alone.md
+    grep -q "those of the first of 3 runs with different seeds; limits are held against the mean" alone.md
+    run --separate-stderr ml-compare --card eval.json --current oci:store:none --runs b.csv
+    fails 2 "compared row by row only, from predictions"
 }
 
 @test "a rule says what it rests on" {
