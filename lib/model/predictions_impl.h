@@ -132,7 +132,8 @@ int ml_predictions_say_twice(
     const struct ml_predictions *p, size_t first, size_t second, const char *id, struct ml_err *err);
 
 /* Whether all of several files have as many rows, and the same labels in the same order: then they are rather several
- * models' answers than parts of one's. Fewer than ten rows, or labels of one kind, may well be alike by chance. */
+ * models' answers than parts of one's. Fewer than ten rows may well be alike by chance, and labels whose order follows
+ * a simple rule are so of themselves. */
 bool ml_predictions_alike(const struct ml_predictions *p);
 
 void ml_reading_init(struct reading *rd);

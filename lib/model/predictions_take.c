@@ -203,20 +203,44 @@ int ml_predictions_say_twice(
     return -1;
 }
 
-#define ALIKE_ROWS 10
+#define ALIKE_ROWS   10
+#define ALIKE_PERIOD ((size_t)64)
+
+static bool same_label(const struct ml_column *c, size_t i, size_t j)
+{
+    return c->dense != NULL ? c->dense[i] == c->dense[j] : c->code[i] == c->code[j];
+}
+
+/* Labels of one kind, sorted ones, and such as take turns are the same in parts of one table, too. */
+static bool by_rule(const struct ml_column *c, size_t n)
+{
+    size_t turns = 0, up = 0;
+    for (size_t i = 1; i < n; i++) {
+        turns += !same_label(c, i, i - 1);
+        up += c->dense != NULL && c->dense[i] > c->dense[i - 1];
+    }
+    if (c->dense != NULL ? up == 0 || up == turns : turns < c->dict.n)
+        return true;
+    for (size_t k = 2; k <= n / 2 && k <= ALIKE_PERIOD; k++) {
+        size_t i = k;
+        while (i < n && same_label(c, i, i - k))
+            i++;
+        if (i == n)
+            return true;
+    }
+    return false;
+}
 
 bool ml_predictions_alike(const struct ml_predictions *p)
 {
-    const struct ml_column *label = &p->label;
     size_t files = p->files.n, n = files > 1 ? p->n / files : 0;
-    bool alike = n >= ALIKE_ROWS && n * files == p->n, varies = false;
+    bool alike = n >= ALIKE_ROWS && n * files == p->n;
     for (size_t k = 0; alike && k < files; k++)
         alike = file_of(p, k * n) == k && file_of(p, k * n + n - 1) == k;
     for (size_t i = n; alike && i < p->n; i++)
-        alike = label->dense != NULL ? label->dense[i] == label->dense[i - n] : label->code[i] == label->code[i - n];
-    for (size_t i = 1; alike && !varies && i < n; i++)
-        varies = label->dense != NULL ? label->dense[i] != label->dense[0] : label->code[i] != label->code[0];
-    return alike && varies;
+        alike = same_label(&p->label, i, i - n) && (p->weight == NULL || p->weight[i] == p->weight[i - n]) &&
+                (p->group.of == NULL || p->group.of[i] == p->group.of[i - n]);
+    return alike && !by_rule(&p->label, n);
 }
 
 int ml_predictions_check_ids(struct ml_predictions *p, const struct ml_predictions *other, struct ml_err *err)

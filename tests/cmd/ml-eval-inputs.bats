@@ -241,6 +241,22 @@ print(json.dumps(e))'
     for f in aa bb; do awk -F, 'NR == 1 || $1 == 1' $f.csv >ones-$f.csv; done
     run -0 --separate-stderr ml-eval -q --task binary ones-aa.csv ones-bb.csv
     [ -z "$stderr" ]
+    # or labels in an order that is a rule: sorted ones, and such as take turns
+    for f in aa bb; do
+        { head -1 $f.csv; tail -n +2 $f.csv | sort; } >sorted-$f.csv
+        awk -F, -v OFS=, 'NR > 1 { $1 = NR % 3 > 1 } { print }' $f.csv >turns-$f.csv
+        awk -F, -v OFS=, 'NR == 1 { $2 = "prediction" } NR > 1 { $1 = NR < 9 ? "dog" : NR < 20 ? "cat" : "ape"; $2 = "cat" } { print }' $f.csv >words-$f.csv
+        awk -F, -v OFS=, -v f=$f 'NR == 1 { print $0, "g" } NR > 1 { print $0, f NR % 20 }' $f.csv >group-$f.csv
+    done
+    for f in sorted turns words; do
+        run -0 --separate-stderr ml-eval -q $f-aa.csv $f-bb.csv
+        [ -z "$stderr" ]
+    done
+    # and rows of other groups are other rows
+    run -0 --separate-stderr ml-eval -q group-aa.csv group-bb.csv
+    [[ "$stderr" == *"measured as one table"* ]]
+    run -0 --separate-stderr ml-eval -q --group g group-aa.csv group-bb.csv
+    [ -z "$stderr" ]
 }
 
 @test "thousands of files, with few descriptors" {
