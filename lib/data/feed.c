@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/decompress.h"
@@ -27,10 +26,11 @@ struct peek {
 
 struct ml_feed {
     char *name;
-    int fd;      /* -1: bytes */
-    off_t start; /* where in the file it starts; -1: a pipe */
-    off_t at_fd; /* where in the file it is; the descriptor's own offset is shared with what reads it again */
-    char *ahead; /* what was read of a pipe before it came here */
+    int fd;          /* -1: bytes */
+    off_t start;     /* where in the file it starts; -1: a pipe */
+    off_t at_fd;     /* where in the file it is; the descriptor's own offset is shared with what reads it again */
+    struct stat was; /* the file, when it was first opened; zeros of a pipe */
+    char *ahead;     /* what was read of a pipe before it came here */
     size_t ahead_n, ahead_at;
     int wake; /* an eventfd that ends waiting for a pipe; -1: nobody else waits */
     const char *bytes;
@@ -80,6 +80,23 @@ static int64_t file_read(struct ml_feed *f, void *p, size_t n, struct ml_err *er
     }
 }
 
+/* It is written in place, or another one has its name by now: what is read of it next isn't what was read before. */
+static int check_unchanged(struct ml_feed *f, struct ml_err *err)
+{
+    struct stat now;
+    const struct stat *was = &f->was;
+
+    if (was->st_ino == 0)
+        return 0;
+    if (fstat(f->fd, &now) < 0)
+        return ml_err_errno(err, ML_LOCAL, "'%s': cannot read", f->name);
+    if (now.st_dev == was->st_dev && now.st_ino == was->st_ino && now.st_size == was->st_size &&
+        now.st_mtim.tv_sec == was->st_mtim.tv_sec && now.st_mtim.tv_nsec == was->st_mtim.tv_nsec)
+        return 0;
+    return ml_err_set(
+        err, ML_LOCAL, "'%s': changed while it was being read; start again when nothing writes it", f->name);
+}
+
 static int64_t bytes_read(struct ml_feed *f, void *p, size_t n)
 {
     if (n > f->n - f->at)
@@ -109,7 +126,7 @@ static int64_t stored_read(struct ml_feed *f, void *p, size_t n, struct ml_err *
         ml_hasher_add(f->hasher, p, (size_t)got);
     if (got > 0)
         f->size += (uint64_t)got;
-    return got;
+    return got == 0 && n > 0 ? check_unchanged(f, err) : got;
 }
 
 static int64_t body_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err)
@@ -280,7 +297,7 @@ static int start_body(struct ml_feed *f, const struct peek *head, struct ml_err 
 
 static int start(struct ml_feed *f, struct ml_err *err)
 {
-    if (look(f, &f->stored, stored_read, err) < 0)
+    if (check_unchanged(f, err) < 0 || look(f, &f->stored, stored_read, err) < 0)
         return -1;
     if (strcmp(ml_decompress_kind(f->stored.p, f->stored.n), "none") == 0)
         return start_body(f, &f->stored, err);
@@ -304,17 +321,25 @@ static int open_as(struct ml_feed *f, const char *name, bool hash, struct ml_fee
     return -1;
 }
 
-static int open_from(int fd, off_t start, const char *name, bool hash, struct ml_feed **out, struct ml_err *err)
+static int open_from(
+    int fd, off_t start, const char *name, bool hash, const struct stat *was, struct ml_feed **out, struct ml_err *err)
 {
     struct ml_feed *f = ml_calloc(1, sizeof *f);
     f->fd = fd;
     f->start = f->at_fd = start;
+    if (was != NULL && was->st_ino != 0)
+        f->was = *was;
+    else if (fstat(fd, &f->was) < 0 || !S_ISREG(f->was.st_mode))
+        f->was = (struct stat){ 0 };
     return open_as(f, name, hash, out, err);
 }
 
-int ml_feed_open(int fd, const char *name, bool hash, struct ml_feed **out, struct ml_err *err)
+int ml_feed_open(int fd, const char *name, bool hash, struct stat *was, struct ml_feed **out, struct ml_err *err)
 {
-    return open_from(fd, lseek(fd, 0, SEEK_CUR), name, hash, out, err);
+    int rc = open_from(fd, lseek(fd, 0, SEEK_CUR), name, hash, was, out, err);
+    if (rc == 0 && was != NULL)
+        *was = (*out)->was;
+    return rc;
 }
 
 int ml_feed_open_ahead(
@@ -407,7 +432,7 @@ int ml_feed_reopen(const struct ml_feed *f, struct ml_feed **out, struct ml_err 
     int fd = dup(f->fd);
     if (fd < 0)
         return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", f->name);
-    return open_from(fd, f->start, f->name, f->hasher != NULL, out, err);
+    return open_from(fd, f->start, f->name, f->hasher != NULL, &f->was, out, err);
 }
 
 void ml_feed_digest(struct ml_feed *f, struct ml_digest *digest, uint64_t *size)

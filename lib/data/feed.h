@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/digest.h"
 #include "base/err.h"
@@ -14,8 +15,10 @@
 struct ml_feed;
 
 /* Of an open file, which is closed with the feed (also when this fails); `name` is how messages call it; `hash`: its
- * digest will be asked for. ML_LOCAL: what is known and isn't read (foreign.h), naming what converts it. */
-int ml_feed_open(int fd, const char *name, bool hash, struct ml_feed **out, struct ml_err *err);
+ * digest will be asked for. `was`: what the file was when it was opened before, which it has to be still; zeros: it
+ * wasn't, and this is told there; NULL is fine. ML_LOCAL: what is known and isn't read (foreign.h), naming what
+ * converts it. */
+int ml_feed_open(int fd, const char *name, bool hash, struct stat *was, struct ml_feed **out, struct ml_err *err);
 
 /* Of a pipe from which the n bytes at `ahead` have been read already; they are copied. */
 int ml_feed_open_ahead(
@@ -26,8 +29,8 @@ int ml_feed_open_bytes(const void *p, size_t n, const char *name, bool hash, str
 
 void ml_feed_close(struct ml_feed *f); /* NULL is fine */
 
-/* The next bytes, at most n: 0 at the end; -1 (ML_LOCAL) when they can't be read, or the compressed stream is cut off
- * or malformed. */
+/* The next bytes, at most n: 0 at the end; -1 (ML_LOCAL) when they can't be read, the compressed stream is cut off or
+ * malformed, or at the end the file isn't what it was when it was first opened. */
 int64_t ml_feed_read(struct ml_feed *f, void *p, size_t n, struct ml_err *err);
 
 /* How many bytes are left, where that is known without reading them (bytes that aren't compressed), else SIZE_MAX. */

@@ -276,7 +276,7 @@ int ml_table_open_fd(int fd, const char *name, unsigned flags, struct ml_table *
 {
     struct ml_feed *feed;
     *out = NULL;
-    return ml_feed_open(fd, name, !(flags & ML_TABLE_NO_DIGEST), &feed, err) < 0
+    return ml_feed_open(fd, name, !(flags & ML_TABLE_NO_DIGEST), NULL, &feed, err) < 0
                ? -1
                : ml_table_start(feed, name, flags, out, err);
 }

@@ -56,7 +56,8 @@ int ml_table_open_ahead(
 void ml_table_close(struct ml_table *t); /* NULL is fine */
 
 /* Whether the table can be read a second time (a file or bytes, not a pipe); and a second table of the same, which
- * fails as opening does. Of several files: ML_LOCAL where one is another than it was, or was written to. */
+ * fails as opening does. Reading fails (ML_LOCAL), in the first table, too, where a file is another than it was or was
+ * written to since it was opened. */
 bool ml_table_reopens(const struct ml_table *t);
 int ml_table_reopen(const struct ml_table *t, struct ml_table **out, struct ml_err *err);
 

@@ -20,24 +20,10 @@ static const char *name_of(const char *path)
  * to be what it was. `seen` NULL: it is the only file. */
 static int open_path(const char *path, unsigned flags, struct stat *seen, struct ml_feed **out, struct ml_err *err)
 {
-    struct stat st;
     int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        ml_err_errno(err, ML_LOCAL, "'%s': cannot open", name_of(path));
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    if (seen != NULL && seen->st_ino != 0 &&
-        (st.st_dev != seen->st_dev || st.st_ino != seen->st_ino || st.st_size != seen->st_size ||
-            st.st_mtim.tv_sec != seen->st_mtim.tv_sec || st.st_mtim.tv_nsec != seen->st_mtim.tv_nsec)) {
-        close(fd);
-        return ml_err_set(err, ML_LOCAL,
-            "'%s': changed while the files were read; start again when nothing writes them", name_of(path));
-    }
-    if (seen != NULL)
-        *seen = st;
-    return ml_feed_open(fd, name_of(path), !(flags & ML_TABLE_NO_DIGEST), out, err);
+    if (fd < 0)
+        return ml_err_errno(err, ML_LOCAL, "'%s': cannot open", name_of(path));
+    return ml_feed_open(fd, name_of(path), !(flags & ML_TABLE_NO_DIGEST), seen, out, err);
 }
 
 static bool is_dir(const char *path)

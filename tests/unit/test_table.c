@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -366,7 +367,7 @@ static void reads_again_what_it_was(void **state)
         assert_int_equal(rc, changed < 0 ? 1 : -1);
         if (changed >= 0) {
             assert_int_equal(err.code, ML_LOCAL);
-            assert_non_null(strstr(err.msg, "changed while the files were read"));
+            assert_non_null(strstr(err.msg, "changed while it was being read"));
             assert_non_null(strstr(err.msg, paths[changed]));
             err = (struct ml_err)ML_ERR_INIT;
         }
@@ -379,6 +380,65 @@ static void reads_again_what_it_was(void **state)
     }
     free(other);
     rmdir(dir);
+}
+
+/* The rows from here to the end; what reading them came to. */
+static int rest(struct ml_table *t, struct ml_err *err)
+{
+    const struct ml_cell *cells;
+    int rc;
+    while ((rc = ml_table_next(t, &cells, err)) == 0)
+        ;
+    return rc;
+}
+
+static void assert_changed(int rc, struct ml_err *err)
+{
+    assert_int_equal(rc, -1);
+    assert_int_equal(err->code, ML_LOCAL);
+    assert_non_null(strstr(err->msg, "changed while it was being read"));
+    *err = (struct ml_err)ML_ERR_INIT;
+}
+
+static void notices_what_is_written_in_place(void **state)
+{
+    char path[] = "/tmp/mlci-table-XXXXXX";
+    struct ml_err err = ML_ERR_INIT;
+    struct ml_table *t, *again;
+    const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1, .tv_nsec = 1 } };
+    FILE *f;
+    int fd = mkstemp(path);
+    (void)state;
+    assert_true(fd >= 0);
+    f = fdopen(fd, "w");
+    for (int i = 0; i < 1000000; i++) /* more than is read at once */
+        fprintf(f, "%d\n", i);
+    fflush(f);
+
+    assert_int_equal(ml_table_open(path, 0, &t, &err), 0);
+    assert_int_equal(rest(t, &err), 1);
+    assert_int_equal(ml_table_reopen(t, &again, &err), 0);
+    assert_int_equal(rest(again, &err), 1);
+    ml_table_close(again);
+    ml_table_close(t);
+
+    /* in the first reading */
+    assert_int_equal(ml_table_open(path, 0, &t, &err), 0);
+    fputs("7\n", f);
+    fflush(f);
+    assert_changed(rest(t, &err), &err);
+    ml_table_close(t);
+
+    /* between two, without another size */
+    assert_int_equal(ml_table_open(path, 0, &t, &err), 0);
+    assert_int_equal(rest(t, &err), 1);
+    assert_int_equal(pwrite(fd, "3", 1, 0), 1);
+    assert_int_equal(futimens(fd, times), 0);
+    assert_changed(ml_table_reopen(t, &again, &err), &err);
+    ml_table_close(again);
+    ml_table_close(t);
+    fclose(f);
+    unlink(path);
 }
 
 int main(void)
@@ -394,6 +454,7 @@ int main(void)
         cmocka_unit_test(refuses_endless_rows),
         cmocka_unit_test(reads_again_meanwhile),
         cmocka_unit_test(reads_again_what_it_was),
+        cmocka_unit_test(notices_what_is_written_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
