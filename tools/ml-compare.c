@@ -83,18 +83,18 @@ static int check_merged(struct ml_err *err)
     return 0;
 }
 
-/* Several runs and candidates, and the confirmation. */
+/* Several runs and candidates, and the confirmation, which is of the first of them. */
 static int check_more(const struct cfg *cfg, struct ml_err *err)
 {
     if (cfg->candidates.n > RIVALS_MAX || cfg->runs.n >= ML_RUNS_MAX || cfg->current_runs.n >= ML_RUNS_MAX)
         return ml_err_set(
             err, ML_USAGE, "at most %d candidates and %d runs are compared at once", RIVALS_MAX, ML_RUNS_MAX);
     if (cfg->candidates.n > 1 && cfg->runs.n + cfg->current_runs.n > 0)
-        return ml_err_set(err, ML_USAGE, "several candidates and several runs exclude each other");
+        return ml_err_set(err, ML_USAGE,
+            "several candidates and several runs exclude each other: rank the candidates by one run of each, then "
+            "compare the best one with all its runs");
     if (cfg->confirm_current != NULL && cfg->confirm == NULL)
         return ml_err_set(err, ML_USAGE, "--confirm-current needs --confirm");
-    if (cfg->confirm != NULL && (cfg->candidates.n > 1 || cfg->runs.n + cfg->current_runs.n > 0))
-        return ml_err_set(err, ML_USAGE, "--confirm is for one candidate and one run");
     return cfg->confirm != NULL ? check_merged(err) : 0;
 }
 

@@ -422,6 +422,14 @@ PY
     run ml-gate -q ml-policy.yml --card bad.json -o g.json
     [ "$status" -eq 1 ]
     ml-comment --card g.json | head -1 | grep -F 'confirm.accuracy.must'
+    # of several candidates or runs it is the first one's
+    for f in "--candidate t-cur.csv" "--runs t-cur.csv" "--current-runs t-b.csv"; do
+        ml-compare -q --current t-cur.csv --candidate t-b.csv $f --confirm k-b.csv --confirm-current k-cur.csv -o more.json </dev/null
+        same comparison.confirm more.json comparison.confirm c.json
+        [ "$(value comparison.metrics more.json)" != "$(value comparison.metrics t.json)" ]
+        ml-gate -q ml-policy.yml --card more.json -o g.json || [ $? -eq 1 ]
+        ml get gate.rules g.json | grep -q '"confirm.accuracy.must"'
+    done
     # a merge request never sees them
     # nor may a branch that isn't merged: only the default one, a protected one, and a tag
     confirm_on() {
