@@ -22,6 +22,7 @@
 #include "oci/challenge.h"
 #include "oci/credentials.h"
 #include "server.h"
+#include "place.h"
 
 /* ---- challenges ---- */
 
@@ -72,28 +73,27 @@ static void reads_challenges(void **state)
 
 /* ---- processes and helpers ---- */
 
-static int enter(void **state)
+static int enter_home(void **state)
 {
-    char *dir = ml_strdup("/tmp/mlci-unit.XXXXXX"), *path;
+    char *path;
 
-    *state = mkdtemp(dir);
-    path = ml_format("%s:/usr/bin:/bin", dir);
+    if (enter(state))
+        return -1;
+    path = ml_format("%s:/usr/bin:/bin", (char *)*state);
     setenv("PATH", path, 1);
-    setenv("HOME", dir, 1);
+    setenv("HOME", *state, 1);
     free(path);
-    return chdir(dir);
+    return 0;
 }
 
-static int leave(void **state)
+static int leave_home(void **state)
 {
     static const char *const vars[] = { "ML_AUTH_FILE", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "DOCKER_CONFIG",
         "CI_REGISTRY", "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD" };
-    int rc = chdir("/") || ml_remove_all(*state, NULL);
 
     for (size_t i = 0; i < sizeof vars / sizeof *vars; i++)
         unsetenv(vars[i]);
-    free(*state);
-    return rc;
+    return leave(state);
 }
 
 static void script(const char *name, const char *body)
@@ -537,9 +537,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_challenges),
-        cmocka_unit_test_setup_teardown(runs_programs, enter, leave),
-        cmocka_unit_test_setup_teardown(asks_helpers, enter, leave),
-        cmocka_unit_test_setup_teardown(first_that_fits, enter, leave),
+        cmocka_unit_test_setup_teardown(runs_programs, enter_home, leave_home),
+        cmocka_unit_test_setup_teardown(asks_helpers, enter_home, leave_home),
+        cmocka_unit_test_setup_teardown(first_that_fits, enter_home, leave_home),
         cmocka_unit_test(one_token_for_all),
         cmocka_unit_test(renewed_in_time),
         cmocka_unit_test(refused_once),

@@ -15,24 +15,18 @@
 
 #include "base/cache.h"
 #include "base/file.h"
+#include "place.h"
 
-static int enter(void **state)
+static int enter_cached(void **state)
 {
-    char *dir = ml_strdup("/tmp/mlci-unit.XXXXXX"), *cache;
+    char *cache;
 
-    *state = mkdtemp(dir);
-    cache = ml_path_join(dir, "cache");
+    if (enter(state))
+        return -1;
+    cache = ml_path_join(*state, "cache");
     setenv("ML_CACHE", cache, 1);
     free(cache);
-    return chdir(dir);
-}
-
-static int leave(void **state)
-{
-    int rc = chdir("/") || ml_remove_all(*state, NULL);
-
-    free(*state);
-    return rc;
+    return 0;
 }
 
 static void is(const char *name, const char *want)
@@ -175,12 +169,12 @@ static void where(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(keeps, enter, leave),
-        cmocka_unit_test_setup_teardown(has_limits, enter, leave),
-        cmocka_unit_test_setup_teardown(forgets, enter, leave),
-        cmocka_unit_test_setup_teardown(names, enter, leave),
-        cmocka_unit_test_setup_teardown(never_matters, enter, leave),
-        cmocka_unit_test_setup_teardown(where, enter, leave),
+        cmocka_unit_test_setup_teardown(keeps, enter_cached, leave),
+        cmocka_unit_test_setup_teardown(has_limits, enter_cached, leave),
+        cmocka_unit_test_setup_teardown(forgets, enter_cached, leave),
+        cmocka_unit_test_setup_teardown(names, enter_cached, leave),
+        cmocka_unit_test_setup_teardown(never_matters, enter_cached, leave),
+        cmocka_unit_test_setup_teardown(where, enter_cached, leave),
     };
 
     return cmocka_run_group_tests_name("cache", tests, NULL, NULL);

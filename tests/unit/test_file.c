@@ -17,23 +17,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-
-/* every test has a directory of its own, and stands in it */
-static int enter(void **state)
-{
-    char *dir = ml_strdup("/tmp/mlci-unit.XXXXXX");
-
-    *state = mkdtemp(dir);
-    return chdir(dir);
-}
-
-static int leave(void **state)
-{
-    int rc = chdir("/") || ml_remove_all(*state, NULL);
-
-    free(*state);
-    return rc;
-}
+#include "place.h"
 
 static int entries(const char *dir)
 {

@@ -15,22 +15,7 @@
 
 #include "base/file.h"
 #include "oci/layer_out.h"
-
-static char dir[] = "/tmp/test_layer_out.XXXXXX";
-
-static int enter(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) && chdir(dir) == 0 ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    struct ml_err err = ML_ERR_INIT;
-
-    (void)state;
-    return chdir("/") < 0 ? -1 : ml_remove_all(dir, &err);
-}
+#include "place.h"
 
 static int fresh(void **state)
 {

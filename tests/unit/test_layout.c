@@ -14,24 +14,9 @@
 
 #include "base/file.h"
 #include "oci/layout.h"
+#include "place.h"
 
 #define MANIFEST "{\"schemaVersion\":2,\"mediaType\":\"" ML_MT_MANIFEST "\",\"config\":{},\"layers\":[]}"
-
-static char top[] = "/tmp/test_layout.XXXXXX";
-
-static int enter(void **state)
-{
-    (void)state;
-    return mkdtemp(top) && chdir(top) == 0 ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    struct ml_err err = ML_ERR_INIT;
-
-    (void)state;
-    return chdir("/") < 0 ? -1 : ml_remove_all(top, &err);
-}
 
 static int fresh(void **state)
 {

@@ -12,21 +12,9 @@
 #include "base/file.h"
 #include "model/promotion.h"
 #include "model/promotion_rules.h"
+#include "place.h"
 
-static char dir[] = "/tmp/test_promotion.XXXXXX";
 static struct ml_repo *repo;
-
-static int enter(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) && chdir(dir) == 0 ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    return chdir("/") == 0 && ml_remove_all(dir, NULL) == 0 ? 0 : -1;
-}
 
 static int open_repo(void **state)
 {

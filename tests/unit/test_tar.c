@@ -14,28 +14,13 @@
 
 #include "base/file.h"
 #include "oci/tar_view.h"
-
-static char dir[] = "/tmp/test_tar.XXXXXX";
+#include "place.h"
 
 static void put(const char *path, const char *text, mode_t mode)
 {
     struct ml_err err = ML_ERR_INIT;
 
     assert_int_equal(ml_file_write(path, text, strlen(text), mode, &err), 0);
-}
-
-static int enter(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) && chdir(dir) == 0 ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    struct ml_err err = ML_ERR_INIT;
-
-    (void)state;
-    return chdir("/") < 0 ? -1 : ml_remove_all(dir, &err);
 }
 
 static int fresh(void **state)

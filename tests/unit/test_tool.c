@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/tool.h"
+#include "place.h"
 
 struct cfg {
     struct ml_common common;
@@ -136,22 +137,6 @@ static void drop(struct outcome *o)
 {
     free(o->out);
     free(o->err);
-}
-
-static int enter(void **state)
-{
-    char *dir = ml_strdup("/tmp/mlci-unit.XXXXXX");
-
-    *state = mkdtemp(dir);
-    return chdir(dir);
-}
-
-static int leave(void **state)
-{
-    int rc = chdir("/") || ml_remove_all(*state, NULL);
-
-    free(*state);
-    return rc;
 }
 
 static void parses(void **state)
