@@ -218,7 +218,7 @@ int ml_outfile_write(struct ml_outfile *f, const void *p, size_t n, struct ml_er
     return ml_fd_write(f->fd, p, n, f->path, err);
 }
 
-static int sync_parent(const char *path, struct ml_err *err)
+int ml_sync_parent(const char *path, struct ml_err *err)
 {
     const char *slash = strrchr(path, '/');
     char *dir = slash ? ml_strndup(path, (size_t)(slash - path) + (slash == path)) : ml_strdup(".");
@@ -253,7 +253,7 @@ int ml_outfile_commit_as(struct ml_outfile *f, const char *path, struct ml_err *
     }
     free(f->tmp);
     f->tmp = NULL;
-    if (!f->hint && sync_parent(path, err) < 0)
+    if (!f->hint && ml_sync_parent(path, err) < 0)
         return -1;
     ml_outfile_abort(f);
     return 0;

@@ -48,6 +48,9 @@ int ml_file_write(const char *path, const void *p, size_t n, mode_t mode, struct
 /* Writes all n bytes to a descriptor; `name` is for the message. */
 int ml_fd_write(int fd, const void *p, size_t n, const char *name, struct ml_err *err);
 
+/* Has the disk hold the name of a file or directory that has just been made or renamed. */
+int ml_sync_parent(const char *path, struct ml_err *err);
+
 /* A file without a name in $TMPDIR, for what may be larger than memory should hold: its descriptor. */
 int ml_file_nameless(const char *prefix, struct ml_err *err);
 

@@ -199,19 +199,6 @@ static int sync_one(const char *path, const struct stat *st, int flag, struct FT
     return rc;
 }
 
-static int sync_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? ml_strndup(path, (size_t)(slash - path) + (slash == path)) : ml_strdup(".");
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-    rc = fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -1 : 0;
-    if (fd >= 0)
-        close(fd);
-    free(dir);
-    return rc;
-}
-
 int ml_newdir_commit(struct ml_newdir *d, size_t entries, struct ml_err *err)
 {
     int rc = entries > SYNC_MAX ? syncfs(d->fd) : nftw(d->root, sync_one, 16, FTW_PHYS | FTW_DEPTH);
@@ -224,7 +211,7 @@ int ml_newdir_commit(struct ml_newdir *d, size_t entries, struct ml_err *err)
     if (rc < 0)
         return ml_err_errno(
             err, ML_LOCAL, "cannot make '%s'%s", d->path, errno == EBUSY ? ", name a directory below it" : "");
-    return sync_parent(d->path) < 0 ? ml_err_errno(err, ML_LOCAL, "cannot sync beside '%s'", d->path) : 0;
+    return ml_sync_parent(d->path, err);
 }
 
 void ml_newdir_abort(struct ml_newdir *d)
