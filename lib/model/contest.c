@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "model/gate.h"
+#include "model/pairing.h"
 
 #define BY_ROW     "several runs or candidates are compared row by row only, from predictions"
 #define CONFIDENCE 0.95 /* of evaluations made on the way; only their standard errors are used */

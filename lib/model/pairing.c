@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Are two files about the same rows, and which row is which? */
+#include "model/pairing.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +11,6 @@
 #include "base/text.h"
 #include "data/number.h"
 #include "data/rowjoin.h"
-#include "model/comparison.h"
 
 /* One pairing. Row rows[1][i] of the candidate is row rows[0][i] of the current model; NULL: row i. */
 struct pairing {

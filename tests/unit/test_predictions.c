@@ -15,7 +15,7 @@
 #include "data/gather.h"
 #include "data/rowjoin.h"
 #include "data/table_impl.h"
-#include "model/comparison.h"
+#include "model/pairing.h"
 #include "model/predictions.h"
 
 static void interns(void **state)
