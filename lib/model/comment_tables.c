@@ -330,20 +330,10 @@ static void amount(struct ml_buf *out, const cJSON *rule, const char *key)
 
 static void required(struct ml_buf *out, const cJSON *rule)
 {
-    const char *name = ml_json_str(rule, "rule"), *on = ml_json_str(rule, "on");
-    const char *kind = name && strrchr(name, '.') ? strrchr(name, '.') + 1 : name ? name : "";
-    double margin, limit;
-    if (!strcmp(kind, "min") || !strcmp(kind, "min_rows"))
-        ml_buf_adds(out, "≥ ");
-    else if (!strcmp(kind, "max") || !strncmp(kind, "max_", 4))
-        ml_buf_adds(out, "≤ ");
+    static const char *const sides[] = { "≤ ", "", "≥ " };
+    ml_buf_adds(out, sides[1 + ml_gate_side(rule)]);
     amount(out, rule, "required");
-    if (cJSON_IsString(ml_json_get(rule, "required")) && ml_json_num(rule, "limit", &limit))
-        ml_buf_addf(out, " (%s)", ml_gate_amount(rule, limit, 4, (char[ML_GATE_AMOUNT]){ "" }));
-    if (on && !strcmp(on, "bound"))
-        ml_buf_adds(out, " at its bound");
-    if (ml_json_num(rule, "margin", &margin))
-        ml_buf_addf(out, ", margin %s", ML_PLAIN(margin, 4));
+    ml_gate_conditions(rule, 4, out);
 }
 
 /* Whether a rule is about the difference from the current model. */

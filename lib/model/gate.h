@@ -62,6 +62,10 @@ size_t ml_gate_count(const cJSON *gate, const char *verdict);
  * neutral changes, of a relative rule, is its neutral_pass_rate. */
 cJSON *ml_gate_power(const cJSON *gate, const cJSON *evaluation, const cJSON *comparison);
 
+/* Whether a rule asks for at least (1) or at most (-1) what it requires; 0: for something else. */
+int ml_gate_side(const cJSON *rule);
+/* What stands behind what it requires: the limit that it comes to, "at its bound", the margin. */
+void ml_gate_conditions(const cJSON *rule, int digits, struct ml_buf *out);
 /* What a rule says in words, on one line: required, observed, the interval it rests on, how often a neutral change
  * passes it. */
 void ml_gate_describe(const cJSON *rule, struct ml_buf *out);

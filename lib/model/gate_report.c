@@ -29,23 +29,36 @@ static void add_number(struct ml_buf *out, const cJSON *rule, const char *key)
         ml_buf_adds(out, "-");
 }
 
-void ml_gate_describe(const cJSON *rule, struct ml_buf *out)
+int ml_gate_side(const cJSON *rule)
 {
-    const char *name = or_empty(ml_json_str(rule, "rule")), *on = ml_json_str(rule, "on");
-    const char *kind = strrchr(name, '.') ? strrchr(name, '.') + 1 : name;
-    double low, high, rate, margin, limit;
+    const char *name = or_empty(ml_json_str(rule, "rule")), *dot = strrchr(name, '.'), *kind = dot ? dot + 1 : name;
 
-    ml_buf_addf(out, "required %s",
-        !strcmp(kind, "min") || !strcmp(kind, "min_rows")   ? ">= "
-        : !strcmp(kind, "max") || !strncmp(kind, "max_", 4) ? "<= "
-                                                            : "");
-    add_number(out, rule, "required");
+    if (!strcmp(kind, "min") || !strcmp(kind, "min_rows"))
+        return 1;
+    return !strcmp(kind, "max") || !strncmp(kind, "max_", 4) ? -1 : 0;
+}
+
+void ml_gate_conditions(const cJSON *rule, int digits, struct ml_buf *out)
+{
+    const char *on = ml_json_str(rule, "on");
+    double margin, limit;
+
     if (cJSON_IsString(ml_json_get(rule, "required")) && ml_json_num(rule, "limit", &limit))
         ml_buf_addf(out, " (%s)", ml_gate_amount(rule, limit, 4, (char[ML_GATE_AMOUNT]){ "" }));
     if (on && !strcmp(on, "bound"))
         ml_buf_adds(out, " at its bound");
     if (ml_json_num(rule, "margin", &margin))
-        ml_buf_addf(out, ", margin %s", ML_PLAIN(margin, 6));
+        ml_buf_addf(out, ", margin %s", ML_PLAIN(margin, digits));
+}
+
+void ml_gate_describe(const cJSON *rule, struct ml_buf *out)
+{
+    static const char *const sides[] = { "<= ", "", ">= " };
+    double low, high, rate;
+
+    ml_buf_addf(out, "required %s", sides[1 + ml_gate_side(rule)]);
+    add_number(out, rule, "required");
+    ml_gate_conditions(rule, 6, out);
     ml_buf_adds(out, "; observed ");
     add_number(out, rule, "observed");
     if (ml_json_num(rule, "low", &low) && ml_json_num(rule, "high", &high))
