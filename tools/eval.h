@@ -6,7 +6,7 @@
 #include "base/tool.h"
 #include "data/json.h"
 #include "model/policy.h"
-#include "model/predictions.h"
+#include "model/subject.h"
 
 struct cfg {
     struct ml_common common;

@@ -16,7 +16,7 @@
 #include "model/card.h"
 #include "model/gate.h"
 #include "model/policy.h"
-#include "model/predictions.h"
+#include "model/subject.h"
 
 struct cfg {
     struct ml_common common;

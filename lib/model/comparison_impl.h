@@ -5,6 +5,7 @@
 
 #include "model/comparison_entry.h"
 #include "model/slices.h"
+#include "model/subject.h"
 #include "stats/runs.h"
 #include "stats/threshold.h"
 

@@ -15,6 +15,7 @@
 #include "model/attached.h"
 #include "model/evaluation.h"
 #include "model/promotion.h"
+#include "model/subject.h"
 #include "oci/repo.h"
 
 #define PEEK           ((size_t)1 << 20)

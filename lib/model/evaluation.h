@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 #include "data/json.h"
-#include "model/predictions.h"
 #include "model/slices.h"
+#include "model/subject.h"
 #include "stats/measure.h"
 
 #define ML_CONFUSION_MAX ((size_t)200) /* classes in a confusion matrix */

@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "data/json.h"
-#include "model/predictions.h"
+#include "model/subject.h"
 
 #define ML_FOUND_ROWS    ((size_t)100) /* that a slice and the rest must have */
 #define ML_FOUND_COLUMNS ((size_t)500)

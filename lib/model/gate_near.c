@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "model/evaluation.h"
 #include "model/gate_impl.h"
-#include "model/predictions.h"
+#include "model/subject.h"
 #include "stats/metric.h"
 
 /* How far apart two names are; one that goes on where the other ends is near. */

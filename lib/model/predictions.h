@@ -11,59 +11,11 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/tool.h"
 #include "data/column.h"
 #include "data/feature.h"
 #include "data/rowjoin.h"
 #include "data/table.h"
-#include "stats/metric.h"
-#include "stats/sample.h"
-
-/* Which column is what: options that ml-eval and ml-compare share. NULL: the default name where the file has it. Starts
- * with ML_COLUMNS_INIT. */
-struct ml_columns {
-    const char *task; /* auto, binary, multiclass, multilabel, probabilistic, regression, ranking */
-    const char *id, *label, *prediction, *score, *scores, *positive, *weight, *group;
-    const char *cost;                             /* "fp=5,fn=1" */
-    const char *labels, *predictions, *separator; /* multilabel: prefixes, and what stands between labels */
-    const char *threshold;                        /* a number, "best-f1" or "youden" */
-    struct ml_strs slices;  /* "a", or "a,b" for the combinations of their values; "a:4", "a:18/65", "a:each": cuts */
-    struct ml_strs named;   /* slices that somebody else names, "a=x,b=q1of4": those of columns that are there */
-    bool find_slices;       /* keep all columns that have no other part */
-    bool no_header;         /* what a table is opened with; columns go by their numbers */
-    struct ml_strs metrics; /* measured beside the common ones; "all": whatever suits the task */
-    struct ml_strs offered; /* names that somebody else uses: those that are metrics of the task come first */
-};
-
-#define ML_COLUMNS_INIT                                                                                                \
-    {                                                                                                                  \
-        .task = NULL                                                                                                   \
-    }
-
-/* Their rows in a tool's option table; `cfg` is its struct, `cols` the name of the struct ml_columns in it. */
-#define ML_COLUMNS_OPTS(cfg, cols)                                                                                     \
-    ML_OPT_ROW(0, "task", ML_OPT_STR, cfg, cols.task, "TASK",                                                          \
-        "binary, multiclass, multilabel, probabilistic, regression, ranking, auto"),                                   \
-        ML_OPT_ROW(0, "id", ML_OPT_STR, cfg, cols.id, "C", "column that names the row [id, else the row's number]"),   \
-        ML_OPT_ROW(0, "label", ML_OPT_STR, cfg, cols.label, "C", "column with the truth [label]"),                     \
-        ML_OPT_ROW(0, "prediction", ML_OPT_STR, cfg, cols.prediction, "C", "column with the answer [prediction]"),     \
-        ML_OPT_ROW(                                                                                                    \
-            0, "score", ML_OPT_STR, cfg, cols.score, "C", "column with the score of the positive class [score]"),      \
-        ML_OPT_ROW(0, "scores", ML_OPT_STR, cfg, cols.scores, "PREFIX", "columns PREFIX<class> with a score each"),    \
-        ML_OPT_ROW(0, "labels", ML_OPT_STR, cfg, cols.labels, "PREFIX", "multilabel: 0/1 in columns PREFIX<class>"),   \
-        ML_OPT_ROW(0, "predictions", ML_OPT_STR, cfg, cols.predictions, "PREFIX", "the same for the answers"),         \
-        ML_OPT_ROW(0, "separator", ML_OPT_STR, cfg, cols.separator, "C", "between the labels of a set [; | or ,]"),    \
-        ML_OPT_ROW(0, "positive", ML_OPT_STR, cfg, cols.positive, "V", "the positive class [1 or true]"),              \
-        ML_OPT_ROW(0, "threshold", ML_OPT_STR, cfg, cols.threshold, "X",                                               \
-            "a score from here on is positive [0.5]; best-f1, youden"),                                                \
-        ML_OPT_ROW(0, "cost", ML_OPT_STR, cfg, cols.cost, "COSTS", "what wrong answers cost: fp=5,fn=1"),              \
-        ML_OPT_ROW(0, "weight", ML_OPT_STR, cfg, cols.weight, "C", "column with importance weights"),                  \
-        ML_OPT_ROW(0, "group", ML_OPT_STR, cfg, cols.group, "C", "column that says which rows belong together"),       \
-        ML_OPT_ROW(0, "no-header", ML_OPT_FLAG, cfg, cols.no_header, NULL,                                             \
-            "the first line is a row; columns go by their numbers"),                                                   \
-        ML_OPT_ROW(                                                                                                    \
-            0, "slice", ML_OPT_LIST, cfg, cols.slices, "C", "slices by the values of C, or C:4, C:18/65; C,D: both"),  \
-        ML_OPT_ROW(0, "metric", ML_OPT_LIST, cfg, cols.metrics, "NAME", "measure metric NAME too; all: every one")
+#include "model/columns.h"
 
 /* What is said of scores_unused, which it takes twice. */
 #define ML_SCORES_UNUSED "the columns '%.80s<class>' aren't used: if they are scores, say --scores %.80s"
@@ -189,52 +141,5 @@ void ml_predictions_drop_ids(struct ml_predictions *p, bool texts);
 
 /* The id of a row: borrowed, or written to `buf` when ids are row numbers. "" when they weren't kept. */
 const char *ml_predictions_id(const struct ml_predictions *p, size_t row, char buf[24]);
-
-/* What one or two models' predictions (of the same rows) are about: task and classes. Starts zeroed. */
-struct ml_subject {
-    enum ml_task task;
-    struct ml_strs classes;           /* names, numbers in order or texts in byte order */
-    int32_t positive;                 /* binary: index; else -1 */
-    bool probabilistic;               /* binary: scores are probabilities, and nothing is predicted */
-    bool thresholded;                 /* predictions come from scores */
-    enum ml_tuned tuned;              /* how the threshold was chosen on the rows */
-    double threshold;                 /* the last model's, where each has its own */
-    struct ml_costs *costs;           /* --cost; NULL without */
-    const struct ml_metric **metrics; /* what is measured of it: what is offered, then in the table's order; owned */
-    size_t n_metrics;
-};
-
-/* What a model said, by the subject's classes. Starts zeroed. */
-struct ml_answers {
-    struct ml_sample s; /* borrows from here and from the predictions */
-    int32_t *label, *pred;
-    unsigned char *labels, *preds;
-    double *score, *truth, *estimate;
-    double threshold;   /* where predictions come from scores */
-    bool score_ignored; /* a column `score` is there but says nothing without a positive class */
-};
-
-/* Releases the lists of the options. */
-void ml_columns_release(struct ml_columns *c);
-
-/* Decides the task, gives both (b may be NULL) their classes, and finds the metrics. ML_USAGE: the task can't be told,
- * or the positive class; a metric that isn't known, or isn't of the task; ML_LOCAL: no prediction is among the labels,
- * a score is missing for a class. */
-int ml_subject_settle(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *a,
-    const struct ml_predictions *b, struct ml_answers *out_a, struct ml_answers *out_b, struct ml_err *err);
-/* The same of any number of models. */
-int ml_subject_settle_all(struct ml_subject *s, const struct ml_columns *c, const struct ml_predictions *const *p,
-    size_t n, struct ml_answers *const *out, struct ml_err *err);
-/* ML_USAGE, with what was meant where that can be told: the task has no metric of this name. The message begins with
- * what asked for it: "--metric 'size': ...". */
-int ml_subject_no_metric(const struct ml_subject *s, const char *asker, const char *name, struct ml_err *err);
-/* What a metric that isn't known is called here, whatever the task, owned: with a parameter, for example, where it
- * takes one ("fbeta@2"); NULL where that can't be told. */
-char *ml_subject_meant(const char *name);
-/* The same of predictions, each there once, that nobody settles again: the answers take columns of theirs. */
-int ml_subject_settle_last(struct ml_subject *s, const struct ml_columns *c, struct ml_predictions *const *p, size_t n,
-    struct ml_answers *const *out, struct ml_err *err);
-void ml_subject_release(struct ml_subject *s);
-void ml_answers_release(struct ml_answers *a);
 
 #endif

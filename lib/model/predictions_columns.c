@@ -223,3 +223,11 @@ int ml_reading_find_columns(struct reading *rd, struct roles *r, const struct ml
     p->score_columns = r->n_scores > 0 ? r->n_scores : r->score >= 0;
     return 0;
 }
+
+void ml_columns_release(struct ml_columns *c)
+{
+    ml_strs_release(&c->slices);
+    ml_strs_release(&c->named);
+    ml_strs_release(&c->metrics);
+    ml_strs_release(&c->offered);
+}

@@ -5,6 +5,8 @@
 
 #include "data/json.h"
 #include "model/predictions.h"
+#include "stats/metric.h"
+#include "stats/sample.h"
 
 /* `queries` of an evaluation: how many there are, and how many have no relevant row. */
 void ml_ranking_queries(cJSON *to, const struct ml_sample *s);

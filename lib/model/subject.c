@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What predictions are about: the task, what is measured, and each row's class. */
+#include "model/subject.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "model/predictions.h"
 #include "model/subject_classes.h"
 #include "model/subject_impl.h"
 #include "model/subject_numbers.h"
@@ -424,14 +425,6 @@ void ml_subject_release(struct ml_subject *s)
     free(s->costs);
     free(s->metrics);
     *s = (struct ml_subject){ 0 };
-}
-
-void ml_columns_release(struct ml_columns *c)
-{
-    ml_strs_release(&c->slices);
-    ml_strs_release(&c->named);
-    ml_strs_release(&c->metrics);
-    ml_strs_release(&c->offered);
 }
 
 void ml_answers_release(struct ml_answers *a)

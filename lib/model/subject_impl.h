@@ -3,7 +3,7 @@
 #ifndef ML_MODEL_SUBJECT_IMPL_H
 #define ML_MODEL_SUBJECT_IMPL_H
 
-#include "model/predictions.h"
+#include "model/subject.h"
 
 /* Classes and answers where labels are sets. ML_LOCAL: no predicted label is among the labels, a score is missing for a
  * class, too many classes for the rows; ML_USAGE: a score outside 0..1 without a threshold. */

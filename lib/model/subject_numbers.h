@@ -4,7 +4,7 @@
 #define ML_MODEL_SUBJECT_NUMBERS_H
 
 #include "base/err.h"
-#include "model/predictions.h"
+#include "model/subject.h"
 
 /* Fills truth and estimate by the task that is in a->s. Ranking orders by the score where there is one that nobody
  * asked to leave aside (by --prediction alone). ML_LOCAL: something isn't a number, no column to go by, a relevance

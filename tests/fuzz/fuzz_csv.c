@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "data/table_impl.h"
-#include "model/predictions.h"
+#include "model/subject.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 
 #include "data/json.h"
 #include "data/table_impl.h"
-#include "model/predictions.h"
+#include "model/subject.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

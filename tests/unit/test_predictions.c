@@ -16,7 +16,7 @@
 #include "data/rowjoin.h"
 #include "data/table_impl.h"
 #include "model/pairing.h"
-#include "model/predictions.h"
+#include "model/subject.h"
 
 static void interns(void **state)
 {
