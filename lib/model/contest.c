@@ -171,7 +171,8 @@ static int paired(struct ml_contest *t, cJSON *to, struct ml_err *err)
     }
     if (ml_predictions_pair(&cur->predictions, &cand->predictions, t->drop, memory, &m) == 0)
         return compare_paired(t, to, &m, err);
-    bool only_ids = m.labels + m.weights + m.groups + m.slices == 0 && m.only_current + m.only_candidate > 0;
+    bool only_ids = m.labels + m.weights + m.groups + m.slices == 0 && m.only_current + m.only_candidate > 0 &&
+                    m.only_candidate < cand->predictions.n;
     return ml_err_set(err, ML_INTEGRITY, "the predictions are not about the same rows: %s%s", m.message,
         only_ids && !t->drop ? "; '--unmatched drop' leaves them out" : "");
 }

@@ -21,6 +21,7 @@ struct pairing {
     size_t example[3]; /* rows of p[from] that show the first kind of mismatch */
     int from;
     size_t n_examples;
+    size_t only;              /* the current model's first row that the candidate lacks, where there is one */
     size_t label;             /* the first pair whose labels differ */
     struct ml_column matched; /* the current model's labels in the order of the pairs, where rows[0] says it */
 };
@@ -87,7 +88,8 @@ static void leave_out(struct pairing *pr)
         seen[match[i]] = 1;
     for (size_t i = 0; i < a->n; i++)
         if (!seen[i]) {
-            pr->out->only_current++;
+            if (pr->out->only_current++ == 0)
+                pr->only = i;
             add_example(pr, 0, i);
         }
     free(seen);
@@ -303,6 +305,17 @@ static void describe_label(const struct pairing *pr, struct ml_buf *b)
     free(label[1]);
 }
 
+/* An id of the other file, for a mere difference in writing shows where both stand together. */
+static void describe_other(const struct pairing *pr, struct ml_buf *b)
+{
+    char number[2][24];
+    const char *theirs = ml_predictions_id(pr->p[0], pr->only, number[0]);
+    const char *ours = ml_predictions_id(pr->p[1], pr->example[0], number[1]);
+    double x, y;
+    bool alike = ml_double_parse(theirs, strlen(theirs), &x) && ml_double_parse(ours, strlen(ours), &y) && x == y;
+    ml_buf_addf(b, " in the second, '%.60s' in the first%s", theirs, alike ? ": ids are texts, write them alike" : "");
+}
+
 static void describe(struct pairing *pr)
 {
     struct ml_mismatch *m = pr->out;
@@ -318,6 +331,8 @@ static void describe(struct pairing *pr)
     for (size_t i = 0; i < pr->n_examples; i++)
         ml_buf_addf(&b, "%s'%.60s'", i > 0 ? ", " : " (for example ",
             ml_predictions_id(pr->p[pr->from], pr->example[i], number));
+    if (m->only_candidate > 0 && m->only_current > 0)
+        describe_other(pr, &b);
     ml_buf_adds(&b, ")");
     if (m->labels > 0)
         describe_label(pr, &b);

@@ -223,13 +223,18 @@ assert m['mcc']['p_adjusted'] > m['mcc']['p']"
     sed '2,6d' current.csv >c.csv
     sed '/^r599,/d' candidate.csv >d.csv
     run --separate-stderr ml-compare --current c.csv --candidate d.csv </dev/null
-    fails 4 "1 id only in 'c.csv', 5 ids only in 'd.csv' \(for example 'r0', 'r1', 'r2'\); '--unmatched drop' leaves them out"
+    fails 4 "1 id only in 'c.csv', 5 ids only in 'd.csv' \(for example 'r0', 'r1', 'r2' in the second, 'r599' in the first\); '--unmatched drop' leaves them out"
     [ -z "$output" ]
     run --separate-stderr ml-compare --unmatched drop --current c.csv --candidate d.csv </dev/null
     [ "$status" -eq 0 ]
     [[ "$stderr" =~ 'left out: 1 row of the current model, 5 of the candidate' ]]
     ml-compare -q --unmatched drop --current c.csv --candidate d.csv </dev/null >d.json
     [ "$(value comparison.rows d.json)" = 594 ]
+    # numbers in another form are other ids, and nothing is left to compare
+    sed 's/^r\([0-9]\)/\1.0,/; s/\.0,\([0-9]*\),/\1.0,/' candidate.csv >float.csv
+    sed 's/^r//' current.csv >int.csv
+    run --separate-stderr ml-compare --current int.csv --candidate float.csv </dev/null
+    fails 4 "600 ids only in 'int.csv', 600 ids only in 'float.csv' \(for example '0.0', '1.0', '2.0' in the second, '0' in the first: ids are texts, write them alike\)$"
     [ "$(value comparison.unmatched.current d.json)" = 1 ]
     [ "$(value comparison.unmatched.candidate d.json)" = 5 ]
     # as if both had been without them
