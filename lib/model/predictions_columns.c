@@ -14,8 +14,9 @@ int ml_reading_no_column(struct reading *rd, const char *what)
     ml_buf_init(&have, 300);
     for (size_t i = 0; i < l->n; i++)
         ml_buf_addf(&have, "%s'%s'", i > 0 ? ", " : "", l->v[i]);
-    ml_err_set(rd->err, ML_LOCAL, "'%s': line 1: %s; the file has %s%s", rd->p->name, what, ml_buf_str(&have),
-        have.full ? "…" : "");
+    bool other = l->n == 1 && ml_table_delimiter(rd->t) != '\0' && strpbrk(l->v[0], "| ") != NULL;
+    ml_err_set(rd->err, ML_LOCAL, "'%s': line 1: %s; the file has %s%s%s", rd->p->name, what, ml_buf_str(&have),
+        have.full ? "…" : "", other ? " alone: columns are parted by commas, semicolons or tabs" : "");
     ml_buf_release(&have);
     return -1;
 }

@@ -197,8 +197,10 @@ static int add_missing_class(struct settling *st, const char *positive)
         else
             classes_add_number(k, k->number[0] == 0);
     } else if (k->n > 1) {
-        return ml_err_set(st->err, ML_USAGE, "--positive '%s' is none of the classes; one is '%s'", positive,
-            classes_name(k, 0, buf));
+        char other[32];
+        return ml_err_set(st->err, ML_USAGE, "--positive '%s' is none of the classes; they are '%s'%s'%s'%s", positive,
+            classes_name(k, 0, buf), k->n > 2 ? ", " : " and ", classes_name(k, 1, other),
+            k->n > 2 ? " and so on" : "");
     } else if (k->text) {
         classes_add_text(k, positive);
     } else if (ml_column_number(positive, strlen(positive), &x)) {

@@ -15,8 +15,9 @@ static int take_column(double **out, const struct ml_column *c, const struct ml_
         double *v = &c->value[k];
         const char *s = ml_intern_text(&c->dict, (uint32_t)k);
         if (isnan(*v) && (!ml_double_parse(s, strlen(s), v) || isinf(*v)))
-            return ml_err_set(err, ML_LOCAL, "'%s': line %llu: the %s '%s' is not a number, as %s needs it",
-                ml_predictions_file(p, c->line[k]), ml_table_line_in(c->line[k]), what, s, task);
+            return ml_err_set(err, ML_LOCAL, "'%s': line %llu: the %s '%s' is not a number, as %s needs it%s",
+                ml_predictions_file(p, c->line[k]), ml_table_line_in(c->line[k]), what, s, task,
+                ml_column_comma(s, strlen(s)) ? "; numbers have a decimal point, not a comma" : "");
     }
     *out = ml_malloc((p->n + 1) * sizeof **out);
     for (size_t r = 0; r < p->n; r++)

@@ -25,6 +25,8 @@ refuses() {
 }
 
 @test "missing columns are named beside those that are there" {
+    printf 'id|label|prediction\n1|a|a\n' | refuses 3 "the file has 'id\|label\|prediction' alone: columns are parted by commas, semicolons or tabs"
+    printf 'label,score\nno,.1\nyes,.9\n' | refuses 2 "--positive 'YES' is none of the classes; they are 'no' and 'yes'$" --positive YES
     printf 'y0,y1,p0,p1\n1,0,.9,.1\n' | refuses 3 "no column 'label' .*or columns of 0 and 1 with --labels" --task multilabel
     printf 'id,y,prediction\n1,a,a\n' | refuses 3 "no column 'label' .*the file has 'id', 'y', 'prediction'"
     printf 'id,label\n1,a\n' | refuses 3 "neither a column 'prediction' nor 'score'"
@@ -198,6 +200,7 @@ refuses() {
     printf 'label;prediction\n1;0,5\n2,5;2\n' | refuses 3 "line 3, column 'label': '2,5' has a decimal comma"
     printf 'label;prediction\n1;0,5\n2;2\n' | refuses 3 "line 2, column 'prediction': '0,5' has a decimal comma" --task regression
     printf 'label;prediction\n1;0,5\n2,5;x\n' | refuses 3 "line 3, column 'label': '2,5' has a decimal comma"
+    printf 'label,prediction\n"0,5",0\n1,1\n' | refuses 3 "the label '0,5' is not a number, as regression needs it; numbers have a decimal point, not a comma" --task regression
     printf 'label,prediction\n0,5,0,7\n' | refuses 3 'line 2: 4 fields, but the header has 2'
     # classes may be called so
     printf 'label;prediction\n1,5;1,5\n2,5;1,5\n' >f.csv
