@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "stats/measure_impl.h"
-#include "stats/sum.h"
 
 struct class_counts *ml_counts_none(int32_t classes)
 {
@@ -14,16 +13,16 @@ struct class_counts *ml_counts_none(int32_t classes)
     size_t k = (size_t)classes;
 
     c->k = classes;
-    c->truth = ml_calloc(5 * k + 1, sizeof(double));
+    c->truth = ml_calloc(6 * k + 1, sizeof(double));
     c->pred = c->truth + k;
     c->hit = c->pred + k;
-    c->alarm = c->hit + k;
+    c->miss = c->hit + k;
+    c->alarm = c->miss + k;
     c->others = c->alarm + k;
     return c;
 }
 
-/* out[k] = sum over the other classes j of counts[j] |k - j|^power / total, in two passes; nothing is subtracted. */
-static void expected_distance(const double *counts, double total, int32_t n, int power, double *out)
+void ml_counts_distance(const double *counts, double total, int32_t n, int power, double *out)
 {
     for (int side = 0; side < 2; side++) {
         double sum = 0, one = 0, two = 0; /* of the classes passed: counts, and with the distance and its square */
@@ -41,7 +40,7 @@ static void expected_distance(const double *counts, double total, int32_t n, int
 
 void ml_counts_others(struct class_counts *c)
 {
-    expected_distance(c->truth, 1, c->k, 0, c->others);
+    ml_counts_distance(c->truth, 1, c->k, 0, c->others);
 }
 
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by)
@@ -55,10 +54,12 @@ struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weigh
 
         c->truth[y] += w;
         c->pred[p] += w;
-        if (y == p)
+        if (y == p) {
             c->hit[y] += w;
-        else
+        } else {
+            c->miss[y] += w;
             c->alarm[p] += w;
+        }
     }
     for (int32_t j = 0; j < c->k; j++)
         c->total += c->truth[j];
@@ -79,6 +80,7 @@ struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells)
         c->total += c->truth[y];
     }
     for (int32_t y = 0; y < k; y++) {
+        c->miss[y] = c->truth[y] - c->hit[y];
         c->alarm[y] = c->pred[y] - c->hit[y];
         c->others[y] = c->total - c->truth[y];
     }
@@ -101,7 +103,7 @@ static struct class_ratio shape_of(const struct ml_metric *metric)
     case ML_METRIC_PRECISION:
         return (struct class_ratio){ .gain = 1, .pred = 1 };
     case ML_METRIC_JACCARD:
-        return (struct class_ratio){ .gain = 1, .truth = 1, .pred = 1, .both = -1 };
+        return (struct class_ratio){ .gain = 1, .truth = 1, .pred = 1 };
     case ML_METRIC_F1:
     case ML_METRIC_FBETA:
         if (isfinite(b))
@@ -112,24 +114,27 @@ static struct class_ratio shape_of(const struct ml_metric *metric)
     }
 }
 
-struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit)
+struct class_ratio ml_ratio(const struct ml_metric *metric, double hit, double miss, double alarm)
 {
     struct class_ratio r = shape_of(metric);
+    double wrong = r.truth * miss + r.pred * alarm;
 
-    r.denominator = r.truth * truth + r.pred * pred + r.both * hit;
-    r.value = r.denominator > 0 ? fmin(r.gain * hit / r.denominator, 1) : 0;
+    r.denominator = r.gain * hit + wrong;
+    r.value = r.denominator > 0 ? r.gain * hit / r.denominator : 0;
+    r.rest = r.denominator > 0 ? wrong / r.denominator : 1;
     return r;
 }
 
 struct class_ratio ml_counts_ratio(const struct ml_metric *metric, const struct class_counts *c, int32_t k)
 {
-    struct class_ratio r = ml_ratio(metric, c->truth[k], c->pred[k], c->hit[k]);
+    struct class_ratio r = ml_ratio(metric, c->hit[k], c->miss[k], c->alarm[k]);
 
     if (metric->id != ML_METRIC_SPECIFICITY)
         return r;
     r.negatives = true;
     r.denominator = c->others[k];
     r.value = r.denominator > 0 ? fmax(r.denominator - c->alarm[k], 0) / r.denominator : 0;
+    r.rest = r.denominator > 0 ? fmin(c->alarm[k] / r.denominator, 1) : 1;
     return r;
 }
 
@@ -143,22 +148,22 @@ static void add_ratio_psi(struct cell_psi *cell, const struct class_ratio *r, do
         return;
     scale = share * total / r->denominator;
     if (r->negatives) { /* no label: 1 - value, less 1 with the prediction; share_negatives does the rest */
-        cell->a[k] = (1 - r->value) * scale;
-        cell->b[k] = -scale;
-        cell->d[k] = scale;
+        cell->miss[k] = r->rest * scale;
+        cell->alarm[k] = -scale;
         return;
     }
-    cell->d[k] += (r->gain - r->value * r->both) * scale;
-    cell->a[k] -= r->value * r->truth * scale;
-    cell->b[k] -= r->value * r->pred * scale;
+    cell->hit[k] += r->gain * r->rest * scale;
+    cell->miss[k] -= r->value * r->truth * scale;
+    cell->alarm[k] -= r->value * r->pred * scale;
 }
 
 void ml_counts_share_negatives(struct cell_psi *cell, int32_t k)
 {
     double *own = ml_malloc(((size_t)k + 1) * sizeof *own);
 
-    memcpy(own, cell->a, (size_t)k * sizeof *own);
-    expected_distance(own, 1, k, 0, cell->a);
+    memcpy(own, cell->miss, (size_t)k * sizeof *own);
+    ml_counts_distance(own, 1, k, 0, cell->miss);
+    memcpy(cell->hit, cell->miss, (size_t)k * sizeof *own);
     free(own);
 }
 
@@ -190,22 +195,39 @@ static double macro(const struct ml_metric *metric, const struct class_counts *c
     return sum / classes;
 }
 
+/* By the classes' shares of all labels. What a class's value is above the mean is the sum of what others are below it,
+ * of values or, where they are near 1, of what they lack: so that next to nothing keeps its digits. */
 static double weighted(const struct ml_metric *metric, const struct class_counts *c, struct cell_psi *cell)
 {
-    double sum = 0;
+    size_t k = (size_t)c->k;
+    double *parts = ml_malloc((3 * k + 1) * sizeof *parts), *other_parts = parts + k, *others = parts + 2 * k;
+    double sum = 0, labels = 0, value;
+    bool near;
 
-    for (int32_t k = 0; k < c->k; k++) {
-        struct class_ratio r = ml_counts_ratio(metric, c, k);
-        double share = c->truth[k] / c->total;
-
-        sum += c->truth[k] * r.value;
-        add_ratio_psi(cell, &r, share, c->total, k);
-        if (cell) {
-            cell->a[k] += r.value;
-            cell->c -= r.value * share;
-        }
+    for (int32_t j = 0; j < c->k; j++) {
+        sum += c->truth[j] * ml_counts_ratio(metric, c, j).value;
+        labels += c->truth[j];
     }
-    return sum / c->total;
+    value = fmin(sum / labels, 1);
+    near = value > 0.5;
+    for (int32_t j = 0; cell && j < c->k; j++) {
+        struct class_ratio r = ml_counts_ratio(metric, c, j);
+
+        parts[j] = c->truth[j] * (near ? r.rest : r.value);
+    }
+    if (cell) {
+        ml_counts_distance(parts, labels, c->k, 0, other_parts);
+        ml_counts_distance(c->truth, labels, c->k, 0, others);
+    }
+    for (int32_t j = 0; cell && j < c->k; j++) {
+        struct class_ratio r = ml_counts_ratio(metric, c, j);
+        double above = near ? other_parts[j] - r.rest * others[j] : r.value * others[j] - other_parts[j];
+
+        cell->hit[j] = cell->miss[j] = above * (c->total / labels);
+        add_ratio_psi(cell, &r, c->truth[j] / labels, c->total, j);
+    }
+    free(parts);
+    return value;
 }
 
 /* The share of right rows, or a function f of it whose slope is `slope`. */
@@ -225,98 +247,11 @@ static double accuracy(const struct ml_metric *metric, const struct class_counts
         value = share / (2 - share);
         slope = 2 / ((2 - share) * (2 - share));
     }
-    if (cell && misses < hits) { /* the smaller share of both is known to its last digit */
-        cell->c = misses / c->total * slope;
-        cell->far = -slope;
-        cell->power = 0;
-    } else if (cell) {
+    if (cell) {
         cell->c = -share * slope;
         for (int32_t k = 0; k < c->k; k++)
-            cell->d[k] = slope;
+            cell->hit[k] = misses / c->total * slope;
     }
-    return value;
-}
-
-/* Weighted mean of |label - prediction|^power over the wrong rows. */
-static double observed_distance(const struct ml_sample *s, const struct class_counts *c, int power)
-{
-    struct ml_sum sum = { 0, 0 };
-
-    for (size_t i = 0; i < s->n; i++)
-        if (s->label[i] != s->pred[i])
-            ml_sum_add(&sum, weight_of(&c->by, i) * cell_distance(s->label[i], s->pred[i], power));
-    return ml_sum_value(&sum) / c->total;
-}
-
-/* Cohen 1960, Educ. Psychol. Meas. 20, 37; weighted: 1968, Psychol. Bull. 70, 213: 1 - D/E, D the mean disagreement of
- * the rows and E that of independent raters with the same margins. The distance of two classes is 1, or their distance
- * in the order of the classes, or its square. psi = (D - d + (D/E) (e - 2E)) / E, d and e the row's. */
-static bool kappa(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
-    struct ml_value *v, struct cell_psi *cell)
-{
-    int power = metric->id == ML_METRIC_KAPPA_LINEAR ? 1 : metric->id == ML_METRIC_KAPPA_QUADRATIC ? 2 : 0;
-    size_t k = (size_t)c->k;
-    double *from_pred = ml_malloc((2 * k + 1) * sizeof *from_pred), *from_truth = from_pred + k;
-    double seen = observed_distance(s, c, power), chance = 0;
-
-    expected_distance(c->pred, c->total, c->k, power, from_pred);
-    expected_distance(c->truth, c->total, c->k, power, from_truth);
-    for (size_t j = 0; j < k; j++)
-        chance += c->truth[j] / c->total * from_pred[j];
-    if (!(chance > 0)) {
-        free(from_pred);
-        return ml_value_none(v, "all labels and predictions are of one class");
-    }
-    v->value = fmax(1 - seen / chance, -1);
-    if (cell) {
-        cell->c = -seen / chance;
-        cell->far = -1 / chance;
-        cell->power = power;
-        for (size_t j = 0; j < k; j++) {
-            cell->a[j] = seen / chance * from_pred[j] / chance;
-            cell->b[j] = seen / chance * from_truth[j] / chance;
-        }
-    }
-    free(from_pred);
-    return true;
-}
-
-/* Gorodkin's R_K (2004, Comput. Biol. Chem. 28, 367, eq. 8), of which the binary coefficient is the case K = 2: X /
- * sqrt(Y Z) with X = hits - sum t p, Y = 1 - sum p^2, Z = 1 - sum t^2 in shares, from shares of the other classes. */
-static double mcc(const struct class_counts *c, struct cell_psi *cell)
-{
-    size_t n = (size_t)c->k;
-    double *pred_others = ml_malloc((2 * n + 1) * sizeof *pred_others), *truth_others = pred_others + n;
-    double w = c->total, x = 0, tp = 0, pp = 0, tt = 0, y = 0, z = 0, root, value = 0;
-
-    expected_distance(c->pred, w, c->k, 0, pred_others);
-    expected_distance(c->truth, w, c->k, 0, truth_others);
-    for (size_t k = 0; k < n; k++) {
-        double t = c->truth[k] / w, p = c->pred[k] / w;
-
-        x += c->hit[k] / w * truth_others[k] - t * ((c->pred[k] - c->hit[k]) / w);
-        tp += t * p;
-        pp += p * p;
-        tt += t * t;
-        y += p * pred_others[k];
-        z += t * truth_others[k];
-    }
-    if (n == 2) /* the same, of weights that are far apart, too */
-        x = 2 * (c->hit[0] / w * (c->hit[1] / w) - c->alarm[0] / w * (c->alarm[1] / w));
-    root = sqrt(y) * sqrt(z);
-    if (root > 0)
-        value = fmin(fmax(x / root, -1), 1);
-    if (root > 0 && cell) {
-        cell->c = (tp - x) / root - value * (pp / y + tt / z);
-        for (size_t k = 0; k < n; k++) {
-            double t = c->truth[k] / w, p = c->pred[k] / w;
-
-            cell->d[k] = 1 / root;
-            cell->a[k] = -p / root + value * t / z;
-            cell->b[k] = -t / root + value * p / y;
-        }
-    }
-    free(pred_others);
     return value;
 }
 
@@ -352,10 +287,10 @@ bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, 
     if (metric->id == ML_METRIC_ACCURACY || metric->id == ML_METRIC_HAMMING_LOSS || metric->average == ML_AVERAGE_MICRO)
         v->value = accuracy(metric, c, cell);
     else if (metric->id == ML_METRIC_MCC)
-        v->value = mcc(c, cell);
+        v->value = ml_counts_mcc(c, cell);
     else if (metric->id == ML_METRIC_KAPPA || metric->id == ML_METRIC_KAPPA_LINEAR ||
              metric->id == ML_METRIC_KAPPA_QUADRATIC)
-        return kappa(s, metric, c, v, cell);
+        return ml_counts_kappa(s, metric, c, v, cell);
     else if (metric->average == ML_AVERAGE_WEIGHTED)
         v->value = weighted(metric, c, cell);
     else if (metric->average == ML_AVERAGE_BINARY)

@@ -79,8 +79,8 @@ static bool counts(struct ml_measure *a, struct ml_measure *b, const struct ml_m
     out->squares = ml_sum_value(&squares);
     out->cubes = ml_sum_value(&cubes);
     out->fourths = ml_sum_value(&fourths);
-    free(psi_a.a);
-    free(psi_b.a);
+    free(psi_a.hit);
+    free(psi_b.hit);
     return ok;
 }
 

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Metrics of sets of labels, from predicted sets: means over rows, and ratios of sums over rows, classes or both. */
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "stats/measure_impl.h"
 #include "stats/sum.h"
 
-/* How many labels a row has, was given, and both. */
+/* How many labels a row has and was given, has only, and was given only. */
 struct sizes {
-    double truth, pred, both;
+    double hit, miss, alarm;
 };
 
 static struct sizes sizes_of(const struct ml_sample *s, size_t i)
 {
-    size_t k = (size_t)s->classes, truth = 0, pred = 0, both = 0;
+    size_t k = (size_t)s->classes, hit = 0, miss = 0, alarm = 0;
     const unsigned char *y = s->labels + i * k, *p = s->preds + i * k;
 
     for (size_t j = 0; j < k; j++) {
-        truth += y[j];
-        pred += p[j];
-        both += y[j] & p[j];
+        hit += y[j] & p[j];
+        miss += y[j] > p[j];
+        alarm += p[j] > y[j];
     }
-    return (struct sizes){ (double)truth, (double)pred, (double)both };
+    return (struct sizes){ (double)hit, (double)miss, (double)alarm };
 }
 
 static bool is_ratio(const struct ml_metric *metric)
@@ -36,10 +36,10 @@ static double row_value(const struct ml_sample *s, const struct ml_metric *metri
     struct sizes z = sizes_of(s, i);
 
     if (metric->id == ML_METRIC_ACCURACY)
-        return z.both == z.truth && z.both == z.pred;
+        return z.miss == 0 && z.alarm == 0;
     if (metric->id == ML_METRIC_HAMMING_LOSS)
-        return (z.truth + z.pred - 2 * z.both) / s->classes;
-    return ml_ratio(metric, z.truth, z.pred, z.both).value;
+        return (z.miss + z.alarm) / s->classes;
+    return ml_ratio(metric, z.hit, z.miss, z.alarm).value;
 }
 
 static bool mean_value(
@@ -65,27 +65,26 @@ static bool mean_value(
 static bool micro_value(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi)
 {
-    struct ml_sum truth = { 0, 0 }, pred = { 0, 0 }, both = { 0, 0 }, total = { 0, 0 };
+    struct ml_sum hit = { 0, 0 }, miss = { 0, 0 }, alarm = { 0, 0 }, total = { 0, 0 };
     struct class_ratio r;
 
     for (size_t i = 0; i < m->s.n; i++) {
         struct sizes z = sizes_of(&m->s, i);
         double w = weight_of(by, i);
 
-        ml_sum_add(&truth, w * z.truth);
-        ml_sum_add(&pred, w * z.pred);
-        ml_sum_add(&both, w * z.both);
+        ml_sum_add(&hit, w * z.hit);
+        ml_sum_add(&miss, w * z.miss);
+        ml_sum_add(&alarm, w * z.alarm);
         ml_sum_add(&total, w);
     }
-    r = ml_ratio(metric, ml_sum_value(&truth), ml_sum_value(&pred), ml_sum_value(&both));
+    r = ml_ratio(metric, ml_sum_value(&hit), ml_sum_value(&miss), ml_sum_value(&alarm));
     v->value = r.value;
     for (size_t i = 0; psi && i < m->s.n; i++) {
         struct sizes z = sizes_of(&m->s, i);
 
-        psi[i] = r.denominator > 0
-                     ? (r.gain * z.both - r.value * (r.truth * z.truth + r.pred * z.pred + r.both * z.both)) *
-                           ml_sum_value(&total) / r.denominator
-                     : 0;
+        psi[i] = r.denominator > 0 ? (r.rest * r.gain * z.hit - r.value * (r.truth * z.miss + r.pred * z.alarm)) *
+                                         ml_sum_value(&total) / r.denominator
+                                   : 0;
     }
     return true;
 }
@@ -105,7 +104,9 @@ struct class_counts *ml_labels_counts(const struct ml_sample *s, const struct we
         for (size_t j = 0; j < k; j++) {
             c->truth[j] += y[j] ? w : 0;
             c->pred[j] += p[j] ? w : 0;
-            *(y[j] ? &c->hit[j] : &c->alarm[j]) += p[j] ? w : 0;
+            c->hit[j] += y[j] && p[j] ? w : 0;
+            c->miss[j] += y[j] && !p[j] ? w : 0;
+            c->alarm[j] += !y[j] && p[j] ? w : 0;
         }
     }
     return c;
@@ -121,9 +122,9 @@ void ml_labels_spread(const struct ml_sample *s, const struct cell_psi *cell, do
         psi[i] = 0;
         for (size_t j = 0; j < k; j++) {
             if (y[j])
-                psi[i] += cell->a[j] + (p[j] ? cell->d[j] : 0);
-            if (p[j])
-                psi[i] += cell->b[j];
+                psi[i] += p[j] ? cell->hit[j] : cell->miss[j];
+            else if (p[j])
+                psi[i] += cell->alarm[j];
         }
     }
 }
@@ -132,28 +133,16 @@ void ml_labels_spread(const struct ml_sample *s, const struct cell_psi *cell, do
 static bool class_value(
     struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, struct ml_value *v, double *psi)
 {
+    size_t k = (size_t)m->s.classes;
     struct class_counts *c = ml_labels_counts(&m->s, by);
-    struct cell_psi cell = { .a = c->truth, .b = c->pred, .d = c->hit };
-    bool weighted = metric->average == ML_AVERAGE_WEIGHTED;
-    double labels = 0, sum = 0;
+    struct cell_psi cell = { .hit = ml_calloc(3 * k + 1, sizeof *cell.hit) };
 
-    for (int32_t j = 0; j < c->k; j++)
-        labels += c->truth[j];
-    for (int32_t j = 0; j < c->k; j++)
-        sum +=
-            (weighted ? c->truth[j] / labels : 1.0 / c->k) * ml_ratio(metric, c->truth[j], c->pred[j], c->hit[j]).value;
-    v->value = fmin(sum, 1);
-    for (int32_t j = 0; psi && j < c->k; j++) { /* c's counts turn into influences, one class after the other */
-        struct class_ratio r = ml_ratio(metric, c->truth[j], c->pred[j], c->hit[j]);
-        double share = weighted ? c->truth[j] / labels : 1.0 / c->k;
-        double scale = r.denominator > 0 ? share * c->total / r.denominator : 0;
-
-        c->truth[j] = -r.value * r.truth * scale + (weighted ? (r.value - v->value) * c->total / labels : 0);
-        c->pred[j] = -r.value * r.pred * scale;
-        c->hit[j] = (r.gain - r.value * r.both) * scale;
-    }
+    cell.miss = cell.hit + k;
+    cell.alarm = cell.miss + k;
+    ml_counts_value(&m->s, metric, c, v, psi ? &cell : NULL);
     if (psi)
         ml_labels_spread(&m->s, &cell, psi);
+    free(cell.hit);
     ml_counts_free(c);
     return true;
 }
@@ -172,9 +161,8 @@ bool ml_labels_within(const struct ml_sample *s, const struct ml_metric *metric,
     if (metric->need == ML_NEED_SCORE)
         return has_label(s, i);
     z = sizes_of(s, i);
-    return metric->id == ML_METRIC_PRECISION ? z.pred > 0
-           : metric->id == ML_METRIC_RECALL  ? z.truth > 0
-                                             : z.truth + z.pred > 0;
+    return z.hit > 0 || (z.alarm > 0 && metric->id != ML_METRIC_RECALL) ||
+           (z.miss > 0 && metric->id != ML_METRIC_PRECISION);
 }
 
 /* Has any row of weight a label at all? */

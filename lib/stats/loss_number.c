@@ -250,26 +250,6 @@ static bool in_domain(const struct ml_sample *s, const struct ml_metric *metric,
     return true;
 }
 
-/* Takes the mean off. Times the weight of a row that has nearly all of it, the mean's rounding may be more than what
- * all others differ by: what it lacks is taken off, too. */
-static void take_mean(double *x, size_t n, const struct weighting *by, double mean)
-{
-    struct ml_sum sum = { 0, 0 }, total = { 0, 0 };
-    double rest;
-
-    for (size_t i = 0; i < n; i++)
-        x[i] -= mean;
-    if (!by->w)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        ml_sum_add(&sum, by->w[i] * x[i]);
-        ml_sum_add(&total, by->w[i]);
-    }
-    rest = ml_sum_value(&sum) / ml_sum_value(&total);
-    for (size_t i = 0; i < n; i++)
-        x[i] -= rest;
-}
-
 static bool mean_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by,
     struct ml_value *v, double *psi, int *unit)
 {
@@ -280,10 +260,8 @@ static bool mean_value(struct ml_measure *m, const struct ml_metric *metric, con
     row_losses(&m->s, metric, NULL, x, unit);
     ok = mean_of(x, n, by, &mean);
     v->value = root ? sqrt(mean) : mean;
-    if (psi)
-        take_mean(psi, n, by, mean);
-    for (size_t i = 0; psi && root && i < n; i++)
-        psi[i] = mean > 0 ? psi[i] / (2 * v->value) : 0;
+    for (size_t i = 0; psi && i < n; i++)
+        psi[i] = !root ? x[i] - mean : mean > 0 ? (x[i] - mean) / (2 * v->value) : 0;
     if (!psi)
         free(x);
     if (!ok)
@@ -390,10 +368,8 @@ static bool moment_value(struct ml_measure *m, const struct ml_metric *metric, c
     for (size_t i = 0; psi && i < m->s.n; i++) {
         double e = error_of(&m->s, &q, i);
 
-        psi[i] = metric->id == ML_METRIC_MAE ? fabs(e) : e * e;
+        psi[i] = metric->id == ML_METRIC_MAE ? fabs(e) - q.abs : e * e - q.squares;
     }
-    if (psi)
-        take_mean(psi, m->s.n, by, metric->id == ML_METRIC_MAE ? q.abs : q.squares);
     for (size_t i = 0; psi && metric->id == ML_METRIC_RMSE && i < m->s.n; i++)
         psi[i] = v->value > 0 ? psi[i] / (2 * v->value) : 0;
     v->value = ldexp(v->value, *unit);

@@ -188,11 +188,11 @@ static struct member member_of(const struct ml_metric *metric, const struct macr
     b.hits = b.r.negatives ? b.r.value : fmin(c->hit[k] / rows, 1);
     scale = b.unit / b.r.denominator;
     if (b.r.negatives) {
-        b.hit = (1 - b.r.value) * scale;
+        b.hit = b.r.rest * scale;
         b.alarm = -b.r.value * scale;
         return b;
     }
-    b.hit = (b.r.gain - b.r.value * (b.r.truth + b.r.pred + b.r.both)) * scale;
+    b.hit = b.r.gain * b.r.rest * scale;
     b.miss = -b.r.value * b.r.truth * scale;
     b.alarm = -b.r.value * b.r.pred * scale;
     return b;
@@ -215,9 +215,9 @@ static void add_single(const struct ml_metric *metric, const struct class_counts
     bool pred = !b->never && (metric->id == ML_METRIC_PRECISION || (b->r.truth > 0 && b->r.pred > 0));
     double psi = deviation * c->total / (b->never ? c->truth[k] : rows_of(metric, c, k));
 
-    cell->a[k] += label ? psi : 0;
-    cell->b[k] += pred ? psi : 0;
-    cell->d[k] -= label && pred ? psi : 0;
+    cell->hit[k] = psi;
+    cell->miss[k] = label ? psi : 0;
+    cell->alarm[k] = pred ? psi : 0;
 }
 
 /* The change when a unit is left out whose share of the denominator is `share`, over that of a share of rows, which the
@@ -232,21 +232,17 @@ static double left_out(const struct member *b, double share)
 
 static void add_spread(struct cell_psi *cell, const struct member *b, double total, int32_t k)
 {
-    double scale = b->part * total / b->unit, hit, miss, alarm;
+    double scale = b->part * total / b->unit;
 
     if (b->r.negatives) {
         scale *= left_out(b, 1);
-        cell->a[k] = b->hit * scale;
-        cell->b[k] = -(b->hit - b->alarm) * scale;
-        cell->d[k] = (b->hit - b->alarm) * scale;
+        cell->miss[k] = b->hit * scale;
+        cell->alarm[k] = -(b->hit - b->alarm) * scale;
         return;
     }
-    hit = b->hit * scale * left_out(b, b->r.truth + b->r.pred + b->r.both);
-    miss = b->miss * scale * left_out(b, b->r.truth);
-    alarm = b->alarm * scale * left_out(b, b->r.pred);
-    cell->a[k] += miss;
-    cell->b[k] += alarm;
-    cell->d[k] += hit - miss - alarm;
+    cell->hit[k] = b->hit * scale * left_out(b, b->r.gain);
+    cell->miss[k] = b->miss * scale * left_out(b, b->r.truth);
+    cell->alarm[k] = b->alarm * scale * left_out(b, b->r.pred);
 }
 
 void ml_macro_spread(struct ml_measure *m, const struct ml_metric *metric, struct cell_psi *cell)
@@ -279,13 +275,13 @@ void ml_macro_spread(struct ml_measure *m, const struct ml_metric *metric, struc
 void ml_macro_labels(struct ml_measure *m, const struct ml_metric *metric, double *psi)
 {
     size_t k = (size_t)m->s.classes;
-    struct cell_psi cell = { .a = ml_calloc(3 * k + 1, sizeof *cell.a) };
+    struct cell_psi cell = { .hit = ml_calloc(3 * k + 1, sizeof *cell.hit) };
 
-    cell.b = cell.a + k;
-    cell.d = cell.b + k;
+    cell.miss = cell.hit + k;
+    cell.alarm = cell.miss + k;
     ml_macro_spread(m, metric, &cell);
     ml_labels_spread(&m->s, &cell, psi);
-    free(cell.a);
+    free(cell.hit);
 }
 
 static double raised(double x, int power)

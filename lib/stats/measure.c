@@ -75,9 +75,11 @@ static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, 
     *unit = 0;
     switch (metric->family) {
     case ML_FAMILY_RANK:
-        return ml_rank_value(m, metric, by, delong, v, psi);
+        ok = ml_rank_value(m, metric, by, delong, v, psi);
+        break;
     case ML_FAMILY_LABELS:
-        return ml_labels_value(m, metric, by, delong, v, psi);
+        ok = ml_labels_value(m, metric, by, delong, v, psi);
+        break;
     case ML_FAMILY_CALIBRATION:
         return ml_calibration_value(m, metric, by, v, psi);
     case ML_FAMILY_CLASS_LOSS:
@@ -91,9 +93,11 @@ static bool value_and_psi(struct ml_measure *m, const struct ml_metric *metric, 
     case ML_FAMILY_COUNTS: /* counted once for all metrics, by the callers */
         return false;
     }
-    if (ok && psi && m->s.weight)
-        ml_measure_scale_psi(m, psi, unit);
-    return ok;
+    if (!ok || !psi || !m->s.weight || ml_metric_top(metric) || !ml_metric_has_psi(metric))
+        return ok;
+    ml_measure_centre_psi(m, psi);
+    ml_measure_scale_psi(m, psi, unit);
+    return true;
 }
 
 bool ml_measure_value_by(
@@ -124,9 +128,9 @@ bool ml_measure_cells(
     size_t k = (size_t)m->s.classes;
 
     ml_measure_counts(m);
-    *cell = (struct cell_psi){ .a = ml_calloc(3 * k + 1, sizeof(double)) };
-    cell->b = cell->a + k;
-    cell->d = cell->b + k;
+    *cell = (struct cell_psi){ .hit = ml_calloc(3 * k + 1, sizeof(double)) };
+    cell->miss = cell->hit + k;
+    cell->alarm = cell->miss + k;
     spread = spread && metric->fallback == ML_FALLBACK_MACRO;
     if (spread)
         ml_macro_spread(m, metric, cell);
@@ -154,7 +158,7 @@ static bool psi_unit(struct ml_measure *m, const struct ml_metric *metric, bool 
         return value_and_psi(m, metric, &by, delong, v, psi, unit) && ml_metric_has_psi(metric);
     if (ml_measure_cells(m, metric, spread && psi, &cell, v) && psi)
         spread_cells(&m->s, &cell, psi);
-    free(cell.a);
+    free(cell.hit);
     return v->ok;
 }
 
@@ -252,7 +256,7 @@ static bool psi_squares(struct ml_measure *m, const struct ml_metric *metric, bo
             return false;
         if (ml_measure_cells(m, metric, true, &cell, v))
             *squares = cell_squares(m, &cell, cubes);
-        free(cell.a);
+        free(cell.hit);
         return v->ok;
     }
     k = known(m, metric);

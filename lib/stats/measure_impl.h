@@ -25,8 +25,8 @@ struct class_counts {
     struct weighting by; /* of the rows that were counted; borrowed */
     double total;        /* sum of weights */
     double *truth, *pred, *hit;
-    double *alarm, *others; /* pred - hit, and total - truth, without the difference */
-    bool every;             /* sets of labels: means are over all classes */
+    double *miss, *alarm, *others; /* truth - hit, pred - hit and total - truth, without the difference */
+    bool every;                    /* sets of labels: means are over all classes */
 };
 
 #define ONE_ROW_CLASS "a class has a single row"
@@ -92,13 +92,15 @@ static inline double weight_of(const struct weighting *by, size_t i)
 /* v->ok = false with a reason. Returns false, too. */
 bool ml_value_none(struct ml_value *v, const char *reason);
 
-/* counts.c: metrics that follow from the three counts per class. psi(label, pred) = c + a[label] + b[pred] + (label ==
- * pred) d[label] + far |label - pred|^power. */
+/* counts.c: metrics that follow from the three counts per class. psi(label, pred) is hit[label] where both are the
+ * same, else c + miss[label] + alarm[pred] + far (|label - pred|^power - about). Beside a row that has nearly all the
+ * weight, and so next to no influence, all others' may be worth next to nothing: each has its digits, not just their
+ * sum. */
 struct cell_psi {
     double c;
-    double *a, *b, *d;
-    double far;
-    int power; /* 0 to 2, where far isn't 0; 0^0 is 0 */
+    double *hit, *miss, *alarm;
+    double far, about;
+    int power; /* 0 to 2, where far isn't 0 */
 };
 
 static inline double cell_distance(int32_t y, int32_t p, int power)
@@ -110,30 +112,38 @@ static inline double cell_distance(int32_t y, int32_t p, int power)
 
 static inline double cell_at(const struct cell_psi *cell, int32_t y, int32_t p)
 {
-    double psi = cell->c + cell->a[y] + (cell->b[p] + (y == p ? cell->d[y] : 0));
+    double psi = cell->c + cell->miss[y] + cell->alarm[p];
 
-    return cell->far != 0 ? psi + cell->far * cell_distance(y, p, cell->power) : psi;
+    if (y == p)
+        return cell->hit[y];
+    return cell->far != 0 ? psi + cell->far * (cell_distance(y, p, cell->power) - cell->about) : psi;
 }
 
-/* A metric that is gain hit / (truth t + pred p + both hit), where t, p and hit are counts of labels, predictions and
- * both: of a class, a row, or all. 0/0 is 0 (zero_division). */
+/* A metric that is gain hit / (gain hit + truth miss + pred alarm), where miss and alarm are counts of labels and of
+ * predictions that aren't hits: of a class, a row, or all. 0/0 is 0 (zero_division). */
 struct class_ratio {
-    double gain;              /* of hits in the numerator */
-    double truth, pred, both; /* of the counts in the denominator */
-    bool negatives;           /* specificity: of the rows of other classes */
-    double value, denominator;
+    double gain, truth, pred;
+    bool negatives;     /* specificity: of the rows of other classes */
+    double value, rest; /* which is 1 - value */
+    double denominator;
 };
 
-struct class_ratio ml_ratio(const struct ml_metric *metric, double truth, double pred, double hit);
+struct class_ratio ml_ratio(const struct ml_metric *metric, double hit, double miss, double alarm);
 
 struct class_counts *ml_counts_none(int32_t classes); /* all 0 */
 void ml_counts_others(struct class_counts *c);        /* from truth */
+/* out[k] = sum over the other classes j of counts[j] |k - j|^power / total, in two passes; nothing is subtracted. */
+void ml_counts_distance(const double *counts, double total, int32_t n, int power, double *out);
 struct class_counts *ml_counts_new(const struct ml_sample *s, const struct weighting *by);
 struct class_counts *ml_counts_of_cells(int32_t k, const uint64_t *cells); /* of rows, from their confusion matrix */
 void ml_counts_free(struct class_counts *c);
 /* Value from counts; cell NULL or zeroed arrays of k. */
 bool ml_counts_value(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
     struct ml_value *v, struct cell_psi *cell);
+/* agreement.c; kappa is false where all is of one class. */
+bool ml_counts_kappa(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *c,
+    struct ml_value *v, struct cell_psi *cell);
+double ml_counts_mcc(const struct class_counts *c, struct cell_psi *cell);
 /* Rows in the metric's denominator. */
 size_t ml_counts_rows(const struct ml_sample *s, const struct ml_metric *metric, const struct class_counts *rows);
 /* Of one class; specificity: what is right of the rows of other classes. */
@@ -320,7 +330,10 @@ void ml_query_rows(struct ml_measure *m, const struct ml_metric *metric, double 
 bool ml_median_many(const struct ml_measure *m, const struct ml_metric *metric);
 size_t ml_median_replicates(struct ml_measure *a, struct ml_measure *b, uint64_t seed, size_t replicates, double *out);
 
-/* prepare.c: of weighted rows: influences in units of 2^unit get units in which the squares of weight times influence
+/* prepare.c: of weighted rows, whose influences add up to 0, each with its weight: takes off what they do add up to.
+ * Times the weight of a row that has nearly all of it, rounding may be more than what all others are worth. */
+void ml_measure_centre_psi(const struct ml_measure *m, double *psi);
+/* Influences in units of 2^unit get units in which the squares of weight times influence
  * don't vanish. */
 void ml_measure_scale_psi(const struct ml_measure *m, double *psi, int *unit);
 /* How many independent rows those in the metric's denominator are worth when their variance tells nothing: Kish's

@@ -98,6 +98,18 @@ static void settle_groups(struct ml_measure *m)
     }
 }
 
+void ml_measure_centre_psi(const struct ml_measure *m, double *psi)
+{
+    struct ml_sum sum = { 0, 0 };
+    double rest;
+
+    for (size_t i = 0; i < m->s.n; i++)
+        ml_sum_add(&sum, m->s.weight[i] * psi[i]);
+    rest = ml_sum_value(&sum) / m->total;
+    for (size_t i = 0; isfinite(rest) && i < m->s.n; i++)
+        psi[i] -= rest;
+}
+
 void ml_measure_scale_psi(const struct ml_measure *m, double *psi, int *unit)
 {
     double most = 0;

@@ -55,10 +55,15 @@ static double kappa_of(const struct table *t)
 static bool value_of(const struct ml_measure *m, const struct ml_metric *metric, const struct table *t, double *value)
 {
     int32_t k = m->s.positive;
-    double truth[2], pred[2], hit[2], alarm[2], others[2];
-    struct class_counts c = {
-        .k = 2, .total = t->pos + t->neg, .truth = truth, .pred = pred, .hit = hit, .alarm = alarm, .others = others
-    };
+    double truth[2], pred[2], hit[2], miss[2], alarm[2], others[2];
+    struct class_counts c = { .k = 2,
+        .total = t->pos + t->neg,
+        .truth = truth,
+        .pred = pred,
+        .hit = hit,
+        .miss = miss,
+        .alarm = alarm,
+        .others = others };
     struct ml_value v = { .ok = false };
 
     if (!(c.total > 0))
@@ -77,8 +82,8 @@ static bool value_of(const struct ml_measure *m, const struct ml_metric *metric,
     pred[k] = t->hits + t->alarms;
     pred[1 - k] = c.total - pred[k];
     hit[k] = t->hits;
-    alarm[1 - k] = t->pos - t->hits;
-    alarm[k] = t->alarms;
+    alarm[1 - k] = miss[k] = t->pos - t->hits;
+    alarm[k] = miss[1 - k] = t->alarms;
     hit[1 - k] = t->neg - t->alarms;
     if (!ml_counts_value(&m->s, metric, &c, &v, NULL) || !v.ok)
         return false;

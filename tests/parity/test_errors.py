@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+import exact
 from influence import AREAS, METRICS, of_queries, psi_of, top_cut
 from stats_cases import (BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, binary_case, label_case, multi_case, number_case,
                          run_parts, some, student)
@@ -232,15 +233,21 @@ def exact_error(loss, weight):
 
 def one_heavy_row(tap, session, rng):
     """Beside it all others are worth next to nothing, whether it is right or wrong."""
-    for i in range(some(60)):
-        n, heavy = 31, 10.0 ** rng.integers(6, 15)
-        s = (binary_case if i % 2 else multi_case)(rng, n, **({} if i % 2 else {"classes": 4}))
+    for i in range(some(36)):
+        n, heavy = 13, 10.0 ** rng.integers(6, 15)
+        if i % 3 == 2:
+            s = number_case(rng, n)
+            s.truth, s.estimate = np.abs(s.truth) + 0.5, np.abs(s.estimate) + 0.25
+        else:
+            s = binary_case(rng, n, skill=0.7) if i % 3 else multi_case(rng, n, 4, skill=1)
         s.weight = np.where(np.arange(n) == 0, heavy, 1.0)
-        wrong = (s.pred != s.label).astype(int)
-        for name, loss in (("accuracy", 1 - wrong), ("hamming_loss", wrong)):
-            session.sample(s)
-            session.ask(f"estimate A {name} 0.95 0 0 0 0", lambda r, want=exact_error(loss.tolist(), s.weight.tolist()), name=name: want[1] > 1e-14
-                and tap.close(f"{name} and its standard error (one heavy row)", [float(r[1]), float(r[2])], want, 1e-12, 0, f"{r}"))
+        session.sample(s)
+        for name, function in exact.METRICS[s.task].items():
+            def take(r, s=s, name=name, function=function):
+                want = exact.value_and_error(function, s)
+                if r[0] != "none" and want[1] > 1e-14:
+                    tap.close(f"{name} and its standard error (one heavy row)", [float(r[1]), float(r[2])], want, 1e-11, 0, f"{r} {s.weight[0]}")
+            session.ask(f"estimate A {name} 0.95 0 0 0 0", take)
 
 
 def extreme_weights(tap, session, rng):
