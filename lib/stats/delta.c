@@ -214,6 +214,20 @@ bool ml_delta_psi(
     return ok;
 }
 
+/* What uneven weights leave of Student's degrees of freedom; INFINITY where they take none. */
+static double weights_df(const struct ml_measure *m, const double *psi, double effective)
+{
+    struct ml_measure alike = *m;
+    double without, lost;
+
+    if (!m->s.weight || !(effective > 0))
+        return INFINITY;
+    alike.s.weight = NULL;
+    without = ml_measure_effective(&alike, psi, ml_measure_squares(&alike, psi, NULL));
+    lost = without > 0 ? 1 / effective - 1 / without : 0;
+    return lost > 0 ? 2 / lost : INFINITY;
+}
+
 /* Standard error of the difference of the influences; and their skewness over the root of their number, and how many
  * make the difference. `sums` NULL: row by row. */
 static bool difference_se(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, bool delong,
@@ -224,6 +238,7 @@ static bool difference_se(struct ml_measure *a, struct ml_measure *b, const stru
     int unit = 0;
     bool ok = true;
 
+    out->df = INFINITY;
     if (!sums) {
         psi = ml_malloc((a->s.n + 1) * sizeof *psi);
         ok = ml_delta_psi(a, b, metric, delong, psi, &unit);
@@ -231,6 +246,8 @@ static bool difference_se(struct ml_measure *a, struct ml_measure *b, const stru
             squares = ml_measure_squares(a, psi, &cubes);
         if (ok)
             effective = ml_measure_effective(a, psi, squares);
+        if (ok)
+            out->df = weights_df(a, psi, effective);
     } else if (sums->fourths > 0) {
         effective = squares / sums->fourths * squares;
     }

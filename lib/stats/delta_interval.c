@@ -175,7 +175,7 @@ double ml_delta_beyond(const struct ml_delta *d, double bound, bool above)
 void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
     bool delong, double least, struct ml_delta *out)
 {
-    double noise = ml_delta_noise(metric, out);
+    double noise = ml_delta_noise(metric, out), df;
 
     out->se = fmax(out->se <= noise ? 0 : out->se, least);
     if (ml_measure_plain(a) && ml_delta_shares(metric) && !ml_tuned_applies_to_part(a, metric)) {
@@ -186,7 +186,8 @@ void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml
         ml_delta_fail(out, NO_ROW);
         return;
     }
-    out->df = delong ? INFINITY : ml_measure_df(a, metric, out->n);
+    df = delong ? INFINITY : ml_measure_df(a, metric, out->n);
+    out->df = isfinite(out->df) ? fmax(1 / (1 / df + 1 / out->df), 1) : df;
     linear(metric, out, alpha);
     if (!out->has_interval ||
         (!(out->se > 0) && fabs(out->delta) <= noise && ml_delta_same(a, b, metric, out->changed)))

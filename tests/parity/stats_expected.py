@@ -145,12 +145,15 @@ def delong_units(s, psi):
     return psi * np.where(y, *(math.sqrt(k / max(k - 1, 1)) for k in (y.sum(), (~y).sum())))
 
 
-def degrees(rows, name):
-    """Of Student's t."""
-    n = rows.units
+def degrees(rows, name, d=None):
+    """Of Student's t; for a difference, d being its influences, less what weights take."""
+    n, lost = rows.units, 0
     if name == "average_precision":
         n = min(n, (rows.s.label == rows.s.positive).sum())
-    return max(n - 1, 1)
+    if d is not None and rows.w is not None and d.any():
+        crowd = [(u**4).sum() / (u**2).sum() ** 2 for u in (of_units(rows, d), sums(rows, d))]
+        lost = max(crowd[1] - crowd[0], 0) / 2
+    return max(1 / (1 / max(n - 1, 1) + lost), 1) if lost > 0 else max(n - 1, 1)
 
 
 def expected(rows, name, v, psi, z, q):
@@ -280,8 +283,12 @@ def hall(delta, se, u, q, tail, c=None):
     return limits, max(2 * tail(abs(delta) / se), 2 * tail(abs(g(delta / se)))) if se > 1e-12 else None
 
 
+def of_units(rows, x):
+    return np.bincount(np.arange(rows.n) if rows.g is None else rows.g, x)
+
+
 def sums(rows, psi):
-    return np.bincount(np.arange(rows.n) if rows.g is None else rows.g, rows.weights * psi)
+    return of_units(rows, rows.weights * psi)
 
 
 def arm(rows, name, v, se):
@@ -379,7 +386,7 @@ def cut(name, limits):
 def paired_numbers(name, a, b, psi, values, alpha):
     """Standard error, limits, p of a difference, and the test's name."""
     s, t = a.s, b.s
-    z, delta, df = stats.norm.ppf(1 - alpha / 2), values[1] - values[0], degrees(a, name)
+    z, delta, df = stats.norm.ppf(1 - alpha / 2), values[1] - values[0], degrees(a, name, psi[1] - psi[0])
     if name == "roc_auc" and a.plain and s.task == BINARY:
         cov = delong([s.score, t.score], s.label == s.positive)
         if cov is None:
