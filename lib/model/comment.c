@@ -230,13 +230,16 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
     const char *name = headline_metric(s);
     const cJSON *metric = name ? ml_json_get(ml_json_get(s->comparison, "metrics"), name) : NULL;
     const cJSON *reuse = ml_json_get(s->comparison, "reuse");
-    double detectable, alpha, look, seen, optimism;
+    double detectable, family, alpha, look, seen, optimism;
     size_t start = out->len;
     count_rows(out, s);
     if (ml_json_num(metric, "detectable", &detectable) && detectable > 0) { /* of identical models it is 0 */
         ml_buf_addf(out, "They can show a difference of %s in ", ML_PLAIN(detectable, 2));
         ml_md_code(out, name);
-        ml_buf_adds(out, " (80 % power). ");
+        ml_buf_adds(out, " (80 % power");
+        if (ml_json_num(metric, "family_size", &family) && family > 1)
+            ml_buf_addf(out, ", after correction for %.0f", family);
+        ml_buf_adds(out, "). ");
     }
     few_rows(out, s);
     runs(out, s->comparison);

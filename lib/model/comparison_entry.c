@@ -58,7 +58,7 @@ void ml_differences_release(struct ml_differences *l)
     free(l->v);
 }
 
-static void judge(struct ml_difference *x, double alpha, size_t k)
+static void judge(struct ml_difference *x, double alpha)
 {
     struct ml_evidence e = ML_EVIDENCE_INIT;
     e.identical = x->d.identical;
@@ -75,7 +75,7 @@ static void judge(struct ml_difference *x, double alpha, size_t k)
         e.p_adjusted = x->p_adjusted;
     }
     e.alpha = alpha;
-    e.k = k;
+    e.k = x->family_size;
     e.margin = x->margin;
     e.bounded = ml_metric_bounded(x->metric);
     e.rows = x->d.ok ? x->d.rows : SIZE_MAX;
@@ -131,7 +131,8 @@ void ml_differences_judge(struct ml_differences *l, const struct ml_comparison_o
     for (size_t i = 0; i < l->n; i++) {
         l->v[i].p_adjusted = tested(&l->v[i]) ? adjusted[first[i]] : NAN;
         l->v[i].p_bh = tested(&l->v[i]) ? q[first[i]] : NAN;
-        judge(&l->v[i], ml_look_alpha(o->alpha, o->look), k[l->v[i].family]);
+        l->v[i].family_size = k[l->v[i].family];
+        judge(&l->v[i], ml_look_alpha(o->alpha, o->look));
     }
     free(p);
     free(adjusted);
@@ -169,6 +170,7 @@ cJSON *ml_difference_json(const struct ml_difference *x)
     ml_json_set_num(o, "p_adjusted", x->p_adjusted);
     ml_json_set_num(o, "p_bh", x->p_bh);
     ml_json_set_str(o, "family", family_names[x->family]);
+    ml_json_set_int(o, "family_size", (int64_t)x->family_size);
     ml_json_set(o, "changed", NULL);
     if (x->d.ok && x->d.changed != SIZE_MAX)
         ml_json_set_int(o, "changed", (int64_t)x->d.changed);

@@ -13,6 +13,7 @@ struct ml_difference {
     double current, candidate; /* NaN: no value */
     double margin;             /* 0: none */
     int family;
+    size_t family_size;      /* how many hypotheses are corrected together */
     double p_adjusted, p_bh; /* NaN: not tested */
     struct ml_judgement judgement;
     int32_t label;       /* >= 0: of this class: the accuracy on its rows, which is its recall, or precision; else -1 */

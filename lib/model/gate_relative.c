@@ -153,18 +153,6 @@ static size_t whole(const cJSON *obj, const char *key, size_t otherwise)
     return ml_json_int(obj, key, &n) && n >= 0 ? (size_t)n : otherwise;
 }
 
-/* How many tests the card says were corrected together; 0: it doesn't. */
-static size_t corrected(const cJSON *metric)
-{
-    const char *why = ml_json_str(metric, "reason");
-    size_t n = strlen(ML_NOT_AFTER_CORRECTION);
-    int64_t k;
-    return why && !strncmp(why, ML_NOT_AFTER_CORRECTION, n) && !strncmp(why + n, " for ", 5) &&
-                   ml_int_parse(why + n + 5, &k) && k > 0
-               ? (size_t)k
-               : 0;
-}
-
 static void count_rows(
     const cJSON *comparison, const char *slice, const char *name, const cJSON *metric, struct ml_evidence *e)
 {
@@ -206,7 +194,7 @@ static void compare_again(const struct gate_judge *j, const struct ml_metric_rul
         e.p = 1;
     if (!ml_json_num(c->json, "p_adjusted", &e.p_adjusted))
         e.p_adjusted = e.p;
-    e.k = corrected(c->json);
+    e.k = whole(c->json, "family_size", 0);
     ml_judge(&e, out);
 }
 

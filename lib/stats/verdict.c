@@ -60,9 +60,9 @@ static void why_inconclusive(const struct ml_evidence *e, double low, double hig
     if (excludes != (e->p <= e->alpha) && (excludes || e->changed >= ML_VERDICT_MIN_CHANGED))
         snprintf(reason, size, "test and interval disagree");
     else if (excludes && e->p_adjusted > e->alpha && e->k > 0)
-        snprintf(reason, size, ML_NOT_AFTER_CORRECTION " for %zu", e->k);
+        snprintf(reason, size, "not after correction for %zu", e->k);
     else if (excludes && e->p_adjusted > e->alpha)
-        snprintf(reason, size, ML_NOT_AFTER_CORRECTION);
+        snprintf(reason, size, "not after correction");
     else if (excludes && e->changed < ML_VERDICT_MIN_CHANGED)
         snprintf(reason, size, "only %zu row%s changed; %d are needed", e->changed, ML_PLURAL(e->changed),
             ML_VERDICT_MIN_CHANGED);
@@ -106,6 +106,12 @@ static void rows_needed(const struct ml_evidence *e, struct ml_judgement *out)
         out->rows_needed = rows;
 }
 
+/* The level at which p is enough for Holm whatever the rest of the family: that of his first step. */
+static double sure(const struct ml_evidence *e)
+{
+    return e->k > 1 ? e->alpha / (double)e->k : e->alpha;
+}
+
 /* The difference, in standard errors, that is found as often as POWER. */
 static double seen(double alpha, double df)
 {
@@ -128,7 +134,7 @@ void ml_judge(const struct ml_evidence *e, struct ml_judgement *out)
     memset(out, 0, sizeof *out);
     if (e->has_interval) {
         out->has_detectable = true;
-        out->detectable = seen(e->alpha, e->df > 0 ? e->df : INFINITY) * e->se;
+        out->detectable = seen(sure(e), e->df > 0 ? e->df : INFINITY) * e->se;
     }
     if (e->identical) {
         out->verdict = ML_VERDICT_EQUIVALENT;

@@ -11,8 +11,6 @@
 #define ML_VERDICT_MIN_CLASS   10
 #define ML_VERDICT_MIN_CHANGED 6
 
-#define ML_NOT_AFTER_CORRECTION "not after correction" /* a reason, with " for <k>" where k is known */
-
 enum ml_verdict {
     ML_VERDICT_BETTER,
     ML_VERDICT_EQUIVALENT,
@@ -52,8 +50,8 @@ struct ml_judgement {
     char reason[200]; /* "" where the verdict speaks for itself */
     bool noninferior; /* identical, or a margin is set and its bad side excluded */
     bool has_detectable;
-    double detectable;    /* what this test set can see at 80 % power: (t_{1-alpha/2} + t_.8) se, of under 10 degrees of
-                             freedom by the noncentral t, of which 1 sees 16.3 se */
+    double detectable;    /* what this test set is sure to see at 80 % power: (t_{1-alpha/2k} + t_.8) se, of under 10
+                             degrees of freedom by the noncentral t, of which 1 sees 16.3 se where k is 1 */
     bool has_rows_needed; /* only when inconclusive */
     double rows_needed; /* n ((z_{1-alpha/2} + z_.8) se / D)^2, D = max(|delta|, margin - |delta|), of groups with t of
                            as many as those rows are in; rounded up, and no fewer than rule 1 asks for; not told where

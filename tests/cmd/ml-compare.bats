@@ -168,6 +168,7 @@ all = [m for x in [c] + list(c['slices'].values()) for m in x['metrics'].values(
 count, said = {}, {}
 for m in all:
     count[m['family']] = count.get(m['family'], 0) + (m['p'] is not None)
+assert [m['family_size'] for m in all] == [count[m['family']] for m in all], count
 for m in all:
     k = re.search(r'not after correction for (\d+)', m.get('reason', ''))
     if k:
@@ -198,6 +199,7 @@ m = json.load(open('k.json'))['comparison']['metrics']
 p = {k: v for k, v in m.items() if v['family'] == 'primary'}
 assert len(p) == 4 and p['accuracy']['p'] != p['recall_weighted']['p'], p
 assert {v['p_adjusted'] for v in p.values()} == {v['p_bh'] for v in p.values()} == {max(v['p'] for v in p.values())}, p
+assert {v['family_size'] for v in p.values()} == {1} and m['mcc']['family_size'] > 1, m
 assert m['mcc']['p_adjusted'] > m['mcc']['p']"
 }
 

@@ -225,7 +225,11 @@ static void noninferior_and_what_can_be_seen(void **state)
     e.alpha = 0.05 / 6; /* the third look: its quantile replaces 1.96 */
     ml_judge(&e, &j);
     assert_true(fabs(j.detectable - (2.638257273476751 + 0.8416212335729143) * e.se) < 1e-12);
-    e.alpha = 0.05; /* few degrees of freedom: 80 % of the noncentral t with this shift lie beyond the quantile */
+    e.alpha = 0.05;
+    e.k = 6; /* of a family, whatever the others are: the same */
+    ml_judge(&e, &j);
+    assert_true(fabs(j.detectable - (2.638257273476751 + 0.8416212335729143) * e.se) < 1e-12);
+    e.k = 1; /* few degrees of freedom: 80 % of the noncentral t with this shift lie beyond the quantile */
     e.df = 1;
     ml_judge(&e, &j);
     assert_true(fabs(j.detectable - 16.33400887025031 * e.se) < 1e-6);
