@@ -273,15 +273,18 @@ static int tell_power(const struct cfg *cfg, const struct sections *s, struct ml
         &grid, (const char *const[]){ "rule", "stops a harmless change", "misses the drop", "rows", "needed", "" });
     cJSON_ArrayForEach(rule, ml_json_get(doc, "rules"))
     {
-        char stops[16], misses[16], rows[32] = "-", needed[32] = "-";
+        char stops[16], misses[16], gain[16], rows[32] = "-", needed[32] = "-", also[64] = "";
         const char *reason = ml_json_str(rule, "reason");
         double x;
         if (ml_json_num(rule, "rows", &x))
             snprintf(rows, sizeof rows, "%.0f", x);
         if (ml_json_num(rule, "rows_needed", &x))
             snprintf(needed, sizeof needed, "%.0f", x);
+        if (ml_json_num(rule, "missed_gain_rate", &x))
+            snprintf(
+                also, sizeof also, "misses a gain as large in at most %s", percent(rule, "missed_gain_rate", gain));
         ml_grid_add(&grid, (const char *const[]){ ml_json_str(rule, "rule"), percent(rule, "neutral_fail_rate", stops),
-                               percent(rule, "missed_drop_rate", misses), rows, needed, reason ? reason : "" });
+                               percent(rule, "missed_drop_rate", misses), rows, needed, reason ? reason : also });
     }
     int rc = put(cfg, doc, err);
     for (size_t i = 0; !rc && ml_grid_line(&grid, i, &line); i++) {

@@ -28,7 +28,8 @@ struct ml_gate_input {
  *   line               where it stands in the policy; absent where it isn't written there
  *   reason             a sentence; always there unless the rule passed outright
  *   shortfall          how much is missing, in the metric's units, where that can be said
- *   neutral_pass_rate  how often a change that changes nothing passes it; null for absolute rules
+ *   neutral_pass_rate  how often a change that changes nothing passes it, at least where p is
+ *                      corrected with others; null for absolute rules
  *   limit              what `required` comes to in those units, of relative rules
  *   low, high, se, rows  what it rests on, as far as the card has it; of max_drop, low and high are the drop's
  *   waiver             {"until", "reason", "ended"}, of a rule that has one
@@ -55,7 +56,8 @@ size_t ml_gate_count(const cJSON *gate, const char *verdict);
  * "rows_needed", "reason"}]}. drop: the margin, or max_drop's limit, in the metric's units. neutral_fail_rate: how
  * often a change that changes nothing fails the rule. missed_drop_rate: how often one that is truly worse by `drop`
  * passes it. missed_gain_rate: of `must: improve`. rows_needed: at which at most 10 % of harmless changes fail (must:
- * improve: 80 % of gains of the margin's size are found); of several runs only their rows' part of the variance goes
+ * improve: 80 % of gains of the margin's size are found, whatever the metrics do that its p is corrected with, which
+ * the other rates are bounds for, too); of several runs only their rows' part of the variance goes
  * with 1/rows: null where that doesn't do, and "runs_needed", null where no number of runs would either. Rates are
  * those of a normal estimate with the card's standard error, of few degrees of freedom of the noncentral t; of the
  * mean over a candidate's runs, those of its own interval (ml_runs_estimate); that of

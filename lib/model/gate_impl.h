@@ -43,6 +43,10 @@ double gate_groups(const cJSON *section, const char *slice);
  */
 double gate_df(const cJSON *section, const char *slice, const cJSON *metric);
 
+/* The level at which a difference's p is enough for a verdict, whatever the others do that it is corrected with: that
+ * of the first of Holm's steps. */
+double gate_sure(const cJSON *metric, double alpha);
+
 /* The rows like a metric's own below which no verdict is given. */
 double gate_least(const cJSON *comparison, const char *slice, const char *name, const cJSON *metric);
 

@@ -25,6 +25,7 @@ struct power {
     bool improve, bound;
     bool room;                  /* of a limit: the current value meets it */
     double alpha;               /* the share outside the interval that it is about */
+    double sure;                /* the level at which p is enough for a verdict, corrected as it may be */
     double df;                  /* 0: normal */
     double groups;              /* 0: each row is its own */
     double wide;                /* how far the bound is off, in quantiles times se */
@@ -126,6 +127,7 @@ static void read_runs(const cJSON *rule, const cJSON *comparison, struct power *
     const char *slice = ml_json_str(rule, "slice"), *metric = ml_json_str(rule, "metric");
     const cJSON *m = metric ? gate_metric(comparison, slice, metric) : NULL, *runs = ml_json_get(m, "runs");
 
+    p->sure = gate_sure(m, p->alpha);
     p->df = gate_df(comparison, slice, m);
     p->groups = gate_groups(comparison, slice);
     if (!ml_json_num(runs, "se_rows", &p->se_rows))
@@ -166,7 +168,10 @@ static bool read_rule(const cJSON *rule, const struct card *card, struct power *
 }
 
 /* How often the rule passes a candidate that is truly worse by `drop`: the estimate is normal around it, and with few
- * degrees of freedom the interval's width varies as well. */
+ * degrees of freedom the interval's width varies as well. What the correction makes of a p is between nothing and its
+ * first step: of a rule that wants a gain this is the end that flatters less, of one that lets a harm through the
+ * other.
+ */
 static double pass_rate(const struct power *p, double drop)
 {
     double df = p->df > 0 ? p->df : INFINITY, q = reach(p);
@@ -174,7 +179,7 @@ static double pass_rate(const struct power *p, double drop)
     if (p->rows < p->least)
         return p->improve || p->margin > 0 ? 0 : 1;
     if (p->improve)
-        return ml_t_beyond(q, df, -drop / p->se);
+        return ml_t_beyond(drop > 0 ? q : ml_t_quantile(1 - p->sure / 2, df), df, -drop / p->se);
     if (p->kind == MUST && !(p->margin > 0)) /* not worse */
         return 1 - ml_t_beyond(q, df, drop / p->se);
     if (p->kind == LIMIT && p->bound && p->n_runs[1] > 1) { /* what ml_runs_estimate makes of rows and runs */

@@ -37,6 +37,12 @@ double gate_df(const cJSON *section, const char *slice, const cJSON *metric)
     return ml_json_num(ml_json_get(metric, "runs"), "df", &x) ? fmax(x, 1) : x;
 }
 
+double gate_sure(const cJSON *metric, double alpha)
+{
+    double k;
+    return ml_json_num(metric, "family_size", &k) && k > 1 ? alpha / k : alpha;
+}
+
 const cJSON *gate_mean(const cJSON *comparison, const char *slice, const char *metric, int *runs)
 {
     const cJSON *of = ml_json_get(gate_metric(comparison, slice, metric), "runs");
@@ -304,7 +310,7 @@ int gate_must(struct gate_judge *j, const struct ml_metric_rule *m)
         judge_no_regress(j, m, &c, rule, &f);
         return 0;
     }
-    neutral(rule, &c, decidable(j, m, &c) ? j->alpha / 2 : 0);
+    neutral(rule, &c, decidable(j, m, &c) ? gate_sure(c.json, j->alpha) / 2 : 0);
     if (c.identical || !strcmp(f.verdict, "better"))
         gate_passed(rule);
     else

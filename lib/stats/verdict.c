@@ -87,29 +87,40 @@ static double least_rows(const struct ml_evidence *e)
     return rows;
 }
 
-/* The quantiles are those of as many groups as so many rows are in; under rule 1 there are no fewer. */
-static void rows_needed(const struct ml_evidence *e, struct ml_judgement *out)
-{
-    double d = fabs(e->delta), n = (double)e->rows, rows = n, df = INFINITY, q;
-
-    if (e->margin > 0)
-        d = fmax(d, e->margin - d);
-    for (int i = 0; i < (e->groups ? 10 : 1); i++) {
-        if (e->groups)
-            df = fmax((double)e->groups * rows / n, ML_VERDICT_MIN_GROUPS) - 1;
-        q = ml_t_quantile(1 - e->alpha / 2, df) + ml_t_quantile(POWER, df);
-        rows = n * pow(q * e->se / d, 2);
-    }
-    rows = fmax(ceil(rows), least_rows(e));
-    out->has_rows_needed = d > 0 && e->se > 0 && isfinite(rows) && rows >= n;
-    if (out->has_rows_needed)
-        out->rows_needed = rows;
-}
-
 /* The level at which p is enough for Holm whatever the rest of the family: that of his first step. */
 static double sure(const struct ml_evidence *e)
 {
     return e->k > 1 ? e->alpha / (double)e->k : e->alpha;
+}
+
+/* How many rows like these tell a difference of d from 0 at this level. The quantiles are those of as many groups as so
+ * many rows are in; under rule 1 there are no fewer. */
+static double rows_for(const struct ml_evidence *e, double alpha, double d)
+{
+    double n = (double)e->rows, rows = n, df = INFINITY, q;
+
+    if (!(d > 0))
+        return INFINITY;
+    for (int i = 0; i < (e->groups ? 10 : 1); i++) {
+        if (e->groups)
+            df = fmax((double)e->groups * rows / n, ML_VERDICT_MIN_GROUPS) - 1;
+        q = ml_t_quantile(1 - alpha / 2, df) + ml_t_quantile(POWER, df);
+        rows = n * pow(q * e->se / d, 2);
+    }
+    return rows;
+}
+
+/* Better or worse is said after correction, equivalent by the interval as it is. */
+static void rows_needed(const struct ml_evidence *e, struct ml_judgement *out)
+{
+    double d = fabs(e->delta), rows = rows_for(e, sure(e), d);
+
+    if (e->margin > 0)
+        rows = fmin(rows, rows_for(e, e->alpha, e->margin - d));
+    rows = fmax(ceil(rows), least_rows(e));
+    out->has_rows_needed = e->se > 0 && isfinite(rows) && rows >= (double)e->rows;
+    if (out->has_rows_needed)
+        out->rows_needed = rows;
 }
 
 /* The difference, in standard errors, that is found as often as POWER. */

@@ -53,9 +53,9 @@ struct ml_judgement {
     double detectable;    /* what this test set is sure to see at 80 % power: (t_{1-alpha/2k} + t_.8) se, of under 10
                              degrees of freedom by the noncentral t, of which 1 sees 16.3 se where k is 1 */
     bool has_rows_needed; /* only when inconclusive */
-    double rows_needed; /* n ((z_{1-alpha/2} + z_.8) se / D)^2, D = max(|delta|, margin - |delta|), of groups with t of
-                           as many as those rows are in; rounded up, and no fewer than rule 1 asks for; not told where
-                           those at hand are more: rows aren't what lacks */
+    double rows_needed;   /* the fewer of n ((z_{1-alpha/2k} + z_.8) se / delta)^2 and n ((z_{1-alpha/2} + z_.8) se /
+                             (margin - |delta|))^2, of groups with t of as many as those rows are in; rounded up, and no
+                             fewer than rule 1 asks for; not told where those at hand are more: rows aren't what lacks */
 };
 
 /* The rules 0 to 5, the first that holds. */

@@ -279,7 +279,11 @@ Y
 @test "must: improve wants the verdict better; a wide margin makes a gain negligible" {
     echo 'metrics: {accuracy: {must: improve}}' >p.yml
     gate
+    is accuracy.must neutral_pass_rate 0.0063
+    edit 'acc.pop("family_size")'
+    gate
     is accuracy.must neutral_pass_rate 0.025
+    rm card.json
     echo 'metrics: {accuracy: {must: improve, margin: 0.05}}' >p.yml
     gate 1
     is accuracy.must observed '"equivalent"'
@@ -352,7 +356,7 @@ for m in cmp["metrics"].values(): m.update(delta=0, low=0, high=0, se=0, p=1, p_
     echo 'metrics: {accuracy: {must: not_regress}, log_loss: {must: improve}}' >p.yml
     gate 1
     is accuracy.must neutral_pass_rate 0.9958
-    is log_loss.must neutral_pass_rate 0.0042
+    is log_loss.must neutral_pass_rate 0.0021
 }
 
 @test "comparing again at another margin gives what ml-compare gives at that margin" {
@@ -893,8 +897,12 @@ near("accuracy.must", "missed_drop_rate", .025)
 near("accuracy.max_drop", "neutral_fail_rate", 1 - N.cdf(.005 / .006))
 near("accuracy.max_drop", "missed_drop_rate", .5)
 f1 = rules["f1_macro.must"]
-near("f1_macro.must", "neutral_fail_rate", .975)
-near("f1_macro.must", "missed_gain_rate", N.cdf(z - .02 / f1["se"]))
+corrected = N.inv_cdf(1 - .025 / 2)
+near("f1_macro.must", "neutral_fail_rate", 1 - .025 / 2)
+near("f1_macro.must", "missed_drop_rate", N.cdf(-z - .02 / f1["se"]))
+near("f1_macro.must", "missed_gain_rate", N.cdf(corrected - .02 / f1["se"]))
+se = f1["se"] * (f1["rows"] / f1["rows_needed"]) ** .5
+assert abs(N.cdf(.02 / se - corrected) - .8) < 1e-3, f1
 log = rules["log_loss.max_drop"]
 near("log_loss.max_drop", "missed_drop_rate", .025)
 near("log_loss.max_drop", "neutral_fail_rate", 1 - N.cdf((log["drop"] - (.001 + .03)) / log["se"]))
@@ -995,6 +1003,32 @@ PY
     done
 }
 
+@test "--power: the gains that must: improve misses, where other metrics are corrected with it" {
+    /usr/bin/python3 - <<'PY'
+import json, subprocess
+import numpy as np
+rng, draws, n, gain = np.random.default_rng(8), 60, 900, .0269
+open("p.yml", "w").write("metrics:\n  roc_auc: { must: improve, margin: %g }\n" % gain + "".join(
+    f"  {m}: {{ max_drop: 0.05 }}\n" for m in "accuracy precision recall f1 balanced_accuracy mcc log_loss".split()))
+missed, said = 0, []
+for draw in range(draws):
+    y = rng.random(n) < .4
+    z = 1.5 * (y - .4) + rng.normal(size=n)
+    for name, noise in ("a", .6), ("b", .3): # their areas are .0269 apart
+        score = 1 / (1 + np.exp(-z - noise * rng.normal(size=n)))
+        np.savetxt(name + ".csv", np.c_[y, score], "%d,%.5f", header="label,score", comments="")
+    subprocess.run("ml-compare -q --policy p.yml --current a.csv --candidate b.csv -o c.json </dev/null", shell=True, check=True)
+    missed += json.load(open("c.json"))["comparison"]["metrics"]["roc_auc"]["verdict"] != "better"
+    if draw % 6 == 0:
+        rules = json.loads(subprocess.run("ml-gate -q --power p.yml c.json", shell=True, check=True, capture_output=True).stdout)["rules"]
+        said.append(next(r for r in rules if r["rule"] == "roc_auc.must")["missed_gain_rate"])
+print(missed / draws, np.mean(said))
+assert missed / draws < np.mean(said) + .1 and np.mean(said) > .3, (missed / draws, said) # as if it were alone: .15
+PY
+    run -0 --separate-stderr ml-gate --power p.yml c.json
+    [[ "$stderr" == *"misses a gain as large in at most "* ]]
+}
+
 @test "--power: more rows don't tell what other seeds would, and few runs less than they seem to" {
     cat >want.py <<'PY'
 import json, sys
@@ -1046,8 +1080,9 @@ PY
     # two runs: one degree of freedom; groups have few, too
     ml-compare -q --current cur.csv --candidate a.csv --runs c.csv -o card.json </dev/null
     /usr/bin/python3 -c 'import json
+from scipy import stats
 m = json.load(open("card.json"))["comparison"]["metrics"]["accuracy"]
-assert abs(m["detectable"] / m["se"] - 16.334) < 1e-3, m'
+assert abs(stats.nct.sf(stats.t.ppf(1 - .025 / m["family_size"], 1), 1, m["detectable"] / m["se"]) - .8) < 1e-3, m'
     # no margin is wide enough: neither would do
     echo 'metrics: {accuracy: {must: not_regress, margin: 1e-9}}' >p.yml
     ml-gate -q --power p.yml card.json | grep -qF '"reason": "neither more rows nor more runs alone would do: '

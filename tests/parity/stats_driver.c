@@ -439,6 +439,7 @@ static void judge(struct input *in)
     changed = number(in);
     e.smaller_class = smaller < 0 ? SIZE_MAX : (size_t)smaller;
     e.changed = changed < 0 ? SIZE_MAX : (size_t)changed;
+    e.k = count(in);
     ml_judge(&e, &j);
     printf("%s %d %.17g %.17g %s\n", ml_verdict_name(j.verdict), j.noninferior, j.has_detectable ? j.detectable : -1,
         j.has_rows_needed ? j.rows_needed : -1, j.reason);

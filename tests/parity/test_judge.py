@@ -9,7 +9,6 @@ from stats_cases import run_parts
 
 def verdict(e):
     """The rules once more, from the text."""
-    z = stats.norm.ppf(1 - e["alpha"] / 2)
     power = stats.norm.ppf(0.8)
     low, high = (e["low"], e["high"]) if e["direction"] > 0 else (-e["high"], -e["low"])
     m = e["margin"]
@@ -28,17 +27,21 @@ def verdict(e):
         v = "worse"
     else:
         v = "inconclusive"
-    detectable = (z + power) * e["se"] if e["has"] else -1
-    needed, d = -1, max(abs(e["delta"]), m - abs(e["delta"]) if m > 0 else 0)
-    if v == "inconclusive" and e["has"] and d > 0 and e["se"] > 0:
-        def wanted(rows):  # of as many groups as so many rows are in
+    first = e["alpha"] / max(e["k"], 1)  # Holm's first step
+    detectable = (stats.norm.ppf(1 - first / 2) + power) * e["se"] if e["has"] else -1
+    needed, d = -1, abs(e["delta"])
+    if v == "inconclusive" and e["has"] and e["se"] > 0 and (d > 0 or m > 0):
+        def wanted(rows, alpha, d):  # of as many groups as so many rows are in
             df = max(e["groups"] * rows / e["rows"], 10) - 1
-            both = stats.t.ppf(1 - e["alpha"] / 2, df) + stats.t.ppf(.8, df) if e["groups"] else z + power
+            both = stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(.8, df) if e["groups"] else stats.norm.ppf(1 - alpha / 2) + power
             return e["rows"] * (both * e["se"] / d) ** 2
-        needed = e["rows"]
-        for _ in range(10):
-            needed = wanted(needed)
-        needed = math.ceil(needed)
+        ways = []  # to be told from 0, or to be known to be within the margin, which nothing corrects
+        for alpha, far in ((first, d), (e["alpha"], m - d)):
+            if far > 0:
+                ways.append(e["rows"])
+                for _ in range(10):
+                    ways[-1] = wanted(ways[-1], alpha, far)
+        needed = math.ceil(min(ways))
         needed = max([needed, 30 if e["rows"] < 30 else 0] +
                      [math.ceil(e["rows"] * 10 / e[k]) for k in ("groups", "smaller") if 0 < e[k] < 10])
         needed = needed if needed >= e["rows"] else -1  # there are more, so it isn't rows that lack
@@ -59,7 +62,8 @@ def verdicts(tap, session, rng):
              "margin": float(rng.choice([0, 0.005, 0.02, 0.1, 5 * se, 8 * se])), "bounded": int(rng.random() < 0.7),
              "rows": int(rng.choice([29, 30, 200, 5000])), "groups": int(rng.choice([0, 0, 9, 10, 50])),
              "smaller": int(rng.choice([-1, -1, 9, 10, 400])), "n": int(rng.choice([20, 150, 5000])),
-             "changed": int(rng.choice([-1, 5, 6, 300]))}
+             "changed": int(rng.choice([-1, 5, 6, 300])),
+             "k": int(rng.choice([0, 1, 2, 8]))}
         want = verdict(e)
         seen[want[0]] = seen.get(want[0], 0) + 1
 
