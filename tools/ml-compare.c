@@ -228,6 +228,14 @@ static void doubt_same(const struct cfg *cfg, const struct ml_contender *first, 
     }
 }
 
+/* Cards, metrics files and other rows have no pairs of rows, and a first model has no partner. */
+static void doubt_tests(const struct cfg *cfg, const struct ml_comparison_opts *o, const cJSON *section)
+{
+    const char *names[4];
+    if (o->extras != 0 && ml_summary_tests(section, names) == 0)
+        ml_tool_warn(&cfg->common, "--test: no such test was made; they are of one set of rows, compared row by row");
+}
+
 static int compare(struct cfg *cfg, bool stdin_taken, struct ml_comparison_opts *o, struct ml_err *err)
 {
     struct compare_inputs in = { .card = { ML_BUF_INIT } };
@@ -244,6 +252,7 @@ static int compare(struct cfg *cfg, bool stdin_taken, struct ml_comparison_opts 
         rc = ml_contest_run(&t, &section, err);
     }
     if (rc == 0) {
+        doubt_tests(cfg, o, section);
         say(cfg, &in.candidate, &in.current, section);
         ml_card_set(&in.card, "comparison", section);
         rc = ml_card_put(&in.card, &cfg->common, err);

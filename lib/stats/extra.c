@@ -23,7 +23,7 @@ void ml_extra_tost(const struct ml_delta *d, double margin, struct ml_extra_resu
 {
     none(out, NULL);
     if (!(margin > 0)) {
-        out->reason = "no margin says what is negligible";
+        out->reason = "no margin says what is negligible (--margin, or a policy's)";
         return;
     }
     if (!d->ok || !d->has_interval) {

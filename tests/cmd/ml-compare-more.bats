@@ -40,7 +40,7 @@ PY
     grep -qE '^  metric .*  p adjusted +tost p +wilcoxon p +permutation p +bootstrap p  verdict$' err
     grep -qE "^  accuracy .* +[^ ]+ +[^ ]+ +[^ ]+ +$(printf %.2g "$(ml get comparison.metrics.accuracy.extra.permutation.p x.json)") +[^ ]+ +equivalent$" err
     grep -qE '^  roc_auc .* +- +- +[^ ]+ +[^ ]+ +better$' err
-    grep -qE '^  no tost of balanced_accuracy and 12 other metrics: no margin says what is negligible$' err
+    grep -qE '^  no tost of balanced_accuracy and 12 other metrics: no margin says what is negligible \(--margin, or a policy.s\)$' err
     grep -qE '^  no wilcoxon of balanced_accuracy and 10 other metrics: the metric is no mean' err
     [ "$(grep -c ' no [a-z]* of ' err)" -eq 2 ]
     # the comment has them folded, with the bootstrap's interval
@@ -49,8 +49,13 @@ PY
     grep -qxF '| metric | tost | wilcoxon | permutation | bootstrap |' folded
     grep -qE "^\| \`accuracy\` \| [^ ]+ \| [^ ]+ \| $(printf %.2g "$(ml get comparison.metrics.accuracy.extra.permutation.p x.json)") \| [^ ]+ \([+-][0-9.]+ … [+-][0-9.]+\) \|$" folded
     grep -qE '^\| `roc_auc` \| – \| – \| [^ –]+ \| ' folded
-    grep -qxF -- '- `no tost of balanced_accuracy and 12 other metrics: no margin says what is negligible`' folded
+    grep -qF -- '- `no tost of balanced_accuracy and 12 other metrics: no margin says what is negligible (' folded
     ml-comment -q plain.json | run ! grep 'on request'
+    # where they can't be made, who asked is told
+    ml-compare --current cur.csv --candidate b.csv --unpaired --test permutation -o u.json </dev/null 2>err
+    grep -qxF "ml-compare: warning: --test: no such test was made; they are of one set of rows, compared row by row" err
+    ml-compare --current cur.csv --candidate b.csv --unpaired -o u.json </dev/null 2>err
+    run ! grep warning err
     # where there is no BCa interval, the reason stands beside it
     ml-compare -q --current b.csv --candidate b.csv --test bootstrap </dev/null >same.json
     [ "$(value comparison.metrics.f1.extra.bootstrap.bca same.json)" = null ]
@@ -84,7 +89,7 @@ brier = (p[1] - y) ** 2 - (p[0] - y) ** 2
 w, e = stats.wilcoxon(brier), x['brier']['extra']
 assert np.isclose(e['wilcoxon']['statistic'], w.statistic) and np.isclose(e['wilcoxon']['p'], w.pvalue, rtol=1e-6)
 assert e['permutation']['p'] == 2 / 10000 and e['permutation']['replicates'] == 9999
-assert e['tost'] == {'p': None, 'reason': 'no margin says what is negligible', 'margin': None}
+assert e['tost'] == {'p': None, 'reason': "no margin says what is negligible (--margin, or a policy's)", 'margin': None}
 b = x['roc_auc']['extra']['bootstrap']
 assert b['low'] < x['roc_auc']['delta'] < b['high'] and b['bca']['low'] < x['roc_auc']['delta'] < b['bca']['high']
 assert b['unit'] == 'row' and 'no mean' in x['roc_auc']['extra']['wilcoxon']['reason']
