@@ -117,6 +117,39 @@ static bool all_lists(const struct settling *st)
     return st->labels.n > 0;
 }
 
+/* Where the rarest text of a column first stood, that is no number where others are. */
+static uint64_t rarest(const struct ml_column *c, const char **text)
+{
+    size_t *rows = ml_calloc(c->dict.n + 1, sizeof *rows), best = 0;
+    for (size_t i = 0; i < c->n; i++)
+        rows[c->code[i]]++;
+    for (size_t k = 1; k < c->dict.n; k++)
+        if (rows[k] < rows[best] || (rows[k] == rows[best] && isnan(c->value[k]) && !isnan(c->value[best])))
+            best = k;
+    free(rows);
+    *text = ml_intern_text(&c->dict, (uint32_t)best);
+    return c->line[best];
+}
+
+/* There are more than two classes, maybe for one row that is wrong: names one of them, and its line. */
+static int too_many(const struct settling *st, const char *what, const char *remedy)
+{
+    const struct ml_predictions *p = st->p[0];
+    const struct ml_column *c = p->label.dict.n > 2 ? &p->label : &p->prediction;
+    struct ml_buf which = ML_BUF_INIT;
+    const char *text;
+    uint64_t line;
+    if (c->code != NULL && c->dict.n > 2) {
+        line = rarest(c, &text);
+        ml_buf_addf(&which, "; the rarest is '%.100s', first on line %llu of '%s'", text, ml_table_line_in(line),
+            ml_predictions_file(p, line));
+    }
+    ml_err_set(st->err, ML_USAGE, "'%s': %s, but the labels%s hold %zu classes%s%s", p->name, what,
+        has_prediction(st) ? " and predictions" : "", st->all.n, ml_buf_str(&which), remedy);
+    ml_buf_release(&which);
+    return -1;
+}
+
 static int decide_task(struct settling *st)
 {
     const struct ml_columns *c = st->c;
@@ -170,15 +203,20 @@ static int decide_task(struct settling *st)
     if (strcmp(task, "multiclass") == 0 && c->positive != NULL)
         return ml_err_set(st->err, ML_USAGE, "--positive is for two classes, not for --task multiclass");
     if ((c->positive != NULL || two) && st->all.n > 2)
-        return ml_err_set(st->err, ML_USAGE, "'%s': %s%s, but the labels and predictions hold %zu classes",
-            st->p[0]->name, c->positive != NULL ? "--positive is for two classes" : "--task ",
-            c->positive != NULL ? "" : task, st->all.n);
+        return too_many(st,
+            c->positive != NULL ? "--positive is for two classes"
+            : s->probabilistic  ? "--task probabilistic is for two classes"
+                                : "--task binary is for two classes",
+            "");
     if (two && !binary)
         return ml_err_set(st->err, ML_USAGE, "'%s': which class is positive? say it with --positive", st->p[0]->name);
     s->task = binary && strcmp(task, "multiclass") != 0 ? ML_TASK_BINARY : ML_TASK_MULTICLASS;
     if (s->task == ML_TASK_MULTICLASS && !by_class && one_score && (asked || !has_prediction(st)))
-        return ml_err_set(st->err, ML_USAGE,
-            "'%s': a score is of one class: say which with --positive, or give all with --scores", st->p[0]->name);
+        return st->all.n > 2
+                   ? too_many(st, "one score is for two classes", "; if that is right give all scores with --scores")
+                   : ml_err_set(st->err, ML_USAGE,
+                         "'%s': a score is of one class: say which with --positive, or give all with --scores",
+                         st->p[0]->name);
     return 0;
 }
 
