@@ -11,12 +11,19 @@ int ml_reading_no_column(struct reading *rd, const char *what)
 {
     struct ml_buf have;
     const struct ml_strs *l = ml_table_columns(rd->t);
+    bool row = false; /* a name is a number, and not the column's own, as it is without a header */
+    double x;
     ml_buf_init(&have, 300);
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n; i++) {
         ml_buf_addf(&have, "%s'%s'", i > 0 ? ", " : "", l->v[i]);
-    bool other = l->n == 1 && ml_table_delimiter(rd->t) != '\0' && strpbrk(l->v[0], "| ") != NULL;
+        row = row || (ml_double_parse(l->v[i], strlen(l->v[i]), &x) && x != (double)(i + 1));
+    }
+    bool text = ml_table_delimiter(rd->t) != '\0', other = text && l->n == 1 && strpbrk(l->v[0], "| ") != NULL;
     ml_err_set(rd->err, ML_LOCAL, "'%s': line 1: %s; the file has %s%s%s", rd->p->name, what, ml_buf_str(&have),
-        have.full ? "…" : "", other ? " alone: columns are parted by commas, semicolons or tabs" : "");
+        have.full ? "…" : "",
+        other         ? " alone: columns are parted by commas, semicolons or tabs"
+        : text && row ? "; where the first line is a row, --no-header says so"
+                      : "");
     ml_buf_release(&have);
     return -1;
 }

@@ -29,6 +29,7 @@ refuses() {
     printf 'label,score\nno,.1\nyes,.9\n' | refuses 2 "--positive 'YES' is none of the classes; they are 'no' and 'yes'$" --positive YES
     printf 'y0,y1,p0,p1\n1,0,.9,.1\n' | refuses 3 "no column 'label' .*or columns of 0 and 1 with --labels" --task multilabel
     printf 'id,y,prediction\n1,a,a\n' | refuses 3 "no column 'label' .*the file has 'id', 'y', 'prediction'"
+    printf 'r0,1,0.49\nr1,0,0.02\n' | refuses 3 "the file has 'r0', '1', '0.49'; where the first line is a row, --no-header says so"
     printf 'id,label\n1,a\n' | refuses 3 "neither a column 'prediction' nor 'score'"
     for o in id label prediction score weight group slice; do
         printf 'id,label,prediction\n1,a,a\n' | refuses 3 "line 1: no column 'zz'" --$o zz
@@ -273,6 +274,7 @@ refuses() {
     printf 'label,prediction\na,a\n\x80\x81,a\n' | refuses 3 'line 3, byte 1: invalid UTF-8'
     printf ',,\n1,2,3\n' | refuses 3 "no column 'label'"
     printf 'a,a\n' | refuses 3 "two columns are called 'a'$"
+    printf '1,0,0\n2,1,1\n' | refuses 3 "two columns are called '0'; where the first line is a row, --no-header says so"
     if [ "$(id -u)" = 0 ]; then
         printf 'label,prediction\na,a\n' >closed.csv
         chmod 0 closed.csv
