@@ -193,11 +193,23 @@ static void doubt_name(const struct cfg *cfg, const struct ml_policy *p, const s
     free(meant);
 }
 
+/* What is negligible, beside limits that don't ask. */
+static void doubt_margin(const struct cfg *cfg, const struct ml_policy *p, const struct ml_metric_rule *m)
+{
+    const struct ml_limit *limit = m->min.amount.set ? &m->min : m->max.amount.set ? &m->max : &m->max_drop;
+    if (m->has_margin && !m->must && limit->amount.set)
+        ml_tool_warn(&cfg->common,
+            "%s: line %u: the margin of '%s' decides nothing here without 'must': it says what ml-compare calls "
+            "equivalent",
+            p->name, limit->terms.line, m->metric);
+}
+
 static void doubt(const struct cfg *cfg, const struct ml_policy *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         doubt_name(cfg, p, &p->rules[i]);
         doubt_side(cfg, p, &p->rules[i]);
+        doubt_margin(cfg, p, &p->rules[i]);
     }
 }
 

@@ -789,6 +789,11 @@ assert c["metrics"] == ["accuracy", "a=b.f1_macro"] and c["policy_digest"] == "s
     printf 'metrics:\n  auc: { min: 0.6 }\n' >p.yml
     run --separate-stderr ml-gate -q --check p.yml
     [ "$stderr" = "ml-gate: warning: p.yml: line 2: ml-eval has no metric 'auc', it is called 'roc_auc' there; where a card gets it from elsewhere, say its 'direction'" ]
+    # nor is a margin beside limits, which is of no use to them; by itself it is for ml-compare
+    printf 'metrics:\n  accuracy: { min: 0.6, margin: 0.01 }\n  f1: { margin: 0.01 }\n  mcc: { min: 0, must: not_regress, margin: 0.01 }\n' >p.yml
+    run --separate-stderr ml-gate -q --check p.yml
+    [ "$status" -eq 0 ]
+    [ "$stderr" = "ml-gate: warning: p.yml: line 2: the margin of 'accuracy' decides nothing here without 'must': it says what ml-compare calls equivalent" ]
     # nor is a limit on the good side, which most likely is meant for the other
     printf 'metrics:\n  mae: { min: 3 }\n  rmse: { min: 0.1, max: 3 }\nslices:\n  a=b:\n    accuracy:\n      max: 0.9\n' >p.yml
     run --separate-stderr ml-gate -q --check p.yml
