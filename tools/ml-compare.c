@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ml-compare: candidate against current model; writes the card's section `comparison`. */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,12 +187,19 @@ static void say(
     const char *how = ml_json_true(section, "identical") ? "identical"
                       : ml_json_true(section, "paired")  ? "paired"
                                                          : "unpaired";
+    double of_each[2];
+    char both[64] = "";
+    if (!ml_json_true(section, "paired") && ml_json_num(cand->evaluation, "rows", &of_each[0]) &&
+        ml_json_num(cur->evaluation, "rows", &of_each[1]) && of_each[0] != of_each[1]) {
+        rows = of_each[0];
+        snprintf(both, sizeof both, " against %.0f", of_each[1]);
+    }
     if (reason != NULL)
         ml_tool_say(&cfg->common, "%s against %s: %s", cand->reference, cur->reference, reason);
     else
-        ml_tool_say(&cfg->common, "%s against %s%s: %.0f row%s, %s, %.4g %% intervals", cand->reference, cur->reference,
-            from != NULL && strcmp(from, "stored") == 0 ? " and its stored predictions" : "", rows, ML_PLURAL(rows),
-            how, 100 - alpha * 100);
+        ml_tool_say(&cfg->common, "%s against %s%s: %.0f row%s%s, %s, %.4g %% intervals", cand->reference,
+            cur->reference, from != NULL && strcmp(from, "stored") == 0 ? " and its stored predictions" : "", rows,
+            ML_PLURAL(rows), both, how, 100 - alpha * 100);
     const cJSON *unmatched = ml_json_get(section, "unmatched");
     double only[2] = { 0, 0 };
     if (ml_json_num(unmatched, "current", &only[0]) && ml_json_num(unmatched, "candidate", &only[1]))

@@ -21,9 +21,9 @@ struct pairing {
     size_t example[3]; /* rows of p[from] that show the first kind of mismatch */
     int from;
     size_t n_examples;
-    size_t only;              /* the current model's first row that the candidate lacks, where there is one */
-    size_t label;             /* the first pair whose labels differ */
-    struct ml_column matched; /* the current model's labels in the order of the pairs, where rows[0] says it */
+    size_t only;                 /* the current model's first row that the candidate lacks, where there is one */
+    size_t label, weight, group; /* the first pair whose labels differ, and so on */
+    struct ml_column matched;    /* the current model's labels in the order of the pairs, where rows[0] says it */
 };
 
 static void add_example(struct pairing *pr, int from, size_t row)
@@ -225,7 +225,7 @@ static size_t compare_divisions(struct pairing *pr, const struct ml_division *a,
     int64_t *map = map_texts(&a->names, &b->names);
     for (size_t i = 0; i < pr->n; i++)
         if (map[a->of[row_of(pr, 0, i)]] != b->of[row_of(pr, 1, i)]) {
-            differ++;
+            pr->group = differ++ == 0 ? i : pr->group;
             add_example(pr, 1, row_of(pr, 1, i));
         }
     free(map);
@@ -245,7 +245,7 @@ static size_t compare_weights(struct pairing *pr)
     size_t differ = 0;
     for (size_t i = 0; a != NULL && b != NULL && i < pr->n; i++)
         if (a[row_of(pr, 0, i)] != b[row_of(pr, 1, i)]) {
-            differ++;
+            pr->weight = differ++ == 0 ? i : pr->weight;
             add_example(pr, 1, row_of(pr, 1, i));
         }
     return differ;
@@ -290,19 +290,30 @@ static char *label_text(const struct ml_column *c, size_t row)
     return text;
 }
 
-/* What both say of a row, so that it shows when one of them writes its labels in another way. */
-static void describe_label(const struct pairing *pr, struct ml_buf *b)
+static char *text_of(const struct pairing *pr, int k, size_t pair)
 {
-    char number[24], *label[2];
-    for (int k = 0; k < 2; k++)
-        label[k] = label_text(&pr->p[k]->label, row_of(pr, k, pr->label));
-    ml_buf_addf(b, "; '%.60s' is labelled '%.40s' in '%.100s' and '%.40s' in '%.100s'",
-        ml_predictions_id(pr->p[1], row_of(pr, 1, pr->label), number), label[0], pr->p[0]->name, label[1],
-        pr->p[1]->name);
-    if (!pr->p[0]->has_id)
-        ml_buf_adds(b, "; without a column of ids both need the same order");
-    free(label[0]);
-    free(label[1]);
+    const struct ml_predictions *p = pr->p[k];
+    size_t row = row_of(pr, k, pair);
+    if (pr->out->labels > 0)
+        return label_text(&p->label, row);
+    return ml_strdup(
+        pr->out->weights > 0 ? ML_PLAIN(p->weight[row], 17) : ml_intern_text(&p->group.names, p->group.of[row]));
+}
+
+/* What both say of a row, so that it shows when one of them writes it in another way. */
+static void describe_row(const struct pairing *pr, struct ml_buf *b)
+{
+    const struct ml_mismatch *m = pr->out;
+    size_t pair = m->labels > 0 ? pr->label : m->weights > 0 ? pr->weight : pr->group;
+    char number[24], *text[2] = { text_of(pr, 0, pair), text_of(pr, 1, pair) };
+    ml_buf_addf(b, "; '%.60s' %s '%.40s' in '%.100s' and '%.40s' in '%.100s'",
+        ml_predictions_id(pr->p[1], row_of(pr, 1, pair), number),
+        m->labels > 0    ? "is labelled"
+        : m->weights > 0 ? "weighs"
+                         : "is of the group",
+        text[0], pr->p[0]->name, text[1], pr->p[1]->name);
+    free(text[0]);
+    free(text[1]);
 }
 
 /* An id of the other file, for a mere difference in writing shows where both stand together. */
@@ -334,8 +345,12 @@ static void describe(struct pairing *pr)
     if (m->only_candidate > 0 && m->only_current > 0)
         describe_other(pr, &b);
     ml_buf_adds(&b, ")");
-    if (m->labels > 0)
-        describe_label(pr, &b);
+    if (m->labels + m->weights + m->groups > 0)
+        describe_row(pr, &b);
+    if (m->labels > 0 && !pr->p[0]->has_id)
+        ml_buf_adds(&b, "; without a column of ids both need the same order");
+    else if (m->labels == 0 && m->weights + m->groups + m->slices > 0)
+        ml_buf_addf(&b, "; without that column in '%.100s' the rows have the candidate's", pr->p[0]->name);
     snprintf(m->message, sizeof m->message, "%s", ml_buf_str(&b));
     ml_buf_release(&b);
 }

@@ -260,11 +260,12 @@ assert m['mcc']['p_adjusted'] > m['mcc']['p']"
     for f in current candidate; do paste -d, $f.csv <(echo w; seq 600) >$f.w.csv; done
     sed -i '5s/,4$/,5/' current.w.csv
     run --separate-stderr ml-compare --weight w --current current.w.csv --candidate candidate.w.csv </dev/null
-    fails 4 "1 weight differs \(for example 'r3'\)"
+    fails 4 "1 weight differs \(for example 'r3'\); 'r3' weighs '5' in 'current.w.csv' and '4' in 'candidate.w.csv'; without that column in 'current.w.csv' the rows have the candidate's$"
     run --separate-stderr ml-compare --group w --current current.w.csv --candidate candidate.w.csv </dev/null
-    fails 4 '1 group differs'
+    fails 4 "1 group differs \(for example 'r3'\); 'r3' is of the group '5' in 'current.w.csv' and '4' in 'candidate.w.csv'; without"
     run --separate-stderr ml-compare --slice w --current current.w.csv --candidate candidate.w.csv </dev/null
-    fails 4 '1 slice differs'
+    fails 4 "1 slice differs \(for example 'r3'\); without that column in 'current.w.csv' the rows have the candidate's$"
+    ml-compare -q --weight w --current current.csv --candidate candidate.w.csv </dev/null >w.json # as it says
     # 1 and 1.0 are the same label
     printf 'id,label,prediction\n' | tee n1.csv >n2.csv
     for i in $(seq 40); do echo "$i,$((i % 2)),1"; done >>n1.csv
@@ -497,6 +498,11 @@ PY
     [ "$(ml get comparison.metrics.accuracy.verdict u.json)" = inconclusive ]
     [ "$(ml get comparison.metrics.accuracy.noninferior u.json)" = false ]
     [[ "$(ml get comparison.metrics.accuracy.reason u.json)" == *"standard error"* ]]
+    head -31 b.csv >c.csv
+    ml-compare --unpaired --current a.csv --candidate c.csv -o u.json </dev/null 2>err
+    grep -qF 'c.csv against a.csv: 30 rows against 40, unpaired, 95 % intervals' err
+    ml-compare --unpaired --current a.csv --candidate b.csv -o u.json </dev/null 2>err
+    grep -qF 'b.csv against a.csv: 40 rows, unpaired, 95 % intervals' err
 }
 
 @test "unpaired: few groups are too few, and both are about the same positive class" {
