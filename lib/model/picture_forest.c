@@ -26,7 +26,7 @@ struct row {
     const char *metric, *slice; /* slice NULL: all rows */
     double delta, low, high, margin;
     bool interval;
-    const char *verdict;
+    const char *verdict, *reason; /* reason: why an interval that excludes 0 decides nothing; else NULL */
     int direction;
 };
 
@@ -44,6 +44,8 @@ static bool read_row(const cJSON *metric, const char *slice, struct row *r)
     r->interval = ml_json_num(metric, "low", &r->low) && ml_json_num(metric, "high", &r->high);
     if (!ml_json_num(metric, "margin", &r->margin) || !(r->margin > 0))
         r->margin = 0;
+    if (r->interval && (r->low > 0 || r->high < 0) && !strcmp(r->verdict, "inconclusive"))
+        r->reason = ml_json_str(metric, "reason");
     return ml_json_num(metric, "delta", &r->delta);
 }
 
@@ -335,6 +337,13 @@ static void say_row(struct ml_buf *out, const struct row *r, bool markdown)
         ml_md_code(out, r->verdict);
     else
         ml_buf_adds(out, r->verdict);
+    if (!r->reason)
+        return;
+    ml_buf_addc(out, ' ');
+    if (markdown)
+        ml_md_code(out, r->reason);
+    else
+        ml_buf_addf(out, "(%s)", r->reason);
 }
 
 static void say(struct canvas *c, const struct plot *p)

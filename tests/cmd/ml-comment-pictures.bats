@@ -95,10 +95,20 @@ PY
     [ "$(sed -n 's/^| `\([a-z_0-9]*\)` .*/\1/p' c.md | head -4 | tr '\n' ' ')" = 'mcc f1_micro accuracy balanced_accuracy ' ]
 }
 
+@test "an interval that excludes 0 and decides nothing says why in words" {
+    edit '
+cmp["metrics"]["accuracy"].update(verdict="inconclusive", reason="not after correction for 14")
+cmp["metrics"]["f1_macro"].update(verdict="inconclusive", reason="of no interest here")'
+    env -u CI_MERGE_REQUEST_IID ml-comment -q --card card.json --pictures out -o c.md
+    grep -qF 'accuracy +0.024 (+0.012 … +0.036), inconclusive (not after correction for 14)' out/differences.svg
+    run ! grep 'of no interest' out/differences.svg
+}
+
 @test "they are XML with title and description, nothing that runs or comes from elsewhere, readable in light and dark" {
     edit '
 bad = "<script>alert(1)</script> & \"\u202eevil\u2066" + "x" * 200
 cmp["metrics"][bad] = dict(cmp["metrics"]["accuracy"], verdict="<b>")
+cmp["metrics"]["why"] = dict(cmp["metrics"]["accuracy"], verdict="inconclusive", reason=bad)
 cmp["slices"][bad] = {"metrics": {bad: cmp["metrics"]["accuracy"]}}
 cmp["confusion"]["labels"][0] = bad'
     env -u CI_MERGE_REQUEST_IID ml-comment -q --card card.json --pictures out -o c.md
