@@ -22,6 +22,7 @@ struct ml_delta {
     const char *interval_reason; /* why not; static text */
     double low, high, se, p;
     double df;            /* of the Student's t that fits delta/se; INFINITY: normal */
+    double bias;          /* what delta is thought too large by, as ml_value has it of both values */
     double skew;          /* of delta/se, as ml_hall has it; 0: not allowed for */
     struct ml_arm arm[2]; /* "mover": of both models, in units of the metric's range */
     double range;
@@ -55,13 +56,15 @@ struct ml_delta {
  *   ml_mover (interval.h) of both values' intervals (logit; of an area with under 30 rows in a class Newcombe's), with
  *   the standard error of paired DeLong (1988, eq. 5) of binary areas without weights and groups, else linearised. p is
  *   where the interval ends at 0, of areas therefore not DeLong's own, which finds too little where few rows make all
- *   of a difference. Of predicted classes, whose differences come in steps, each end is the farther one of this and
- *   the next interval, and p the larger. With an area of .98, 120 positives and 34 rows that changed much, DeLong's
- *   interval covers .895 and rejects a null in .032, that with Hall's correction .92 and .031, this one .952 and .046;
- * - else: linearised variance of the difference of the influences, Student's t with G-1 degrees of freedom (average
- *   precision: positives - 1), corrected for skewness: each end of the interval is the farther one of the plain
- *   interval and of that by Hall's transformation (interval.h), p the larger one. With a difference that few rows
- *   make, the plain interval alone lets a harm of the margin's size pass in 4 to 5 % of 300 rows, not 2.5 %. Uneven
+ *   of a difference. Of predicted classes, whose differences come in steps, and of average precisions over classes,
+ *   each end is the farther one of this and the next interval, and p the larger. With an area of .98, 120 positives
+ *   and 34 rows that changed much, DeLong's interval covers .895 and rejects a null in .032, that with Hall's
+ *   correction .92 and .031, this one .952 and .046;
+ * - else: linearised variance of the difference of the influences (average precision: see measure.h, where rows are
+ *   left out; it is the difference less its bias that both ways start from), Student's t with G-1 degrees of freedom,
+ *   corrected for skewness: each end of the interval is the farther one of the plain interval and of that by Hall's
+ *   transformation (interval.h), p the larger one. With a difference that few rows make, the plain interval alone lets
+ *   a harm of the margin's size pass in 4 to 5 % of 300 rows, not 2.5 %. Uneven
  *   weights take degrees of freedom, as many as they make the variance less certain (Satterthwaite 1946, Biometrics
  *   Bull. 2, 110; of surveys Valliant & Rust 2010, J. Off. Stat. 26, 585): 1/df = 1/(G-1) + (1/e - 1/e')/2, e being
  *   `effective` and e' the same without the weights. With weights as uneven as Gamma(.3) and 3000 rows harms pass in

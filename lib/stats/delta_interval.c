@@ -53,11 +53,11 @@ static void hold_zero(struct ml_delta *out)
  * same statement. */
 static void linear(const struct ml_metric *metric, struct ml_delta *out, double alpha)
 {
-    double q = ml_t_quantile(1 - alpha / 2, out->df), t;
+    double q = ml_t_quantile(1 - alpha / 2, out->df), delta = out->delta - out->bias, t;
 
-    ml_interval_skewed(out->delta, out->se, q, out->skew, &out->low, &out->high);
+    ml_interval_skewed(delta, out->se, q, out->skew, &out->low, &out->high);
     if (out->se > 0) {
-        t = out->delta / out->se;
+        t = delta / out->se;
         out->p = fmax(ml_t_two_sided(t, out->df), ml_t_two_sided(ml_hall(t, out->skew), out->df));
     } else {
         out->p = fabs(out->delta) <= ml_delta_noise(metric, out) ? 1 : 1e-300;
@@ -105,6 +105,9 @@ static bool make_arms(
         return false;
     if (!make_arm(a, metric, delong, &out->arm[0]) || !make_arm(b, metric, delong, &out->arm[1]))
         return false;
+    /* A handful of rows left out one by one may all say the same. */
+    if (metric->id == ML_METRIC_AVERAGE_PRECISION && !(out->se > 0) && out->arm[0].se > 0 && out->arm[1].se > 0)
+        return false;
     out->both = out->arm[0].odds > 0 || out->arm[1].odds > 0;
     return out->both || usual;
 }
@@ -114,18 +117,22 @@ static double mover_beyond(const struct ml_delta *d, double bound, double near)
     return ml_mover_quantile(&d->arm[0], &d->arm[1], d->se / d->range, bound / d->range, near);
 }
 
-/* In place of the linear interval, or of what predicted classes make the farther one of both: their differences come in
- * steps, of which single values' intervals know nothing. */
-static void mover(const struct ml_metric *metric, struct ml_delta *out, double alpha)
+/* In place of the linear interval, or the farther one of both: of predicted classes, whose differences come in steps,
+ * of which single values' intervals know nothing, and of average precisions over classes, which lie between the ends
+ * that each class's logit knows of. */
+static void mover(const struct ml_metric *metric, bool binary, struct ml_delta *out, double alpha)
 {
     double q = ml_t_quantile(1 - alpha / 2, out->df), low, high, p;
 
-    out->both = out->both || metric->need == ML_NEED_PRED;
+    out->both = out->both || metric->need == ML_NEED_PRED ||
+                (metric->id == ML_METRIC_AVERAGE_PRECISION && !binary && metric->average != ML_AVERAGE_MICRO);
     out->range = metric->high - metric->low;
     ml_mover(&out->arm[0], &out->arm[1], out->se / out->range, q, &low, &high);
     p = ml_t_two_sided(mover_beyond(out, 0, q), out->df);
     out->low = out->both ? fmin(out->low, low * out->range) : low * out->range;
     out->high = out->both ? fmax(out->high, high * out->range) : high * out->range;
+    out->low = fmin(out->low, out->delta); /* of values without their bias it may lie beside */
+    out->high = fmax(out->high, out->delta);
     out->p = out->both ? fmax(out->p, p) : p;
     ml_delta_settle(out, metric->scale == ML_SCALE_AUC ? "delong" : "mover", "mover");
 }
@@ -168,8 +175,17 @@ double ml_delta_beyond(const struct ml_delta *d, double bound, bool above)
     }
     if (!(d->se > 0))
         return fmax(p, side * d->delta > side * bound ? 1e-300 : 1);
-    t = (d->delta - bound) / d->se;
+    t = (d->delta - d->bias - bound) / d->se;
     return fmax(p, fmax(upper_tail(side * t, d->df), upper_tail(side * ml_hall(t, d->skew), d->df)));
+}
+
+/* Once the influences are known. */
+static double bias_of(struct ml_measure *m, const struct ml_metric *metric)
+{
+    struct ml_value v;
+
+    ml_measure_value(m, metric, &v);
+    return v.bias;
 }
 
 void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml_metric *metric, double alpha,
@@ -177,6 +193,7 @@ void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml
 {
     double noise = ml_delta_noise(metric, out), df;
 
+    out->bias = bias_of(b, metric) - bias_of(a, metric);
     out->se = fmax(out->se <= noise ? 0 : out->se, least);
     if (ml_measure_plain(a) && ml_delta_shares(metric) && !ml_tuned_applies_to_part(a, metric)) {
         mcnemar(metric, out, alpha);
@@ -193,7 +210,7 @@ void ml_delta_decide(struct ml_measure *a, struct ml_measure *b, const struct ml
         (!(out->se > 0) && fabs(out->delta) <= noise && ml_delta_same(a, b, metric, out->changed)))
         return;
     if (make_arms(a, b, metric, delong, out))
-        mover(metric, out, alpha);
+        mover(metric, a->s.task == ML_TASK_BINARY, out, alpha);
     else if (!(out->se > 0))
         ml_delta_fail(out, NO_VARIANCE);
 }

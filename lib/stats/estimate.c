@@ -125,7 +125,7 @@ bool ml_measure_arm(struct ml_measure *m, const struct ml_metric *metric, const 
     double skew, struct ml_arm *arm)
 {
     bool area = metric->scale == ML_SCALE_AUC, binary = m->s.task == ML_TASK_BINARY;
-    double range = metric->high - metric->low, value = (v->value - metric->low) / range;
+    double range = metric->high - metric->low, value = (v->value - v->bias - metric->low) / range;
 
     *arm = (struct ml_arm){ .value = value, .se = se / range };
     if (metric->fallback == ML_FALLBACK_MACRO)
@@ -311,15 +311,16 @@ static const struct ml_metric *same_as(const struct ml_measure *m, const struct 
     return other;
 }
 
-/* A mean cost is a share of the largest. */
+/* A mean cost is a share of the largest. The interval lies about the value without its bias. */
 static void logit(struct ml_measure *m, const struct ml_metric *metric, double q, double z, struct ml_estimate *e)
 {
     double most = metric->id == ML_METRIC_COST ? m->s.costs->most : 1, value = e->v.value, se = e->se;
 
-    e->v.value /= most;
+    e->v.value = (value - e->v.bias) / most;
     e->se /= most;
     if (e->se > 0 && e->v.value > 0 && e->v.value < 1) {
         ml_interval_logit(e->v.value, e->se, q, &e->low, &e->high);
+        e->high = fmax(e->high, value / most);
         settle(e, "logit");
     } else {
         logit_fallback(m, metric, z, e);

@@ -63,7 +63,7 @@ static bool macro_value(struct ml_measure *m, const struct ml_metric *metric, co
     struct ml_value *v, double *psi)
 {
     const struct ml_sample *s = &m->s;
-    double sum = 0;
+    double sum = 0, bias = 0;
     size_t least = s->n;
 
     v->classes = 0;
@@ -76,6 +76,7 @@ static bool macro_value(struct ml_measure *m, const struct ml_metric *metric, co
         if (flat_value(&f, metric, by, delong, &one)) {
             v->classes++;
             sum += one.value;
+            bias += one.bias;
             least = one.n < least ? one.n : least;
             for (size_t i = 0; psi && i < s->n; i++)
                 psi[i] += f.psi[i];
@@ -86,6 +87,7 @@ static bool macro_value(struct ml_measure *m, const struct ml_metric *metric, co
         return ml_value_none(v,
             metric->id == ML_METRIC_ROC_AUC ? "no class has rows with it and rows without it" : "no row has a label");
     v->value = fmin(sum / v->classes, 1);
+    v->bias = bias / v->classes;
     v->n = least;
     for (size_t i = 0; psi && i < s->n; i++)
         psi[i] /= v->classes;

@@ -139,6 +139,12 @@ bool ml_measure_cells(
     return v->ok;
 }
 
+/* Its standard error is made by leaving rows out. */
+static bool leaves_out(const struct ml_measure *m, const struct ml_metric *metric)
+{
+    return metric->id == ML_METRIC_AVERAGE_PRECISION && metric->average != ML_AVERAGE_MICRO && ml_measure_plain(m);
+}
+
 /* `spread`: those that make the standard error. */
 static bool psi_unit(struct ml_measure *m, const struct ml_metric *metric, bool delong, bool spread, double *psi,
     int *unit, struct ml_value *v)
@@ -154,6 +160,7 @@ static bool psi_unit(struct ml_measure *m, const struct ml_metric *metric, bool 
             ml_macro_labels(m, metric, psi);
         return v->ok;
     }
+    delong = delong || (spread && leaves_out(m, metric));
     if (metric->family != ML_FAMILY_COUNTS)
         return value_and_psi(m, metric, &by, delong, v, psi, unit) && ml_metric_has_psi(metric);
     if (ml_measure_cells(m, metric, spread && psi, &cell, v) && psi)
@@ -431,8 +438,8 @@ double ml_measure_df(const struct ml_measure *m, const struct ml_metric *metric,
 {
     double units = (double)ml_measure_units(m);
 
-    if (metric->id == ML_METRIC_AVERAGE_PRECISION && m->s.task == ML_TASK_BINARY)
-        units = fmin(units, (double)n);
+    if (metric->id == ML_METRIC_AVERAGE_PRECISION && metric->average != ML_AVERAGE_MICRO)
+        units = fmin(units, m->s.task == ML_TASK_BINARY ? (double)n : ml_rank_class_rows(m, metric));
     return fmax(units - 1, 1);
 }
 

@@ -28,7 +28,19 @@
  * where most is unknown (measure_impl.h, macro.c). Its interval is that on the logit, or where that is farther the
  * score interval of a mean of shares (interval.h), which is Wilson's for one share. Without that, of 300 classes of one
  * row each a null is rejected in .97 of the draws, of 150 of two rows in .16, and the interval of recall_macro with
- * four classes of 30 rows and one of 2 covers .56. Intervals on the metric's own scale ("linear") allow for the
+ * four classes of 30 rows and one of 2 covers .56.
+ *
+ * A positive counts in its own precision. That makes an average precision too large, the more so the fewer positives
+ * there are and the harder they are to find, and influences vary too little. Without weights and groups (and but for
+ * _micro) rows are therefore left out one by one, which doesn't cost more: se^2 = (n-1)/n sum (M_(i) - mean)^2 (Tukey
+ * 1958, Ann. Math. Statist. 29, 614), larger on average than the variance rather than smaller (Efron & Stein 1981, Ann.
+ * Statist. 9, 586), and the interval lies about the value less the bias, (n-1) (mean - M) (Quenouille 1956, Biometrika
+ * 43, 353); the value is shown as it is. The only positive of a class, without which there is no value, counts as much
+ * as the negatives take from it. Student's t has the positives less 1 as degrees of freedom, over several classes the
+ * harmonic mean of theirs. Of average_precision_macro, four classes, 300 rows, influences alone hold a difference
+ * in .924 of the draws and let a harm of the margin's size pass in .062, this in .946 and .035.
+ *
+ * Intervals on the metric's own scale ("linear") allow for the
  * influences' skewness, as those of differences do (delta.h): the mean of losses of which few are large is too small
  * more often than too large. */
 #ifndef ML_STATS_MEASURE_H
@@ -64,6 +76,7 @@ struct ml_value {
     bool ok;
     const char *reason;
     double value;
+    double bias;     /* average precision: what it is thought too large by, where its standard error was asked for */
     size_t n;        /* rows in the metric's denominator; AUC: the smaller class */
     int32_t classes; /* roc_auc of several classes: how many were averaged; else 0 */
     size_t clipped;  /* log_loss: rows whose own class was given less than 2^-52 */
@@ -73,7 +86,7 @@ void ml_measure_value(struct ml_measure *m, const struct ml_metric *metric, stru
 
 /* The influences psi_i, one a row of ml_measure_rows; sum w_i psi_i = 0. False when the metric has no value or no
  * influence function (then psi isn't touched). `spread`: as the standard error is made of, in which a mean over classes
- * of few rows varies more. */
+ * of few rows varies more, and rows of an average precision are left out whole. */
 bool ml_measure_psi(struct ml_measure *m, const struct ml_metric *metric, bool spread, double *psi);
 
 /* Ranking: each query's value by its group in the sample (s->groups of them); NaN where no row is relevant. */

@@ -203,9 +203,23 @@ bool ml_labels_within(const struct ml_sample *s, const struct ml_metric *metric,
 struct class_counts *ml_labels_counts(const struct ml_sample *s, const struct weighting *by);
 
 /* rank.c: metrics of the order of the scores. psi may be NULL. `delong`: psi of an area scaled so that sum psi^2 / n^2
- * has DeLong's denominators m-1 and k-1. */
+ * has DeLong's denominators m-1 and k-1; of an average precision (without weights, not _micro) that of the jackknife:
+ * n-1 times what the value loses when a row is left out, less their mean, which makes v->bias. */
 bool ml_rank_value(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, bool delong,
     struct ml_value *v, double *psi);
+/* Of the sum of the positives' precisions a positive that is left out loses, beside what the others do, what these
+ * leave of its own: nothing of it tells a row that is alone at the top. Without the only positive of all there is no
+ * value: it loses what the negatives make it, so that the mean of all is 0. */
+static inline double ml_rank_precision_own(double positives, double precision, double above)
+{
+    if (above <= 1 || positives <= 1)
+        return precision;
+    return (precision * above - 1) / (above - 1);
+}
+
+/* An average precision of several classes: how many rows these have, as their harmonic mean, each counting as it does
+ * in the metric. */
+double ml_rank_class_rows(const struct ml_measure *m, const struct ml_metric *metric);
 /* What each row contributes (placement values, or what part of it is above the cut); out is zeroed. */
 void ml_rank_rows(struct ml_measure *m, const struct ml_metric *metric, double *out);
 /* Binary: makes m->order and m->mark. */
@@ -227,9 +241,9 @@ bool ml_rank_plain(
  * counted, else NULL. */
 const struct ml_ties *ml_rank_ties(struct ml_measure *m);
 const struct ml_ties *ml_rank_cells(struct ml_measure *m);
-/* Average precision's influences, which psi (NULL is fine) gets by rows or, where there are no rows but cells, the
- * entries, and the sum of their squares; those of the second to fourth powers of what they are above the ones in
- * psi, by rows. */
+/* What ml_rank_value has of an average precision with `delong`: psi (NULL is fine) gets it by rows or, where there are
+ * no rows but cells, the entries, and the sum of the squares; those of the second to fourth powers of what they are
+ * above the ones in psi, by rows. */
 bool ml_rank_plain_psi(struct ml_measure *m, struct ml_value *v, double *psi, double *squares);
 bool ml_rank_plain_entries(struct ml_measure *m);
 bool ml_rank_plain_above(struct ml_measure *m, struct ml_value *v, const double *psi, double *squares, double above[3]);
@@ -357,8 +371,8 @@ const struct class_counts *ml_measure_counts(struct ml_measure *m);
 /* Influences that make the standard error, in units of 2^unit. */
 bool ml_measure_psi_unit(
     struct ml_measure *m, const struct ml_metric *metric, bool delong, double *psi, int *unit, struct ml_value *v);
-/* Degrees of freedom of Student's t: units - 1; of a binary average precision, of which the positives are most of the
- * variance, no more than positives - 1; at least 1. */
+/* Degrees of freedom of Student's t: units - 1; of an average precision, of which the positives are most of the
+ * variance, no more than positives - 1, of several classes less 1 than what ml_rank_class_rows says; at least 1. */
 double ml_measure_df(const struct ml_measure *m, const struct ml_metric *metric, size_t n);
 /* estimate.c: a value's own interval as a function of the quantile, in the units of a metric that lies between 0 and 1;
  * `skew` is that of the influences over the root of their number, which means over classes ask for. False without

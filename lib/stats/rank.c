@@ -195,15 +195,73 @@ double ml_rank_precision(const struct ranking *r, double *psi)
     return value;
 }
 
-static bool precision_value(struct ml_measure *m, const struct weighting *by, struct ml_value *v, double *psi)
+/* Positives that K of R rows, themselves included, score at least as high as have the precision K/R. Without one of
+ * these it is (K - 1) / (R - 1), and each that is left loses (R - K) / (R (R - 1)); without a negative K / (R - 1), and
+ * each gets K / (R (R - 1)). */
+double ml_rank_precision_without(const struct ranking *r, double *lost)
+{
+    struct cut *cuts = ml_malloc((r->s->n + 1) * sizeof *cuts);
+    struct ml_sum sum = { 0, 0 };
+    double pos, neg, below = 0, given = 0;
+
+    precision_cuts(r, cuts);
+    for (size_t at = 0, end, g = 0; at < r->s->n; at = end, g++) {
+        double above = cuts[g].above, precision = cuts[g].precision, others = fmax(above - 1, 1);
+
+        end = ml_rank_tie_group(r, at, &pos, &neg);
+        ml_sum_add(&sum, pos * precision);
+        below += pos * (1 - precision) / others;
+        given += above > 1 ? pos * precision / others : 0;
+        for (size_t i = at; i < end; i++) {
+            lost[r->order[i]] =
+                r->mark[i] & ML_MARK_POS ? below + ml_rank_precision_own(r->pos, precision, above) : -given;
+        }
+    }
+    free(cuts);
+    return fmin(ml_sum_value(&sum) / r->pos, 1);
+}
+
+void ml_rank_add_without(const struct ranking *r, double value, const double *lost, double share, double *psi)
+{
+    double pos = share * (r->pos + r->neg - 1) / fmax(r->pos - 1, 1), neg = share * (r->pos + r->neg - 1) / r->pos;
+
+    for (size_t i = 0; i < r->s->n; i++)
+        psi[i] += is_pos(r, i) ? pos * (lost[i] - value) : neg * lost[i];
+}
+
+double ml_rank_centre(double *psi, size_t n)
+{
+    struct ml_sum sum = { 0, 0 };
+    double mean;
+
+    for (size_t i = 0; i < n; i++)
+        ml_sum_add(&sum, psi[i]);
+    mean = ml_sum_value(&sum) / (double)n;
+    for (size_t i = 0; i < n; i++)
+        psi[i] -= mean;
+    return -mean;
+}
+
+static bool precision_value(
+    struct ml_measure *m, const struct weighting *by, bool without, struct ml_value *v, double *psi)
 {
     struct ranking r = ml_rank_binary(m, by);
+    double *lost;
 
     if (r.pos_rows == 0)
         return ml_value_none(v, "no row is labelled positive");
     v->ok = true;
     v->n = r.pos_rows;
-    v->value = ml_rank_precision(&r, psi);
+    if (!psi || !without) {
+        v->value = ml_rank_precision(&r, psi);
+        return true;
+    }
+    lost = ml_malloc((m->s.n + 1) * sizeof *lost);
+    v->value = ml_rank_precision_without(&r, lost);
+    memset(psi, 0, m->s.n * sizeof *psi);
+    ml_rank_add_without(&r, v->value, lost, 1, psi);
+    v->bias = ml_rank_centre(psi, m->s.n);
+    free(lost);
     return true;
 }
 
@@ -218,7 +276,7 @@ bool ml_rank_value(struct ml_measure *m, const struct ml_metric *metric, const s
     case ML_METRIC_ROC_AUC_OVO:
         return ml_rank_ovo(m, metric, by, delong, v, psi);
     case ML_METRIC_AVERAGE_PRECISION:
-        return many ? ml_rank_ovr(m, metric, by, delong, v, psi) : precision_value(m, by, v, psi);
+        return many ? ml_rank_ovr(m, metric, by, delong, v, psi) : precision_value(m, by, delong, v, psi);
     case ML_METRIC_GINI:
         if (!area_value(m, by, delong, v, psi))
             return false;

@@ -35,6 +35,12 @@ void ml_rank_add_area_psi(
     const struct ranking *r, double area, const double *place, double share, bool delong, double *psi);
 /* Average precision, and its influences in `psi` (NULL is fine); there are positives. */
 double ml_rank_precision(const struct ranking *r, double *psi);
+/* The same without weights, and what the sum over the positives loses when a row is left out. */
+double ml_rank_precision_without(const struct ranking *r, double *lost);
+/* n - 1 times what the value itself then loses, added to psi in the part that `share` is. */
+void ml_rank_add_without(const struct ranking *r, double value, const double *lost, double share, double *psi);
+/* Makes their mean 0; returns what the jackknife thinks the value is too large by (Quenouille 1956). */
+double ml_rank_centre(double *psi, size_t n);
 
 /* rank_many.c: several classes, each against the rest or the pairs of them. */
 bool ml_rank_ovr(struct ml_measure *m, const struct ml_metric *metric, const struct weighting *by, bool delong,

@@ -95,6 +95,14 @@ static double one_class(
             ml_rank_add_area_psi(r, value, t->own, share, delong, psi);
         return value;
     }
+    if (psi && delong) { /* weighted, the value is the mean of all rows' own precisions, and sums are all it takes */
+        value = ml_rank_precision_without(r, t->own);
+        if (metric->average != ML_AVERAGE_WEIGHTED)
+            ml_rank_add_without(r, value, t->own, share, psi);
+        for (size_t i = 0; metric->average == ML_AVERAGE_WEIGHTED && i < r->s->n; i++)
+            psi[i] += t->own[i];
+        return value;
+    }
     value = ml_rank_precision(r, psi ? t->own : NULL);
     for (size_t i = 0; psi && i < r->s->n; i++)
         psi[i] += share * t->own[i];
@@ -111,6 +119,7 @@ bool ml_rank_ovr(struct ml_measure *m, const struct ml_metric *metric, const str
     struct room t = make_room(s->n);
     struct ml_sum sum = { 0, 0 };
     struct present p;
+    bool without = psi && delong && metric->id == ML_METRIC_AVERAGE_PRECISION;
     double *value;
 
     find_present(s, by, &p);
@@ -131,12 +140,36 @@ bool ml_rank_ovr(struct ml_measure *m, const struct ml_metric *metric, const str
         v->n = r.neg_rows < v->n ? r.neg_rows : v->n;
     }
     v->value = fmin(ml_sum_value(&sum), 1);
-    for (size_t i = 0; psi && weighted && i < s->n; i++)
+    for (size_t i = 0; psi && weighted && !without && i < s->n; i++)
         psi[i] += (value[s->label[i]] - v->value) * unbiased(delong, s->n);
+    if (without && weighted)
+        for (size_t i = 0; i < s->n; i++)
+            psi[i] -= v->value;
+    if (without)
+        v->bias = ml_rank_centre(psi, s->n);
     free(value);
     free_present(&p);
     free_room(&t);
     return v->ok || ml_value_none(v, ONE_CLASS);
+}
+
+double ml_rank_class_rows(const struct ml_measure *m, const struct ml_metric *metric)
+{
+    const struct ml_sample *s = &m->s;
+    size_t k = (size_t)s->classes, *rows = ml_calloc(k + 1, sizeof *rows);
+    double present = 0, inverse = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t j = 0; s->labels && j < k; j++)
+            rows[j] += s->labels[i * k + j];
+    for (size_t i = 0; !s->labels && i < s->n; i++)
+        rows[s->label[i]]++;
+    for (size_t j = 0; j < k; j++) {
+        present += rows[j] > 0;
+        inverse += rows[j] > 0 ? 1 / (double)rows[j] : 0;
+    }
+    free(rows);
+    return metric->average == ML_AVERAGE_WEIGHTED ? (double)s->n / present : present / inverse;
 }
 
 void ml_rank_ovr_places(struct ml_measure *m, const struct weighting *by, double *out)

@@ -141,8 +141,10 @@ bool ml_rank_plain_area(struct ml_measure *m, struct ml_value *v, double *square
 
 /* Sums over a part's groups, and then over all groups below it. */
 struct precision_part {
-    struct ml_sum hits; /* of the precision from each positive on */
-    struct ml_sum inverse, loss, squares;
+    struct ml_sum hits;        /* of the precision from each positive on */
+    struct ml_sum lost, given; /* of what a positive loses when one above it is left out, and gets from a negative */
+    struct ml_sum bias;        /* of the first, by the share of the positives below it */
+    struct ml_sum squares;
     struct ml_sum above[3]; /* of the powers of what influences are above others */
 };
 
@@ -153,14 +155,24 @@ struct precision {
     double *psi; /* gets each row's influence */
     struct cell_entry *entries;
     const double *from; /* of each row: the ones that influences are held against */
-    double scale;
+    double by_pos, by_neg;
+    double bias;
 };
 
-/* Share of positives among the rows that score at least as high as a group above `pos` and `neg`. */
-static double precision_from(const struct ml_ties *t, size_t pos, size_t neg, double *above)
+/* Of the rows that score at least as high as a group above `pos` and `neg`: how many there are, and positives; what
+ * the positives of the group lose when one of these is left out, and get from a negative (rank.c). */
+struct precision_at {
+    double above, hits, lost, given;
+};
+
+static inline struct precision_at precision_from(const struct ml_ties *t, size_t pos, size_t neg, size_t own)
 {
-    *above = (double)(t->pos - pos + t->neg - neg);
-    return (double)(t->pos - pos) / *above;
+    struct precision_at at = { .above = (double)(t->pos - pos + t->neg - neg), .hits = (double)(t->pos - pos) };
+    double pairs = at.above * (at.above - 1);
+
+    at.lost = pairs > 0 ? (double)own * (at.above - at.hits) / pairs : 0;
+    at.given = pairs > 0 ? (double)own * at.hits / pairs : 0;
+    return at;
 }
 
 static void add_precision(void *ctx, size_t p, size_t thread)
@@ -173,12 +185,14 @@ static void add_precision(void *ctx, size_t p, size_t thread)
     (void)thread;
     for (size_t i = part->from; i < part->from + part->n; i++) {
         size_t pos = a->t->v[i] >> 32;
-        double above, precision = precision_from(a->t, below_pos, below_neg, &above), share = (double)pos / above;
 
         if (pos) {
-            ml_sum_add(&sum.hits, (double)pos * precision);
-            ml_sum_add(&sum.inverse, share);
-            ml_sum_add(&sum.loss, share * precision);
+            struct precision_at at = precision_from(a->t, below_pos, below_neg, pos);
+
+            ml_sum_add(&sum.hits, (double)pos * (at.hits / at.above));
+            ml_sum_add(&sum.lost, at.lost);
+            ml_sum_add(&sum.given, at.given);
+            ml_sum_add(&sum.bias, at.lost * (double)below_pos);
         }
         below_pos += pos;
         below_neg += a->t->v[i] & UINT32_MAX;
@@ -190,7 +204,6 @@ static void add_precision(void *ctx, size_t p, size_t thread)
 static inline void spread(
     const struct precision *a, const uint32_t *row, const uint32_t *last, size_t n, double psi, struct ml_sum above[3])
 {
-    psi *= a->scale;
     for (size_t i = 0; a->psi && i < n; i++) {
         a->psi[row[i]] = psi;
         __builtin_prefetch(&a->psi[*ml_ties_ahead(row + i, last)], 1);
@@ -205,60 +218,68 @@ static inline void spread(
     }
 }
 
-/* As ap_psi of rank.c. */
+/* As ml_rank_precision_without has it. */
 static void add_squares(void *ctx, size_t p, size_t thread)
 {
     struct precision *a = ctx;
     const struct ml_ties_part *part = &a->t->parts[p];
     struct precision_part *sum = &a->parts[p];
-    double inverse = ml_sum_value(&sum->inverse), loss = ml_sum_value(&sum->loss);
-    struct ml_sum squares = { 0, 0 }, others[3] = { { 0, 0 } };
+    double lost = ml_sum_value(&sum->lost), given = ml_sum_value(&sum->given);
+    struct ml_sum squares = { 0, 0 }, held[3] = { { 0, 0 } };
     size_t below_pos = part->pos, below_neg = part->neg;
 
     (void)thread;
     for (size_t i = part->from; i < part->from + part->n; i++) {
         size_t pos = a->t->v[i] >> 32, neg = a->t->v[i] & UINT32_MAX;
-        double above, precision = precision_from(a->t, below_pos, below_neg, &above), psi;
+        struct precision_at at = precision_from(a->t, below_pos, below_neg, pos);
+        double psi, others;
 
-        inverse += (double)pos / above;
-        loss += (double)pos * precision / above;
-        psi = precision - a->value + inverse - loss;
-        ml_sum_add(&squares, (double)pos * (psi * psi) + (double)neg * (loss * loss));
+        lost += at.lost;
+        given += at.given;
+        psi = lost + ml_rank_precision_own((double)a->t->pos, at.hits / at.above, at.above) - a->value;
+        psi = psi * a->by_pos + a->bias;
+        others = a->bias - given * a->by_neg;
+        ml_sum_add(&squares, (double)pos * (psi * psi) + (double)neg * (others * others));
         if (a->entries) {
-            a->entries[2 * a->t->cell[i]].psi = -loss * a->scale;
-            a->entries[2 * a->t->cell[i] + 1].psi = psi * a->scale;
+            a->entries[2 * a->t->cell[i]].psi = others;
+            a->entries[2 * a->t->cell[i] + 1].psi = psi;
         } else if (a->psi || a->from) {
             const uint32_t *row = a->t->row + below_pos + below_neg, *last = ml_ties_last(a->t);
 
-            spread(a, row, last, neg, -loss, others);
-            spread(a, row + neg, last, pos, psi, others);
+            spread(a, row, last, neg, others, held);
+            spread(a, row + neg, last, pos, psi, held);
         }
         below_pos += pos;
         below_neg += neg;
     }
     sum->squares = squares;
-    memcpy(sum->above, others, sizeof others);
+    memcpy(sum->above, held, sizeof held);
 }
 
 /* The value, and of each part what is below it. */
 static bool find_precision(struct precision *a, struct ml_value *v)
 {
-    struct ml_sum hits = { 0, 0 }, inverse = { 0, 0 }, loss = { 0, 0 };
+    struct ml_sum hits = { 0, 0 }, lost = { 0, 0 }, given = { 0, 0 }, bias = { 0, 0 };
+    double pos = (double)a->t->pos, others = (double)(a->t->pos + a->t->neg - 1);
 
     if (a->t->pos == 0)
         return ml_value_none(v, "no row is labelled positive");
     a->parts = ml_calloc(a->t->n_parts, sizeof *a->parts);
     ml_parallel(a->t->n_parts, add_precision, a);
     for (size_t p = 0; p < a->t->n_parts; p++) {
-        struct precision_part *part = &a->parts[p], below = { .inverse = inverse, .loss = loss };
+        struct precision_part *part = &a->parts[p], below = { .lost = lost, .given = given };
 
         ml_sum_join(&hits, &part->hits);
-        ml_sum_join(&inverse, &part->inverse);
-        ml_sum_join(&loss, &part->loss);
+        ml_sum_join(&lost, &part->lost);
+        ml_sum_join(&given, &part->given);
+        ml_sum_join(&bias, &part->bias);
         *part = below;
     }
     v->ok = true;
-    v->value = a->value = fmin(ml_sum_value(&hits) / (double)a->t->pos, 1);
+    v->value = a->value = fmin(ml_sum_value(&hits) / pos, 1);
+    a->by_pos = others / fmax(pos - 1, 1);
+    a->by_neg = others / pos;
+    v->bias = a->bias = pos > 1 ? others / (others + 1) * (ml_sum_value(&bias) / pos / (pos - 1)) : 0;
     v->n = a->t->pos;
     return true;
 }
@@ -268,7 +289,6 @@ static bool plain_ap(struct ml_measure *m, struct precision *a, struct ml_value 
     struct ml_sum sum[4] = { { 0, 0 } };
 
     a->t = ml_rank_ties(m);
-    a->scale = (double)m->s.n / (double)a->t->pos;
     if (!find_precision(a, v))
         return false;
     ml_parallel(a->t->n_parts, add_squares, a);
@@ -277,7 +297,7 @@ static bool plain_ap(struct ml_measure *m, struct precision *a, struct ml_value 
         for (int k = 0; k < 3; k++)
             ml_sum_join(&sum[k + 1], &a->parts[p].above[k]);
     }
-    *squares = ml_sum_value(&sum[0]) * a->scale * a->scale;
+    *squares = ml_sum_value(&sum[0]);
     for (int k = 0; k < 3; k++)
         above[k] = ml_sum_value(&sum[k + 1]);
     free(a->parts);

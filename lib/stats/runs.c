@@ -41,9 +41,9 @@ static bool take_values(struct ml_runs *r, const struct ml_metric *metric, struc
     return true;
 }
 
-/* Adds `share` times each run's influences to psi, which is in units of 2^*unit. */
-static bool add_psi(
-    const struct ml_runs *r, const struct ml_metric *metric, bool delong, double share, double *psi, int *unit)
+/* Adds `share` times each run's influences to psi, which is in units of 2^*unit, and their biases to *bias. */
+static bool add_psi(const struct ml_runs *r, const struct ml_metric *metric, bool delong, double share, double *psi,
+    int *unit, double *bias)
 {
     size_t n = ml_measure_rows(r->m[0]);
     double *x = ml_malloc((n + 1) * sizeof *x);
@@ -60,19 +60,21 @@ static bool add_psi(
         for (size_t i = 0; i < n; i++)
             psi[i] = ldexp(psi[i], *unit - both) + share * ldexp(x[i], own - both) / (double)r->n;
         *unit = both;
+        *bias += share * v.bias / (double)r->n;
     }
     free(x);
     return ok;
 }
 
-static bool linear_se(const struct ml_runs *a, const struct ml_runs *b, const struct ml_metric *metric, double *se)
+static bool linear_se(
+    const struct ml_runs *a, const struct ml_runs *b, const struct ml_metric *metric, double *bias, double *se)
 {
     bool delong = metric->scale == ML_SCALE_AUC && ml_measure_plain(a->m[0]);
     double *psi = ml_calloc(ml_measure_rows(a->m[0]) + 1, sizeof *psi);
     struct ml_macro_added added;
     const char *reason;
     int unit = -1100; /* below any */
-    bool ok = add_psi(a, metric, delong, -1, psi, &unit) && add_psi(b, metric, delong, 1, psi, &unit);
+    bool ok = add_psi(a, metric, delong, -1, psi, &unit, bias) && add_psi(b, metric, delong, 1, psi, &unit, bias);
 
     ml_macro_added_pair(a->m[0], b->m[0], metric, &added);
     ok = ok && ml_measure_se(a->m[0], ml_measure_squares(a->m[0], psi, NULL) + added.squares, delong, se, &reason);
@@ -141,7 +143,7 @@ static bool rows_se(const struct ml_runs *a, const struct ml_runs *b, const stru
 
     if (metric->scale == ML_SCALE_BOOTSTRAP || (boot && boot->force) || tuned(a, metric) || tuned(b, metric))
         return boot_se(a, b, metric, boot, out, se);
-    if (!linear_se(a, b, metric, se))
+    if (!linear_se(a, b, metric, &out->bias, se))
         return false;
     if (ml_tuned_applies_to_part(a->m[0], metric))
         *se = fmax(*se, ml_tuned_deviation(a->m, a->n, b->m, b->n, metric, &mean));
@@ -149,9 +151,9 @@ static bool rows_se(const struct ml_runs *a, const struct ml_runs *b, const stru
 }
 
 /* se^4 / sum of part^4 / df. */
-static double degrees(const struct ml_runs *a, const struct ml_runs *b, double se, double se_test, double units)
+static double degrees(const struct ml_runs *a, const struct ml_runs *b, double se, double se_test, double df)
 {
-    double sum = pow(se_test / se, 4) / (units - 1);
+    double sum = pow(se_test / se, 4) / df;
 
     if (a->n == 2 || b->n == 2)
         return 1;
@@ -170,8 +172,8 @@ static bool all_identical(const struct ml_runs *a, const struct ml_runs *b)
 
 static void settle(struct ml_delta *out, double alpha)
 {
-    out->p = ml_t_two_sided(out->delta / out->se, out->df);
-    ml_interval_linear(out->delta, out->se, ml_t_quantile(1 - alpha / 2, out->df), &out->low, &out->high);
+    out->p = ml_t_two_sided((out->delta - out->bias) / out->se, out->df);
+    ml_interval_linear(out->delta - out->bias, out->se, ml_t_quantile(1 - alpha / 2, out->df), &out->low, &out->high);
     out->has_interval = isfinite(out->low) && isfinite(out->high);
     if (!out->has_interval) {
         out->low = out->high = out->se = out->p = 0;
@@ -184,7 +186,7 @@ static void settle(struct ml_delta *out, double alpha)
 void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const struct ml_metric *metric, double alpha,
     const struct ml_boot *boot, struct ml_delta *out, double *se_test)
 {
-    double units = (double)ml_measure_units(current->m[0]), se = 0;
+    double se = 0;
     struct ml_delta first;
 
     /* What the first runs differ in. */
@@ -200,7 +202,7 @@ void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const str
     }
     out->has_interval = out->identical = false;
     out->test = out->interval = NULL;
-    out->low = out->high = out->se = out->p = out->skew = out->effective = 0;
+    out->low = out->high = out->se = out->p = out->bias = out->skew = out->effective = 0;
     if (!first.ok)
         return;
     out->ok = take_values(current, metric, out, &out->current) && take_values(candidate, metric, out, &out->candidate);
@@ -227,7 +229,7 @@ void ml_delta_runs(struct ml_runs *current, struct ml_runs *candidate, const str
         out->interval_reason = "nothing varies, neither between rows nor between runs";
         return;
     }
-    out->df = degrees(current, candidate, out->se, se, units);
+    out->df = degrees(current, candidate, out->se, se, ml_measure_df(current->m[0], metric, out->n));
     settle(out, alpha);
     ml_delta_cut(out, metric);
 }

@@ -9,6 +9,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from stats_cases import BINARY, MULTICLASS, REGRESSION, binary_case, multi_case, number_case, student
 from stats_macro import Macro, is_macro, of_difference
+from stats_precision import class_rows, is_jackknifed, without_bias
 from test_intervals import newcombe_width, tango_closed
 
 warnings.filterwarnings("ignore")
@@ -148,8 +149,8 @@ def delong_units(s, psi):
 def degrees(rows, name, d=None):
     """Of Student's t; for a difference, d being its influences, less what weights take."""
     n, lost = rows.units, 0
-    if name == "average_precision":
-        n = min(n, (rows.s.label == rows.s.positive).sum())
+    if name.startswith("average_precision") and name != "average_precision_micro":
+        n = min(n, class_rows(rows.s, name))
     if d is not None and rows.w is not None and d.any():
         crowd = [(u**4).sum() / (u**2).sum() ** 2 for u in (of_units(rows, d), sums(rows, d))]
         lost = max(crowd[1] - crowd[0], 0) / 2
@@ -204,7 +205,8 @@ def expected(rows, name, v, psi, z, q):
             return "newcombe", se, newcombe(v, rows.worth(y), rows.worth(~y), z)
         return "newcombe", se, NotImplemented
     if 0 < v < 1:
-        return ("logit", se, logit(v, se, q)) if se > 0 else (None, se, None)
+        centre = without_bias([v], name, [rows])[0]
+        return ("logit", se, farther([v, v], logit(centre, se, q))) if se > 0 else (None, se, None)
     return "wilson", se, NotImplemented  # at 0 or 1: see edges()
 
 
@@ -297,7 +299,8 @@ def arm(rows, name, v, se):
     y = s.label == s.positive
     few = name == "roc_auc" and s.task == BINARY and min(y.sum(), (~y).sum()) < 30
     if 0 < v < 1 and se > 1e-14 and not few:
-        return lambda q: logit(v, se, q)
+        centre = without_bias([v], name, [rows])[0]
+        return lambda q: logit(centre, se, q)
     if name == "roc_auc" and s.task == BINARY:
         return lambda q: newcombe(v, rows.worth(y), rows.worth(~y), q)
     if name == "average_precision":
@@ -362,9 +365,10 @@ def mover_numbers(name, a, b, values, se, both, alpha, df, psi=None):
     ends = [at_end(v) and name not in ("roc_auc", "average_precision") for v in values]
     se = [0 if e else x for e, x in zip(ends, se)]
     arms = [end_arm(rows, name, v) if e else arm(rows, name, v, x) for rows, v, x, e in zip((a, b), values, se, ends)]
-    if None in arms or name in PROPORTIONS and not any(ends):
+    if None in arms or name in PROPORTIONS and not any(ends) or is_jackknifed(name, a) and both == 0:
         return None
-    return by_mover(arms, values, se, both, alpha, df)
+    limits, p = by_mover(arms, without_bias(values, name, (a, b)), se, both, alpha, df)
+    return farther(limits, [values[1] - values[0]] * 2), p
 
 
 def by_mover(arms, values, se, both, alpha, df):

@@ -14,6 +14,7 @@ from stats_cases import (BINARY, MULTICLASS, MULTILABEL, REGRESSION, Sample, bin
                          run_parts, some, student)
 from stats_expected import Rows, other_model, single_row, sums
 from stats_macro import Macro, is_macro, of_difference
+from stats_precision import is_jackknifed, left_out
 from test_labels import other_model as other_labels
 from test_ranking import RANKING, case as ranking_case, split, spread
 
@@ -115,6 +116,8 @@ def compare(tap, session, name, a, b, subject):
     influences("B", psi[1])
     if a.units < 2:
         return
+    if is_jackknifed(name, a) and psi[0] is not None:
+        psi = [left_out(x.s, name)[0] for x in (a, b)]
     one = None if psi[0] is None else own_error(name, a, psi[0])
     both = None if psi[0] is None or psi[1] is None else own_error(name, a, psi[1] - psi[0])
     if is_macro(name):  # not made of the influences alone

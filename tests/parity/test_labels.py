@@ -9,8 +9,9 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from stats_cases import LONG, WEIGHTS, errors_of_bootstrap, label_case, run_parts, some, student, take_slice
-from stats_expected import Rows, arm, at_end, farther, hall, logit, mover, sums, tango, wilson
+from stats_expected import Rows, arm, at_end, degrees, farther, hall, logit, mover, sums, tango, wilson
 from stats_macro import Macro, is_macro, of_difference
+from stats_precision import is_jackknifed, left_out, without_bias
 from test_influence import slope
 from test_metrics import NONE
 
@@ -164,19 +165,19 @@ def estimates(tap, session, rng):
         if rng.random() < 0.4:
             s.group = rng.integers(0, max(2, n // 3), n)
         rows = Rows(s)
-        q = student(0.975, rows.units - 1) if rows.units > 1 else z
         session.sample(s)
         for name in ALL:
             got = {}
             session.ask(f"psi A {name}", lambda a, got=got: got.update(psi=a))
 
-            def take(a, got=got, rows=rows, name=name, q=q):
+            def take(a, got=got, rows=rows, name=name):
                 # roc_auc of plain rows has DeLong's denominators, class by class: see delong()
                 if a[0] == "none" or rows.units < 2 or name == "roc_auc" and (rows.plain or "single" in a):
                     return
                 v, context = float(a[1]), f"{name} n {rows.n} {a}"
-                u = sums(rows, np.array(got["psi"][1:], float))
-                se = rows.se(np.array(got["psi"][1:], float))
+                psi = left_out(rows.s, name)[0] if is_jackknifed(name, rows) else np.array(got["psi"][1:], float)
+                u, se = sums(rows, psi), rows.se(psi)
+                q = student(0.975, degrees(rows, name))
                 se = 0.0 if se < 1e-14 else se
                 if is_macro(name):
                     m = Macro(rows, name)
@@ -194,7 +195,7 @@ def estimates(tap, session, rng):
                 elif is_macro(name):
                     want = m.limits(u)(q) if se > 0 else None
                 elif name != "roc_auc" and se > 0 and 1e-13 < v < 1 - 1e-13:
-                    want = logit(v, se, q)
+                    want = farther([v, v], logit(*without_bias([v], name, [rows]), se, q))
                 else:
                     ok = a[0] == "open" or 0 <= float(a[3]) <= v + 1e-13 and v - 1e-13 <= float(a[4]) <= 1
                     tap.count("at 0 or 1 an interval is one-sided or none (multilabel)", ok, context)
@@ -238,7 +239,6 @@ def deltas(tap, session, rng):
         if rng.random() < 0.3:
             s.group = t.group = rng.integers(0, 9, s.n)
         a, b = Rows(s), Rows(t)
-        q = student(0.975, a.units - 1)
         session.sample(s, "A")
         session.sample(t, "B")
         right = [(x.labels == x.preds).all(1) for x in (a.s, b.s)]
@@ -249,7 +249,7 @@ def deltas(tap, session, rng):
                 session.ask(f"psi {slot} {name}", lambda r, got=got, k=slot: got.update({k: r}))
                 session.ask(f"value {slot} {name}", lambda r, got=got, k="v" + slot: got.update({k: r}))
 
-            def take(r, name=name, got=got, a=a, b=b, q=q, right=right, moved=moved):
+            def take(r, name=name, got=got, a=a, b=b, right=right, moved=moved):
                 if r[0] != "ok" or r[6] == "identical" or name == "roc_auc" and a.plain:
                     return
                 values = [float(got[k][1]) for k in ("vA", "vB")]
@@ -261,7 +261,7 @@ def deltas(tap, session, rng):
                     return
                 context, floor = f"{name} {r}", 0
                 delta = float(got["vB"][1]) - float(got["vA"][1])
-                psi = [np.array(got[k][1:], float) for k in "AB"]
+                psi = [left_out(x.s, name)[0] if is_jackknifed(name, x) else np.array(got[k][1:], float) for k, x in zip("AB", (a, b))]
                 if name in SETS:
                     changed = right[0] != right[1] if name == "accuracy" else moved
                     if "_samples" in name or name == "hamming_loss":
@@ -274,20 +274,24 @@ def deltas(tap, session, rng):
                 if macros:
                     psi = [m.psi() for m in macros]
                     se, skew = of_difference(*macros, sums(a, psi[1] - psi[0]))
-                se = max(se, floor)
+                se, q = max(se, floor), student(0.975, degrees(a, name, psi[1] - psi[0]))
                 limits, _ = hall(delta, se, sums(a, psi[1] - psi[0]), q, lambda t: stats.t.sf(t, a.units - 1), skew)
                 if name != "coverage_error":
                     limits = [max(limits[0], -1), min(limits[1], 1)]
                 ses = [x.se(p) for x, p in zip((a, b), psi)]
-                arms = [arm(x, "", v, w) for x, v, w in zip((a, b), values, ses)]
+                centres = without_bias(values, name, (a, b))
+                arms = [arm(x, "", v, w) for x, v, w in zip((a, b), centres, ses)]
                 if macros:
                     ses = [m.moments(sums(a, p))[0] for m, p in zip(macros, psi)]
                     arms = [m.limits(sums(a, p)) for m, p in zip(macros, psi)]
                 if name in ("roc_auc", "average_precision", "average_precision_micro") and None in arms:
                     return  # at 0 or 1: Newcombe's and Wilson's, of the smallest class
                 if name not in ("accuracy", "coverage_error") and None not in arms and (se > 1e-14 or abs(delta) > 1e-14):
-                    own = mover(values, arms, ses, se)(q)
-                    limits = farther(own, limits) if name in SETS else own
+                    own = mover(centres, arms, ses, se)(q)
+                    limits = farther(own, limits if name in SETS else [delta, delta])
+                    if name == "average_precision":
+                        limits = farther(limits, hall(centres[1] - centres[0], se, sums(a, psi[1] - psi[0]), q, lambda t: t)[0])
+                        limits = [max(limits[0], -1), min(limits[1], 1)]
                 if name == "accuracy" and a.plain:
                     limits = tango(a.n, int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum()), z)
                     tap.count("subset accuracy is tested as a proportion", r[6] == "mcnemar-midp", context)

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import stats
 
 from stats_cases import BINARY, MULTICLASS, REGRESSION, Sample, run_parts, student
-from stats_expected import Rows, case, cut, other_model
+from stats_expected import Rows, case, cut, degrees, other_model
+from stats_precision import is_jackknifed, left_out
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
@@ -22,7 +23,8 @@ def numbers(tap, session, rng):
         if n + m == 2:
             continue
         samples = [sample] + [other_model(rng, sample, 0.5) for _ in range(n + m - 1)]
-        names = {1: ["accuracy", "f1", "roc_auc", "log_loss"], 2: ["accuracy", "f1_macro", "log_loss"], REGRESSION: ["mae", "r2"]}
+        names = {1: ["accuracy", "f1", "roc_auc", "log_loss", "average_precision"],
+                 2: ["accuracy", "f1_macro", "log_loss", "average_precision_macro"], REGRESSION: ["mae", "r2"]}
         for i, s in enumerate(samples):
             session.sample(s, chr(ord("A") + i))
         for name in names[sample.task]:
@@ -31,7 +33,7 @@ def numbers(tap, session, rng):
                 for what in ("value", "psi"):
                     session.ask(f"{what} {chr(ord('A') + i)} {name}", lambda a, k=(what, i), got=got: got.update({k: a}))
 
-            def take(r, got=got, n=n, m=m, rows=Rows(sample), name=name):
+            def take(r, got=got, n=n, m=m, rows=Rows(sample), name=name, samples=samples):
                 context = f"{name} n {rows.n} runs {n} {m}: {r}"
                 if any(got["value", i][0] == "none" for i in range(n + m)):
                     tap.count("no difference where a run has no value", r[0] == "none", context)
@@ -45,6 +47,10 @@ def numbers(tap, session, rng):
                     y = rows.s.label == rows.s.positive
                     k = np.where(y, y.sum(), (~y).sum())
                     psi = psi * np.sqrt(k / (k - 1))
+                bias = np.zeros(n + m)
+                if is_jackknifed(name, rows):
+                    psi, bias = zip(*(left_out(Rows(x).s, name) for x in samples))
+                    psi, bias = np.array(psi), np.array(bias)
                 mean = psi[n:].mean(0) - psi[:n].mean(0)
                 test = rows.se(mean)
                 if name == "roc_auc" and rows.plain:
@@ -56,13 +62,14 @@ def numbers(tap, session, rng):
                     return
                 tap.close("standard error of the mean influence", [float(r[0])], [test], 1e-9, 1e-12, context)
                 se = np.sqrt(test**2 + parts[0] ** 2 + parts[1] ** 2)
-                df = 1 if 2 in (n, m) else se**4 / (test**4 / (rows.units - 1) + sum(
+                df = 1 if 2 in (n, m) else se**4 / (test**4 / degrees(rows, name) + sum(
                     p**4 / (k - 1) for p, k in zip(parts, (n, m)) if k > 1))
                 delta = v[n:].mean() - v[:n].mean()
+                centre = delta - bias[n:].mean() + bias[:n].mean()
                 q = student(0.975, df)
                 tap.close("difference of means over runs", [float(r[i]) for i in (3, 5, 6, 7, 8)],
-                          [df, delta, se, *cut(name, [delta - q * se, delta + q * se])], 1e-9, 1e-12, context)
-                tap.close("p of a difference of means over runs", [float(r[9])], [2 * stats.t.sf(abs(delta) / se, df)], 1e-9, 1e-300,
+                          [df, delta, se, *cut(name, [centre - q * se, centre + q * se])], 1e-9, 1e-12, context)
+                tap.close("p of a difference of means over runs", [float(r[9])], [2 * stats.t.sf(abs(centre) / se, df)], 1e-9, 1e-300,
                           context)
             session.ask(f"runs {name} 0.05 {n} {m} 0 0 0 0", take)
 
