@@ -15,7 +15,7 @@ TWO = ["accuracy", "precision", "recall", "specificity", "f1", "jaccard", "balan
 MORE_TWO = ["precision@10%", "recall@10%", "cost"]
 FOUR = CLASSES + ["cohen_kappa_quadratic", "roc_auc", "log_loss", "top_2_accuracy", "roc_auc_ovo", "jaccard_macro", "brier_multiclass"]
 MORE_FOUR = ["precision_weighted", "specificity_macro", "jaccard_weighted", "cohen_kappa_linear", "average_precision_macro",
-             "roc_auc_ovr_weighted", "hinge_loss", "ece"]
+             "average_precision_weighted", "roc_auc_ovr_weighted", "hinge_loss", "ece"]
 LINE = ["mae", "rmse", "r2", "explained_variance", "pinball@0.9", "smape", "d2_absolute_error"]
 MORE_LINE = ["mse", "median_ae"]
 AMOUNTS = ["mae", "rmse", "r2", "mape", "smape", "pinball@0.9", "poisson_deviance", "gamma_deviance", "d2_tweedie@1", "msle"]
