@@ -27,7 +27,7 @@ struct ml_delta {
     struct ml_arm arm[2]; /* "mover": of both models, in units of the metric's range */
     double range;
     bool both;            /* "mover": the farther ends of that interval and the linear one */
-    const char *test;     /* "mcnemar-midp", "delong", "mover", "linear", "bootstrap", "unpaired"; "identical" */
+    const char *test;     /* "mcnemar-midp", "mover", "linear", "bootstrap", "unpaired"; "identical" */
     const char *interval; /* "tango", "mover", "linear", "bootstrap", "unpaired"; "identical" */
     bool identical;       /* all predictions and scores bitwise equal: delta = low = high = 0, p = 1 */
     size_t rows, groups;  /* groups 0: ungrouped */
@@ -55,11 +55,11 @@ struct ml_delta {
  *   and average precisions always:
  *   ml_mover (interval.h) of both values' intervals (logit; of an area with under 30 rows in a class Newcombe's), with
  *   the standard error of paired DeLong (1988, eq. 5) of binary areas without weights and groups, else linearised. p is
- *   where the interval ends at 0, of areas therefore not DeLong's own, which finds too little where few rows make all
- *   of a difference. Of predicted classes, whose differences come in steps, and of average precisions over classes,
- *   each end is the farther one of this and the next interval, and p the larger. With an area of .98, 120 positives
- *   and 34 rows that changed much, DeLong's interval covers .895 and rejects a null in .032, that with Hall's
- *   correction .92 and .031, this one .952 and .046;
+ *   where the interval ends at 0, of areas therefore neither of them DeLong's own (pROC's): that test's interval is too
+ *   narrow where few rows make all of a difference. Of predicted classes, whose differences come in steps, and of
+ *   average precisions over classes, each end is the farther one of this and the next interval, and p the larger. With
+ *   an area of .98, 120 positives and 34 rows that changed much, DeLong's interval covers .895 and rejects a null in
+ *   .032, that with Hall's correction .92 and .031, this one .952 and .046;
  * - else: linearised variance of the difference of the influences (average precision: see measure.h, where rows are
  *   left out; it is the difference less its bias that both ways start from), Student's t with G-1 degrees of freedom,
  *   corrected for skewness: each end of the interval is the farther one of the plain interval and of that by Hall's

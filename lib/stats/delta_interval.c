@@ -134,7 +134,7 @@ static void mover(const struct ml_metric *metric, bool binary, struct ml_delta *
     out->low = fmin(out->low, out->delta); /* of values without their bias it may lie beside */
     out->high = fmax(out->high, out->delta);
     out->p = out->both ? fmax(out->p, p) : p;
-    ml_delta_settle(out, metric->scale == ML_SCALE_AUC ? "delong" : "mover", "mover");
+    ml_delta_settle(out, "mover", "mover");
 }
 
 static void mcnemar(const struct ml_metric *metric, struct ml_delta *out, double alpha)

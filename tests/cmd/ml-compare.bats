@@ -383,14 +383,14 @@ assert m['mcc']['p_adjusted'] > m['mcc']['p']"
     [[ "$(value comparison.metrics.accuracy.reason few.json)" =~ 'only 2 groups' ]]
 }
 
-@test "binary scores: paired DeLong; a prediction column wins over the score" {
+@test "binary scores: an area has its own test; a prediction column wins over the score" {
     printf 'id,label,score\n' | tee c.csv >d.csv
     for i in $(seq 200); do
         echo "$i,$((i % 2)),0.$((100 + (i * 7919) % 500 + (i % 2) * 200))" >>c.csv
         echo "$i,$((i % 2)),0.$((100 + (i * 7919) % 400 + (i % 2) * 300))" >>d.csv
     done
     ml-compare -q --current c.csv --candidate d.csv </dev/null >b.json
-    [ "$(value comparison.metrics.roc_auc.test b.json)" = delong ]
+    [ "$(value comparison.metrics.roc_auc.test b.json)" = mover ]
     [ "$(value comparison.metrics.roc_auc.verdict b.json)" = better ]
     value comparison.flips.worst.0.score b.json || [ "$(value comparison.flips.broken b.json)" = 0 ]
 }

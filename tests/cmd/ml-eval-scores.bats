@@ -117,7 +117,7 @@ value() {
     [ "$(value comparison.threshold.current c.json)" = "$(ml-eval -q --threshold best-f1 a.csv | ml get evaluation.threshold)" ]
     [ "$(value comparison.metrics.f1.test c.json)" = bootstrap ]
     [ "$(value comparison.metrics.accuracy.test c.json)" = bootstrap ]
-    [ "$(value comparison.metrics.roc_auc.test c.json)" = delong ]
+    [ "$(value comparison.metrics.roc_auc.test c.json)" = mover ]
 }
 
 @test "classes and slices know that a threshold was chosen on all rows" {

@@ -397,7 +397,7 @@ def paired_numbers(name, a, b, psi, values, alpha):
             return None
         se = math.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 0))
         got = mover_numbers(name, a, b, values, [math.sqrt(cov[i, i]) for i in (0, 1)], se, alpha, None)
-        return (se, *got, "delong") if got else None
+        return (se, *got, "mover") if got else None
     if name == "roc_auc" and a.plain:
         return None
     se, skew = a.se(psi[1] - psi[0]), None
@@ -414,7 +414,7 @@ def paired_numbers(name, a, b, psi, values, alpha):
             limits, p = hall(delta, se, sums(a, psi[1] - psi[0]), student(1 - alpha / 2, df), lambda t: stats.t.sf(t, df), skew)
             return se, cut(name, farther(got[0], limits)), max(p, got[1]) if p is not None else None, "mover"
         if got:
-            return se, *got, "delong" if name == "roc_auc" else "mover"
+            return se, *got, "mover"
     if a.plain and name in HITS:
         x, y = (top2(s), top2(t)) if name == "top_2_accuracy" else (s.label == s.pred, t.label == t.pred)
         up, down = int((y & ~x).sum()), int((x & ~y).sum())
