@@ -71,11 +71,11 @@ static bool make_arm(struct ml_measure *m, const struct ml_metric *metric, bool 
 {
     struct ml_value v;
     const char *reason;
-    bool macro = metric->fallback == ML_FALLBACK_MACRO; /* whose interval alone asks for the skewness */
+    bool skewed = metric->id != ML_METRIC_AVERAGE_PRECISION; /* which would be measured again for that */
     double squares, cubes = 0, se;
     int unit;
 
-    if (!ml_measure_psi_squares(m, metric, delong, &squares, macro ? &cubes : NULL, &unit, &v) ||
+    if (!ml_measure_psi_squares(m, metric, delong, &squares, skewed ? &cubes : NULL, &unit, &v) ||
         !ml_measure_se(m, squares, delong, &se, &reason))
         return false;
     return ml_measure_arm(m, metric, &v, se <= ml_measure_noise(metric, v.value) ? 0 : se,

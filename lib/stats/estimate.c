@@ -130,8 +130,10 @@ bool ml_measure_arm(struct ml_measure *m, const struct ml_metric *metric, const 
     *arm = (struct ml_arm){ .value = value, .se = se / range };
     if (metric->fallback == ML_FALLBACK_MACRO)
         return arm_of_classes(m, metric, skew, arm);
-    if (value > 0 && value < 1 && se > 0 && !(area && binary && v->n < AUC_ROWS))
+    if (value > 0 && value < 1 && se > 0 && !(area && binary && v->n < AUC_ROWS)) {
+        arm->lost = area || metric->id == ML_METRIC_ROC_AUC ? skew * skew / 2 : 0; /* _micro has another scale */
         return true;
+    }
     if (!area && metric->id != ML_METRIC_AVERAGE_PRECISION)
         return arm_at_end(m, metric, v, arm);
     if (area && binary) {

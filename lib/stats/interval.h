@@ -32,18 +32,19 @@ void ml_interval_logit(double value, double se, double q, double *low, double *h
 double ml_hall(double t, double c);
 
 /* What the interval of one value between 0 and 1 is made of: with `neg` that by Newcombe's method 5 of `pos` and `neg`
- * rows, else with `pos` Wilson's of so many rows, else that on the logit. With `odds` the value is 0 or 1, none of
- * `pos` rows having said otherwise: the exact limit of their share x, 1 - (p/2)^(1/pos) away (Clopper & Pearson 1934,
- * Biometrika 26, 404), of a metric that is x / (x + odds (1 - x)). With `curve` the farther of the logit's with the
- * standard error `alone`, and of a score interval: it ends where the difference is q standard errors as they are there,
- * V(d) = se^2 + slope d - curve d^2. That is Wilson's for one share p of n rows, with slope = (1 - 2p)/n and curve =
- * 1/n; of a mean of shares with parts c_k that move by parts t_k of d, curve = sum t_k^2/n_k; t_k are their parts of
- * the variance, which moves the mean farthest (Yan & Su 2010, Stat. Biopharm. Res. 2, 329, do so for strata). The slope
- * is the third moment over the second, as along an exponential family (Efron 1987, JASA 82, 171). */
+ * rows, else with `pos` Wilson's of so many rows, else that on the logit, where the quantile is taken for a normal one
+ * and Student's t with 1/`lost` degrees of freedom (0: as it is) stands in for it. With `odds` the value is 0 or 1,
+ * none of `pos` rows having said otherwise: the exact limit of their share x, 1 - (p/2)^(1/pos) away (Clopper & Pearson
+ * 1934, Biometrika 26, 404), of a metric that is x / (x + odds (1 - x)). With `curve` the farther of the logit's with
+ * the standard error `alone`, and of a score interval: it ends where the difference is q standard errors as they are
+ * there, V(d) = se^2 + slope d - curve d^2. That is Wilson's for one share p of n rows, with slope = (1 - 2p)/n and
+ * curve = 1/n; of a mean of shares with parts c_k that move by parts t_k of d, curve = sum t_k^2/n_k; t_k are their
+ * parts of the variance, which moves the mean farthest (Yan & Su 2010, Stat. Biopharm. Res. 2, 329, do so for strata).
+ * The slope is the third moment over the second, as along an exponential family (Efron 1987, JASA 82, 171). */
 struct ml_arm {
     double value, se;
     double pos, neg;
-    double odds;
+    double odds, lost;
     double alone, slope, curve; /* with curve > 0 a mean over classes */
 };
 

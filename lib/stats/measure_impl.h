@@ -375,8 +375,8 @@ bool ml_measure_psi_unit(
  * variance, no more than positives - 1, of several classes less 1 than what ml_rank_class_rows says; at least 1. */
 double ml_measure_df(const struct ml_measure *m, const struct ml_metric *metric, size_t n);
 /* estimate.c: a value's own interval as a function of the quantile, in the units of a metric that lies between 0 and 1;
- * `skew` is that of the influences over the root of their number, which means over classes ask for. False without
- * variance, except at 0 or 1, and of areas and average precisions. */
+ * `skew` is that of the influences over the root of their number, which means over classes and areas ask for. False
+ * without variance, except at 0 or 1, and of areas and average precisions. */
 bool ml_measure_arm(struct ml_measure *m, const struct ml_metric *metric, const struct ml_value *v, double se,
     double skew, struct ml_arm *arm);
 /* Sum of (w psi)^2 over rows, or of the groups' sums; `cubes` (NULL is fine) is that of their third powers. */

@@ -293,14 +293,20 @@ def sums(rows, psi):
     return of_units(rows, rows.weights * psi)
 
 
-def arm(rows, name, v, se):
-    """The interval of one model's value as a function of the quantile; None where it isn't on the logit."""
+def fewer(q, lost):
+    """Of Student's t with 1/lost degrees of freedom, where the normal one is q, by Wallace 1959."""
+    return math.sqrt(math.expm1(min(lost * (q * (8 + 3 * lost) / (8 + lost)) ** 2, 700)) / lost) if lost > 1e-12 else q
+
+
+def arm(rows, name, v, se, u=None):
+    """The interval of one model's value as a function of the quantile; None where it isn't on the logit. u: the influences of an area."""
     s, v = rows.s, settled(v)
     y = s.label == s.positive
     few = name == "roc_auc" and s.task == BINARY and min(y.sum(), (~y).sum()) < 30
     if 0 < v < 1 and se > 1e-14 and not few:
         centre = without_bias([v], name, [rows])[0]
-        return lambda q: logit(centre, se, q)
+        lost = ((u**3).sum() / (u**2).sum() ** 1.5) ** 2 / 2 if u is not None else 0
+        return lambda q: logit(centre, se, fewer(q, lost))
     if name == "roc_auc" and s.task == BINARY:
         return lambda q: newcombe(v, rows.worth(y), rows.worth(~y), q)
     if name == "average_precision":
@@ -364,7 +370,10 @@ def mover_numbers(name, a, b, values, se, both, alpha, df, psi=None):
         return by_mover([m.limits(sums(m.rows, x)) for m, x in zip(macros, psi)], values, se, both, alpha, df) if min(se) > 0 else None
     ends = [at_end(v) and name not in ("roc_auc", "average_precision") for v in values]
     se = [0 if e else x for e, x in zip(ends, se)]
-    arms = [end_arm(rows, name, v) if e else arm(rows, name, v, x) for rows, v, x, e in zip((a, b), values, se, ends)]
+    influences = [None, None]
+    if name == "roc_auc":
+        influences = [delong_units(a.s, x) if a.plain and a.s.task == BINARY else sums(a, x) for x in psi]
+    arms = [end_arm(rows, name, v) if e else arm(rows, name, v, x, u) for rows, v, x, e, u in zip((a, b), values, se, ends, influences)]
     if None in arms or name in PROPORTIONS and not any(ends) or is_jackknifed(name, a) and both == 0:
         return None
     limits, p = by_mover(arms, without_bias(values, name, (a, b)), se, both, alpha, df)
@@ -396,7 +405,7 @@ def paired_numbers(name, a, b, psi, values, alpha):
         if cov is None:
             return None
         se = math.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 0))
-        got = mover_numbers(name, a, b, values, [math.sqrt(cov[i, i]) for i in (0, 1)], se, alpha, None)
+        got = mover_numbers(name, a, b, values, [math.sqrt(cov[i, i]) for i in (0, 1)], se, alpha, None, psi)
         return (se, *got, "mover") if got else None
     if name == "roc_auc" and a.plain:
         return None

@@ -280,7 +280,8 @@ def deltas(tap, session, rng):
                     limits = [max(limits[0], -1), min(limits[1], 1)]
                 ses = [x.se(p) for x, p in zip((a, b), psi)]
                 centres = without_bias(values, name, (a, b))
-                arms = [arm(x, "", v, w) for x, v, w in zip((a, b), centres, ses)]
+                of_area = [sums(a, p) if name.startswith("roc_auc") else None for p in psi]
+                arms = [arm(x, "", v, w, u) for x, v, w, u in zip((a, b), centres, ses, of_area)]
                 if macros:
                     ses = [m.moments(sums(a, p))[0] for m, p in zip(macros, psi)]
                     arms = [m.limits(sums(a, p)) for m, p in zip(macros, psi)]
