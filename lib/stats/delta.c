@@ -128,8 +128,9 @@ static bool counts_rows(const struct ml_metric *metric)
 bool ml_delta_few(const struct ml_delta *d, const struct ml_metric *metric)
 {
     double units = (double)(d->groups > 0 ? d->groups : d->rows);
+    bool area = metric->scale == ML_SCALE_AUC || metric->id == ML_METRIC_ROC_AUC; /* has the t of such rows */
 
-    return d->ok && d->has_interval && strcmp(d->interval, "linear") == 0 && !counts_rows(metric) && d->effective > 0 &&
+    return d->ok && d->has_interval && !area && !counts_rows(metric) && d->effective > 0 &&
            d->effective < ML_DELTA_FEW && d->effective * ML_DELTA_FEW_OF < units;
 }
 

@@ -111,12 +111,12 @@ bool ml_delta_recall(struct ml_measure *current, struct ml_measure *candidate, i
  * difference that has no method here ("bootstrap", "unpaired", "runs"). Needs has_interval. */
 double ml_delta_beyond(const struct ml_delta *d, double bound, bool above);
 
-/* A handful of rows decides a linear interval: fewer than 10 effective rows (groups), and fewer than one in 20. Where
+/* A handful of rows decides an interval: fewer than 10 effective rows (groups), and fewer than one in 20. Where
  * influences are normal a third of the rows is effective, so that ten groups alike aren't thought to be few. Not of
- * metrics that count rows, which have the least standard error above. Simulated at 300 rows: said of rmse in 2 % of the
- * draws where errors are normal, whose intervals hold what they promise, and in 90 % where they are lognormal, whose
- * intervals hold .91. It tells of such data, not of the draw: where the largest rows happen to be missing, no line is
- * said and the interval is narrower still. */
+ * metrics that count rows, which have the least standard error above, and not of areas, whose t allows for it.
+ * Simulated at 300 rows: said of rmse in 2 % of the draws where errors are normal, whose intervals hold what they
+ * promise, and in 90 % where they are lognormal, whose intervals hold .91. It tells of such data, not of the draw:
+ * where the largest rows happen to be missing, no line is said and the interval is narrower still. */
 bool ml_delta_few(const struct ml_delta *d, const struct ml_metric *metric);
 
 /* Cuts the interval to the differences that the metric's range allows. */

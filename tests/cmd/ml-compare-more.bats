@@ -173,6 +173,21 @@ assert all(m["effective"] is None or 20 < m["effective"] < 300 for m in json.loa
     [ "$(ml get comparison.metrics.rmse.effective same.json)" = null ]
 }
 
+@test "few rows make a difference: an average precision's is said to rest on them, an area's interval allows for it" {
+    for k in c d; do # four of a hundred positives score low, and a little less so in the second model
+        awk -v k=$k 'BEGIN { print "id,label,score"; for (i = 1; i <= 300; i++)
+            print i "," (i % 3 == 0) "," (i % 75 == 0 ? .15 + i / 2000 + (k == "d") / 10 : i % 3 ? .2 + i % 97 / 500 : .7 + i % 89 / 500)
+        }' >$k.csv
+    done
+    ml-compare --current c.csv --candidate d.csv </dev/null >few.json 2>err
+    [ "$(grep -c 'average_precision: this difference depends on about 3 of 300 rows' err)" = 1 ]
+    [[ "$(ml get comparison.metrics.roc_auc few.json)" != *caution* ]]
+    ml get comparison.metrics.roc_auc few.json | /usr/bin/python3 -c '
+import json, sys
+m = json.load(sys.stdin)
+assert m["effective"] < 5 and m["high"] - m["low"] > 1.5 * 3.92 * m["se"], m'
+}
+
 @test "q-values beside Holm, within the same families" {
     make_files
     ml-compare -q --current cur.csv --candidate c.csv --slice part </dev/null >c.json
