@@ -124,15 +124,17 @@ static void mover(const struct ml_metric *metric, bool binary, struct ml_delta *
 {
     double q = ml_t_quantile(1 - alpha / 2, out->df), low, high, p;
 
-    out->both = out->both || metric->need == ML_NEED_PRED ||
-                (metric->id == ML_METRIC_AVERAGE_PRECISION && !binary && metric->average != ML_AVERAGE_MICRO);
+    out->both =
+        out->both || metric->need == ML_NEED_PRED ||
+        (metric->id == ML_METRIC_AVERAGE_PRECISION && !binary && metric->average != ML_AVERAGE_MICRO && out->se > 0);
     out->range = metric->high - metric->low;
     ml_mover(&out->arm[0], &out->arm[1], out->se / out->range, q, &low, &high);
     p = ml_t_two_sided(mover_beyond(out, 0, q), out->df);
     out->low = out->both ? fmin(out->low, low * out->range) : low * out->range;
     out->high = out->both ? fmax(out->high, high * out->range) : high * out->range;
-    out->low = fmin(out->low, out->delta); /* of values without their bias it may lie beside */
-    out->high = fmax(out->high, out->delta);
+    /* Of values without their bias it may lie beside. What isn't a number stays so. */
+    out->low = out->low > out->delta ? out->delta : out->low;
+    out->high = out->high < out->delta ? out->delta : out->high;
     out->p = out->both ? fmax(out->p, p) : p;
     ml_delta_settle(out, "mover", "mover");
 }

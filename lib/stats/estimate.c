@@ -322,7 +322,7 @@ static void logit(struct ml_measure *m, const struct ml_metric *metric, double q
     e->se /= most;
     if (e->se > 0 && e->v.value > 0 && e->v.value < 1) {
         ml_interval_logit(e->v.value, e->se, q, &e->low, &e->high);
-        e->high = fmax(e->high, value / most);
+        e->high = e->high < value / most ? value / most : e->high;
         settle(e, "logit");
     } else {
         logit_fallback(m, metric, z, e);
