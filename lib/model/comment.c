@@ -12,6 +12,7 @@
 #include "model/gate.h"
 #include "model/markdown.h"
 #include "model/summary.h"
+#include "stats/metric.h"
 
 #define NAMED_RULES   3 /* rules that the first line names */
 #define NAMED_METRICS 8 /* metrics that few rows decide */
@@ -208,6 +209,25 @@ static void runs(struct ml_buf *out, const cJSON *comparison)
             current, candidate, two ? "; " ML_TWO_RUNS : "");
 }
 
+/* How large a difference the rows, and runs, could show; of identical models it is 0. */
+static void can_show(struct ml_buf *out, const char *name, const cJSON *metric)
+{
+    const struct ml_metric *known = name ? ml_metric_find(name) : NULL;
+    double detectable, family;
+
+    if (!ml_json_num(metric, "detectable", &detectable) || detectable <= 0)
+        return;
+    if (known && detectable > known->high - known->low)
+        ml_buf_adds(out, "They can show no difference, however large, in ");
+    else
+        ml_buf_addf(out, "They can show a difference of %s in ", ML_PLAIN(detectable, 2));
+    ml_md_code(out, name);
+    ml_buf_adds(out, " (80 % power");
+    if (ml_json_num(metric, "family_size", &family) && family > 1)
+        ml_buf_addf(out, ", after correction for %.0f", family);
+    ml_buf_adds(out, "). ");
+}
+
 /* What the rows can show at all, and how often they have been looked at. */
 static void fine_print(struct ml_buf *out, const struct comment_sections *s)
 {
@@ -230,17 +250,10 @@ static void fine_print(struct ml_buf *out, const struct comment_sections *s)
     const char *name = headline_metric(s);
     const cJSON *metric = name ? ml_json_get(ml_json_get(s->comparison, "metrics"), name) : NULL;
     const cJSON *reuse = ml_json_get(s->comparison, "reuse");
-    double detectable, family, alpha, look, seen, optimism;
+    double alpha, look, seen, optimism;
     size_t start = out->len;
     count_rows(out, s);
-    if (ml_json_num(metric, "detectable", &detectable) && detectable > 0) { /* of identical models it is 0 */
-        ml_buf_addf(out, "They can show a difference of %s in ", ML_PLAIN(detectable, 2));
-        ml_md_code(out, name);
-        ml_buf_adds(out, " (80 % power");
-        if (ml_json_num(metric, "family_size", &family) && family > 1)
-            ml_buf_addf(out, ", after correction for %.0f", family);
-        ml_buf_adds(out, "). ");
-    }
+    can_show(out, name, metric);
     few_rows(out, s);
     runs(out, s->comparison);
     if (ml_json_num(s->comparison, "look", &look) && ml_json_num(s->comparison, "alpha", &alpha) && look >= 1)

@@ -52,6 +52,17 @@ PY
     [ -z "$stderr" ]
 }
 
+@test "a difference beyond the metric's range can't be shown at all" {
+    local metric='"accuracy": {"current": 0.5, "candidate": 0.6, "delta": 0.1, "low": -0.9, "high": 1, "direction": "higher", "family": "primary", "family_size": 14, "verdict": "inconclusive", "detectable": DETECTABLE}'
+    local card='{"schema": "mlci.card/1", "comparison": {"paired": true, "rows": 100, "alpha": 0.05, "current": {"digest": null}, "metrics": {METRIC}}}'
+
+    card=${card/METRIC/$metric}
+    run --separate-stderr env -u CI_MERGE_REQUEST_IID ml-comment -q <<<"${card/DETECTABLE/3.3}"
+    [[ "$output" == *'They can show no difference, however large, in `accuracy` (80 % power, after correction for 14).'* ]]
+    run --separate-stderr env -u CI_MERGE_REQUEST_IID ml-comment -q <<<"${card/DETECTABLE/0.9}"
+    [[ "$output" == *'They can show a difference of 0.9 in `accuracy` (80 % power, after correction for 14).'* ]]
+}
+
 @test "metrics that the policy doesn't name are a click away; without a policy all stand open" {
     local all='"accuracy": {"current": 0.5, "candidate": 0.6, "delta": 0.1, "low": 0.05, "high": 0.15, "direction": "higher", "family": "primary", "verdict": "better"}'
     local other='"recall": {"current": 0.5, "candidate": 0.6, "delta": 0.1, "low": 0.05, "high": 0.15, "direction": "higher", "family": "FAMILY", "verdict": "better"}'
