@@ -28,14 +28,21 @@ SLOW, ONE_IN = {"median_ae"}, 10  # its differences are bootstrapped: measured i
 ROWS, CHANGED, PER_CLASS, EFFECTIVE = 300, 20, 30, 10  # from here on rates are promised
 AT_ONCE = 1000  # draws
 
-# What falls short, by how much at most, and why.
-KNOWN = {("ece", "interval"): 0.94, ("ece", "difference"): 0.94, ("ece", "null"): 0,
-         ("lift@10%", "difference"): 0.94, ("recall@10%", "difference"): 0.94}
+# What falls short, where it lies instead, and why.
+KNOWN = {("ece", "interval"): (0.94, 1), ("ece", "difference"): (0.94, 1), ("ece", "null"): (0, 0.06),
+         ("lift@10%", "difference"): (0.94, 1), ("recall@10%", "difference"): (0.94, 1),
+         ("12 % positive", "difference"): (0.94, 0.97), ("12 % positive", "null"): (0.02, 0.06), ("areas near .99", "null"): (0.04, 0.07),
+         ("areas near .999", "interval"): (0.92, 1), ("areas near .999", "difference"): (0.92, 0.97), ("areas near .999", "null"): (0.02, 0.08)}
 WHY = """- ece, of two models (holds up to .99, rejects as little as .002): how large a gap near 0 is can't be told from few rows, whatever the method
   (Cai & Low 2011, Ann. Statist. 39, 1012), and sums of them are off by more than they vary. The difference allows for gaps that vary
   as large ones do. What comes nearer on some populations holds .6 to .92 on others: the variance of folded normals at the gaps seen,
   swapping rows between the models. One model's own interval holds what it says, and a little more with 300 rows of four classes.
-- lift@10% and recall@10%, of two models (.98): of the best tenth of the rows nearly all are positive, and ten make the difference."""
+- lift@10% and recall@10%, of two models (.98): of the best tenth of the rows nearly all are positive, and ten make the difference.
+- roc_auc and gini, of two models, where a handful of effective rows makes the areas (hold up to .97, reject as little as .02): Student's t
+  allows for a variance that may be too small as well as too large. One model's interval of an area of .9996 and 300 rows holds nearly always,
+  because an area of 1 has Newcombe's.
+- average_precision near .999 (one model's and two models' holds .92, rejects up to .08): 5 of 300 rows make it, and 10 of 1000; below 10
+  ml-compare says so."""
 
 
 def twins(s, t):
@@ -152,7 +159,7 @@ PROMISES = [("interval", 0.94, 0.96), ("difference", 0.94, 0.96), ("null", 0.04,
             ("equivalent", 0, 0.035)]
 
 
-def judged(metric, kind, count, low, high):
+def judged(title, metric, kind, count, low, high):
     """Whether the rate lies where it is promised to, give or take 3 Monte Carlo standard errors; None: known not to."""
     if metric == "accuracy" and high == 0.035:
         high = 0.025
@@ -160,8 +167,8 @@ def judged(metric, kind, count, low, high):
     slack, rate = 3 * np.sqrt(near * (1 - near) / count.n), count.hits / count.n
     if low - slack <= rate <= high + slack:
         return True, ""
-    known = KNOWN.get((metric, kind))
-    if known is not None and (rate <= known if low == 0 else rate >= known):
+    known = KNOWN.get((metric, kind), KNOWN.get((title, kind)))
+    if known is not None and known[0] - slack <= rate <= known[1] + slack:
         return None, ""
     return False, f"wanted {low} to {high}, give or take {slack:.4f}"
 
@@ -172,7 +179,7 @@ def row(title, n, m, r, promised):
         c = r[kind]
         text = f"{c.hits / c.n:.3f}" if c.n else "–"
         mark = "" if promised else "*"
-        if promised and c.n and not judged(m, kind, c, low, high)[0]:
+        if promised and c.n and not judged(title, m, kind, c, low, high)[0]:
             mark = "**"
         cells.append(mark + text + mark)
     effective = [f"{x:.1f}" if 0 < x < 10 else f"{x:.0f}" if x else "–" for x in (r["effective"], r["seen"])]
@@ -252,7 +259,7 @@ def main():
     for title, n, m, r, promised in results:
         for kind, low, high in PROMISES:
             if promised and r[kind].n:
-                good, wanted = judged(m, kind, r[kind], low, high)
+                good, wanted = judged(title, m, kind, r[kind], low, high)
                 short = "" if good is not None else ", which falls short as is known"
                 tap.count(f"{title}, n {n}, {m}: {kind} {r[kind].hits / r[kind].n:.4f}{short}", good is not False, wanted)
     if len(sys.argv) == 3 and sys.argv[1] == "--table":

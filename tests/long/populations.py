@@ -25,6 +25,7 @@ SETS = ["accuracy", "f1_micro", "f1_macro", "f1_samples", "jaccard_samples", "ha
 MORE_SETS = ["precision_micro", "recall_macro", "f1_weighted", "jaccard_macro", "roc_auc_micro", "average_precision",
              "coverage_error", "label_ranking_loss"]
 UNEVEN = ["accuracy", "recall", "f1", "mcc", "roc_auc", "average_precision", "log_loss", "brier", "ece"]
+NEAR = ["recall", "f1", "roc_auc", "gini", "average_precision", "brier"]
 MANY = CLASSES + ["roc_auc", "log_loss", "top_5_accuracy", "ece"]
 RANKING = 16
 
@@ -72,6 +73,15 @@ def clusters(rng, groups=20000, task=BINARY):
     return s, s.but(score=sigmoid(other), pred=(other >= 0).astype(int))
 
 
+def apart(rng, separation, n=20000):
+    """Scores that tell nearly all rows apart, with noise of the models' own."""
+    y = (rng.random(n) < 0.3).astype(int)
+    z = separation * (y - 0.5) + rng.normal(size=n)
+    a, b = z + 0.3 * rng.normal(size=n), z + 0.8 * rng.normal(size=n)
+    s = Sample(BINARY, n, 2, 1, y, (a >= 0).astype(int), sigmoid(a))
+    return s, s.but(score=sigmoid(b), pred=(b >= 0).astype(int))
+
+
 def scenarios(only):
     """(title, current, candidate, rows or groups, metrics, seed); a seed is a scenario's place in the list, whatever comes to be told."""
     rng = np.random.default_rng(300)
@@ -107,5 +117,8 @@ def scenarios(only):
         out.append(("groups of 1 to 10 rows", *grouped_line, n, LINE[:4]))
     many = multiclass(rng, 30, 2.5)
     out += [("30 classes", many, second(rng, many, 0.6, -0.4), n, MANY) for n in (1500, 3000)]
+    for title, separation in (("areas near .99", 4), ("areas near .999", 5)):
+        near = apart(rng, separation)
+        out += [(title, *near, n, NEAR) for n in (300, 1000)]
     out = [(*o[:4], [m for m in o[4] if not only or m in only], i) for i, o in enumerate(out)]
     return [o for o in out if o[4]]
