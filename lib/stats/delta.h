@@ -62,7 +62,7 @@ struct ml_delta {
  *   .032, that with Hall's correction .92 and .031, this one .952 and .046. The fewer rows make an area's own variance,
  *   the less certain that is: Satterthwaite's 2n/(k - 1) degrees of freedom of Student's t (1946, Biometrics Bull. 2,
  *   110), with the kurtosis k = 1 + s^2 that rows have of which few are out of order, the least that there is for a
- *   skewness s. With areas of .997 and .9996 and 300 rows the interval would hold .90 otherwise, and holds .96; where
+ *   skewness s. With areas of .997 and .9996 and 300 rows the interval would hold .90 otherwise, and holds .97; where
  *   12 % of 1000 rows are positive a null is rejected in .03;
  * - else: linearised variance of the difference of the influences (average precision: see measure.h, where rows are
  *   left out; it is the difference less its bias that both ways start from), Student's t with G-1 degrees of freedom,
