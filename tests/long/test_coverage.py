@@ -6,7 +6,8 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
-from stats_coverage import Simulation, Tap, binary, multiclass, numbers, second, sets  # noqa: E402
+from stats_cases import Tap  # noqa: E402
+from stats_coverage import Simulation, binary, multiclass, numbers, second, sets  # noqa: E402
 
 DRAWS = int(os.environ.get("DRAWS", "4000"))
 COUNTED = ["accuracy", "precision", "recall", "f1", "balanced_accuracy", "f1_macro", "f1_weighted", "mcc",

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import stats
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
-from stats_cases import values_of_both  # noqa: E402
-from stats_coverage import Session, Tap, binary, multiclass, numbers, second  # noqa: E402
+from stats_cases import Session, Tap, values_of_both  # noqa: E402
+from stats_coverage import binary, multiclass, numbers, second  # noqa: E402
 
 DRAWS = int(os.environ.get("DRAWS", "3000"))
 BINARY = ["accuracy", "recall", "f1", "balanced_accuracy", "mcc", "roc_auc", "average_precision", "log_loss", "brier"]

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import stats
 
-from stats_cases import BINARY, MULTICLASS, Sample, Session
-from stats_coverage import Simulation, Tap, binary, midp_exact, numbers, second, sets, tango_exact, wilson_exact
+from stats_cases import BINARY, MULTICLASS, Sample, Session, Tap
+from stats_coverage import Simulation, binary, midp_exact, numbers, second, sets, tango_exact, wilson_exact
 
 # Of 30 and of 50 rows, from all that may come out: the worst, and the mean.
 EXACT = {
