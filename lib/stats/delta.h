@@ -119,7 +119,8 @@ double ml_delta_beyond(const struct ml_delta *d, double bound, bool above);
  * where the largest rows happen to be missing, no line is said and the interval is narrower still. */
 bool ml_delta_few(const struct ml_delta *d, const struct ml_metric *metric);
 
-/* Cuts the interval to the differences that the metric's range allows. */
+/* Cuts the interval to the differences that the metric's range allows, and stretches one about the difference without
+ * its bias as far as the difference itself, beside which it may lie. */
 void ml_delta_cut(struct ml_delta *d, const struct ml_metric *metric);
 
 /* All predictions and scores are bitwise equal. */

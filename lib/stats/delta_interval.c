@@ -35,6 +35,10 @@ void ml_delta_cut(struct ml_delta *d, const struct ml_metric *metric)
         range = 1 / ml_metric_share(metric, d->rows);
     d->low = fmax(d->low, -range);
     d->high = fmin(d->high, range);
+    if (d->has_interval) { /* what isn't a number stays so */
+        d->low = d->low > d->delta ? d->delta : d->low;
+        d->high = d->high < d->delta ? d->delta : d->high;
+    }
 }
 
 double ml_delta_noise(const struct ml_metric *metric, const struct ml_delta *d)
@@ -132,9 +136,6 @@ static void mover(const struct ml_metric *metric, bool binary, struct ml_delta *
     p = ml_t_two_sided(mover_beyond(out, 0, q), out->df);
     out->low = out->both ? fmin(out->low, low * out->range) : low * out->range;
     out->high = out->both ? fmax(out->high, high * out->range) : high * out->range;
-    /* Of values without their bias it may lie beside. What isn't a number stays so. */
-    out->low = out->low > out->delta ? out->delta : out->low;
-    out->high = out->high < out->delta ? out->delta : out->high;
     out->p = out->both ? fmax(out->p, p) : p;
     ml_delta_settle(out, "mover", "mover");
 }

@@ -503,3 +503,27 @@ PY
     [ "$(grep '"id"' up | head -3 | tr -dc '0-9\n' | paste -sd,)" = 3,6,9 ]
     cmp up down
 }
+
+@test "several runs: the interval of average precisions holds the difference that it is about" {
+    # labels in the order of the scores; where positives are spread evenly, the bias is more than the standard error
+    /usr/bin/python3 - <<'PY'
+order = {'cur': '010101000110001100010000000000000000011000000000000000001111',
+         'new': '111011011010001100011101000000000000000000000000000000000000'}
+for name, labels in order.items():
+    rows = [(i, y) for y in '10' for i in [k for k, v in enumerate(labels) if v == y]]
+    for run in range(1, 7):
+        with open(f'{name}{run}.csv', 'w') as f:
+            f.write('id,label,score\n')
+            for i, (rank, y) in enumerate(rows):
+                f.write(f'{i},{y},{1 - (rank + run / 10) / 70:.6f}\n')
+PY
+    local runs=() i
+    for i in 2 3 4 5 6; do runs+=(--current-runs "cur$i.csv" --runs "new$i.csv"); done
+    ml-compare -q --metric average_precision --current cur1.csv --candidate new1.csv "${runs[@]}" \
+        </dev/null >card.json
+    /usr/bin/python3 - <<'PY'
+import json
+m = json.load(open('card.json'))['comparison']['metrics']['average_precision']
+assert m['low'] == m['delta'] < m['high'], m
+PY
+}

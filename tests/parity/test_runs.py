@@ -68,7 +68,7 @@ def numbers(tap, session, rng):
                 centre = delta - bias[n:].mean() + bias[:n].mean()
                 q = student(0.975, df)
                 tap.close("difference of means over runs", [float(r[i]) for i in (3, 5, 6, 7, 8)],
-                          [df, delta, se, *cut(name, [centre - q * se, centre + q * se])], 1e-9, 1e-12, context)
+                          [df, delta, se, *cut(name, [min(centre - q * se, delta), max(centre + q * se, delta)])], 1e-9, 1e-12, context)
                 tap.close("p of a difference of means over runs", [float(r[9])], [2 * stats.t.sf(abs(centre) / se, df)], 1e-9, 1e-300,
                           context)
             session.ask(f"runs {name} 0.05 {n} {m} 0 0 0 0", take)
